@@ -1,0 +1,71 @@
+"""Where the sentences are and what to do about those that cannot be used."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from attncli.config.section import Section
+
+
+class ParallelFiles(Section):
+    """Two text files; line n of one translates line n of the other."""
+
+    source: str
+    """Text file of source sentences, one a line, UTF-8; `.gz` is read as it is."""
+    target: str
+    """Text file of target sentences, aligned with `source` line by line."""
+
+
+class PairFile(Section):
+    """One file that holds both sides: `.tsv` or `.jsonl`, with or without `.gz`."""
+
+    pairs: str
+    """The file of sentence pairs."""
+    source_field: str | int | None = None
+    """Source column: a number from 1 or a name of the header line (TSV), or a key (JSONL). By default 1 or `source`."""
+    target_field: str | int | None = None
+    """Target column or key. By default 2 or `target`."""
+
+
+def _pair_kind(value: Any) -> str:
+    has_pairs = "pairs" in value if isinstance(value, dict) else isinstance(value, PairFile)
+    return "<pairs>" if has_pairs else "<parallel>"
+
+
+# A tag in angle brackets cannot be mistaken for a key in the path of a problem.
+Corpus = Annotated[
+    Annotated[ParallelFiles, Tag("<parallel>")] | Annotated[PairFile, Tag("<pairs>")], Discriminator(_pair_kind)
+]
+
+
+class MaximumLength(Section):
+    """The most tokens a training sentence may have."""
+
+    source: int | None = Field(default=None, ge=1)
+    """The most source tokens of a training pair; no limit by default."""
+    target: int | None = Field(default=None, ge=1)
+    """The most target tokens of a training pair, the end symbol not counted; no limit by default."""
+
+
+class TranslationData(Section):
+    """Parallel text for training, validation and test."""
+
+    root: str = "."
+    """Folder that the other paths start from; itself taken from the current directory."""
+    train: Corpus
+    """The sentence pairs to learn from."""
+    dev: Corpus
+    """The sentence pairs that choose the checkpoint; never trained on."""
+    test: dict[str, Corpus] = {}
+    """Named test sets, which only `eval` reads."""
+    bad_lines: Literal["error", "skip"] = "error"
+    """What to do about a training pair with an empty side or bytes that are not UTF-8: stop with its file and line, or
+    leave it out and say how many. Files of different lengths are always an error."""
+    maximum_length: MaximumLength = MaximumLength()
+    """Limits on the length of training pairs."""
+    too_long: Literal["drop", "error"] = "drop"
+    """What to do about a training pair over `maximum_length`: leave it out and say how many, or stop."""
+    cache: str | None = None
+    """Folder for encoded corpora and tokenizers; by default `attncli` in the user's cache folder."""

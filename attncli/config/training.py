@@ -1,0 +1,178 @@
+"""How a model is trained: optimiser, schedule, validation, stopping and saving."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from attncli.config.section import Section
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Factor = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Adam(Section):
+    """Kingma and Ba 2015."""
+
+    kind: Literal["adam"] = "adam"
+    """The kind of optimiser."""
+    betas: tuple[Factor, Factor] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
+    epsilon: Positive = 1e-8
+    """Added to the root of the running square."""
+
+
+class AdamW(Section):
+    """Loshchilov and Hutter 2019: Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"] = "adamw"
+    """The kind of optimiser."""
+    betas: tuple[Factor, Factor] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
+    epsilon: Positive = 1e-8
+    """Added to the root of the running square."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Weight decay a step, times the learning rate."""
+
+
+class SGD(Section):
+    """Stochastic gradient descent."""
+
+    kind: Literal["sgd"] = "sgd"
+    """The kind of optimiser."""
+    momentum: Factor = 0.0
+    """Share of the last step that is repeated."""
+
+
+class Constant(Section):
+    """The learning rate stays."""
+
+    kind: Literal["constant"] = "constant"
+    """The kind of schedule."""
+    warmup: int = Field(default=0, ge=0)
+    """Updates over which the rate rises linearly to its full value."""
+
+
+class InverseSquareRoot(Section):
+    """After the warm-up the rate falls with the root of the step."""
+
+    kind: Literal["inverse_square_root"] = "inverse_square_root"
+    """The kind of schedule."""
+    warmup: Count = 4000
+    """Updates over which the rate rises linearly to its full value."""
+
+
+class Noam(Section):
+    """Vaswani et al. 2017, equation 3: the base rate is a factor on it, usually 1 or 2."""
+
+    kind: Literal["noam"] = "noam"
+    """The kind of schedule."""
+    warmup: Count = 4000
+    """Updates over which the rate rises."""
+    size: Count
+    """The model's width in the equation."""
+
+
+class Cosine(Section):
+    """After the warm-up the rate falls along half a cosine."""
+
+    kind: Literal["cosine"] = "cosine"
+    """The kind of schedule."""
+    warmup: int = Field(default=0, ge=0)
+    """Updates over which the rate rises linearly to its full value."""
+    steps: int | None = Field(default=None, ge=1)
+    """Updates after which the lowest rate is reached; by default `max_steps`."""
+    lowest: float = Field(default=0.0, ge=0, le=1)
+    """The lowest rate, as a share of the learning rate."""
+
+
+class Plateau(Section):
+    """The rate is cut whenever validation has stopped improving."""
+
+    kind: Literal["plateau"] = "plateau"
+    """The kind of schedule."""
+    warmup: int = Field(default=0, ge=0)
+    """Updates over which the rate rises linearly to its full value."""
+    factor: float = Field(default=0.5, gt=0, lt=1)
+    """What the rate is multiplied by."""
+    patience: Count = 2
+    """Validations without improvement before a cut."""
+
+
+class Validation(Section):
+    """What is measured on the dev set during training."""
+
+    metric: Literal["bleu", "loss"] = "bleu"
+    """What chooses checkpoints, and stops early: BLEU of real decoding, or the mean loss a token."""
+    beam_size: Count = 1
+    """Hypotheses a source when decoding for BLEU."""
+    sentences: int | None = Field(default=None, ge=1)
+    """Decode only the first so many sentences of the dev set; the loss is always of all."""
+
+
+class EarlyStopping(Section):
+    """Ends training when the dev set has stopped improving."""
+
+    patience: Count = 5
+    """Validations in a row without a new best."""
+    minimum_improvement: float = Field(default=0.0, ge=0)
+    """How much better than the best a validation must be to count, in the metric's own unit."""
+
+
+class Training(Section):
+    """The training loop."""
+
+    seed: int = Field(default=1, ge=0)
+    """Seed of the weights, of dropout and of the order of batches."""
+    batch_tokens: Count = 4096
+    """Size of a batch: sentences times the longest of them, of the longer side."""
+    batch_sentences: int | None = Field(default=None, ge=1)
+    """The most sentences of a batch, besides `batch_tokens`."""
+    accumulate: Count = 1
+    """Batches an update; their losses are weighed by real target tokens."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after so many updates."""
+    max_epochs: int | None = Field(default=None, ge=1)
+    """Stop after so many passes over the data."""
+    max_minutes: float | None = Field(default=None, gt=0)
+    """Stop after so many minutes of training, earlier parts of a resumed run and validation included."""
+    optimizer: Annotated[Adam | AdamW | SGD, Field(discriminator="kind")] = Adam()
+    """What turns gradients into steps."""
+    learning_rate: Positive = 1e-3
+    """The full learning rate, which `schedule` scales."""
+    schedule: Annotated[Constant | InverseSquareRoot | Noam | Cosine | Plateau, Field(discriminator="kind")] = (
+        Constant()
+    )
+    """The learning rate over the updates."""
+    label_smoothing: Factor = 0.0
+    """Share of the probability that is spread evenly over the vocabulary in the loss."""
+    clip_norm: float | None = Field(default=5.0, gt=0)
+    """Gradients with a larger norm are scaled down to it; `null` for no limit."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Arithmetic of matrix products: full, TensorFloat-32 (CUDA), or bfloat16 with weights in full precision."""
+    validate_every: Count = 1000
+    """Updates between validations; there is always one at the end."""
+    validation: Validation = Validation()
+    """What a validation measures."""
+    checkpoint_every: Count = 1000
+    """Updates between saves of the training state, which `--resume` continues from."""
+    keep_best: Count = 1
+    """How many of the best checkpoints are kept."""
+    average_best: bool = False
+    """At the end, average the kept checkpoints, and use the average if it does better on the dev set."""
+    early_stopping: EarlyStopping | None = None
+    """End training when the dev set has stopped improving; never by default."""
+    log_every: Count = 50
+    """Updates between records in `log.jsonl`."""
+    tensorboard: bool = False
+    """Also write TensorBoard events into the run (needs the extra `tensorboard`)."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> Training:
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            raise ValueError("training never ends; set at least one of max_steps, max_epochs and max_minutes")
+        if isinstance(self.schedule, Cosine) and self.schedule.steps is None and self.max_steps is None:
+            raise ValueError("schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest")
+        return self

@@ -1,0 +1,1 @@
+"""Corpora on disk, batches of them, and the data sets the project knows."""

@@ -1,0 +1,60 @@
+"""Mistakes a person can make: each error's text stands alone and says where, what was found and what would do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class UserError(Exception):
+    """A failure that a person can mend; commands print its text without a traceback and leave with `exit_code`."""
+
+    exit_code = 1
+
+
+class CommandError(UserError):
+    """A wrong command line."""
+
+    exit_code = 2
+
+
+class ConfigError(CommandError):
+    """A wrong configuration: every problem of the file, one a line."""
+
+    def __init__(self, problems: Sequence[str]):
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DataError(UserError):
+    """Text, pictures or archives that cannot be used as they are."""
+
+
+class RunError(UserError):
+    """A run folder or checkpoint that cannot be used as it is."""
+
+
+class TrainingError(UserError):
+    """Training that cannot go on, such as a loss that is not a number."""
+
+
+class Stopped(UserError):
+    """Training ended by a signal after saving; `exit_code` is 128 plus the signal's number."""
+
+    def __init__(self, message: str, *, signal_number: int):
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+def nearest(found: str, choices: Iterable[str]) -> str | None:
+    """Return the one of `choices` that was most likely meant by `found`, or None where none is close."""
+    matches = difflib.get_close_matches(found, list(choices), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def unknown(what: str, found: str, choices: Iterable[str]) -> str:
+    """Say that `found` is no known `what`: quoted, with the nearest name and the whole list."""
+    names = list(choices)
+    near = nearest(found, names)
+    hint = f"; did you mean {near!r}?" if near else ";"
+    return f"unknown {what} {found!r}{hint} choose from {', '.join(names)}"
