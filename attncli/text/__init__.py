@@ -1,0 +1,1 @@
+"""Text files and the tokens they become. No torch is imported here."""

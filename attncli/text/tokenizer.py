@@ -1,0 +1,228 @@
+"""Tokenizers: raw text to ids and back, through sentencepiece."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from attncli.config.tokenizer import Tokenizer as TokenizerConfig
+from attncli.errors import DataError, RunError
+from attncli.text.words import SPACE, join_words, split_words
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
+UNKNOWN_TEXT = "⁇"
+_WHITE = str.maketrans("\t\n\r", "   ")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """One trained sentencepiece model and what is done to text before it.
+
+    Characters stay as they are, with no Unicode normalisation, so that text comes out as it went in; sentencepiece's
+    usual NFKC would turn `½` into `1⁄2` and a no-break space into a plain one. Only tabs and runs of spaces become one
+    space, and those at the ends go: they mean nothing, no score counts them, and a model that has hardly seen them
+    would stumble.
+    """
+
+    model: bytes = field(repr=False)
+    kind: str
+    lowercase: bool
+
+    @cached_property
+    def _processor(self) -> Any:
+        from sentencepiece import SentencePieceProcessor
+
+        return SentencePieceProcessor(model_proto=self.model)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {self._processor.id_to_piece(i): i for i in range(self.size)}
+
+    @cached_property
+    def size(self) -> int:
+        """Entries of the vocabulary, the four special ones included."""
+        return int(self._processor.vocab_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`, without special symbols; characters or words never seen become UNK."""
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each of `texts`, on all processors."""
+        texts = [self._prepared(text) for text in texts]
+        if self.kind != "word":
+            encoded: list[list[int]] = self._processor.encode(texts)
+            return encoded
+        # Sentencepiece would melt neighbouring unknown words into one token.
+        return [[self._ids.get(SPACE + word, UNK) for word in split_words(text)] for text in texts]
+
+    def pieces(self, text: str) -> list[str]:
+        """Return the tokens of `text` as `tokens` shows them, but unknown ones as they are written."""
+        text = self._prepared(text)
+        if self.kind == "word":
+            return split_words(text)
+        return list(self._processor.encode(text, out_type=str))
+
+    def _prepared(self, text: str) -> str:
+        return _prepared(text, lowercase=self.lowercase)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of `ids`, put back together; special symbols are left out and UNK is `⁇`."""
+        return self.join(UNKNOWN_TEXT if i == UNK else self._shown(i) for i in ids if i not in (PAD, BOS, EOS))
+
+    def join(self, pieces: Iterable[str]) -> str:
+        """Return the text that `pieces` make, special symbols left out; the way back from `pieces` and `tokens`."""
+        kept = (piece for piece in pieces if piece not in SPECIAL)
+        if self.kind == "word":
+            return join_words(kept)
+        return "".join(kept).replace(SPACE, " ").removeprefix(" ")
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return the tokens of `ids` for people: `▁` begins a word (`￭` joins words), EOS is `</s>`."""
+        return [self._shown(i) for i in ids]
+
+    def _shown(self, token: int) -> str:
+        piece = str(self._processor.id_to_piece(int(token)))
+        return piece.removeprefix(SPACE) if self.kind == "word" else piece
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers of both sides; one object when the vocabulary is shared."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def shared(self) -> bool:
+        """Whether both sides have one vocabulary."""
+        return self.source is self.target
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json` and one sentencepiece model, or one a side, into `folder`."""
+        names = {"source": "tokenizer.source.model", "target": "tokenizer.target.model"}
+        if self.shared:
+            names = dict.fromkeys(names, "tokenizer.model")
+        description: dict[str, Any] = {"format": FORMAT}
+        for side, tokenizer in (("source", self.source), ("target", self.target)):
+            (folder / names[side]).write_bytes(tokenizer.model)
+            description[side] = {
+                "file": names[side],
+                "sha256": hashlib.sha256(tokenizer.model).hexdigest(),
+                "kind": tokenizer.kind,
+                "lowercase": tokenizer.lowercase,
+            }
+        (folder / "tokenizer.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenizers:
+        """Return what `save` wrote into `folder`, or raise RunError."""
+        path = folder / "tokenizer.json"
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+            if description["format"] > FORMAT:
+                raise RunError(
+                    f"{path}: format {description['format']}, but this version knows up to {FORMAT}; "
+                    "install a newer attncli"
+                )
+            source = _load_side(folder, description["source"])
+            shared = description["target"]["file"] == description["source"]["file"]
+            return cls(source, source if shared else _load_side(folder, description["target"]))
+        except OSError as error:
+            raise RunError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path}: damaged: {type(error).__name__}: {error}") from None
+
+
+def _load_side(folder: Path, description: dict[str, Any]) -> Tokenizer:
+    path = folder / description["file"]
+    model = path.read_bytes()
+    found = hashlib.sha256(model).hexdigest()
+    if found != description["sha256"]:
+        raise RunError(f"{path}: damaged: its SHA-256 is {found}, but tokenizer.json says {description['sha256']}")
+    return Tokenizer(model, description["kind"], description["lowercase"])
+
+
+def _prepared(text: str, *, lowercase: bool) -> str:
+    text = text.translate(_WHITE)
+    return text.lower() if lowercase else text
+
+
+def train_tokenizers(config: TokenizerConfig, source_lines: Iterable[str], target_lines: Iterable[str]) -> Tokenizers:
+    """Return tokenizers trained on raw sentences: one of both sides if `config.shared`, else one each.
+
+    The same sentences in the same order give the same bytes. Raises DataError if a side has no words.
+    """
+    source = _count_words(config, source_lines)
+    target = _count_words(config, target_lines)
+    if config.shared:
+        source.update(target)
+        tokenizer = _train(config, source, "either side")
+        return Tokenizers(tokenizer, tokenizer)
+    return Tokenizers(_train(config, source, "the source side"), _train(config, target, "the target side"))
+
+
+def _count_words(config: TokenizerConfig, lines: Iterable[str]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for line in lines:
+        text = _prepared(line, lowercase=config.lowercase)
+        counts.update(split_words(text) if config.kind == "word" else text.split(" "))
+    del counts[""]
+    return counts
+
+
+def _train(config: TokenizerConfig, counts: Counter[str], what: str) -> Tokenizer:
+    from sentencepiece import SentencePieceTrainer
+
+    if not counts:
+        raise DataError(f"no words on {what} of the training text, so there is nothing to train a tokenizer on")
+    model = io.BytesIO()
+    SentencePieceTrainer.train(
+        # No piece crosses a space, so counted words train the same model as sentences, in a fraction of the memory.
+        sentence_iterator=(f"{word}\t{count}" for word, count in _without_rare_characters(config, counts).items()),
+        input_format="tsv",
+        model_writer=model,
+        model_type=config.kind,
+        vocab_size=config.vocabulary_size,
+        hard_vocab_limit=False,  # a small corpus may have fewer pieces than asked for
+        normalization_rule_name="identity",
+        character_coverage=1.0,
+        max_sentence_length=2**30,  # sentencepiece leaves longer ones out
+        num_threads=4,  # a fixed number, since the sums of unigram depend on it
+        pad_id=PAD,
+        bos_id=BOS,
+        eos_id=EOS,
+        unk_id=UNK,
+        unk_surface=UNKNOWN_TEXT,
+        minloglevel=2,
+    )
+    return Tokenizer(model.getvalue(), config.kind, config.lowercase)
+
+
+def _without_rare_characters(config: TokenizerConfig, counts: Counter[str]) -> Counter[str]:
+    """Return `counts` cut at characters that get no entry of their own.
+
+    All get one, unless they would fill more than half of the vocabulary; then the most frequent, as far as that goes.
+    """
+    characters: Counter[str] = Counter()
+    for word, count in counts.items():
+        for character in word:
+            characters[character] += count
+    room = max(1, (config.vocabulary_size - len(SPECIAL)) // 2 - 1)  # the mark of a space takes one
+    if config.kind in ("char", "word") or len(characters) <= room:
+        return counts
+    rare = dict.fromkeys((ord(character) for character, _ in characters.most_common()[room:]), " ")
+    kept: Counter[str] = Counter()
+    for word, count in counts.items():
+        for part in filter(None, word.translate(rare).split(" ")):
+            kept[part] += count
+    return kept
