@@ -1,0 +1,1 @@
+"""Encoders, attentions and decoders, and what they hand to each other."""

@@ -1,0 +1,1 @@
+"""Networks that write a target token by token, reading a memory."""

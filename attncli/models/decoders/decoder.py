@@ -1,0 +1,63 @@
+"""What every decoder does: two readings of one network, which agree.
+
+B sources, K hypotheses of each, N = B*K rows in search, S source positions, T target positions, R readout width,
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from attncli.models.memory import Memory
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of decoding gives."""
+
+    logits: Tensor  # [N, V]
+    weights: Tensor | None  # [N, S], None without attention
+    state: Any  # the decoder's own, a frozen value whose tensors have rows first
+
+
+@dataclass(frozen=True)
+class Forced:
+    """What a known target gives, at all its positions."""
+
+    features: Tensor  # [B, T, R], what the output layer reads
+    weights: Tensor | None  # [B, T, S], None without attention
+
+
+class Decoder(nn.Module, ABC):
+    """Reads known targets at once with `force`, or writes one token at a time with `step`.
+
+    `prepare` computes once a source what does not depend on the target. `start` has a row a source; `step` takes N
+    rows of tokens and state, K after one another for each of the B sources in `prepared`.
+    """
+
+    output: nn.Module
+
+    @abstractmethod
+    def prepare(self, memory: Memory) -> Any:
+        """Return what steps need of `memory`: a frozen value with a row a source."""
+
+    @abstractmethod
+    def start(self, prepared: Any) -> Any:
+        """Return the state before the first token, a row a source."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: Any, prepared: Any) -> Step:
+        """Return what follows `tokens` [N], the begin symbol first."""
+
+    @abstractmethod
+    def force(self, tokens: Tensor, prepared: Any) -> Forced:
+        """Return the features after each of `tokens` [B, T], the begin symbol first."""
+
+    def forward(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """Return logits [B, T, V] and weights [B, T, S] after each of `tokens` [B, T], the begin symbol first."""
+        forced = self.force(tokens, self.prepare(memory))
+        return self.output(forced.features), forced.weights

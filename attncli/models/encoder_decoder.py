@@ -1,0 +1,52 @@
+"""An encoder and a decoder as one model.
+
+B sources, S source positions, T target positions, R readout width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncli.data.batch import Tokens
+from attncli.losses import SummedLoss, cross_entropy
+from attncli.models.decoders.decoder import Decoder, Forced
+from attncli.models.memory import Memory
+from attncli.text.tokenizer import BOS
+
+
+class EncoderDecoder(nn.Module):
+    """Maps a source to the distribution of its target."""
+
+    def __init__(self, encoder: nn.Module, decoder: Decoder):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def encode(self, source: Tokens) -> Memory:
+        """Return the memory of `source`."""
+        return self.encoder(source)  # type: ignore[no-any-return]
+
+    def force(self, source: Tokens, target: Tokens) -> Forced:
+        """Return features [B, T, R] and weights [B, T, S] at every position of `target`, which follow its prefix."""
+        prefix = F.pad(target.ids[:, :-1], (1, 0), value=BOS)
+        return self.decoder.force(prefix, self.decoder.prepare(self.encode(source)))
+
+    def loss(self, source: Tokens, target: Tokens, *, label_smoothing: float) -> SummedLoss:
+        """Return the loss over the real tokens of `target`."""
+        features = self.force(source, target).features
+        # Only real positions go through the output layer, the largest product of all.
+        real = target.mask
+        return cross_entropy(self.decoder.output(features[real]), target.ids[real], label_smoothing=label_smoothing)
+
+    def log_probs(self, source: Tokens, target: Tokens) -> tuple[Tensor, Tensor | None]:
+        """Return the log-probability [B, T] of every token of `target`, 0 on padding, and the weights [B, T, S]."""
+        forced = self.force(source, target)
+        logits = self.decoder.output(forced.features).float()
+        chosen = logits.log_softmax(-1).gather(-1, target.ids[:, :, None])[:, :, 0]
+        return chosen * target.mask, forced.weights

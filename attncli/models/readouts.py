@@ -1,0 +1,64 @@
+"""What the output layer reads, made of the decoder's state, the token before and the context.
+
+N rows, T steps, H hidden width, E embedding width, D memory width, R readout width.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Readout(nn.Module, ABC):
+    """Joins what a decoder knows at a step into the vector [..., R] that the output layer reads."""
+
+    size: int
+
+    @abstractmethod
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
+        """Return [..., R] from the state [..., H], the embedding [..., E] of the token before, and the context."""
+
+
+class StateReadout(Readout):
+    """The state itself (Sutskever et al. 2014)."""
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.size = hidden_size
+
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
+        """Return the state [..., H]."""
+        return state
+
+
+class AttentionalReadout(Readout):
+    """The attentional vector tanh(W [c; h]) (Luong, Pham and Manning 2015, equation 5; no bias, as there)."""
+
+    def __init__(self, hidden_size: int, context_size: int):
+        super().__init__()
+        self.size = hidden_size
+        self.combine = nn.Linear(context_size + hidden_size, hidden_size, bias=False)
+
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
+        """Return the attentional vector [..., H]."""
+        assert context is not None, "the config refuses this readout without a context"
+        return torch.tanh(self.combine(torch.cat([context, state], -1)))
+
+
+class MaxoutReadout(Readout):
+    """A deep output layer: the larger of each two units of W [s; E y; c] (Bahdanau et al. 2015, A.2.2).
+
+    R = H // 2 units of two each, so that the layer before the maximum is as wide as the state.
+    """
+
+    def __init__(self, hidden_size: int, embedding_size: int, context_size: int):
+        super().__init__()
+        self.size = max(1, hidden_size // 2)
+        self.combine = nn.Linear(hidden_size + embedding_size + context_size, 2 * self.size)
+
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
+        """Return the maxout layer [..., R]."""
+        parts = [state, embedded] if context is None else [state, embedded, context]
+        return self.combine(torch.cat(parts, -1)).unflatten(-1, (self.size, 2)).amax(-1)  # type: ignore[no-any-return]

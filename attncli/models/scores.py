@@ -1,0 +1,162 @@
+"""How well a query matches each position of a memory.
+
+B sources, T queries of each, S positions, D memory width, Q query width, A score width.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncli.config.model import Attention as AttentionConfig
+from attncli.errors import DataError
+
+
+class Score(nn.Module, ABC):
+    """A score is in two parts, so that what does not depend on the query is computed once a source."""
+
+    @abstractmethod
+    def project(self, states: Tensor) -> Tensor:
+        """Return the keys [B, S, A] of `states` [B, S, D]."""
+
+    @abstractmethod
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S], not normalised, for `query` [B, T, Q] against `keys` [B, S, A] from `project`."""
+
+
+class ContentScore(Score):
+    """Score by cosine, times a sharpness that the query sets: softplus(β(q)) cos(q, m).
+
+    Graves, Wayne and Danihelka 2014, equations 5 and 6 (key strength). Where the widths differ, a projection without
+    bias brings the query to the memory's.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, *, sharpens: bool):
+        super().__init__()
+        same = query_size == memory_size
+        self.query = nn.Identity() if same else nn.Linear(query_size, memory_size, bias=False)
+        self.sharpness = nn.Linear(query_size, 1) if sharpens else None
+
+    def project(self, states: Tensor) -> Tensor:
+        """Return the states as unit vectors [B, S, D]."""
+        return F.normalize(states, dim=-1)
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S] for `query` [B, T, Q] against unit `keys` [B, S, D]."""
+        cosine = F.normalize(self.query(query), dim=-1) @ keys.transpose(1, 2)
+        return cosine if self.sharpness is None else F.softplus(self.sharpness(query)) * cosine
+
+
+class AdditiveScore(Score):
+    """Score by a one-layer network: v · tanh(W q + U m).
+
+    Bahdanau, Cho and Bengio 2015, section A.1.2; no bias terms, as there.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, size: int):
+        super().__init__()
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.memory = nn.Linear(memory_size, size, bias=False)
+        self.energy = nn.Linear(size, 1, bias=False)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Return the memory's share of the hidden layer [B, S, A]."""
+        keys: Tensor = self.memory(states)
+        return keys
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S] for `query` [B, T, Q] against `keys` [B, S, A]."""
+        hidden = torch.tanh(self.query(query)[:, :, None] + keys[:, None])  # [B, T, S, A]
+        # A product with a matrix of one column: as a plain matrix-vector product it is several times faster.
+        return torch.mv(hidden.view(-1, hidden.shape[-1]), self.energy.weight[0].to(hidden.dtype)).view(hidden.shape[:3])
+
+
+class LocationScore(Score):
+    """Score by position alone: (W q)_s, which sees nothing of the source.
+
+    Luong, Pham and Manning 2015, equation 8 (`location`). A source shorter than W's rows uses the first ones; a longer
+    one is an error, or its further positions get no weight where that was asked for, as in the paper.
+    """
+
+    def __init__(self, query_size: int, maximum_source_length: int, *, ignores_longer: bool):
+        super().__init__()
+        self.positions = nn.Linear(query_size, maximum_source_length, bias=False)
+        self.ignores_longer = ignores_longer
+
+    def project(self, states: Tensor) -> Tensor:
+        """Return keys of width 0 [B, S, 0]: only the number of positions counts."""
+        limit = self.positions.out_features
+        if states.shape[1] > limit and not self.ignores_longer:
+            raise DataError(
+                f"a source has {states.shape[1]} positions, but score 'location' sees at most {limit}; raise "
+                f"model.attention.maximum_source_length, shorten the sources, or set longer_sources: ignore"
+            )
+        return states[:, :, :0]
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S] for `query` [B, T, Q] over as many positions as `keys` [B, S, 0] has."""
+        length = keys.shape[1]
+        scores: Tensor = self.positions(query)[:, :, :length]
+        return F.pad(scores, (0, length - scores.shape[2]), value=-math.inf)
+
+
+class GeneralScore(Score):
+    """Score by a bilinear form: q · W m. Luong, Pham and Manning 2015, equation 8 (`general`)."""
+
+    def __init__(self, query_size: int, memory_size: int):
+        super().__init__()
+        self.memory = nn.Linear(memory_size, query_size, bias=False)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Return the states projected to the query's width [B, S, Q]."""
+        keys: Tensor = self.memory(states)
+        return keys
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S] for `query` [B, T, Q] against `keys` [B, S, Q]."""
+        return query @ keys.transpose(1, 2)
+
+
+class DotScore(Score):
+    """Score by inner product: q · m, times a fixed factor.
+
+    Luong, Pham and Manning 2015, equation 8 (`dot`, factor 1); Vaswani et al. 2017, equation 1 (`scaled_dot`, factor
+    1/√D). Query and memory have one width.
+    """
+
+    def __init__(self, *, factor: float = 1.0):
+        super().__init__()
+        self.factor = factor
+
+    def project(self, states: Tensor) -> Tensor:
+        """Return the states as they are, times the factor [B, S, D]."""
+        return states if self.factor == 1.0 else states * self.factor
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S] for `query` [B, T, D] against `keys` [B, S, D]."""
+        return query @ keys.transpose(1, 2)
+
+
+def _location(config: AttentionConfig, query_size: int, memory_size: int) -> Score:
+    assert config.maximum_source_length is not None, "the config refuses location without it"
+    return LocationScore(query_size, config.maximum_source_length, ignores_longer=config.longer_sources == "ignore")
+
+
+SCORES: dict[str, Callable[[AttentionConfig, int, int], Score]] = {
+    "content": lambda config, query, memory: ContentScore(query, memory, sharpens=config.sharpening != "none"),
+    "additive": lambda config, query, memory: AdditiveScore(query, memory, config.size or query),
+    "location": _location,
+    "general": lambda config, query, memory: GeneralScore(query, memory),
+    "dot": lambda config, query, memory: DotScore(),
+    "scaled_dot": lambda config, query, memory: DotScore(factor=memory**-0.5),
+}
+
+
+def build_score(config: AttentionConfig, *, query_size: int, memory_size: int) -> Score:
+    """Return the score that `config` names for queries and memories of these widths."""
+    return SCORES[config.score](config, query_size, memory_size)
