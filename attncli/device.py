@@ -1,0 +1,91 @@
+"""Where and in which arithmetic tensors are computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from attncli.errors import CommandError
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name` (auto, cpu, cuda, cuda:N), or raise a CommandError that says what there is."""
+    if name == "auto":
+        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if not re.fullmatch(r"cuda(:\d+)?", name):
+        raise CommandError(f"--device {name}: unknown device; choose from auto, cpu, cuda, cuda:N")
+    if not torch.cuda.is_available():
+        raise CommandError(f"--device {name}: {_why_no_cuda()}; choose cpu or auto")
+    index = int(name[5:]) if ":" in name else torch.cuda.current_device()
+    if index >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise CommandError(f"--device {name}: no such device; the last one here is cuda:{last}")
+    return torch.device("cuda", index)
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None:
+        return f"this PyTorch ({torch.__version__}) was built without CUDA"
+    return "no CUDA device was found on this machine"
+
+
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Within it, products of float32 matrices are computed as `precision` says; afterwards as before.
+
+    On CPUs they go to oneDNN where that keeps the accuracy of float32. bf16 also needs `autocast` around each forward
+    pass. Raises a CommandError where the device has no such arithmetic.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise CommandError(
+            f"training.precision: 'tf32' is arithmetic of CUDA devices, but the device is {device.type}; "
+            "choose fp32 or bf16"
+        )
+    products, recurrent = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        torch.set_float32_matmul_precision(_products(precision, device))
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = recurrent
+
+
+def _products(precision: Precision, device: torch.device) -> str:
+    if device.type == "cpu":
+        return "medium" if _medium_is_accurate() else "highest"
+    return "high" if precision == "tf32" else "highest"
+
+
+def _medium_is_accurate() -> bool:
+    """Tell whether "medium" keeps float32 accuracy here.
+
+    It sends products to oneDNN, up to twice as fast as the default. On CPUs with AMX the same setting rounds them to
+    bfloat16 (relative error about 3e-3), which nobody asked for.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        found = a @ b
+    finally:
+        torch.set_float32_matmul_precision(before)
+    exact = a.double() @ b.double()
+    return bool((found - exact).norm() < 1e-5 * exact.norm())
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """Return the context of one forward pass: bfloat16 products with bf16, nothing otherwise; weights stay float32.
+
+    It must not last over an update, since it keeps the bfloat16 copies of the weights until it is left.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

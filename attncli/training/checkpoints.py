@@ -1,0 +1,125 @@
+"""What is saved when, so that at every instant a killed run can go on.
+
+`last` is what training continues from. Whatever else is written (kept checkpoints, `best`) goes before it, and whatever
+is no longer needed is removed after it, so `last` always finds what its history speaks of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from attncli.errors import RunError
+from attncli.training.history import Validation
+from attncli.training.run_folder import FACTS, STATE, WEIGHTS, RunFolder
+from attncli.training.saving import remove_leftovers, replace_folder
+from attncli.training.state import TrainingState, write_state
+from attncli.training.weights import Weights, average_weights, write_weights
+
+
+class Checkpoints:
+    """The checkpoints of a run."""
+
+    def __init__(self, run: RunFolder):
+        self.run = run
+        self._folder = run.path / "checkpoints"
+
+    def keep(self, validation: Validation, weights: Mapping[str, Tensor]) -> None:
+        """Save `weights` as those that `validation` measured."""
+        self._write(self._kept(validation), weights, _facts(validation))
+
+    def is_kept(self, validation: Validation) -> bool:
+        """Tell whether the weights of `validation` are there."""
+        return self.run.has_checkpoint(f"kept/{self._kept(validation).name}")
+
+    def make_best(self, validation: Validation) -> None:
+        """Let `best` be what was kept at `validation`."""
+        kept = self._kept(validation)
+
+        def link(folder: Path) -> None:
+            for name in (WEIGHTS, FACTS):
+                _link(kept / name, folder / name)
+
+        replace_folder(self._folder / "best", link)
+        self._tell_best(validation)
+
+    def make_average_best(self, validation: Validation, weights: Mapping[str, Tensor], steps: Sequence[int]) -> None:
+        """Let `best` be `weights`, the average of `steps`, with the scores of `validation`."""
+        self._write(self._folder / "best", weights, {**_facts(validation), "average_of_steps": list(steps)})
+        self._tell_best(validation)
+
+    def _tell_best(self, validation: Validation) -> None:
+        self.run.update_metadata({"step": validation.step, "scores": validation.scores})
+
+    def restore_best(self, validation: Validation) -> None:
+        """Let `best` be that of `validation` again, if a lost process has gone further."""
+        try:
+            found = self.run.checkpoint_facts("best")
+        except RunError:
+            found = {}
+        if (found.get("step") != validation.step or "average_of_steps" in found) and self.is_kept(validation):
+            self.make_best(validation)
+
+    def average(self, validations: Sequence[Validation]) -> Weights:
+        """Return the mean of the weights kept at `validations`."""
+        return average_weights([self._kept(validation) / WEIGHTS for validation in validations])
+
+    def save_last(
+        self,
+        weights: Mapping[str, Tensor],
+        state: TrainingState,
+        *,
+        optimizer: Optimizer,
+        random: Mapping[str, Tensor],
+        log_size: int,
+    ) -> None:
+        """Save everything that training goes on from."""
+
+        def write(folder: Path) -> None:
+            write_weights(weights, folder / WEIGHTS)
+            _write_facts({"step": state.step, "epoch": state.epoch}, folder)
+            write_state(folder / STATE, state, optimizer=optimizer, random=random, log_size=log_size)
+
+        replace_folder(self._folder / "last", write)
+
+    def remove_all_but(self, validations: Sequence[Validation]) -> None:
+        """Remove kept checkpoints other than those of `validations`, and what a killed process was writing."""
+        wanted = {self._kept(validation).name for validation in validations}
+        remove_leftovers(self._folder)
+        remove_leftovers(self._folder / "kept")
+        for path in (self._folder / "kept").glob("step-*"):
+            if path.name not in wanted:
+                shutil.rmtree(path)
+
+    def _kept(self, validation: Validation) -> Path:
+        return self._folder / "kept" / f"step-{validation.step:08d}"
+
+    def _write(self, folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        def write(new: Path) -> None:
+            write_weights(weights, new / WEIGHTS)
+            _write_facts(facts, new)
+
+        replace_folder(folder, write)
+
+
+def _facts(validation: Validation) -> dict[str, Any]:
+    return {"step": validation.step, "epoch": validation.epoch, "scores": validation.scores}
+
+
+def _write_facts(facts: Mapping[str, Any], folder: Path) -> None:
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give `source` a second name, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,93 @@
+"""What a person sees while training: a progress bar on a terminal, plain lines elsewhere. Both on standard error."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+from attncli.training.log import Record
+
+
+def described(record: Record) -> str | None:
+    """Return the line of text for `record`, or None where it is left out."""
+    event = record["event"]
+    if event in ("validation", "average"):
+        scores = "  ".join(
+            f"{'BLEU' if name == 'bleu' else name} {record[name]:.{2 if name == 'bleu' else 4}f}"
+            for name in record
+            if name not in ("event", "step", "epoch", "seconds", "best", "steps", "perplexity")
+        )
+        what = f"average of steps {', '.join(map(str, record['steps']))}" if event == "average" else _place(record)
+        return f"{what}  dev {scores}{'  best' if record['best'] else ''}  {_time(record['seconds'])}"
+    if event == "train":
+        return (
+            f"{_place(record)}  loss {record['loss']:.4f}  learning rate {record['learning_rate']:.3g}  "
+            f"gradient norm {record['gradient_norm']:.3g}  {record['tokens_per_second']:,.0f} tokens/s"
+        )
+    if event == "resume":
+        return f"resumed at {_place(record)}"
+    return None
+
+
+def _place(record: Record) -> str:
+    return f"step {record['step']:,}  epoch {record['epoch']}"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+class PlainLines:
+    """A line for every validation, with the training record before it; for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._last_training: Record | None = None
+
+    def record(self, record: Record) -> None:
+        """Print what is worth a line."""
+        if record["event"] == "train":
+            self._last_training = record
+            return
+        for each in (self._last_training, record):
+            if each is not None and (text := described(each)):
+                print(text, file=sys.stderr, flush=True)
+        self._last_training = None
+
+    def advance(self, done: float) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class ProgressBar:
+    """A bar with loss, tokens/s and time left; validations scroll by above it."""
+
+    def __init__(self) -> None:
+        self._bar = tqdm(
+            total=1.0,
+            bar_format="{percentage:3.0f}%|{bar}| {postfix} {elapsed} < {remaining}",
+            file=sys.stderr,
+            dynamic_ncols=True,
+        )
+
+    def record(self, record: Record) -> None:
+        """Show a training record in the bar, anything else above it."""
+        if record["event"] == "train":
+            self._bar.set_postfix_str(
+                f"{_place(record)}  loss {record['loss']:.3f}  {record['tokens_per_second']:,.0f} tokens/s",
+                refresh=False,
+            )
+        elif text := described(record):
+            self._bar.write(text, file=sys.stderr)
+
+    def advance(self, done: float) -> None:
+        """Move to the share `done`."""
+        self._bar.update(min(1.0, done) - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()

@@ -1,0 +1,36 @@
+"""What the validations so far say: which checkpoints are best, and for how long nothing has got better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Metric = Literal["bleu", "loss"]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The scores of the dev set at a step."""
+
+    step: int
+    epoch: int
+    scores: dict[str, float]
+
+    def value(self, metric: Metric) -> float:
+        """Return the score that chooses, higher better."""
+        return -self.scores["loss"] if metric == "loss" else self.scores[metric]
+
+
+def best_validations(history: Sequence[Validation], metric: Metric, *, count: int) -> list[Validation]:
+    """Return the `count` best, best first; of equal ones the earlier."""
+    return sorted(history, key=lambda validation: (-validation.value(metric), validation.step))[:count]
+
+
+def without_improvement(values: Sequence[float], *, minimum: float) -> int:
+    """Return how many of the last `values` in a row are not over the best before them by more than `minimum`."""
+    best, waiting = -math.inf, 0
+    for value in values:
+        best, waiting = (value, 0) if value > best + minimum else (best, waiting + 1)
+    return waiting

@@ -1,0 +1,117 @@
+"""Records of what happened in training: `log.jsonl` always, TensorBoard on request."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from attncli.errors import CommandError
+from attncli.training.saving import explained
+
+Record = Mapping[str, Any]
+
+
+class Report(Protocol):
+    """Something that is told every event of training."""
+
+    def record(self, record: Record) -> None:
+        """Take `record`, whose "event" says what it is about."""
+
+    def advance(self, done: float) -> None:
+        """Take the share of training that is done, after each update."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class JsonLines:
+    """`log.jsonl`, one record a line."""
+
+    def __init__(self, path: Path, *, size: int = 0):
+        """Continue the log at `path` after its first `size` bytes; what follows them was written by a lost process."""
+        self.path = path
+        with explained(path):
+            self._file = path.open("ab")
+            self._file.truncate(min(size, path.stat().st_size))
+            self._file.seek(0, os.SEEK_END)
+
+    def record(self, record: Record) -> None:
+        """Append `record`."""
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        with explained(self.path):
+            self._file.write(line.encode())
+            self._file.flush()
+
+    def advance(self, done: float) -> None:
+        """Do nothing."""
+
+    def flushed_size(self) -> int:
+        """Return the log's size in bytes, once all of it is on the disk."""
+        with explained(self.path):
+            os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoard:
+    """TensorBoard events of the numbers in training and validation records."""
+
+    def __init__(self, folder: Path, *, step: int):
+        """Write into `folder`; events from after `step`, of a lost process, are hidden."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise CommandError(
+                "training.tensorboard: needs the package tensorboard; install it with "
+                "pip install 'attncli[tensorboard]', or set training.tensorboard=false"
+            ) from None
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def record(self, record: Record) -> None:
+        """Write each number of a training or validation record as a curve."""
+        if record["event"] not in ("train", "validation"):
+            return
+        for name, value in record.items():
+            if name not in ("event", "step", "seconds") and not isinstance(value, bool | str):
+                self._writer.add_scalar(f"{record['event']}/{name}", value, record["step"])
+
+    def advance(self, done: float) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._writer.close()
+
+
+class Reports:
+    """All that is told of a training run."""
+
+    def __init__(self, log: JsonLines, others: list[Report]):
+        self.log = log
+        self._all: list[Report] = [log, *others]
+
+    def tell(self, event: str, facts: Record) -> None:
+        """Give every report the record of `event`."""
+        for report in self._all:
+            report.record({"event": event, **facts})
+
+    def advance(self, done: float) -> None:
+        """Give every report the share of training that is done."""
+        for report in self._all:
+            report.advance(done)
+
+    def __enter__(self) -> Reports:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for report in self._all:
+            report.close()

@@ -1,0 +1,119 @@
+"""Files and folders replaced as a whole: whoever is killed while writing leaves the old or the new, never half."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from attncli.errors import TrainingError
+
+
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Put in the place of `folder` a new one, which `write` fills; raises a TrainingError where that fails.
+
+    A folder cannot be renamed over another, so for an instant only the old one under its other name is there:
+    `existing_folder` finds it.
+    """
+    new, old = _aside(folder, "new"), _aside(folder, "old")
+    if not folder.exists() and old.exists():
+        old.rename(folder)
+    with explained(folder), _removed_on_failure(new):
+        _remove(new)
+        new.mkdir(parents=True)
+        write(new)
+        for path in new.iterdir():
+            _flush(path)
+        _flush(new)
+        _remove(old)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        _flush(folder.parent)
+        _remove(old)
+
+
+def existing_folder(folder: Path) -> Path:
+    """Return `folder`, or its old version where whoever was replacing it was killed in between."""
+    old = _aside(folder, "old")
+    return old if not folder.exists() and old.exists() else folder
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put `text` in the place of the file `path`; raises a TrainingError where that fails."""
+    new = _aside(path, "new")
+    with explained(path), _removed_on_failure(new):
+        new.write_text(text, encoding="utf-8")
+        _flush(new)
+        new.replace(path)
+        _flush(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove from `folder` what a killed process was writing."""
+    for path in folder.glob(".new-*"):
+        _remove(path)
+    for path in folder.glob(".old-*"):
+        if (folder / path.name.removeprefix(".old-")).exists():
+            _remove(path)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a failure to write `path` into a TrainingError that says why and what is left of the disk."""
+    try:
+        yield
+    # torch raises RuntimeError and safetensors its own when the file below them cannot be written.
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = _reason(error, path)
+        if reason is None:
+            raise
+        raise TrainingError(f"{path}: cannot be saved: {reason}; what was saved before is intact") from error
+
+
+def _reason(error: BaseException, path: Path) -> str | None:
+    causes = [error, *(cause for cause in (error.__cause__, error.__context__) if cause)]
+    if any(
+        getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(cause)
+        for cause in causes
+    ):
+        free = shutil.disk_usage(path.parent).free / 2**20
+        return f"the disk is full ({free:.1f} MiB free); make room and go on with --resume"
+    failures = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    if failures:
+        return failures[0]
+    return str(error) if isinstance(error, SafetensorError) else None
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _remove(path)
+        raise
+
+
+def _aside(path: Path, role: str) -> Path:
+    return path.with_name(f".{role}-{path.name}")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until `path`, a file or the names in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
