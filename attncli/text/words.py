@@ -6,43 +6,45 @@ A punctuation token carries a mark on each side where it touched its neighbour: 
 
 from __future__ import annotations
 
-import re
-import sys
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 
 MARK = "￭"
 # What sentencepiece writes for a space.
 SPACE = "▁"
-_RESERVED = str.maketrans({MARK: "\N{REPLACEMENT CHARACTER}", SPACE: "\N{REPLACEMENT CHARACTER}"})
+_CUT = "\0"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-@lru_cache(maxsize=1)
-def _token_pattern() -> re.Pattern[str]:
-    """Match a run of word characters, or one character of punctuation, symbols, controls and unusual spaces."""
-    apart = "".join(
-        re.escape(character)
-        for character in map(chr, range(sys.maxunicode + 1))
-        if unicodedata.category(character)[0] in "PSZ" or unicodedata.category(character) == "Cc"
-    )
-    return re.compile(f"[^{apart}]+|[^ ]")
+class _Cuts(dict[int, str]):
+    """A table for `str.translate` that puts a cut around everything that is no part of a word, filled as it is used."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character in (MARK, SPACE, _CUT):
+            character = _REPLACEMENT
+        self[code] = character if _is_word(character) else f"{_CUT}{character}{_CUT}"
+        return self[code]
 
 
 def _is_word(token: str) -> bool:
-    return len(token) > 1 or (unicodedata.category(token)[0] not in "PSZ" and unicodedata.category(token) != "Cc")
+    """Tell a word from one character of punctuation, symbols, controls or unusual spaces."""
+    category = unicodedata.category(token[0])
+    return category[0] not in "PSZ" and category != "Cc"
+
+
+_CUTS = _Cuts()
 
 
 def split_words(text: str) -> list[str]:
     """Return the words and marked punctuation of `text`.
 
-    Runs of spaces count as one, and the two reserved characters U+FFED and U+2581 become U+FFFD.
+    Runs of spaces count as one. The marks U+FFED and U+2581, and U+0000, become U+FFFD.
     """
     tokens: list[str] = []
-    for chunk in text.translate(_RESERVED).split(" "):
-        parts = _token_pattern().findall(chunk)
-        for i, part in enumerate(parts):
-            tokens.append(part if _is_word(part) else _marked(parts, i))
+    for chunk in text.split(" "):
+        parts = [part for part in chunk.translate(_CUTS).split(_CUT) if part]
+        tokens.extend(part if _is_word(part) else _marked(parts, i) for i, part in enumerate(parts))
     return tokens
 
 

@@ -1,0 +1,55 @@
+"""Which sentence pairs form a batch: like lengths together, as many as a budget of tokens allows.
+
+N pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attncli.data.corpus import EncodedCorpus
+
+Array = npt.NDArray[Any]
+
+
+def epoch_batches(
+    corpus: EncodedCorpus, *, batch_tokens: int, batch_sentences: int | None, seed: int, epoch: int
+) -> list[Array]:
+    """Return the batches of one epoch, each the indices [B] of its pairs, in the order they are trained on.
+
+    Every pair is in one batch. B times the longest of its sentences, source or target and end symbol counted, is at
+    most `batch_tokens`, unless one pair alone is longer. All depends on the lengths, `seed` and `epoch` alone.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = _by_length(corpus.source_lengths, corpus.target_lengths, generator)
+    longest = np.maximum(corpus.source_lengths, corpus.target_lengths)[order]
+    most = batch_sentences if batch_sentences is not None else len(order)
+    batches = [order[start:end] for start, end in _cuts(longest, batch_tokens, most)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _by_length(source: Array, target: Array, generator: np.random.Generator) -> Array:
+    """Return the indices of all pairs [N], sorted by source and then target length, equals in random order."""
+    shuffled = generator.permutation(np.arange(len(source), dtype=np.int32))
+    # Within every second source length targets fall, so that no batch holds the longest next to the shortest.
+    width = int(target.max(initial=0)) + 1
+    key = source[shuffled].astype(np.int64) * width
+    key += np.where(source[shuffled] % 2 == 0, target[shuffled], width - 1 - target[shuffled])
+    order: Array = shuffled[np.argsort(key, kind="stable")]
+    return order
+
+
+def _cuts(longest: Array, batch_tokens: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each batch over rows whose longer sides are `longest` [N]."""
+    start = 0
+    while start < len(longest):
+        rows = int(min(most, max(1, batch_tokens // longest[start])))
+        widths = np.maximum.accumulate(longest[start : start + rows])
+        fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= batch_tokens))
+        end = start + max(1, fitting)
+        yield start, end
+        start = end

@@ -1,0 +1,118 @@
+"""A cache of folders: made once, complete or not there at all, remade when damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attncli.errors import DataError
+from attncli.text.files import unreadable
+
+Value = TypeVar("Value")
+
+_MAKING = ".making-"
+_ABANDONED_AFTER = 2 * 24 * 3600.0  # seconds without a change
+
+
+class DamagedError(Exception):
+    """A cached folder is not what was put there."""
+
+
+def cache_folder(configured: str | None) -> Path:
+    """Return the folder of the cache: `configured`, or `attncli` in the user's cache folder."""
+    if configured is not None:
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attncli"
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of the content of `path`."""
+    total = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return total.hexdigest()
+
+
+def key_of(facts: dict[str, Any]) -> str:
+    """Return a name for `facts`; other facts have another name."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder: Callable[[Path], Value]) -> Value:
+    """Return what `open_folder` reads from `folder/key`, which `make` fills if it is not there or is damaged.
+
+    `open_folder` raises DamagedError for a folder that it cannot use. The folder is filled under another name and
+    renamed, so that neither a kill nor a second process leaves half of it. Raises DataError if the cache cannot be written.
+    """
+    final = folder / key
+    try:
+        return open_folder(final)
+    except DamagedError:
+        pass
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        making = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder))
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    try:
+        make(making)
+        return open_folder(_put(making, final, open_folder))
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _put(making: Path, final: Path, open_folder: Callable[[Path], Any]) -> Path:
+    """Rename `making` to `final`; a whole one that another process put there meanwhile stays."""
+    while True:
+        try:
+            making.rename(final)
+            return final
+        except OSError:
+            if not final.exists():
+                raise
+        try:
+            open_folder(final)
+            return final
+        except DamagedError:
+            _take_away(final)
+
+
+def _take_away(damaged: Path) -> None:
+    grave = Path(tempfile.mkdtemp(prefix=_MAKING, dir=damaged.parent))
+    try:
+        damaged.rename(grave / "damaged")
+    except FileNotFoundError:
+        pass  # another process was faster
+    finally:
+        shutil.rmtree(grave, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left."""
+    for leftover in folder.glob(f"{_MAKING}*"):
+        try:
+            abandoned = time.time() - max(path.stat().st_mtime for path in (leftover, *leftover.iterdir()))
+        except OSError:
+            continue  # its process has just finished
+        if abandoned > _ABANDONED_AFTER:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{folder}: the cache cannot be written: {error.strerror or error}; name another folder with data.cache"
+    )
