@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
 import torch
@@ -65,6 +66,7 @@ def _products(precision: Precision, device: torch.device) -> str:
     return "high" if precision == "tf32" else "highest"
 
 
+@cache
 def _medium_is_accurate() -> bool:
     """Tell whether "medium" keeps float32 accuracy here.
 

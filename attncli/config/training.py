@@ -157,7 +157,7 @@ class Training(Section):
     validation: Validation = Validation()
     """What a validation measures."""
     checkpoint_every: Count = 1000
-    """Updates between saves of the training state, which `--resume` continues from."""
+    """Updates between saves of the training state, which `--resume` continues from; each validation saves it too."""
     keep_best: Count = 1
     """How many of the best checkpoints are kept."""
     average_best: bool = False

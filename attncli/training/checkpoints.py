@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from attncli.errors import RunError
 from attncli.training.history import Validation
 from attncli.training.run_folder import FACTS, STATE, WEIGHTS, RunFolder
-from attncli.training.saving import remove_leftovers, replace_folder
+from attncli.training.saving import remove, remove_leftovers, replace_folder
 from attncli.training.state import TrainingState, write_state
 from attncli.training.weights import Weights, average_weights, write_weights
 
@@ -64,7 +64,9 @@ class Checkpoints:
             found = self.run.checkpoint_facts("best")
         except RunError:
             found = {}
-        if (found.get("step") != validation.step or "average_of_steps" in found) and self.is_kept(validation):
+        if found.get("step") == validation.step and "average_of_steps" not in found:
+            self._tell_best(validation)
+        elif self.is_kept(validation):
             self.make_best(validation)
 
     def average(self, validations: Sequence[Validation]) -> Weights:
@@ -96,7 +98,7 @@ class Checkpoints:
         remove_leftovers(self._folder / "kept")
         for path in (self._folder / "kept").glob("step-*"):
             if path.name not in wanted:
-                shutil.rmtree(path)
+                remove(path)
 
     def _kept(self, validation: Validation) -> Path:
         return self._folder / "kept" / f"step-{validation.step:08d}"

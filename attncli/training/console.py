@@ -69,7 +69,7 @@ class ProgressBar:
     def __init__(self) -> None:
         self._bar = tqdm(
             total=1.0,
-            bar_format="{percentage:3.0f}%|{bar}| {postfix} {elapsed} < {remaining}",
+            bar_format="{percentage:3.0f}%|{bar}| {desc} {elapsed} < {remaining}",
             file=sys.stderr,
             dynamic_ncols=True,
         )
@@ -77,7 +77,7 @@ class ProgressBar:
     def record(self, record: Record) -> None:
         """Show a training record in the bar, anything else above it."""
         if record["event"] == "train":
-            self._bar.set_postfix_str(
+            self._bar.set_description_str(
                 f"{_place(record)}  loss {record['loss']:.3f}  {record['tokens_per_second']:,.0f} tokens/s",
                 refresh=False,
             )
@@ -86,7 +86,7 @@ class ProgressBar:
 
     def advance(self, done: float) -> None:
         """Move to the share `done`."""
-        self._bar.update(min(1.0, done) - self._bar.n)
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         """Leave the bar as it stands."""

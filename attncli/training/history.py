@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-Metric = Literal["bleu", "loss"]
 
 
 @dataclass(frozen=True)
@@ -18,12 +15,12 @@ class Validation:
     epoch: int
     scores: dict[str, float]
 
-    def value(self, metric: Metric) -> float:
+    def value(self, metric: str) -> float:
         """Return the score that chooses, higher better."""
         return -self.scores["loss"] if metric == "loss" else self.scores[metric]
 
 
-def best_validations(history: Sequence[Validation], metric: Metric, *, count: int) -> list[Validation]:
+def best_validations(history: Sequence[Validation], metric: str, *, count: int) -> list[Validation]:
     """Return the `count` best, best first; of equal ones the earlier."""
     return sorted(history, key=lambda validation: (-validation.value(metric), validation.step))[:count]
 

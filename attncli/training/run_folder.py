@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 
 import attncli
 from attncli.errors import RunError, nearest
-from attncli.training.saving import existing_folder, replace_file
+from attncli.training.saving import existing_folder, remove, replace_file
 from attncli.training.weights import Weights, read_weights
 
 FORMAT = 1
@@ -59,13 +58,18 @@ class RunFolder:
 
         A folder that is not a run is never touched, except an empty one, and files that are no part of a run stay.
         """
-        if self.path.exists() or self.path.is_symlink():
-            self._make_room(overwrite)
+        self.check_free(overwrite=overwrite)
+        for pattern in _OWN:
+            for path in self.path.glob(pattern):
+                remove(path)
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_metadata({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}})
         replace_file(self.config_path, config_yaml)
 
-    def _make_room(self, overwrite: bool) -> None:
+    def check_free(self, *, overwrite: bool = False) -> None:
+        """Raise a RunError unless `create` may start a run here."""
+        if not self.path.exists() and not self.path.is_symlink():
+            return
         if not self.path.is_dir():
             raise RunError(f"{self.path}: is a file; choose another folder for the run")
         found = self._listing()
@@ -78,9 +82,6 @@ class RunFolder:
             )
         if not overwrite:
             raise RunError(f"{self.path}: exists; go on with --resume, replace it with --overwrite, or choose another")
-        for pattern in _OWN:
-            for path in self.path.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def check(self) -> None:
         """Raise a RunError if this is not a run, or one of a newer format."""
@@ -125,6 +126,7 @@ class RunFolder:
 
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
+        self.check()
         folder = existing_folder(self.path / "checkpoints" / name)
         if not (folder / WEIGHTS).is_file():
             found = _shortened(_names(folder)) if folder.is_dir() else _shortened(self._listing())

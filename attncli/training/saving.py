@@ -24,18 +24,18 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
     if not folder.exists() and old.exists():
         old.rename(folder)
     with explained(folder), _removed_on_failure(new):
-        _remove(new)
+        remove(new)
         new.mkdir(parents=True)
         write(new)
         for path in new.iterdir():
             _flush(path)
         _flush(new)
-        _remove(old)
+        remove(old)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
         _flush(folder.parent)
-        _remove(old)
+        remove(old)
 
 
 def existing_folder(folder: Path) -> Path:
@@ -57,10 +57,10 @@ def replace_file(path: Path, text: str) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove from `folder` what a killed process was writing."""
     for path in folder.glob(".new-*"):
-        _remove(path)
+        remove(path)
     for path in folder.glob(".old-*"):
         if (folder / path.name.removeprefix(".old-")).exists():
-            _remove(path)
+            remove(path)
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _remove(path)
+        remove(path)
         raise
 
 
@@ -103,7 +103,8 @@ def _aside(path: Path, role: str) -> Path:
     return path.with_name(f".{role}-{path.name}")
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove the file or folder `path`, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -24,6 +24,11 @@ class StopRequest:
         self._leaving = False
 
     @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self.number is not None
+
+    @property
     def name(self) -> str:
         """The name of the signal that came."""
         return signal.Signals(self.number).name if self.number is not None else "none"
@@ -64,4 +69,5 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None stands for a handler that was not set by Python and cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from attncli.errors import RunError
 from attncli.training.history import Validation
+from attncli.training.updates import Update
 
 
 @dataclass
@@ -27,19 +28,40 @@ class Window:
     updates: int = 0
     gradient_norms: float = 0.0  # their sum
 
+    def add(self, update: Update) -> None:
+        """Count `update` in."""
+        self.negative_log_likelihood += update.negative_log_likelihood
+        self.target_tokens += update.target_tokens
+        self.tokens += update.tokens
+        self.seconds += update.seconds
+        self.updates += 1
+        self.gradient_norms += update.gradient_norm
+
+    def means(self) -> dict[str, float]:
+        """Return what a record says: nats a target token, mean norm of an update, tokens of both sides a second."""
+        return {
+            "loss": self.negative_log_likelihood / self.target_tokens,
+            "gradient_norm": self.gradient_norms / self.updates,
+            "tokens_per_second": self.tokens / self.seconds,
+        }
+
 
 @dataclass
 class TrainingState:
     """The counters of a training run."""
 
     step: int = 0  # updates made
-    epoch: int = 1  # the current pass over the data
+    epoch: int = 0  # the current pass over the data, from 1; 0 before the first update
     batch: int = 0  # batches of this epoch that were used
     epoch_batches: int = 0  # batches this epoch has
     seconds: float = 0.0  # of training, validation included
     learning_rate: float = 0.0  # of the last update
     history: list[Validation] = field(default_factory=list)
     window: Window = field(default_factory=Window)
+
+    def epochs(self) -> float:
+        """Return the passes over the data so far, the current one by its share."""
+        return self.epoch - 1 + self.batch / self.epoch_batches if self.epoch else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as `from_dict` reads them."""

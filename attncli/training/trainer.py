@@ -7,22 +7,19 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from attncli.allocator import keep_freed_memory
 from attncli.config.training import Training
 from attncli.device import arithmetic, autocast
-from attncli.errors import RunError, Stopped, TrainingError
-from attncli.losses import SummedLoss
+from attncli.errors import DataError, RunError, Stopped, TrainingError
 from attncli.training.checkpoints import Checkpoints
 from attncli.training.console import PlainLines, ProgressBar
-from attncli.training.history import Validation, best_validations, without_improvement
+from attncli.training.ends import reason_to_end, share_done
+from attncli.training.history import Validation, best_validations
 from attncli.training.log import JsonLines, Report, Reports, TensorBoard
-from attncli.training.optimizers import build_optimizer
 from attncli.training.run_folder import STATE, RunFolder
 from attncli.training.schedules import build_schedule
 from attncli.training.signals import StopNow, StopRequest, stop_request
@@ -35,48 +32,16 @@ from attncli.training.state import (
     read_state,
     set_random_states,
 )
+from attncli.training.task import CountedBatch, Task
+from attncli.training.updates import NotFiniteError, Updater
 from attncli.training.weights import put_weights, weights_of
-
-AnyBatch = TypeVar("AnyBatch", bound="CountedBatch")
-
-
-class CountedBatch(Protocol):
-    """A batch that knows how many tokens it has, padding left out."""
-
-    @property
-    def source_tokens(self) -> int:
-        """Real source tokens, for the speed that is reported."""
-
-    @property
-    def target_tokens(self) -> int:
-        """Real target tokens, which the loss is divided by."""
-
-    def to(self: AnyBatch, device: torch.device) -> AnyBatch:
-        """Return the same on `device`."""
-
-
-class Task(Protocol[AnyBatch]):
-    """What is trained."""
-
-    @property
-    def model(self) -> nn.Module:
-        """The model, on its device."""
-
-    def epoch(self, number: int) -> Sequence[AnyBatch]:
-        """Return the batches of pass `number` (from 1), which depend on nothing else; each is made when asked for."""
-
-    def loss(self, batch: AnyBatch) -> SummedLoss:
-        """Return the loss of `batch`, in training mode."""
-
-    def validate(self) -> Mapping[str, float]:
-        """Return scores of the dev set, "loss" (mean negative log-likelihood a token, in nats) among them."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How training ended."""
 
-    reason: str  # such as "max_steps"
+    reason: str  # the key that ended it, such as "max_steps"
     step: int
     epoch: int
     seconds: float  # earlier parts of a resumed run included
@@ -85,7 +50,7 @@ class Outcome:
 
 
 def train(
-    task: Task[Any],
+    task: Task,
     config: Training,
     run: RunFolder,
     *,
@@ -98,149 +63,101 @@ def train(
     With `resume` it goes on from the last checkpoint, or from the start if there is none yet, and ends with the weights
     that it would have had without the break. Dropout draws from torch's global generators: seed them before the model
     is built. `progress` asks for a bar (True) or plain lines (False); None chooses the bar on a terminal. Raises
-    Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot go on, RunError where a checkpoint cannot.
+    Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot go on, RunError where a checkpoint
+    cannot be read.
     """
     keep_freed_memory()
     saved = read_state(run.checkpoint("last") / STATE) if resume and run.has_checkpoint("last") else None
     with (
         arithmetic(config.precision, device),
-        stop_request() as stop,
         _reports(config, run, saved, progress) as reports,
+        stop_request() as stop,
     ):
-        trainer = _Trainer(task, config, run, device=device, reports=reports, stop=stop)
+        trainer = _Trainer(task, config, Checkpoints(run), device=device, reports=reports, stop=stop)
         if saved is not None:
             trainer.restore(saved)
         return trainer.run()
 
 
 def _reports(config: Training, run: RunFolder, saved: SavedState | None, progress: bool | None) -> Reports:
-    step = saved.training.step if saved else 0
+    step, log_size = (saved.training.step, saved.log_size) if saved else (0, 0)
     others: list[Report] = [TensorBoard(run.path / "tensorboard", step=step)] if config.tensorboard else []
     bar = sys.stderr.isatty() if progress is None else progress
     others.append(ProgressBar() if bar else PlainLines())
-    return Reports(JsonLines(run.log_path, size=saved.log_size if saved else 0), others)
+    return Reports(JsonLines(run.log_path, size=log_size), others)
 
 
 class _Trainer:
     def __init__(
         self,
-        task: Task[Any],
+        task: Task,
         config: Training,
-        run: RunFolder,
+        checkpoints: Checkpoints,
         *,
         device: torch.device,
         reports: Reports,
         stop: StopRequest,
     ):
-        self.task, self.config, self.device, self.reports, self.stop = task, config, device, reports, stop
-        self.checkpoints = Checkpoints(run)
-        self.optimizer = build_optimizer(config, task.model)
+        self.task, self.config, self.checkpoints = task, config, checkpoints
+        self.device, self.reports, self.stop = device, reports, stop
+        self.updater = Updater(task, config, device)
         self.schedule = build_schedule(config)
         self.state = TrainingState()
-        self.saved_step = 0
-        self.resumed = False
+        self.batches: Sequence[CountedBatch] = ()
+        self.saved_step: int | None = None
         self.started = time.perf_counter()
-        self.batches = self.open_epoch(1)
 
     def run(self) -> Outcome:
+        """Train to the end. The state alone says what is due, so a resumed run does what an unbroken one does."""
+        self.tell("start" if self.saved_step is None else "resume", {})
         self.task.model.train()
-        self.tell("resume" if self.resumed else "start", {})
         try:
             while (reason := self.reason_to_end()) is None:
-                if self.stop.number is not None:
+                if self.stop.requested:
                     raise StopNow
                 if self.due(self.config.validate_every) and not self.validated():
                     self.validate()
-                    continue
-                if self.due(self.config.checkpoint_every) and self.saved_step != self.state.step:
+                elif self.save_due():
                     self.save()
-                self.update()
-                if self.due(self.config.log_every):
-                    self.tell_training()
+                else:
+                    self.update()
             return self.finish(reason)
         except StopNow:
             raise self.stopped() from None
 
-    def reason_to_end(self) -> str | None:
-        """Return the key of the configuration that ends training now, or None."""
-        config, state = self.config, self.state
-        if config.max_steps is not None and state.step >= config.max_steps:
-            return "max_steps"
-        if config.max_epochs is not None and state.epoch >= config.max_epochs + (state.batch < len(self.batches)):
-            return "max_epochs"
-        if config.max_minutes is not None and self.seconds() >= 60 * config.max_minutes:
-            return "max_minutes"
-        early = config.early_stopping
-        if early and without_improvement(self.values(), minimum=early.minimum_improvement) >= early.patience:
-            return "early_stopping"
-        return None
-
     def update(self) -> None:
-        """Make one step with the next batches, or raise a TrainingError before it if there is no number to follow."""
-        started = time.perf_counter()
+        """Make the next update, and a record of it and those before where one is due."""
         batches = self.next_batches()
-        state, window = self.state, self.state.window
+        state = self.state
         state.learning_rate = self.config.learning_rate * self.schedule(state.step + 1, self.values())
-        total, likelihood, norm = self.gradients(batches)
-        if not math.isfinite(total + norm):
-            raise self.not_finite(total, norm)
-        self.step(norm)
+        try:
+            update = self.updater.update(batches, state.learning_rate)
+        except NotFiniteError as error:
+            raise self.not_finite(f"step {state.step + 1}", f"{error}; stopped before the update") from None
         state.step += 1
         state.batch += len(batches)
-        window.negative_log_likelihood += likelihood
-        window.target_tokens += sum(batch.target_tokens for batch in batches)
-        window.tokens += sum(batch.source_tokens + batch.target_tokens for batch in batches)
-        window.gradient_norms += norm
-        window.updates += 1
-        window.seconds += time.perf_counter() - started
-        self.reports.advance(self.done())
+        state.window.add(update)
+        if self.due(self.config.log_every):
+            self.tell_training()
+        self.reports.advance(share_done(self.config, state, seconds=self.seconds()))
 
-    def next_batches(self) -> list[Any]:
+    def next_batches(self) -> list[CountedBatch]:
         """Return the batches of one update; those at the end of an epoch may be fewer."""
-        if self.state.batch >= len(self.batches):
-            self.state.epoch += 1
-            self.state.batch = 0
-            self.batches = self.open_epoch(self.state.epoch)
-        first = self.state.batch
-        return [self.batches[index] for index in range(first, min(first + self.config.accumulate, len(self.batches)))]
+        state = self.state
+        if state.batch >= state.epoch_batches:
+            self.open_epoch(state.epoch + 1)
+        last = min(state.batch + self.config.accumulate, state.epoch_batches)
+        return [self.batches[index] for index in range(state.batch, last)]
 
-    def open_epoch(self, number: int) -> Sequence[Any]:
-        batches = self.task.epoch(number)
-        if not len(batches):
-            raise TrainingError("data.train: no sentence pair is left to train on")
-        self.state.epoch_batches = len(batches)
-        return batches
-
-    def gradients(self, batches: Sequence[Any]) -> tuple[float, float, float]:
-        """Fill the gradients of the mean loss a token; return its sum, that without smoothing, and their norm."""
-        tokens = sum(batch.target_tokens for batch in batches)
-        sums = torch.zeros(2, device=self.device)
-        for batch in batches:
-            with autocast(self.config.precision, self.device):
-                loss = self.task.loss(batch.to(self.device))
-            (loss.total / tokens).backward()
-            sums += torch.stack((loss.total.detach(), loss.negative_log_likelihood))
-        norm = get_total_norm(self.gradient_tensors())
-        # The only wait for an accelerator in an update.
-        total, likelihood, norm_value = torch.cat((sums, norm[None])).tolist()
-        return total, likelihood, norm_value
-
-    def gradient_tensors(self) -> list[Tensor]:
-        return [parameter.grad for parameter in self.task.model.parameters() if parameter.grad is not None]
-
-    def step(self, norm: float) -> None:
-        clip = self.config.clip_norm
-        if clip is not None and norm > clip:
-            clip_grads_with_norm_(self.task.model.parameters(), clip, torch.tensor(norm, device=self.device))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.state.learning_rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+    def open_epoch(self, number: int) -> None:
+        self.batches = self.task.epoch(number)
+        if not len(self.batches):
+            raise DataError("data.train: holds nothing to train on")
+        self.state.epoch, self.state.batch, self.state.epoch_batches = number, 0, len(self.batches)
 
     def validate(self) -> None:
         """Measure the dev set, and keep the weights if they are among the best."""
-        validation = self.measured()
-        before = self.best()
+        validation, before = self.measured(), self.best()
         best = before is None or validation.value(self.metric) > before.value(self.metric)
         self.state.history.append(validation)
         if validation in self.wanted():
@@ -260,10 +177,12 @@ class _Trainer:
             self.task.model.train()
             set_random_states(random, self.device)
         if self.metric not in scores:
-            raise TrainingError(f"validation.metric: is {self.metric!r}, but validation gives only {', '.join(scores)}")
+            raise TrainingError(
+                f"training.validation.metric: {self.metric!r} is not measured; choose {', '.join(scores)}"
+            )
         for name, score in scores.items():
             if not math.isfinite(score):
-                raise TrainingError(f"step {self.state.step}: the {name} of the dev set is {score}; {_ADVICE}")
+                raise self.not_finite(f"step {self.state.step}", f"the {name} of the dev set is {score}")
         return Validation(self.state.step, self.state.epoch, scores)
 
     def save(self) -> None:
@@ -272,7 +191,7 @@ class _Trainer:
         self.checkpoints.save_last(
             weights_of(self.task.model),
             self.state,
-            optimizer=self.optimizer,
+            optimizer=self.updater.optimizer,
             random=random_states(self.device),
             log_size=self.reports.log.flushed_size(),
         )
@@ -283,54 +202,55 @@ class _Trainer:
         """Go on from `saved` and the weights beside it."""
         run = self.checkpoints.run
         put_weights(self.task.model, run.load_weights("last"), where=str(run.checkpoint("last")))
-        put_optimizer_state(self.optimizer, saved.optimizer)
-        set_random_states(saved.random, self.device)
-        self.state = saved.training
-        found, expected = saved.training.epoch_batches, len(self.open_epoch(self.state.epoch))
-        if found != expected:
+        put_optimizer_state(self.updater.optimizer, saved.optimizer)
+        self.state, self.saved_step = saved.training, saved.training.step
+        self.batches = self.task.epoch(self.state.epoch) if self.state.epoch else ()
+        if len(self.batches) != self.state.epoch_batches:
             raise RunError(
-                f"{run.path}: the training data or the batch size have changed: epoch {self.state.epoch} had {found} "
-                f"batches and now has {expected}; restore them or start a new run"
+                f"{run.path}: cannot be resumed, its data or batch size have changed: epoch {self.state.epoch} had "
+                f"{self.state.epoch_batches} batches and now has {len(self.batches)}; restore them or start a new run"
             )
-        self.batches = self.task.epoch(self.state.epoch)
-        self.saved_step = self.state.step
-        self.resumed = True
-        best = self.best()
-        if best is not None:
+        if best := self.best():
             self.checkpoints.restore_best(best)
+        set_random_states(saved.random, self.device)
 
     def finish(self, reason: str) -> Outcome:
         """Validate and save what was reached, and try the average of the best."""
         if not self.validated():
             self.validate()
         self.save()
+        # After saving, so that a later process with a higher limit goes on in the middle of this window.
         if self.state.window.updates:
             self.tell_training()
-        best, steps = self.averaged() if self.config.average_best else (self.best(), ())
+        steps: tuple[int, ...] = ()
+        best = self.best()
         assert best is not None
-        self.tell("end", {"reason": reason, "best_step": best.step, **{f"best_{k}": v for k, v in best.scores.items()}})
+        if self.config.average_best:
+            best, steps = self.averaged(best)
+        self.tell("end", {"reason": reason, "best_step": best.step, "best_scores": best.scores})
         return Outcome(reason, self.state.step, self.state.epoch, self.seconds(), best, steps)
 
-    def averaged(self) -> tuple[Validation | None, tuple[int, ...]]:
-        """Let the average of the kept checkpoints be `best` if it does better; return what `best` is then."""
-        kept, best = self.wanted(), self.best()
-        if len(kept) < 2 or best is None:
+    def averaged(self, best: Validation) -> tuple[Validation, tuple[int, ...]]:
+        """Let the average of the kept checkpoints be `best` if it does better; return what is best, and its steps."""
+        kept = [validation for validation in self.wanted() if self.checkpoints.is_kept(validation)]
+        if len(kept) < 2:
             return best, ()
-        own = {name: tensor.clone() for name, tensor in weights_of(self.task.model).items()}
+        model, where = self.task.model, str(self.checkpoints.run.path)
+        steps = tuple(sorted(validation.step for validation in kept))
+        own = {name: tensor.clone() for name, tensor in weights_of(model).items()}
         try:
-            put_weights(self.task.model, self.checkpoints.average(kept), where=str(self.checkpoints.run.path))
+            put_weights(model, self.checkpoints.average(kept), where=where)
             average = self.measured()
             better = average.value(self.metric) > best.value(self.metric)
-            steps = tuple(sorted(validation.step for validation in kept))
             if better:
-                self.checkpoints.make_average_best(average, weights_of(self.task.model), steps)
+                self.checkpoints.make_average_best(average, weights_of(model), steps)
         finally:
-            put_weights(self.task.model, own, where=str(self.checkpoints.run.path))
+            put_weights(model, own, where=where)
         self.tell("average", {"steps": list(steps), **average.scores, "best": better})
         return (average, steps) if better else (best, ())
 
     @property
-    def metric(self) -> Any:
+    def metric(self) -> str:
         return self.config.validation.metric
 
     def values(self) -> list[float]:
@@ -349,43 +269,31 @@ class _Trainer:
     def due(self, every: int) -> bool:
         return self.state.step > 0 and self.state.step % every == 0
 
+    def save_due(self) -> bool:
+        return self.saved_step != self.state.step and (self.validated() or self.due(self.config.checkpoint_every))
+
+    def reason_to_end(self) -> str | None:
+        return reason_to_end(self.config, self.state, values=self.values(), seconds=self.seconds())
+
     def seconds(self) -> float:
         return self.state.seconds + time.perf_counter() - self.started
-
-    def done(self) -> float:
-        """Return the share of training that is done, by the end that is nearest."""
-        config, state = self.config, self.state
-        shares = [0.0]
-        if config.max_steps:
-            shares.append(state.step / config.max_steps)
-        if config.max_epochs:
-            shares.append((state.epoch - 1 + state.batch / len(self.batches)) / config.max_epochs)
-        if config.max_minutes:
-            shares.append(self.seconds() / (60 * config.max_minutes))
-        return max(shares)
 
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
         place = {"step": self.state.step, "epoch": self.state.epoch}
         self.reports.tell(event, {**place, **facts, "seconds": round(self.seconds(), 3)})
 
     def tell_training(self) -> None:
-        window = self.state.window
-        facts = {
-            "loss": window.negative_log_likelihood / window.target_tokens,
-            "learning_rate": self.state.learning_rate,
-            "gradient_norm": window.gradient_norms / window.updates,
-            "tokens_per_second": window.tokens / window.seconds,
-        }
-        self.state.window = Window()
-        self.tell("train", facts)
+        window, self.state.window = self.state.window, Window()
+        self.tell("train", {**window.means(), "learning_rate": self.state.learning_rate})
 
-    def not_finite(self, loss: float, norm: float) -> TrainingError:
-        what = f"the norm of the gradient is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+    def not_finite(self, when: str, what: str) -> TrainingError:
         state = self.state
-        kept = f"the checkpoint of step {self.saved_step} is good" if self.saved_step else "nothing was saved yet"
+        kept = (
+            "nothing was saved yet" if self.saved_step is None else f"the checkpoint of step {self.saved_step} is good"
+        )
         return TrainingError(
-            f"step {state.step + 1} (epoch {state.epoch}, learning rate {state.learning_rate:.3g}): {what}; stopped "
-            f"before the update, {kept}; {_ADVICE}"
+            f"{when} (epoch {state.epoch}, learning rate {state.learning_rate:.3g}): {what}, and {kept}; try a lower "
+            "training.learning_rate, a longer training.schedule.warmup or a lower training.clip_norm"
         )
 
     def stopped(self) -> Stopped:
@@ -399,6 +307,3 @@ class _Trainer:
             f"go on with: attncli train {path / 'config.yaml'} --run {path} --resume",
             signal_number=self.stop.number,
         )
-
-
-_ADVICE = "try a lower training.learning_rate, a longer training.schedule.warmup or a lower training.clip_norm"
