@@ -53,7 +53,8 @@ def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder:
     """Return what `open_folder` reads from `folder/key`, which `make` fills if it is not there or is damaged.
 
     `open_folder` raises DamagedError for a folder that it cannot use. The folder is filled under another name and
-    renamed, so that neither a kill nor a second process leaves half of it. Raises DataError if the cache cannot be written.
+    renamed, so that neither a kill nor a second process leaves half of it. Raises DataError if the cache cannot be
+    written.
     """
     final = folder / key
     try:

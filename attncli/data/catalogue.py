@@ -1,0 +1,77 @@
+"""The data sets that `attncli data` knows; another one is one entry more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class File:
+    """What one file must be."""
+
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by others: what it is, what it may be used for, and how to tell that it arrived whole."""
+
+    what: str
+    licence: str
+    files: Mapping[str, File]
+    url: str | None  # of the folder the files are in; None if nobody serves them as they are
+    made_by: str  # how the files come to be where there is no url
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files.values())
+
+
+_MULTI30K = DataSet(
+    what="captions of photographs in German, English and French, 29,000 to train on, short sentences",
+    licence="none stated for the text; its images are for non-commercial research and education",
+    url=("https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"),
+    made_by="",
+    files={
+        "train.de.gz": File("726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6", 637044),
+        "train.en.gz": File("d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f", 568929),
+        "train.fr.gz": File("622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c", 604242),
+        "val.de.gz": File("f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a", 24681),
+        "val.en.gz": File("14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28", 21650),
+        "val.fr.gz": File("ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9", 23001),
+        "test_2016_flickr.de.gz": File("9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8", 22890),
+        "test_2016_flickr.en.gz": File("611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9", 21077),
+        "test_2016_flickr.fr.gz": File("6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90", 22310),
+        "test_2017_flickr.de.gz": File("a2c89666db00c495cd8513b9d708d5a3acc205d7de312ef2bf5fb7ebc1540aee", 21471),
+        "test_2017_flickr.en.gz": File("76a444ee25172e72695cddb13ae4a3bda59430617be88e0bb46b60504f054074", 19138),
+        "test_2017_flickr.fr.gz": File("3ba671ceb2299f3304ffafefea7a833d08632fbaf0ba18546f8a2ec2391af496", 20434),
+        "test_2017_mscoco.de.gz": File("799e4854c25d601cb6cb6be29eabe5667734c61ace2f495e03e429031a0bc338", 10230),
+        "test_2017_mscoco.en.gz": File("aab300bfb4427697987e02cd0aacd44bfe8aa50456231b6474c08038bbed2b58", 8844),
+        "test_2017_mscoco.fr.gz": File("754f3072ba9f124569ba5258b32730fc1d214bbf8e0c6dfb2b74401676220db0", 9751),
+    },
+)
+
+_LAWS = DataSet(
+    what="laws of Canada in English and French, 200,000 pairs to train on, 1 to 150 words, test by length",
+    licence="Open Government Licence - Canada; name the source",
+    url=None,
+    made_by=(
+        "aligned by document structure from the public repository justicecanada/laws-lois-xml, commit "
+        "d6853c4af2ae0b7ab8c205a0e95ee734b9945c31; nobody serves the aligned files"
+    ),
+    files={
+        "train.en.gz": File("ddd1b3c2cdd8d2519a70b92dee145a9ad82f574a3fd709a1afc796d3d3c4dc69", 9453086),
+        "train.fr.gz": File("f2a25d4b5033fc6e64b72020c86051876a4074988dbd8bf3f173d2309091d97b", 10157291),
+        "dev.en.gz": File("0a28fbcae89de49ca5619b36c5ceb278e2a433e96792963189e40371e00068b4", 82268),
+        "dev.fr.gz": File("8d0035eb089bda9a0f07b933e42b574fad5bad62038b82a343aa5669a922b2d2", 90945),
+        "test.en.gz": File("e67f7418e98882361757a8ae7d8bf6c5ab23f835e924f3c1dfd6e0a039140d68", 139894),
+        "test.fr.gz": File("a7d379ed90983ae78dc27a1086b62de9f09edf6ced0c9679ebf855ae36c38d86", 154044),
+        "test_bins.en.gz": File("f3ef7211a3e39a60c19b2ee2b8206c7fc08af59758f18d56698bb998093c75c8", 133616),
+        "test_bins.fr.gz": File("16a958afbc95ba4078296e283cb47ac76ff17deefac2697d34734b75755d0b16", 146734),
+    },
+)
+
+DATA_SETS = {"multi30k": _MULTI30K, "laws-en-fr": _LAWS}
