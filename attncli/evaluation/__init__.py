@@ -1,0 +1,1 @@
+"""Test sets, scores with their bounds, comparisons between runs, and the reports of them."""

@@ -1,0 +1,54 @@
+"""Sentences sorted by length, in white-space words.
+
+N sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LengthBin:
+    """The sentences of `first` to `last` words, both included."""
+
+    first: int
+    last: int | None  # None: no upper end
+    indices: NDArray[np.intp]
+
+    @property
+    def label(self) -> str:
+        """The range of words, as text."""
+        if self.last is None:
+            return f"{self.first}+"
+        return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
+
+
+def word_counts(sentences: Sequence[str]) -> NDArray[np.intp]:
+    """Return the white-space words [N] of each sentence."""
+    return np.array([len(sentence.split()) for sentence in sentences], dtype=np.intp)
+
+
+def shortest_word_counts(references: Sequence[Sequence[str]]) -> NDArray[np.intp]:
+    """Return the white-space words [N] of the shortest of each sentence's references."""
+    shortest: NDArray[np.intp] = np.min([word_counts(stream) for stream in references], axis=0)
+    return shortest
+
+
+def length_bins(lengths: NDArray[np.intp], upper_ends: Sequence[int]) -> tuple[LengthBin, ...]:
+    """Return the bins that hold sentences: up to each of `upper_ends`, and a last one for all that are longer.
+
+    A sentence of no words belongs to the first bin.
+    """
+    lasts: list[int | None] = [*upper_ends, None]
+    firsts = [int(min(1, lengths.min())), *(end + 1 for end in upper_ends)]
+    numbers = np.searchsorted(np.asarray(upper_ends), lengths, side="left")  # [N], the bin of each sentence
+    bins = (
+        LengthBin(first, last, np.flatnonzero(numbers == number))
+        for number, (first, last) in enumerate(zip(firsts, lasts, strict=True))
+    )
+    return tuple(found for found in bins if len(found.indices))

@@ -1,0 +1,128 @@
+"""Scores hypotheses: whole, by length, and against each other.
+
+N sentences, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, Literal
+
+from attncli.config.evaluation import Evaluation
+from attncli.evaluation.bins import LengthBin, length_bins, shortest_word_counts, word_counts
+from attncli.evaluation.report import BinScore, BoundedScore, Comparison, Report, Speed, SystemReport
+from attncli.evaluation.test_set import EvaluationSet
+from attncli.metrics.bleu import length_ratio
+from attncli.metrics.bootstrap import bounds, paired_difference, resampled_scores
+from attncli.metrics.metric import Array, SentenceStatistics
+from attncli.metrics.registry import METRICS
+from attncli.metrics.tokenised import tokenised_note
+
+LengthOf = Literal["source", "reference"]
+
+
+@dataclass(frozen=True)
+class System:
+    """What is scored: one hypothesis for each sentence of a test set, and where they come from."""
+
+    name: str
+    hypotheses: tuple[str, ...]
+    speed: Speed | None = None  # None: nothing was decoded
+    details: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """A number for each system with its resampled values; the columns of the systems are paired."""
+
+    scores: list[float]
+    resamples: Array  # [systems, R]
+
+    def bounded(self, system: int) -> BoundedScore:
+        limits = bounds(self.resamples[system])
+        return BoundedScore(self.scores[system], limits.low, limits.high)
+
+
+def evaluate(
+    test: EvaluationSet,
+    systems: Sequence[System],
+    settings: Evaluation,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    length_of: LengthOf = "source",
+) -> Report:
+    """Return the scores of `systems` on `test`; BLEU is always among them. The same input gives the same numbers."""
+    keys = [key for key in METRICS if key == "bleu" or key in metrics]
+    measured = {key: [_measure(key, test, system) for system in systems] for key in keys}
+    whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
+    bins = length_bins(_lengths(test, length_of), settings.length_bins)
+    binned = [_resample([found.part(bin_.indices) for found in measured["bleu"]], settings) for bin_ in bins]
+    reports = [
+        SystemReport(
+            name=system.name,
+            scores={key: whole[key].bounded(number) for key in keys},
+            signatures={key: measured[key][number].signature for key in keys},
+            by_length=tuple(_bin_score(bin_, scores, number) for bin_, scores in zip(bins, binned, strict=True)),
+            length_ratio=length_ratio(measured["bleu"][number]),
+            speed=system.speed,
+            details=system.details,
+            notes=_system_notes(system),
+        )
+        for number, system in enumerate(systems)
+    ]
+    return Report(
+        test=test.name,
+        sentences=len(test),
+        references=len(test.references),
+        length_of=length_of,
+        samples=settings.bootstrap_samples,
+        seed=settings.seed,
+        systems=tuple(reports),
+        comparisons=tuple(_compare(systems, whole["bleu"], binned)),
+        notes=_test_notes(test),
+    )
+
+
+def _measure(key: str, test: EvaluationSet, system: System) -> SentenceStatistics:
+    return METRICS[key].measure(system.hypotheses, test.references)
+
+
+def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _Resampled:
+    resamples = resampled_scores(measured, samples=settings.bootstrap_samples, seed=settings.seed)
+    return _Resampled([statistics.score() for statistics in measured], resamples)
+
+
+def _lengths(test: EvaluationSet, length_of: LengthOf) -> Any:
+    return word_counts(test.sources) if length_of == "source" else shortest_word_counts(test.references)
+
+
+def _bin_score(bin_: LengthBin, scores: _Resampled, number: int) -> BinScore:
+    return BinScore(bin_.first, bin_.last, bin_.label, len(bin_.indices), scores.bounded(number))
+
+
+def _compare(systems: Sequence[System], whole: _Resampled, binned: Sequence[_Resampled]) -> list[Comparison]:
+    def difference(of: _Resampled, a: int, b: int) -> Any:
+        return paired_difference(of.scores[a] - of.scores[b], of.resamples[a], of.resamples[b])
+
+    return [
+        Comparison(
+            systems[a].name,
+            systems[b].name,
+            difference(whole, a, b),
+            tuple(difference(scores, a, b) for scores in binned),
+        )
+        for a, b in combinations(range(len(systems)), 2)
+    ]
+
+
+def _test_notes(test: EvaluationSet) -> tuple[str, ...]:
+    note = tokenised_note("references", [line for stream in test.references for line in stream])
+    return (note,) if note else ()
+
+
+def _system_notes(system: System) -> tuple[str, ...]:
+    note = tokenised_note(f"hypotheses of {system.name}", system.hypotheses)
+    return (*((note,) if note else ()), *system.notes)

@@ -1,0 +1,39 @@
+"""Writes what an evaluation found: report.json, report.md, by_length.png and the hypotheses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from attncli.evaluation.evaluate import System
+from attncli.evaluation.report import Report
+from attncli.evaluation.text import markdown_text
+from attncli.visualization.by_length import by_length_figure
+from attncli.visualization.figures import save_figure, writing_into
+
+PICTURE = "by_length.png"
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write `report` into `folder`, made if need be, and return the paths."""
+    paths = [folder / "report.json", folder / "report.md", folder / PICTURE]
+    with writing_into(folder):
+        paths[0].write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        paths[1].write_text(markdown_text(report, PICTURE), encoding="utf-8")
+        save_figure(by_length_figure(report), paths[2])
+    return paths
+
+
+def write_hypotheses(systems: Sequence[System], folder: Path) -> list[Path]:
+    """Write each system's hypotheses, one a line: `hypotheses.txt`, or one file named after each of several."""
+    names = ["hypotheses.txt"]
+    if len(systems) > 1:
+        names = [f"hypotheses.{re.sub(r'[^-.A-Za-z0-9_]+', '_', system.name)}.txt" for system in systems]
+    paths = [folder / name for name in names]
+    with writing_into(folder):
+        for path, system in zip(paths, systems, strict=True):
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(f"{line}\n" for line in system.hypotheses)
+    return paths

@@ -1,0 +1,153 @@
+"""What an evaluation found, and its form as `report.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from attncli.metrics.bootstrap import Difference
+
+
+@dataclass(frozen=True)
+class BoundedScore:
+    """A corpus score with its 95 % bootstrap bounds."""
+
+    score: float
+    low: float
+    high: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the score under `score`, `low` and `high`."""
+        return {"score": self.score, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class BinScore:
+    """Corpus BLEU of the sentences of `first` to `last` words; None is no upper end."""
+
+    first: int
+    last: int | None
+    label: str
+    sentences: int
+    bleu: BoundedScore
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the bin as `report.json` has it."""
+        return {
+            "from": self.first,
+            "to": self.last,
+            "sentences": self.sentences,
+            "bleu": self.bleu.score,
+            "low": self.bleu.low,
+            "high": self.bleu.high,
+        }
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a test set was decoded, loading the run not counted."""
+
+    seconds: float
+    sentences: int
+    tokens: int  # of the best hypotheses, end symbols counted
+
+    def as_json(self) -> dict[str, Any]:
+        """Return seconds and rates."""
+        return {
+            "seconds": self.seconds,
+            "sentences_per_second": self.sentences / self.seconds,
+            "tokens_per_second": self.tokens / self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class SystemReport:
+    """The scores of one system: a run, or a file of hypotheses."""
+
+    name: str
+    scores: Mapping[str, BoundedScore]  # by the keys of METRICS
+    signatures: Mapping[str, str]
+    by_length: tuple[BinScore, ...]
+    length_ratio: float
+    speed: Speed | None  # None: nothing was decoded
+    details: Mapping[str, Any]  # where the hypotheses come from: folder, step, beam size, …
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the system as an entry of `runs`."""
+        scores = {key: {**score.as_json(), "signature": self.signatures[key]} for key, score in self.scores.items()}
+        return {
+            "run": self.name,
+            **self.details,
+            **scores,
+            "length_ratio": self.length_ratio,
+            "by_length": [found.as_json() for found in self.by_length],
+            "speed": self.speed.as_json() if self.speed else None,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far the BLEU of system `a` is above that of `b`, on the whole test set and by length."""
+
+    a: str
+    b: str
+    bleu: Difference
+    by_length: tuple[Difference, ...]  # in the order of SystemReport.by_length
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison as an entry of `comparisons`; `difference` is a's BLEU minus b's."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "metric": "bleu",
+            **_difference_as_json(self.bleu),
+            "by_length": [_difference_as_json(difference) for difference in self.by_length],
+        }
+
+
+def _difference_as_json(difference: Difference) -> dict[str, float]:
+    return {
+        "difference": difference.value,
+        "low": difference.bounds.low,
+        "high": difference.bounds.high,
+        "p_value": difference.p_value,
+    }
+
+
+@dataclass(frozen=True)
+class Report:
+    """One test set, the systems scored on it, and the comparisons between them."""
+
+    test: str
+    sentences: int
+    references: int  # of each sentence
+    length_of: str  # "source" or "reference": whose words `by_length` counts
+    samples: int
+    seed: int
+    systems: tuple[SystemReport, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]  # about the test set; each system has its own besides
+
+    def of(self, system: SystemReport) -> Report:
+        """Return the report on `system` alone."""
+        return replace(self, systems=(system,), comparisons=())
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """What to know when reading the scores: of the test set and of every system."""
+        return (*self.notes, *(note for system in self.systems for note in system.notes))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `report.json` holds."""
+        return {
+            "test": self.test,
+            "sentences": self.sentences,
+            "references": self.references,
+            "length_of": self.length_of,
+            "bootstrap": {"samples": self.samples, "seed": self.seed},
+            "runs": [system.as_json() for system in self.systems],
+            "comparisons": [comparison.as_json() for comparison in self.comparisons],
+            "notes": list(self.all_notes),
+        }

@@ -1,0 +1,23 @@
+"""BLEU (Papineni et al. 2002), as sacreBLEU computes it by default: 13a tokens, mixed case, exponential smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sacrebleu.metrics.bleu import BLEU as SacrebleuBLEU  # noqa: N811 - the class's own name
+
+from attncli.metrics.metric import Metric, SentenceStatistics, sacrebleu_statistics
+
+
+def _measure(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SentenceStatistics:
+    # `force` silences sacreBLEU's own warning about tokenised text; `tokenised_note` says more, and of references too.
+    return sacrebleu_statistics(SacrebleuBLEU(force=True), hypotheses, references)
+
+
+BLEU = Metric("BLEU", lower_is_better=False, measure=_measure)
+
+
+def length_ratio(statistics: SentenceStatistics) -> float:
+    """Return the tokens of the hypotheses over those of the (closest) references, of BLEU's `statistics`."""
+    hypothesis_tokens, reference_tokens = statistics.values[:, :2].sum(axis=0)
+    return float(hypothesis_tokens / reference_tokens) if reference_tokens else 0.0

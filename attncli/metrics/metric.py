@@ -1,0 +1,67 @@
+"""What a corpus metric is: statistics of each sentence, and a score of their sum.
+
+N sentences, F statistics of a sentence, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sacrebleu.metrics.base import Metric as SacrebleuMetric
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SentenceStatistics:
+    """The statistics that a metric sums over sentences, so that any part of a corpus is scored without its text."""
+
+    values: Array  # [N, F]
+    signature: str
+    score_of: Callable[[Array], float]  # a sum [F] of rows of `values` -> score
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.values)
+
+    def score(self) -> float:
+        """Return the score of the whole corpus."""
+        return self.score_of(self.values.sum(axis=0))
+
+    def part(self, indices: NDArray[np.intp]) -> SentenceStatistics:
+        """Return the statistics of the sentences `indices` alone."""
+        return SentenceStatistics(self.values[indices], self.signature, self.score_of)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A corpus metric of hypotheses against one or more references each."""
+
+    label: str
+    lower_is_better: bool
+    measure: Callable[[Sequence[str], Sequence[Sequence[str]]], SentenceStatistics]
+    """Takes N hypotheses and one list of N references for each set of references."""
+
+
+def sacrebleu_statistics(
+    metric: SacrebleuMetric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> SentenceStatistics:
+    """Return what sacreBLEU's `metric` counts in each hypothesis, scored by its own formula, with its own signature.
+
+    Raises ValueError if the numbers of hypotheses and references differ or are 0.
+    """
+    counts = {len(hypotheses), *map(len, references)}
+    if len(counts) != 1 or not hypotheses or not references:
+        raise ValueError(f"{len(hypotheses)} hypotheses against references of lengths {[*map(len, references)]}")
+    # The same two calls that sacreBLEU's corpus_score makes; the first fills in what the signature says of references.
+    rows: list[list[float]] = metric._extract_corpus_statistics(hypotheses, references)
+
+    def score_of(totals: Array) -> float:
+        score: Any = metric._compute_score_from_stats(totals.tolist())
+        return float(score.score)
+
+    return SentenceStatistics(np.array(rows, dtype=np.float64), metric.get_signature().format(), score_of)

@@ -1,0 +1,124 @@
+"""Alignments as heat maps: a row for each target token, a column for each source token.
+
+S source tokens, T target tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+
+from attncli.visualization.alignment import Alignment
+from attncli.visualization.figures import GREY, new_figure, quiet_glyphs
+from attncli.visualization.fonts import Fonts, fonts_for
+from attncli.visualization.labels import readable
+
+POINTS_AN_INCH = 72
+_LONG = 20  # tokens of a side from which its labels stand on both ends, so that no eye travels far
+
+
+@dataclass(frozen=True)
+class _Size:
+    """The measures of a heat map: cells in inches, labels in points."""
+
+    cell: float
+    font: float
+
+    @classmethod
+    def of(cls, tokens: int) -> _Size:
+        """Return measures for `tokens` of the longer side: roomy when few, and never too small to read."""
+        cell = float(np.clip(9.0 / tokens, 0.19, 0.42))
+        return cls(cell, font=min(11.0, 0.68 * cell * POINTS_AN_INCH))
+
+
+def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:
+    """Return the fonts for the labels of all `alignments`."""
+    return fonts_for(
+        label
+        for alignment in alignments
+        for tokens in (alignment.source_tokens, alignment.target_tokens)
+        for label in readable(tokens)
+    )
+
+
+def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
+    """Return `alignment` as squares, the darker the larger the weight."""
+    rows, columns = alignment.weights.shape
+    size = _Size.of(max(rows, columns))
+    width, height = columns * size.cell, rows * size.cell
+    figure = new_figure(width + 1.0, height + 0.5)
+    axes = figure.add_axes((0.0, 0.0, width / (width + 1.0), height / (height + 0.5)))
+    mesh = _draw_cells(axes, alignment.weights)
+    _label_columns(axes, readable(alignment.source_tokens), size, fonts, on_both_ends=rows >= _LONG)
+    _label_rows(axes, readable(alignment.target_tokens), size, fonts, on_both_ends=columns >= _LONG)
+    axes.set_xlabel("source", color=GREY)
+    axes.xaxis.set_label_position("top")
+    axes.set_ylabel("given target" if alignment.forced else "output", color=GREY)
+    _add_scale(figure, axes, mesh)
+    return figure
+
+
+def _draw_cells(axes: Axes, weights: np.ndarray) -> QuadMesh:
+    rows, columns = weights.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    mesh = axes.pcolormesh(*edges, weights, cmap="Blues", vmin=0, vmax=max(float(weights.max()), 1e-6))
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_aspect("equal")
+    _draw_lines(axes.axvline, edges[0])
+    _draw_lines(axes.axhline, edges[1])
+    axes.spines[:].set_visible(False)
+    return mesh
+
+
+def _draw_lines(draw: Callable[..., Any], positions: np.ndarray) -> None:
+    last = len(positions) - 1
+    for number, position in enumerate(positions):
+        # In a long side every fifth line is darker: it leads the eye from a cell to its labels.
+        strong = number in (0, last) or (last >= _LONG and number % 5 == 0)
+        draw(position, color="#9a9a9a" if strong else "#dedede", linewidth=0.6, clip_on=False)
+
+
+def _label_columns(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_both_ends: bool) -> None:
+    upright = max(map(_width, labels)) * size.font * 0.62 <= size.cell * POINTS_AN_INCH
+    axes.set_xticks(range(len(labels)), labels)
+    axes.tick_params(axis="x", top=False, bottom=False, labeltop=True, labelbottom=on_both_ends, pad=3)
+    for tick in axes.xaxis.get_major_ticks():
+        for text in (tick.label1, tick.label2):
+            text.set(
+                fontsize=size.font, fontfamily=list(fonts.families), parse_math=False, rotation=0 if upright else 90
+            )
+
+
+def _label_rows(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_both_ends: bool) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(axis="y", left=False, right=False, labelright=on_both_ends, pad=3)
+    for tick in axes.yaxis.get_major_ticks():
+        for text in (tick.label1, tick.label2):
+            text.set(fontsize=size.font, fontfamily=list(fonts.families), parse_math=False)
+
+
+def _width(label: str) -> float:
+    """Return the width of `label` in letters; the wide letters of East Asia count double."""
+    return sum(1.7 if ord(character) >= 0x2E80 else 1.0 for character in label)
+
+
+def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
+    """Draw the scale of weights to the right of all labels, at most 2 inches high."""
+    with quiet_glyphs():
+        box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
+    assert box is not None  # the axes are visible
+    right = box.x1 / figure.dpi
+    width, height = figure.get_size_inches()
+    top, bottom = axes.get_position().y1, axes.get_position().y0
+    length = min(2.0 / height, top - bottom)
+    bar = figure.add_axes(((right + 0.25) / width, top - length, 0.12 / width, length))
+    figure.colorbar(mesh, cax=bar).outline.set_visible(False)
+    bar.tick_params(labelsize=9, colors=GREY)
+    bar.set_ylabel("attention weight", color=GREY, fontsize=9)
