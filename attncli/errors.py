@@ -38,7 +38,7 @@ class TrainingError(UserError):
     """Training that cannot go on, such as a loss that is not a number."""
 
 
-class Stopped(UserError):
+class Stopped(UserError):  # noqa: N818 - an end that was asked for, not an error
     """Training ended by a signal after saving; `exit_code` is 128 plus the signal's number."""
 
     def __init__(self, message: str, *, signal_number: int):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from attncli.config.translation import TranslationConfig
-from attncli.errors import ConfigError, nearest, unknown
+from attncli.errors import ConfigError, unknown
 
 Config = TranslationConfig
 CONFIGS: dict[str, type[Config]] = {"translation": TranslationConfig}
@@ -64,7 +64,7 @@ _CoreLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 def parse_yaml(text: str, *, where: str) -> Any:
     """Return what `text` says by YAML 1.2's core rules; `where` begins the message of a ConfigError."""
     try:
-        return yaml.load(text, Loader=_CoreLoader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_CoreLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -117,7 +117,9 @@ def check_config(values: dict[str, Any], *, where: str) -> Config:
         # Strict JSON mode reads lists as tuples and integers as floats, and nothing else as what it is not.
         config = CONFIGS[task].model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise ConfigError([f"{where}: {_problem(values, CONFIGS[task], detail)}" for detail in error.errors()]) from None
+        raise ConfigError(
+            [f"{where}: {_problem(values, CONFIGS[task], detail)}" for detail in error.errors()]
+        ) from None
     except TypeError as error:
         raise ConfigError([f"{where}: holds a value that is neither text, number, list nor keys: {error}"]) from None
     conflicts = list(config.conflicts())

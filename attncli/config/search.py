@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,3 +22,5 @@ class Search(Section):
     """The most source tokens; a longer source is an error or is cut, as asked. No limit by default."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Sources decoded together."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of matrix products: full, or bfloat16, faster where the processor has it and a little less exact."""

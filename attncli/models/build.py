@@ -40,9 +40,7 @@ def build_translation_model(
     return model
 
 
-def build_encoder(
-    config: RecurrentEncoderConfig, embedding: nn.Embedding, model: TranslationModel
-) -> RecurrentEncoder:
+def build_encoder(config: RecurrentEncoderConfig, embedding: nn.Embedding, model: TranslationModel) -> RecurrentEncoder:
     """Return the encoder that `config` describes over `embedding`."""
     return RecurrentEncoder(
         embedding,

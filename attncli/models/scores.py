@@ -73,7 +73,9 @@ class AdditiveScore(Score):
         """Return scores [B, T, S] for `query` [B, T, Q] against `keys` [B, S, A]."""
         hidden = torch.tanh(self.query(query)[:, :, None] + keys[:, None])  # [B, T, S, A]
         # A product with a matrix of one column: as a plain matrix-vector product it is several times faster.
-        return torch.mv(hidden.view(-1, hidden.shape[-1]), self.energy.weight[0].to(hidden.dtype)).view(hidden.shape[:3])
+        return torch.mv(hidden.view(-1, hidden.shape[-1]), self.energy.weight[0].to(hidden.dtype)).view(
+            hidden.shape[:3]
+        )
 
 
 class LocationScore(Score):

@@ -1,0 +1,55 @@
+"""`attncli config`: check a configuration, show it whole, print its schema."""
+
+from __future__ import annotations
+
+import typer
+
+from attncli.cli.options import ConfigArgument, Overrides
+
+app = typer.Typer(help="Look at configurations: check, show, schema.", no_args_is_help=True)
+
+
+@app.command()
+def check(config: ConfigArgument, overrides: Overrides = None) -> None:
+    """Check CONFIG; print the parameters of each part and, roughly, the memory of a training step.
+
+    Example: attncli config check configs/toy-translation.yaml --set model.encoder.hidden_size=256
+    """
+    from attncli.config.load import read_config
+    from attncli.models.summary import summarise
+
+    summary = summarise(read_config(config, overrides or ()))
+    width = max(len(part) for part in summary.parameters)
+    typer.echo(f"{config}: ok")
+    typer.echo("parameters (for the largest vocabulary the tokenizer may have)")
+    for part, count in summary.parameters.items():
+        typer.echo(f"  {part:<{width}}  {count:>12,}")
+    typer.echo(f"  {'total':<{width}}  {summary.total:>12,}")
+    typer.echo("memory of a training step, roughly")
+    for part, size in summary.bytes.items():
+        typer.echo(f"  {part:<{width}}  {size / 2**20:>8,.0f} MiB")
+
+
+@app.command()
+def show(config: ConfigArgument, overrides: Overrides = None) -> None:
+    """Print CONFIG whole, with overrides applied and every default filled in.
+
+    Example: attncli config show configs/toy-translation.yaml --set training.seed=2
+    """
+    from attncli.config.dump import to_yaml
+    from attncli.config.load import read_config
+
+    typer.echo(to_yaml(read_config(config, overrides or ())), nl=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of configuration files, by which editors complete and check them.
+
+    Example: attncli config schema > attncli.schema.json
+    """
+    import json
+
+    from attncli.config.dump import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

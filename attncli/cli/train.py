@@ -1,0 +1,55 @@
+"""`attncli train`: one configuration, one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attncli.cli.options import ConfigArgument, Device, Overrides
+
+
+def train(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; by default runs/ and the name of CONFIG.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Prepare everything, compute the largest batch, and write no run.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Train the model that CONFIG describes.
+
+    Example: attncli train configs/toy-translation.yaml --set training.max_steps=500 --run runs/first
+    """
+    from attncli.config.load import read_config
+    from attncli.device import resolve_device
+    from attncli.errors import CommandError
+    from attncli.training.run_folder import RunFolder
+    from attncli.training.trainer import train as train_task
+    from attncli.translation import begin_run, resume_run, try_out
+
+    if resume and overwrite:
+        raise CommandError("--resume goes on with a run and --overwrite replaces it; give one of them")
+    where = resolve_device(device)
+    checked = read_config(config, overrides or ())
+    folder = RunFolder(run or Path("runs") / config.stem)
+    if dry_run:
+        typer.echo(try_out(checked, where, tell=_tell))
+        return
+    if resume:
+        task = resume_run(checked, folder, where, tell=_tell)
+    else:
+        task = begin_run(checked, folder, where, overwrite=overwrite, tell=_tell)
+    outcome = train_task(task, checked.training, folder, device=where, resume=resume)
+    scores = ", ".join(f"{name} {score:.4g}" for name, score in outcome.best.scores.items())
+    typer.echo(f"{folder.path}: ended by {outcome.reason} at step {outcome.step}, best on dev: {scores}")
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)

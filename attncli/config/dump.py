@@ -1,0 +1,37 @@
+"""Writes a configuration back: as YAML that `read_config` reads, and as JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from attncli.config.load import CONFIGS, Config
+
+
+def to_yaml(config: Config) -> str:
+    """Return the whole of `config`, defaults included, in the order of its sections."""
+    values = config.model_dump(mode="json")
+    return yaml.dump(values, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+
+
+class _CoreDumper(yaml.SafeDumper):
+    """Quotes what `read_config` would not read as text."""
+
+    # PyYAML decides by its own 1.1 rules what text needs quotes. Words like `no` then get some they do not need, but
+    # 1e-3 and 0o7, which are numbers in 1.2 and text in 1.1, would miss theirs.
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        looks_like_number = text[:1] in "+-.0123456789" and text != ""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if looks_like_number else None)
+
+
+_CoreDumper.add_representer(str, _CoreDumper.represent_text)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of configuration files, one alternative a task."""
+    from pydantic import TypeAdapter
+
+    (only,) = CONFIGS.values()
+    schema = TypeAdapter(only).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,81 @@
+"""How large a configured model is: parameters of each part, and roughly the memory of a training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from attncli.config.load import Config
+from attncli.config.training import SGD
+from attncli.models.build import build_translation_model
+from attncli.models.encoder_decoder import EncoderDecoder
+
+FLOAT_BYTES = 4
+# Stands for the length of a source where the cost of attention depends on it, which the configuration does not know.
+TYPICAL_LENGTH = 30
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Sizes of a model in training."""
+
+    parameters: dict[str, int]  # of each part; shared ones are counted once, where they first appear
+    bytes: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All parameters."""
+        return sum(self.parameters.values())
+
+
+def summarise(config: Config) -> Summary:
+    """Return the sizes of the model of `config`, with vocabularies as large as the tokenizer may make them."""
+    size = config.tokenizer.vocabulary_size
+    with torch.device("meta"):
+        model = build_translation_model(config.model, source_vocabulary=size, target_vocabulary=size)
+    parameters = count_parameters(model)
+    total = sum(parameters.values())
+    moments = 2 if not isinstance(config.training.optimizer, SGD) else int(config.training.optimizer.momentum > 0)
+    return Summary(
+        parameters,
+        {
+            "weights and gradients": 2 * total * FLOAT_BYTES,
+            "optimiser": moments * total * FLOAT_BYTES,
+            "activations": _activations(config) * FLOAT_BYTES,
+        },
+    )
+
+
+def count_parameters(model: EncoderDecoder) -> dict[str, int]:
+    """Return the number of parameters of each part of `model`."""
+    parts = {
+        "source embeddings": model.encoder.embedding,
+        "encoder": model.encoder,
+        "target embeddings": model.decoder.embedding,
+        "attention": getattr(model.decoder, "attention", None),
+        "output layer": model.decoder.output,
+        "decoder": model.decoder,
+    }
+    seen: set[int] = set()
+    counts = {}
+    for name, part in parts.items():
+        fresh = [] if part is None else [parameter for parameter in part.parameters() if id(parameter) not in seen]
+        seen.update(map(id, fresh))
+        counts[name] = sum(parameter.numel() for parameter in fresh)
+    return counts
+
+
+def _activations(config: Config) -> int:
+    """Return about how many numbers a forward pass keeps for the backward one, for a full batch."""
+    model, positions = config.model, config.training.batch_tokens
+    # Of every layer: its input, four gates, two states and their tanh.
+    recurrent = 8 * (
+        model.encoder.layers * model.encoder.hidden_size + model.decoder.layers * model.decoder.hidden_size
+    )
+    attention = 0
+    if model.attention != "none":
+        width = (model.attention.size or model.decoder.hidden_size) if model.attention.score == "additive" else 1
+        attention = 2 * TYPICAL_LENGTH * width
+    output = 2 * config.tokenizer.vocabulary_size  # logits and log-probabilities
+    return positions * (recurrent + attention + output + 4 * model.embedding_size)

@@ -1,0 +1,92 @@
+"""A trained run: its configuration, tokenizers and weights, and what it says of new sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attncli.config.load import read_config
+from attncli.config.search import Search
+from attncli.config.translation import TranslationConfig
+from attncli.device import resolve_device
+from attncli.models.build import build_translation_model
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.search import Strategy
+from attncli.text.tokenizer import Tokenizers
+from attncli.training.run_folder import RunFolder
+from attncli.training.weights import put_weights
+from attncli.translator import READ_AHEAD, TooLong, Translation, Translator
+
+
+class Run:
+    """A trained run, ready to translate."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TranslationConfig,
+        tokenizers: Tokenizers,
+        model: EncoderDecoder,
+        checkpoint: Mapping[str, Any],
+    ):
+        self.folder, self.config, self.tokenizers, self.model = folder, config, tokenizers, model
+        self.checkpoint = checkpoint  # its step, epoch and dev scores
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> Run:
+        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
+        run_folder = RunFolder(folder)
+        run_folder.check()
+        config = read_config(run_folder.config_path)
+        tokenizers = Tokenizers.load(folder)
+        model = build_translation_model(
+            config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
+        )
+        put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
+        model.to(resolve_device(device)).eval()
+        return cls(folder, config, tokenizers, model, run_folder.checkpoint_facts(checkpoint))
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def step(self) -> int:
+        """Updates behind the weights."""
+        return int(self.checkpoint["step"])
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def translate(
+        self,
+        sentences: Iterable[str],
+        *,
+        search: Search | None = None,
+        n_best: int = 1,
+        too_long: TooLong = "error",
+        with_weights: bool = False,
+        strategy: Strategy | None = None,
+        read_ahead: int = READ_AHEAD,
+    ) -> Iterator[Translation]:
+        """Yield the translations of `sentences` in their order, by the run's own search settings unless given others.
+
+        See `Translator.translate`.
+        """
+        return Translator(self.model, self.tokenizers).translate(
+            sentences,
+            settings=search or self.config.search,
+            n_best=n_best,
+            too_long=too_long,
+            with_weights=with_weights,
+            strategy=strategy,
+            read_ahead=read_ahead,
+        )
+
+    def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+        """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
+        return Translator(self.model, self.tokenizers).align(pairs, settings=self.config.search)
