@@ -16,7 +16,7 @@ def tokenised_note(what: str, lines: Sequence[str]) -> str | None:
     if not found or len(found) < _SUSPICIOUS_SHARE * len(lines):
         return None
     first = found[0]
-    example = first.string[max(0, first.start() - 20) : first.end() + 10]
+    example = first.string[max(0, first.start() - 20) : first.end() + 10].strip()
     return (
         f"{what}: {len(found)} of {len(lines)} lines look tokenised (such as {example!r}); sacreBLEU expects raw text, "
         f"so these scores do not compare with others"

@@ -1,0 +1,259 @@
+"""`attncli eval`: what it decodes, prints, writes and refuses. The model is a stand-in that answers from a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from attncli.cli.eval import evaluate
+from attncli.config.load import read_config
+from attncli.config.search import Search
+from attncli.errors import CommandError, DataError, RunError, UserError
+from attncli.run import Run
+from attncli.training.run_folder import RunFolder
+from attncli.translator import TranslatedHypothesis, Translation
+
+SOURCES = ["ein Hund rennt schnell", "zwei Männer sitzen auf einer Bank", "sie liest"]
+TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]
+
+
+class FakeRun:
+    """Answers with as many words of the reference as the folder's name has letters."""
+
+    searches: list[Search]
+
+    def __init__(self, folder: Path):
+        self.folder, self.step, self.parameters = folder, 12, 345
+        self.config = read_config(folder / "config.yaml")
+        self.searches = []
+
+    def translate(self, sentences: Iterable[str], *, search: Search, too_long: str) -> Iterator[Translation]:
+        self.searches.append(search)
+        words = len(self.folder.name)
+        for sentence in sentences:
+            text = " ".join(TARGETS[SOURCES.index(sentence)].split()[:words])
+            hypothesis = TranslatedHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
+            yield Translation(sentence, ("x",), (hypothesis,))
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
+    """Return the runs that are loaded, each a stand-in."""
+    found: list[FakeRun] = []
+
+    def load(folder: Path, *, device: str, checkpoint: str) -> FakeRun:
+        assert (device, checkpoint) == ("cpu", "last")
+        found.append(FakeRun(folder))
+        return found[-1]
+
+    monkeypatch.setattr(Run, "load", load)
+    return found
+
+
+def make_run(folder: Path, *, tests: tuple[str, ...] = ("small",), extra: str = "") -> Path:
+    data = folder.parent
+    for name in tests:
+        (data / f"{name}.de").write_text("".join(f"{line}\n" for line in SOURCES), encoding="utf-8")
+        (data / f"{name}.en").write_text("".join(f"{line}\n" for line in TARGETS), encoding="utf-8")
+    sets = "".join(f"    {name}: {{source: {name}.de, target: {name}.en}}\n" for name in tests)
+    RunFolder(folder).create(
+        f"task: translation\ndata:\n  root: {data}\n"
+        f"  train: {{source: a, target: b}}\n  dev: {{source: a, target: b}}\n"
+        f"  test:\n{sets}training: {{max_steps: 1}}\n"
+        f"evaluation: {{length_bins: [2, 4], bootstrap_samples: 20, seed: 3}}\n{extra}"
+    )
+    return folder
+
+
+def run_eval(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(
+        app, [str(argument) for argument in (*arguments, "--device", "cpu", "--checkpoint", "last")]
+    )
+
+
+def refused(result: Result, kind: type[UserError]) -> str:
+    assert isinstance(result.exception, kind), result.output
+    return str(result.exception)
+
+
+def report(folder: Path) -> Any:
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def test_one_run_has_everything_in_its_folder(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    result = run_eval(run, "--beam-size", 3, "--length-penalty", 0.5, "--batch-size", 7)
+    assert result.exit_code == 0, result.output
+    folder = run / "evaluation" / "small"
+    assert {p.name for p in folder.iterdir()} == {"report.json", "report.md", "by_length.png", "hypotheses.txt"}
+    assert (folder / "hypotheses.txt").read_text() == "a dog is running\ntwo men sit on\nshe is reading\n"
+    [found] = report(folder)["runs"]
+    assert (found["run"], found["step"], found["parameters"]) == ("four", 12, 345)
+    assert (found["beam_size"], found["length_penalty"]) == (3, 0.5)
+    assert [(b["from"], b["to"], b["sentences"]) for b in found["by_length"]] == [(1, 2, 1), (3, 4, 1), (5, None, 1)]
+    assert found["speed"]["sentences_per_second"] == pytest.approx(3 / found["speed"]["seconds"])
+    assert found["speed"]["tokens_per_second"] == pytest.approx(14 / found["speed"]["seconds"])
+    [search] = loaded[0].searches
+    assert (search.beam_size, search.length_penalty, search.batch_size) == (3, 0.5, 7)
+    assert "four: decoding 3 sentences of small" in result.stderr
+    assert f"wrote {folder / 'report.json'}" in result.stdout
+    assert f"{found['bleu']['score']:.2f} [" in result.stdout
+
+
+def test_several_runs_share_a_report_and_keep_their_own(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / name) for name in ("six", "fo", "fourteen")]
+    result = run_eval(*runs, "--test", "small")
+    assert result.exit_code == 0, result.output
+    joint = report(runs[0] / "evaluation" / "small")
+    assert [found["run"] for found in joint["runs"]] == ["six", "fo", "fourteen"]
+    assert [(c["a"], c["b"]) for c in joint["comparisons"]] == [("six", "fo"), ("six", "fourteen"), ("fo", "fourteen")]
+    alone = report(runs[1] / "evaluation" / "small")
+    assert (alone["runs"], alone["comparisons"]) == ([joint["runs"][1]], [])
+    assert (runs[2] / "evaluation" / "small" / "hypotheses.txt").read_text().splitlines() == TARGETS
+
+
+def test_output_folder_takes_everything(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / name) for name in ("six", "fo")]
+    result = run_eval(*runs, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    names = {"report.json", "report.md", "by_length.png", "hypotheses.six.txt", "hypotheses.fo.txt"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == names
+    assert not (runs[0] / "evaluation").exists()
+
+
+def test_same_input_gives_the_same_report(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    reports = []
+    for _ in range(2):
+        run_eval(run)
+        found = report(run / "evaluation" / "small")
+        found["runs"][0].pop("speed")
+        reports.append(found)
+    assert reports[0] == reports[1]
+
+
+def test_file_is_scored_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path / "unused")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out.en").write_text("".join(f"{line}\n" for line in TARGETS))
+    result = run_eval("--hypotheses", "out.en", "--source", "small.de", "--reference", "small.en", "--metric", "chrf")
+    assert result.exit_code == 0, result.output
+    found = report(tmp_path / "evaluation" / "small.de")
+    assert found["runs"][0]["run"] == "out.en"
+    assert found["runs"][0]["bleu"]["score"] == pytest.approx(100)
+    assert found["runs"][0]["speed"] is None
+    assert "ter" not in found["runs"][0]
+
+
+def test_file_is_scored_on_the_test_set_of_a_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "four", tests=("small", "other"))
+    for name in ("good.txt", "bad.txt"):
+        lines = TARGETS if name == "good.txt" else TARGETS[::-1]
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    files = ("--hypotheses", tmp_path / "good.txt", "--hypotheses", tmp_path / "bad.txt")
+    result = run_eval(run, "--test", "other", *files, "--length", "reference")
+    assert result.exit_code == 0, result.output
+    found = report(run / "evaluation" / "other")
+    assert [system["run"] for system in found["runs"]] == ["good.txt", "bad.txt"]
+    assert found["length_of"] == "reference"
+    assert found["comparisons"][0]["difference"] > 20
+
+
+def test_several_references_count_as_one_set(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "fourteen")
+    (tmp_path / "second.en").write_text("x\ny\nz\n")
+    files = (
+        "--source",
+        tmp_path / "small.de",
+        "--reference",
+        tmp_path / "small.en",
+        "--reference",
+        tmp_path / "second.en",
+    )
+    result = run_eval(run, *files)
+    assert result.exit_code == 0, result.output
+    assert report(run / "evaluation" / "small.de")["references"] == 2
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    runs = [make_run(tmp_path / parent / "same") for parent in ("a", "b")]
+    result = run_eval(*runs, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert [found["run"] for found in report(tmp_path / "out")["runs"]] == [str(run) for run in runs]
+
+
+def test_lower_cased_run_is_noted(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four", extra="tokenizer: {lowercase: true}\n")
+    result = run_eval(run)
+    note = "four: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart"
+    assert f"note: {note}" in result.stdout
+    assert report(run / "evaluation" / "small")["notes"] == [note]
+
+
+def test_choice_between_test_sets_is_asked_for(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four", tests=("small", "large"))
+    message = refused(run_eval(run), CommandError)
+    assert message == f"{run}: has 2 test sets; choose one with --test: small, large"
+
+
+def test_runs_with_other_sentences_are_not_compared(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    first = make_run(tmp_path / "four")
+    (tmp_path / "elsewhere").mkdir()
+    second = make_run(tmp_path / "elsewhere" / "five")
+    (tmp_path / "elsewhere" / "small.en").write_text("something\nquite\ndifferent\n")
+    assert refused(run_eval(first, second), CommandError) == (
+        f"{second}: its test set 'small' is not the 'small' of {first}; "
+        "give the same sentences to all runs with --source and --reference"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to score; give at least one RUN, or --hypotheses FILE"),
+        (["--hypotheses", "h"], "--hypotheses: without a RUN there is no test set; give --source and --reference"),
+        (
+            ["r", "--source", "s"],
+            "--source is given without --reference; give both, or --test for a test set of the run",
+        ),
+        (["r", "--reference", "s"], "--reference is given without --source; give both, or"),
+        (
+            ["r", "q", "--hypotheses", "h"],
+            "--hypotheses: nothing is decoded, so one RUN at most lends its test sets, but 2",
+        ),
+        (["r", "./r"], "RUN: r is given twice"),
+        (
+            ["r", "--length", "refrence"],
+            "--length: unknown value 'refrence'; did you mean 'reference'? choose from source",
+        ),
+        (["r", "--metric", "blue"], "--metric: unknown value 'blue'; did you mean 'bleu'? choose from bleu, chrf, ter"),
+        (["r", "--too-long", "drop"], "--too-long: unknown value 'drop'; choose from error, cut"),
+    ],
+)
+def test_wrong_command_lines_are_explained(arguments: list[str], message: str) -> None:
+    assert refused(run_eval(*arguments), CommandError).startswith(message)
+
+
+def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    assert refused(run_eval(tmp_path), RunError).startswith(
+        f"{tmp_path}: not a run: missing metadata.json, config.yaml"
+    )
+
+
+def test_hypotheses_that_do_not_match_are_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "four")
+    path = tmp_path / "out.en"
+    path.write_text("one\ntwo\n")
+    assert refused(run_eval(run, "--hypotheses", path), DataError) == (
+        f"{path}: 2 lines, but the test set small has 3; they must match line by line"
+    )

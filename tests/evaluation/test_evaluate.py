@@ -1,0 +1,157 @@
+"""Evaluation: scores, bins by hand, comparisons, notes, and their JSON and text."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sacrebleu
+
+from attncli.config.evaluation import Evaluation
+from attncli.evaluation.evaluate import System, evaluate
+from attncli.evaluation.report import Report, Speed
+from attncli.evaluation.test_set import EvaluationSet
+from attncli.evaluation.text import markdown_text, terminal_text
+
+SOURCES = (
+    "ein Hund rennt",
+    "zwei Männer sitzen auf der Bank",
+    "sie liest",
+    "ein Mann und eine Frau gehen durch den Park",
+)
+REFERENCES = (
+    "a dog is running fast",
+    "two men sit on the bench",
+    "she is reading a book",
+    "a man and a woman walk through the park",
+)
+GOOD = ("a dog is running fast", "two men sit on a bench", "she is reading", "a man and a woman walk through the park")
+BAD = ("the dog is running fast now", "two men sit", "she is reading a big book", "a man and the woman are in the park")
+SETTINGS = Evaluation(length_bins=(3, 6, 8), bootstrap_samples=40, seed=7)
+TEST = EvaluationSet("park", SOURCES, (REFERENCES,))
+
+
+def report(*systems: System, **options: object) -> Report:
+    return evaluate(TEST, systems, SETTINGS, **options)  # type: ignore[arg-type]
+
+
+def bleu(hypotheses: tuple[str, ...], chosen: list[int]) -> float:
+    kept = [hypotheses[i] for i in chosen], [[REFERENCES[i] for i in chosen]]
+    return sacrebleu.corpus_bleu(*kept).score
+
+
+def test_bins_score_the_corpus_of_their_sentences() -> None:
+    # Sources of 3, 6, 2 and 9 words.
+    found = report(System("good", GOOD)).systems[0].by_length
+    assert [(b.first, b.last, b.sentences) for b in found] == [(1, 3, 2), (4, 6, 1), (9, None, 1)]
+    assert [b.bleu.score for b in found] == pytest.approx([bleu(GOOD, c) for c in ([0, 2], [1], [3])])
+    assert all(b.bleu.low <= b.bleu.score <= b.bleu.high for b in found)
+
+
+def test_length_of_the_reference_can_be_counted_instead() -> None:
+    # References of 5, 6, 5 and 9 words.
+    found = report(System("good", GOOD), length_of="reference")
+    assert found.length_of == "reference"
+    assert [b.sentences for b in found.systems[0].by_length] == [3, 1]
+
+
+def test_json_has_the_agreed_form() -> None:
+    speed = Speed(seconds=2.0, sentences=4, tokens=30)
+    systems = System("good", GOOD, speed, {"beam_size": 5}), System("bad", BAD)
+    found = json.loads(json.dumps(report(*systems).as_json()))
+    assert (found["test"], found["sentences"], found["references"], found["length_of"]) == ("park", 4, 1, "source")
+    assert found["bootstrap"] == {"samples": 40, "seed": 7}
+    first, second = found["runs"]
+    assert (first["run"], first["beam_size"]) == ("good", 5)
+    assert first["speed"] == {"seconds": 2.0, "sentences_per_second": 2.0, "tokens_per_second": 15.0}
+    assert second["speed"] is None
+    assert first["bleu"]["score"] == pytest.approx(bleu(GOOD, [0, 1, 2, 3]))
+    assert first["bleu"]["low"] <= first["bleu"]["score"] <= first["bleu"]["high"]
+    assert first["chrf"]["score"] == pytest.approx(sacrebleu.corpus_chrf(GOOD, [REFERENCES]).score)
+    assert first["ter"]["score"] == pytest.approx(sacrebleu.corpus_ter(GOOD, [REFERENCES]).score)
+    assert "smooth:exp" in first["bleu"]["signature"]
+    assert set(first["by_length"][0]) == {"from", "to", "sentences", "bleu", "low", "high"}
+    [comparison] = found["comparisons"]
+    assert (comparison["a"], comparison["b"], comparison["metric"]) == ("good", "bad", "bleu")
+    assert comparison["difference"] == pytest.approx(first["bleu"]["score"] - second["bleu"]["score"])
+    assert comparison["low"] <= comparison["difference"] <= comparison["high"]
+    assert 0 < comparison["p_value"] <= 1
+    by_length = [a["bleu"] - b["bleu"] for a, b in zip(first["by_length"], second["by_length"], strict=True)]
+    assert [d["difference"] for d in comparison["by_length"]] == pytest.approx(by_length)
+
+
+def test_every_pair_of_systems_is_compared_and_the_same_ones_do_not_differ() -> None:
+    found = report(System("good", GOOD), System("bad", BAD), System("again", GOOD)).comparisons
+    assert [(c.a, c.b) for c in found] == [("good", "bad"), ("good", "again"), ("bad", "again")]
+    assert found[1].bleu.p_value == 1.0
+    assert found[0].bleu.value == -found[2].bleu.value
+
+
+def test_same_input_gives_same_numbers_whoever_else_is_scored() -> None:
+    alone, beside = report(System("good", GOOD)), report(System("bad", BAD), System("good", GOOD))
+    assert alone == report(System("good", GOOD))
+    assert alone.systems[0] == beside.systems[1]
+    assert beside.of(beside.systems[1]) == alone
+
+
+def test_metrics_can_be_chosen_and_bleu_is_always_there() -> None:
+    assert list(report(System("good", GOOD), metrics=["chrf"]).systems[0].scores) == ["bleu", "chrf"]
+
+
+def test_several_references_are_used_and_named_in_the_signature() -> None:
+    both = EvaluationSet("park", SOURCES, (REFERENCES, GOOD))
+    found = evaluate(both, [System("good", GOOD)], SETTINGS)
+    assert found.systems[0].scores["bleu"].score == pytest.approx(100)
+    assert found.systems[0].signatures["bleu"].startswith("nrefs:2|")
+    assert "4 sentences, 2 references each" in terminal_text(found)
+
+
+def test_tokenised_text_is_noted_where_it_is() -> None:
+    tokenised = tuple(f"{line} ." for line in GOOD)
+    found = report(System("good", GOOD), System("cut", tokenised, notes=("cut: said by the run",)))
+    assert [note.split(":")[0] for note in found.all_notes] == ["hypotheses of cut", "cut"]
+    assert "note: hypotheses of cut: 4 of 4 lines look tokenised" in terminal_text(found)
+    assert found.of(found.systems[0]).all_notes == ()
+
+
+def numbers_of(found: Report) -> list[str]:
+    systems = found.systems
+    score = systems[0].scores["bleu"]
+    last = systems[1].by_length[-1].bleu
+    difference = found.comparisons[0].bleu
+    return [
+        f"{score.score:.2f} [{score.low:.1f}, {score.high:.1f}]",
+        f"{systems[1].scores['chrf'].score:.2f} [",
+        f"{systems[1].scores['ter'].score:.2f} [",
+        f"{last.score:.1f} [{last.low:.1f}, {last.high:.1f}]",
+        f"good − bad: BLEU {difference.value:+.1f} [{difference.bounds.low:+.1f}, {difference.bounds.high:+.1f}], "
+        f"p = {difference.p_value:.3f} (paired bootstrap)",
+        f"{systems[0].length_ratio:.3f}",
+        "2.0",
+        "15",
+        f"BLEU {systems[0].signatures['bleu']}",
+        f"chrF {systems[0].signatures['chrf']}",
+    ]
+
+
+@pytest.mark.parametrize("write", [terminal_text, lambda found: markdown_text(found, "by_length.png")])
+def test_text_shows_every_number(write: object) -> None:
+    found = report(System("good", GOOD, Speed(2.0, 4, 30), {"beam_size": 5}), System("bad", BAD))
+    text = write(found)  # type: ignore[operator]
+    for number in numbers_of(found):
+        assert number in text
+    assert "park: 4 sentences, 1 reference each; in brackets 95 % bounds from 40 bootstrap resamples (seed 7)" in text
+    assert "BLEU by words of the source" in text
+
+
+def test_columns_of_the_terminal_table_line_up() -> None:
+    table = terminal_text(report(System("good", GOOD), System("a longer name", BAD))).split("\n\n")[1].splitlines()
+    assert table[0].split()[:4] == ["run", "BLEU", "chrF", "TER"]
+    assert len({len(line) for line in table}) == 1
+
+
+def test_markdown_escapes_names_and_shows_the_picture() -> None:
+    text = markdown_text(report(System("a|b", GOOD)), "by_length.png")
+    assert "| a\\|b |" in text
+    assert "![BLEU by length](by_length.png)" in text
+    assert "## Comparisons" not in text
