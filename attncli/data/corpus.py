@@ -20,7 +20,7 @@ import numpy.typing as npt
 from attncli.config.data import MaximumLength
 from attncli.data.batch import Batch, pad_tokens
 from attncli.data.cache import DamagedError
-from attncli.text.files import Problems
+from attncli.text.files import Problems, counted
 from attncli.text.pairs import Pair, PairReader
 from attncli.text.tokenizer import EOS, Tokenizers
 
@@ -160,7 +160,7 @@ def _within(
     maximum = limits.maximum
     for pair, (source, target) in zip(chunk, rows, strict=True):
         over = [
-            f"{pairs.place(side, pair.line)}: {len(row)} tokens, over data.maximum_length.{side} {most}"
+            f"{pairs.place(side, pair.line)}: {counted(len(row), 'token')}, over data.maximum_length.{side} {most}"
             for side, row, most in (("source", source, maximum.source), ("target", target, maximum.target))
             if most is not None and len(row) > most
         ]

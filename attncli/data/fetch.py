@@ -109,7 +109,9 @@ def _bring(place: str, path: Path, file: File) -> None:
             os.fsync(written.fileno())
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         # The text of a plain URLError is wrapped in brackets, that of an HTTPError has the status.
-        reason = error.reason if type(error) is urllib.error.URLError else error
+        reason = error.reason if type(error) is urllib.error.URLError else str(error)
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise DataError(f"{place}: cannot be downloaded: {reason}; {_OTHER_WAY}") from None
     if total.hexdigest() != file.sha256:
         raise DataError(

@@ -13,7 +13,7 @@ from attncli.config.translation import TranslationConfig
 from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
 from attncli.data.corpus import FORMAT, EncodedCorpus, Limits, open_corpus, write_corpus
 from attncli.errors import DataError, RunError
-from attncli.text.files import count_lines
+from attncli.text.files import count_lines, counted
 from attncli.text.pairs import Pair, PairReader, read_pairs
 from attncli.text.tokenizer import Tokenizers, train_tokenizers
 
@@ -134,10 +134,10 @@ def _tokenizer_notes(config: TokenizerConfig, tokenizers: Tokenizers) -> Iterato
 
 def _corpus_notes(name: str, corpus: EncodedCorpus, maximum: MaximumLength) -> Iterator[str]:
     source, target = len(corpus.source.tokens), len(corpus.target.tokens)
-    yield f"{name}: {len(corpus):,} pairs, {source:,} source and {target:,} target tokens"
+    yield f"{name}: {counted(len(corpus), 'pair')}, {source:,} source and {target:,} target tokens"
     if corpus.skipped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(corpus.skipped.items()))
-        yield f"{name}: left out {sum(corpus.skipped.values()):,} bad pairs ({reasons})"
+        yield f"{name}: left out {counted(sum(corpus.skipped.values()), 'bad pair')} ({reasons})"
     if corpus.too_long:
         limits = ", ".join(f"{side} {most}" for side, most in maximum.model_dump().items() if most is not None)
-        yield f"{name}: left out {corpus.too_long:,} pairs over data.maximum_length ({limits} tokens)"
+        yield f"{name}: left out {counted(corpus.too_long, 'pair')} over data.maximum_length ({limits} tokens)"

@@ -89,6 +89,11 @@ def count_lines(path: Path) -> int:
     return lines + (last != b"\n")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `number` with `noun`, which takes an s in the plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def unreadable(path: Path, error: OSError) -> DataError:
     """Return the DataError for a file that the system does not let us read."""
     if isinstance(error, FileNotFoundError):

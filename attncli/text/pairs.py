@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from attncli.config.data import Corpus, PairFile, ParallelFiles
 from attncli.errors import DataError, unknown
-from attncli.text.files import Problems, not_utf8, raw_lines
+from attncli.text.files import Problems, counted, not_utf8, raw_lines
 
 
 class Pair(NamedTuple):
@@ -114,7 +114,7 @@ def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[
 
 def _misaligned(source: Path, target: Path, lines: dict[Path, int]) -> str:
     return (
-        f"{source} has {lines[source]} lines, but {target} has {lines[target]}; "
+        f"{source} has {counted(lines[source], 'line')}, but {target} has {lines[target]}; "
         "line n of one must be the translation of line n of the other"
     )
 
@@ -150,7 +150,9 @@ def _tsv(corpus: PairFile, path: Path) -> Iterator[tuple[str | _Bad, str | _Bad]
         where = f"{path}:{number}"
         cells = raw.split(b"\t")
         if len(cells) <= max(columns):
-            bad = _Bad("too few columns", where, f"{len(cells)} columns, but column {max(columns) + 1} is needed")
+            bad = _Bad(
+                "too few columns", where, f"{counted(len(cells), 'column')}, but column {max(columns) + 1} is needed"
+            )
             yield bad, bad.text
         else:
             yield _sentence(cells[columns[0]], where, "source"), _sentence(cells[columns[1]], where, "target")

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from attncli.data.batches import epoch_batches
+from attncli.data.corpus import EncodedCorpus, EncodedSide
+
+
+def corpus_of(source: np.ndarray, target: np.ndarray) -> EncodedCorpus:
+    sides = []
+    for lengths in (source, target):
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        sides.append(EncodedSide(np.full(offsets[-1], 7, np.uint16), offsets))
+    return EncodedCorpus(sides[0], sides[1], skipped={}, too_long=0)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> EncodedCorpus:
+    generator = np.random.default_rng(3)
+    source = generator.integers(1, 40, 1001)
+    return corpus_of(source, np.maximum(1, source + generator.integers(-6, 7, 1001)))
+
+
+def lists(batches: list[np.ndarray]) -> list[list[int]]:
+    return [batch.tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("sentences", [None, 1, 9])
+@pytest.mark.parametrize("tokens", [1, 30, 400, 10**9])
+def test_every_pair_is_in_one_batch_within_the_budget(
+    corpus: EncodedCorpus, tokens: int, sentences: int | None
+) -> None:
+    batches = epoch_batches(corpus, batch_tokens=tokens, batch_sentences=sentences, seed=1, epoch=2)
+    assert sorted(i for batch in lists(batches) for i in batch) == list(range(1001))
+    for batch in batches:
+        longest = max(corpus.source_lengths[batch].max(), corpus.target_lengths[batch].max())
+        assert len(batch) == 1 or len(batch) * longest <= tokens
+        assert sentences is None or len(batch) <= sentences
+
+
+def test_a_batch_takes_as_many_as_fit(corpus: EncodedCorpus) -> None:
+    batches = epoch_batches(corpus, batch_tokens=400, batch_sentences=None, seed=1, epoch=1)
+    tokens = np.maximum(corpus.source_lengths, corpus.target_lengths).sum()
+    assert len(batches) < 1.3 * tokens / 400
+
+
+def test_like_lengths_are_together(corpus: EncodedCorpus) -> None:
+    batches = epoch_batches(corpus, batch_tokens=400, batch_sentences=None, seed=1, epoch=1)
+    for lengths, most in ((corpus.source_lengths, 0.1), (corpus.target_lengths, 0.25)):
+        padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+        assert 1 - lengths.sum() / padded < most
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(corpus: EncodedCorpus) -> None:
+    orders = {}
+    for seed, epoch in ((1, 1), (1, 2), (2, 1), (1, 1)):
+        np.random.random(5)
+        batches = epoch_batches(corpus, batch_tokens=200, batch_sentences=None, seed=seed, epoch=epoch)
+        orders.setdefault((seed, epoch), []).append(lists(batches))
+    assert orders[1, 1][0] == orders[1, 1][1]
+    assert len({str(found[0]) for found in orders.values()}) == 3
+
+
+def test_batches_are_not_in_the_order_of_length(corpus: EncodedCorpus) -> None:
+    batches = epoch_batches(corpus, batch_tokens=200, batch_sentences=None, seed=1, epoch=1)
+    widths = [int(corpus.source_lengths[batch].max()) for batch in batches]
+    assert abs(np.corrcoef(widths, np.arange(len(widths)))[0, 1]) < 0.3
+
+
+def test_pairs_of_one_length_meet_others_in_every_epoch() -> None:
+    corpus = corpus_of(np.full(60, 5), np.full(60, 5))
+    first, second = (
+        {
+            frozenset(batch)
+            for batch in lists(epoch_batches(corpus, batch_tokens=20, batch_sentences=None, seed=1, epoch=e))
+        }
+        for e in (1, 2)
+    )
+    assert first != second
+
+
+def test_many_pairs_take_a_moment() -> None:
+    lengths = np.random.default_rng(1).integers(1, 60, 200_000)
+    corpus = corpus_of(lengths, lengths)
+    corpus.source_lengths, corpus.target_lengths  # noqa: B018 - counted once, on first use
+    start = time.process_time()
+    epoch_batches(corpus, batch_tokens=4096, batch_sentences=None, seed=1, epoch=1)
+    assert time.process_time() - start < 2

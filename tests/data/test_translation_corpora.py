@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attncli.config.load import check_config
+from attncli.config.translation import TranslationConfig
+from attncli.data import translation
+from attncli.data.translation import prepare_translation
+from attncli.errors import DataError
+
+TRAIN = [(f"wort {n} und noch eins" + " mehr" * (n % 7), f"word {n} and one" + " more" * (n % 5)) for n in range(40)]
+DEV = [("wort eins", "word one"), ("noch mehr", "one  more")]
+
+
+def write(folder: Path, name: str, pairs: list[tuple[str, str]]) -> None:
+    for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
+        (folder / f"{name}.{side}").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, "train", TRAIN)
+    write(tmp_path, "dev", DEV)
+    return tmp_path
+
+
+def config_of(folder: Path, tokenizer: dict[str, Any] | None = None, **data: Any) -> TranslationConfig:
+    values = {
+        "task": "translation",
+        "data": {
+            "root": str(folder),
+            "train": {"source": "train.de", "target": "train.en"},
+            "dev": {"source": "dev.de", "target": "dev.en"},
+            "cache": str(folder / "cache"),
+            **data,
+        },
+        "tokenizer": {"kind": "word", "vocabulary_size": 100, **(tokenizer or {})},
+        "training": {"max_steps": 1},
+    }
+    return check_config(values, where="test")
+
+
+@pytest.fixture
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return a list that grows by each corpus that is encoded."""
+    calls: list[Path] = []
+    original = translation.write_corpus
+
+    def counted(made: Path, *args: Any, **options: Any) -> None:
+        calls.append(made)
+        original(made, *args, **options)
+
+    monkeypatch.setattr(translation, "write_corpus", counted)
+    return calls
+
+
+def test_text_becomes_corpora_and_dev_sentences_stay_text(folder: Path) -> None:
+    corpora = prepare_translation(config_of(folder))
+    assert len(corpora.train) == 40
+    assert corpora.dev_sources == [source for source, _ in DEV]
+    assert corpora.dev_references == [target for _, target in DEV]
+    row = corpora.train.source.row(3).tolist()
+    assert corpora.tokenizers.source.decode(row) == TRAIN[3][0]
+    # 4 special; wort und noch eins mehr, word and one more; 0 ... 39
+    assert corpora.tokenizers.source.size == 4 + 5 + 4 + 40
+    source = sum(len(text.split()) + 1 for text, _ in TRAIN)
+    target = sum(len(text.split()) + 1 for _, text in TRAIN)
+    assert corpora.notes == (
+        "tokenizer: word, 53 entries (the text has no more; tokenizer.vocabulary_size allows 100)",
+        f"train: 40 pairs, {source} source and {target} target tokens",
+        "dev: 2 pairs, 6 source and 6 target tokens",
+    )
+
+
+def test_what_was_left_out_is_said_also_when_it_comes_from_the_cache(folder: Path) -> None:
+    write(folder, "train", [*TRAIN, ("", "x"), ("x", ""), ("sehr " * 60, "very " * 60)])
+    with (folder / "train.de").open("ab") as source, (folder / "train.en").open("ab") as target:
+        source.write(b"\xff\n")
+        target.write(b"x\n")
+    config = config_of(folder, bad_lines="skip", maximum_length={"source": 50})
+    for _ in range(2):
+        notes = prepare_translation(config).notes
+        assert "train: left out 3 bad pairs (2 empty, 1 not UTF-8)" in notes
+        assert "train: left out 1 pair over data.maximum_length (source 50 tokens)" in notes
+
+
+def test_separate_vocabularies_are_noted_one_by_one(folder: Path) -> None:
+    notes = prepare_translation(config_of(folder, {"shared": False, "vocabulary_size": 20})).notes
+    assert notes[:2] == ("source tokenizer: word, 20 entries", "target tokenizer: word, 20 entries")
+
+
+def test_bad_dev_pairs_are_never_skipped(folder: Path) -> None:
+    write(folder, "dev", [*DEV, ("x", "")])
+    with pytest.raises(DataError, match=r"dev\.en:3: empty line; the target of a pair must have at least one token"):
+        prepare_translation(config_of(folder, bad_lines="skip"))
+
+
+def test_limits_are_for_training_pairs_only(folder: Path) -> None:
+    write(folder, "dev", [("wort " * 30, "word")])
+    assert len(prepare_translation(config_of(folder, maximum_length={"source": 20})).dev) == 1
+
+
+def test_the_second_time_only_opens_files(folder: Path, encodings: list[Path]) -> None:
+    first = prepare_translation(config_of(folder))
+    assert len(encodings) == 2
+    second = prepare_translation(config_of(folder))
+    assert len(encodings) == 2
+    assert first.tokenizers == second.tokenizers
+    assert first.train.source.tokens.tolist() == second.train.source.tokens.tolist()
+
+
+@pytest.mark.parametrize("change", ["text", "limits", "tokenizer", "bad_lines"])
+def test_another_text_or_configuration_is_encoded_anew(folder: Path, encodings: list[Path], change: str) -> None:
+    prepare_translation(config_of(folder))
+    tokenizer, data = {}, {}
+    if change == "text":
+        write(folder, "train", [("neu", "new"), *TRAIN[1:]])
+    elif change == "limits":
+        data = {"maximum_length": {"target": 6}}
+    elif change == "tokenizer":
+        tokenizer = {"lowercase": True}
+    else:
+        data = {"bad_lines": "skip"}
+    again = prepare_translation(config_of(folder, tokenizer, **data))
+    assert len(encodings) > 2
+    if change == "text":
+        assert again.tokenizers.source.decode(again.train.source.row(0).tolist()) == "neu"
+
+
+def test_the_order_of_columns_is_part_of_what_is_cached(folder: Path) -> None:
+    (folder / "train.tsv").write_text("".join(f"{source}\t{target}\n" for source, target in TRAIN))
+    one = prepare_translation(config_of(folder, train={"pairs": "train.tsv"}))
+    other = prepare_translation(config_of(folder, train={"pairs": "train.tsv", "source_field": 2, "target_field": 1}))
+    assert one.train.source_lengths.tolist() == other.train.target_lengths.tolist()
+    assert one.train.source_lengths.tolist() != other.train.source_lengths.tolist()
+
+
+def test_a_damaged_cache_is_made_again(folder: Path) -> None:
+    whole = prepare_translation(config_of(folder))
+    tokens = whole.train.source.tokens.tolist()
+    for name in ("source.tokens", "tokenizer.model"):
+        for path in (folder / "cache").rglob(name):
+            path.unlink()
+            path.write_bytes(b"damaged")
+    again = prepare_translation(config_of(folder))
+    assert again.train.source.tokens.tolist() == tokens
+
+
+def test_given_tokenizers_are_used(folder: Path) -> None:
+    other = prepare_translation(config_of(folder, {"vocabulary_size": 12})).tokenizers
+    corpora = prepare_translation(config_of(folder), other)
+    assert corpora.tokenizers is other
+    assert corpora.train.source.tokens.max() < 12
+
+
+def test_the_tokenizer_is_trained_on_an_even_sample(folder: Path) -> None:
+    corpora = prepare_translation(config_of(folder, {"training_sentences": 10}))
+    known = [n for n in range(40) if 3 not in corpora.tokenizers.source.encode(str(n))]
+    assert len(known) == 10
+    assert [b - a for a, b in pairwise(known)] == [4] * 9
+
+
+def test_no_pair_to_train_on_is_an_error(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.de: no sentence pair to use: all 40 were left out"):
+        prepare_translation(config_of(folder, maximum_length={"source": 1}))
+    for side in ("de", "en"):
+        (folder / f"dev.{side}").write_text("")
+    with pytest.raises(DataError, match=r"dev\.de: no sentence pair to use: it is empty"):
+        prepare_translation(config_of(folder))
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.de: no such file"):
+        prepare_translation(config_of(folder, train={"source": "missing.de", "target": "train.en"}))
