@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,7 +64,7 @@ def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder)
-        making = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder))
+        making = _new_folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from None
     try:
@@ -74,6 +74,13 @@ def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder:
         raise _unwritable(folder, error) from None
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _new_folder(parent: Path) -> Path:
+    # Not mkdtemp, whose folders are closed to colleagues who share a cache.
+    folder = parent / f"{_MAKING}{uuid.uuid4().hex}"
+    folder.mkdir()
+    return folder
 
 
 def _put(making: Path, final: Path, open_folder: Callable[[Path], Any]) -> Path:
@@ -93,7 +100,7 @@ def _put(making: Path, final: Path, open_folder: Callable[[Path], Any]) -> Path:
 
 
 def _take_away(damaged: Path) -> None:
-    grave = Path(tempfile.mkdtemp(prefix=_MAKING, dir=damaged.parent))
+    grave = _new_folder(damaged.parent)
     try:
         damaged.rename(grave / "damaged")
     except FileNotFoundError:

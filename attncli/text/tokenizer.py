@@ -19,7 +19,6 @@ from attncli.text.words import SPACE, join_words, split_words
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 UNKNOWN_TEXT = "⁇"
-_WHITE = str.maketrans("\t\n\r", "   ")
 FORMAT = 1
 
 
@@ -153,7 +152,8 @@ def _load_side(folder: Path, description: dict[str, Any]) -> Tokenizer:
 
 
 def _prepared(text: str, *, lowercase: bool) -> str:
-    text = text.translate(_WHITE)
+    # Several times faster than str.translate on a text that has none of them.
+    text = text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
     return text.lower() if lowercase else text
 
 
