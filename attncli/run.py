@@ -16,7 +16,7 @@ from attncli.search import Strategy
 from attncli.text.tokenizer import Tokenizers
 from attncli.training.run_folder import RunFolder
 from attncli.training.weights import put_weights
-from attncli.translator import READ_AHEAD, TooLong, Translation, Translator
+from attncli.translator import TooLong, Translation, Translator
 
 
 class Run:
@@ -71,7 +71,8 @@ class Run:
         too_long: TooLong = "error",
         with_weights: bool = False,
         strategy: Strategy | None = None,
-        read_ahead: int = READ_AHEAD,
+        replace_unknown: bool = False,
+        first_line: int = 1,
     ) -> Iterator[Translation]:
         """Yield the translations of `sentences` in their order, by the run's own search settings unless given others.
 
@@ -84,7 +85,8 @@ class Run:
             too_long=too_long,
             with_weights=with_weights,
             strategy=strategy,
-            read_ahead=read_ahead,
+            replace_unknown=replace_unknown,
+            first_line=first_line,
         )
 
     def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:

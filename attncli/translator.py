@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from attncli.data.batch import Tokens, pad_tokens
 from attncli.device import arithmetic, autocast
 from attncli.errors import DataError
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.search import BestK, Hypothesis, Strategy, search
-from attncli.text.tokenizer import EOS, Tokenizers
+from attncli.search import BestK, Hypothesis, Strategy, penalty, search
+from attncli.text.tokenizer import EOS, UNK, Tokenizers
 
-# Sentences read ahead, so that those of like length share a batch; what a pipe waits for at most.
+# Sentences read ahead, so that those of like length share a batch.
 READ_AHEAD = 4096
 
 TooLong = Literal["error", "cut"]
@@ -44,6 +44,23 @@ class Translation:
     source_tokens: tuple[str, ...]  # the end symbol included
     hypotheses: tuple[TranslatedHypothesis, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the translation as JSON values; weights only where there are any."""
+        return {
+            "source": self.source,
+            "source_tokens": list(self.source_tokens),
+            "hypotheses": [
+                {
+                    "text": found.text,
+                    "score": found.score,
+                    "log_prob": found.log_prob,
+                    "tokens": list(found.tokens),
+                    **({} if found.weights is None else {"attention": found.weights.round(6).tolist()}),
+                }
+                for found in self.hypotheses
+            ],
+        }
+
 
 @dataclass(frozen=True)
 class _Sentence:
@@ -51,6 +68,17 @@ class _Sentence:
 
     text: str
     ids: np.ndarray  # closed by the end symbol
+
+
+@dataclass(frozen=True)
+class _How:
+    """What is asked of a translation."""
+
+    settings: Search
+    strategy: Strategy
+    n_best: int
+    with_weights: bool
+    replace_unknown: bool
 
 
 @dataclass(frozen=True)
@@ -68,96 +96,104 @@ class Translator:
         n_best: int = 1,
         too_long: TooLong = "error",
         with_weights: bool = False,
+        replace_unknown: bool = False,
         strategy: Strategy | None = None,
-        read_ahead: int = READ_AHEAD,
+        first_line: int = 1,
     ) -> Iterator[Translation]:
-        """Yield the translations of `sentences` in their order.
+        """Yield the translations of `sentences` in their order; an empty one for one without a token.
 
-        Up to `read_ahead` sentences are read before the first answer, and sorted into batches of like length. An empty
-        sentence has an empty translation. `strategy` is beam search by `settings` unless another is given.
+        Some thousand sentences are read before the first answer and sorted into batches of like length. The strategy
+        is beam search unless another is given. `replace_unknown` writes, for an unknown token, the source token that
+        has the largest weight (Luong et al. 2015, "rare word" experiments; needs attention). A source over
+        `settings.max_source_length` is cut or raises a DataError; errors count lines from `first_line`.
         """
-        strategy = strategy or BestK(settings.length_penalty)
-        numbered = enumerate(sentences, start=1)
-        while chunk := list(islice(numbered, read_ahead)):
-            read = [self._read(text, settings.max_source_length, too_long, line=line) for line, text in chunk]
-            yield from self._translate_chunk(read, settings, strategy, n_best=n_best, with_weights=with_weights)
+        how = _How(settings, strategy or BestK(settings.length_penalty), n_best, with_weights, replace_unknown)
+        numbered = enumerate(sentences, start=first_line)
+        while chunk := list(islice(numbered, READ_AHEAD)):
+            yield from self._translate_chunk(
+                [self._read(text, settings.max_source_length, too_long, line=line) for line, text in chunk], how
+            )
 
     def _read(self, text: str, limit: int | None, too_long: TooLong, *, line: int) -> _Sentence:
         ids = self.tokenizers.source.encode(text)
         if limit is not None and len(ids) > limit:
             if too_long == "error":
                 raise DataError(
-                    f"sentence {line} has {len(ids)} tokens, but search.max_source_length is {limit}; raise it or ask "
-                    "for long sources to be cut (--too-long cut)"
+                    f"line {line}: {len(ids)} tokens, but search.max_source_length is {limit}; raise it "
+                    "(--max-source-length) or have long sources cut (--too-long cut)"
                 )
             ids = ids[:limit]
         return _Sentence(text, np.array([*ids, EOS]))
 
-    def _translate_chunk(
-        self, sentences: Sequence[_Sentence], settings: Search, strategy: Strategy, *, n_best: int, with_weights: bool
-    ) -> Iterator[Translation]:
+    def _translate_chunk(self, sentences: Sequence[_Sentence], how: _How) -> Iterator[Translation]:
         real = [at for at, sentence in enumerate(sentences) if len(sentence.ids) > 1]
         real.sort(key=lambda at: len(sentences[at].ids))
         found: dict[int, Translation] = {}
-        for first in range(0, len(real), settings.batch_size):
-            batch = real[first : first + settings.batch_size]
-            hypotheses = self._search(
-                [sentences[at].ids for at in batch], settings, strategy, with_weights=with_weights
-            )
+        for first in range(0, len(real), how.settings.batch_size):
+            batch = real[first : first + how.settings.batch_size]
+            hypotheses = self._search([sentences[at].ids for at in batch], how)
             for at, ranked in zip(batch, hypotheses, strict=True):
-                found[at] = self._translation(sentences[at], ranked[:n_best])
+                found[at] = self._translation(sentences[at], ranked[: how.n_best], how)
         for at, sentence in enumerate(sentences):
             yield found.get(at) or Translation(sentence.text, (), (TranslatedHypothesis("", (), 0.0, 0.0, None),))
 
-    def _search(
-        self, sources: Sequence[np.ndarray], settings: Search, strategy: Strategy, *, with_weights: bool
-    ) -> list[list[Hypothesis]]:
+    def _search(self, sources: Sequence[np.ndarray], how: _How) -> list[list[Hypothesis]]:
+        settings = how.settings
         with self._inference(settings):
             return search(
                 self.model.decoder,
                 self.model.encode(pad_tokens(sources).to(self.model.device)),
-                strategy=strategy,
+                strategy=how.strategy,
                 beam_size=settings.beam_size,
                 max_length=settings.max_length,
                 length_penalty=settings.length_penalty,
-                with_weights=with_weights,
+                with_weights=how.with_weights or how.replace_unknown,
             )
 
     def align(self, pairs: Iterable[tuple[str, str]], *, settings: Search) -> Iterator[Translation]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
+        how = _How(settings, BestK(settings.length_penalty), n_best=1, with_weights=True, replace_unknown=False)
         for source_text, target_text in pairs:
             source = self._read(source_text, None, "error", line=1)
             target = np.array([*self.tokenizers.target.encode(target_text), EOS])
-            with self._inference(settings), torch.inference_mode():
+            with self._inference(settings):
                 log_probs, weights = self.model.log_probs(self._tokens(source.ids), self._tokens(target))
             total = float(log_probs.sum())
-            hypothesis = Hypothesis(
-                tuple(target.tolist()), total, total, None if weights is None else weights[0].float().cpu().numpy()
-            )
-            yield self._translation(source, [hypothesis])
+            score = total / float(penalty(torch.tensor(len(target)), settings.length_penalty))
+            rows = None if weights is None else weights[0].float().cpu().numpy()
+            yield self._translation(source, [Hypothesis(tuple(target.tolist()), total, score, rows)], how)
 
     @contextmanager
     def _inference(self, settings: Search) -> Iterator[None]:
         device = self.model.device
-        with arithmetic(settings.precision, device), autocast(settings.precision, device):
+        with (
+            torch.inference_mode(),
+            arithmetic(settings.precision, device),
+            autocast(settings.precision, device),
+        ):
             yield
 
     def _tokens(self, ids: np.ndarray) -> Tokens:
         return pad_tokens([ids]).to(self.model.device)
 
-    def _translation(self, sentence: _Sentence, ranked: Sequence[Hypothesis]) -> Translation:
-        target = self.tokenizers.target
+    def _translation(self, sentence: _Sentence, ranked: Sequence[Hypothesis], how: _How) -> Translation:
         return Translation(
             sentence.text,
             tuple(self.tokenizers.source.tokens(sentence.ids.tolist())),
-            tuple(
-                TranslatedHypothesis(
-                    target.decode(found.tokens),
-                    tuple(target.tokens(found.tokens)),
-                    found.log_prob,
-                    found.score,
-                    found.weights,
-                )
-                for found in ranked
-            ),
+            tuple(self._written(sentence, found, how) for found in ranked),
         )
+
+    def _written(self, sentence: _Sentence, found: Hypothesis, how: _How) -> TranslatedHypothesis:
+        target = self.tokenizers.target
+        tokens = target.tokens(found.tokens)
+        text = target.decode(found.tokens)
+        if how.replace_unknown and found.weights is not None and UNK in found.tokens:
+            written = self.tokenizers.source.pieces(sentence.text)[: len(sentence.ids) - 1]
+            looked_at = found.weights[:, : len(written)].argmax(-1)
+            tokens = [
+                written[place] if token == UNK else shown
+                for token, shown, place in zip(found.tokens, tokens, looked_at, strict=True)
+            ]
+            text = target.join(tokens)
+        weights = found.weights if how.with_weights else None
+        return TranslatedHypothesis(text, tuple(tokens), found.log_prob, found.score, weights)

@@ -13,7 +13,7 @@ Checkpoint = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set any key of the configuration, such as training.max_steps=100."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set any key of CONFIG, such as training.max_steps=100."),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]

@@ -14,7 +14,8 @@ def train(
     config: ConfigArgument,
     overrides: Overrides = None,
     run: Annotated[
-        Path | None, typer.Option(help="Folder of the run; by default runs/ and the name of CONFIG.", show_default=False)
+        Path | None,
+        typer.Option(help="Folder of the run; by default runs/ and the name of CONFIG.", show_default=False),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,

@@ -12,7 +12,9 @@ from attncli.config.load import CONFIGS, Config
 def to_yaml(config: Config) -> str:
     """Return the whole of `config`, defaults included, in the order of its sections."""
     values = config.model_dump(mode="json")
-    return yaml.dump(values, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    return yaml.dump(
+        values, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
 
 
 class _CoreDumper(yaml.SafeDumper):

@@ -48,12 +48,12 @@ def _integer(loader: _CoreLoader, node: yaml.ScalarNode) -> int:
 def _mapping(loader: _CoreLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if key in found:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {key!r} is there twice; keep one", key_node.start_mark
             )
-        found[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        found[key] = loader.construct_object(value_node, deep=True)
     return found
 
 

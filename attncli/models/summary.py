@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -49,7 +50,7 @@ def summarise(config: Config) -> Summary:
 
 def count_parameters(model: EncoderDecoder) -> dict[str, int]:
     """Return the number of parameters of each part of `model`."""
-    parts = {
+    parts: dict[str, Any] = {
         "source embeddings": model.encoder.embedding,
         "encoder": model.encoder,
         "target embeddings": model.decoder.embedding,

@@ -18,7 +18,7 @@ import torch
 
 import attncli
 from attncli.errors import RunError, nearest
-from attncli.training.saving import existing_folder, remove, replace_file
+from attncli.training.saving import existing_folder, remove, replace_file, replace_folder
 from attncli.training.weights import Weights, read_weights
 
 FORMAT = 1
@@ -59,11 +59,14 @@ class RunFolder:
         A folder that is not a run is never touched, except an empty one, and files that are no part of a run stay.
         """
         self.check_free(overwrite=overwrite)
+        metadata = _json({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}})
+        if not self.path.exists() or not self._listing():
+            replace_folder(self.path, lambda new: _write(new, {"config.yaml": config_yaml, "metadata.json": metadata}))
+            return
         for pattern in _OWN:
             for path in self.path.glob(pattern):
                 remove(path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._write_metadata({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}})
+        replace_file(self.metadata_path, metadata)
         replace_file(self.config_path, config_yaml)
 
     def check_free(self, *, overwrite: bool = False) -> None:
@@ -119,10 +122,7 @@ class RunFolder:
 
     def update_metadata(self, facts: Mapping[str, Any]) -> None:
         """Put `facts` into metadata.json, beside or in place of what is there."""
-        self._write_metadata({**self.metadata(), **facts})
-
-    def _write_metadata(self, metadata: Mapping[str, Any]) -> None:
-        replace_file(self.metadata_path, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+        replace_file(self.metadata_path, _json({**self.metadata(), **facts}))
 
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
@@ -156,6 +156,15 @@ class RunFolder:
 
     def _listing(self) -> list[str]:
         return _names(self.path)
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def _names(folder: Path) -> list[str]:

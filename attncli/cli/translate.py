@@ -1,0 +1,137 @@
+"""`attncli translate`: files and pipes through a trained run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from attncli.cli.options import Checkpoint, Device, RunArgument
+
+if TYPE_CHECKING:
+    from attncli.run import Run
+    from attncli.translator import Translation
+
+# Lines read together, so that those of like length share a batch.
+READ_AHEAD = 4096
+
+
+def translate(
+    run: RunArgument,
+    input: Annotated[
+        Path | None,
+        typer.Argument(metavar="[INPUT]", help="Text, one sentence a line, `.gz` too; by default standard input."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
+    ] = None,
+    beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1 is greedy.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="The most tokens of a translation.")] = None,
+    max_source_length: Annotated[int | None, typer.Option(min=1, help="The most tokens of a source.")] = None,
+    too_long: Annotated[Literal["error", "cut"], typer.Option(help="What to do about a longer source.")] = "error",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Sentences decoded together.")] = None,
+    precision: Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Arithmetic of matrix products.")] = None,
+    n_best: Annotated[int, typer.Option(min=1, help="Translations a sentence, best first.")] = 1,
+    format: Annotated[
+        Literal["text", "jsonl"], typer.Option(help="Lines of text, or JSON with hypotheses, scores and tokens.")
+    ] = "text",
+    attention: Annotated[bool, typer.Option("--attention", help="With jsonl: the attention's weights too.")] = False,
+    replace_unknown: Annotated[
+        bool, typer.Option("--replace-unknown", help="For an unknown token, write the source token most looked at.")
+    ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw translations instead of searching for the best.")
+    ] = False,
+    temperature: Annotated[float, typer.Option(help="With --sample: below 1 draws likelier tokens more.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="With --sample: seed of the draws.")] = 1,
+    checkpoint: Checkpoint = "best",
+    device: Device = "auto",
+) -> None:
+    """Translate INPUT, or standard input, with a trained RUN: one line in, one line out, an empty one for an empty one.
+
+    A terminal or a slow pipe is answered line by line, a file or a fast one in batches. With --n-best K the text has K
+    lines a sentence.
+
+    Example: echo "Ein Hund rennt." | attncli translate runs/multi30k-de-en
+
+    Example: attncli translate runs/multi30k-de-en talk.de.gz --output talk.en --beam-size 10 --n-best 3
+    """
+    from attncli.errors import CommandError
+    from attncli.run import Run
+    from attncli.search import BestK, Sampling
+    from attncli.text.files import open_output
+
+    if attention and format != "jsonl":
+        raise CommandError("--attention writes weights into JSON; add --format jsonl")
+    if temperature <= 0:
+        raise CommandError(f"--temperature {temperature:g}: must be over 0")
+    loaded = Run.load(run, device=device, checkpoint=checkpoint)
+    given = {
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "max_length": max_length,
+        "max_source_length": max_source_length,
+        "batch_size": batch_size,
+        "precision": precision,
+    }
+    search = loaded.config.search.model_copy(update={key: value for key, value in given.items() if value is not None})
+    if n_best > search.beam_size:
+        raise CommandError(f"--n-best {n_best}: a beam of {search.beam_size} has no more; add --beam-size {n_best}")
+    if (attention or replace_unknown) and loaded.config.model.attention == "none":
+        option = "--attention" if attention else "--replace-unknown"
+        raise CommandError(f"{option}: {run} has model.attention: none, so there are no weights")
+    strategy = Sampling(_generator(loaded, seed), temperature) if sample else BestK(search.length_penalty)
+    with open_output(output) if output else nullcontext(sys.stdout) as stream:
+        line = 1
+        for lines in _chunks(input):
+            for translation in loaded.translate(
+                lines,
+                search=search,
+                n_best=n_best,
+                too_long=too_long,
+                with_weights=attention,
+                replace_unknown=replace_unknown,
+                strategy=strategy,
+                first_line=line,
+            ):
+                _write(translation, stream, as_json=format == "jsonl")
+            stream.flush()
+            line += len(lines)
+
+
+def _generator(run: Run, seed: int) -> Any:
+    import torch
+
+    return torch.Generator(run.model.device).manual_seed(seed)
+
+
+def _chunks(path: Path | None) -> Iterator[list[str]]:
+    """Yield the lines of the file `path`, or of standard input as they come."""
+    from itertools import islice
+
+    from attncli.text.files import read_lines
+    from attncli.text.pipes import lines_as_they_come
+
+    if path is None:
+        yield from lines_as_they_come(sys.stdin.buffer, at_most=READ_AHEAD)
+        return
+    lines: Iterable[str] = read_lines(path)
+    rest = iter(lines)
+    while chunk := list(islice(rest, READ_AHEAD)):
+        yield chunk
+
+
+def _write(translation: Translation, stream: TextIO, *, as_json: bool) -> None:
+    if not as_json:
+        for hypothesis in translation.hypotheses:
+            # A line of input is a line of output, whatever the model wrote.
+            stream.write(" ".join(hypothesis.text.split()) + "\n")
+        return
+    import json
+
+    stream.write(json.dumps(translation.as_json(), ensure_ascii=False) + "\n")
