@@ -22,7 +22,7 @@ _METRICS = ("bleu", "chrf", "ter")
 
 
 def evaluate(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of trained runs.")] = None,
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None,
     test: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which test set of the configuration; with --source, its name in reports."),
@@ -65,6 +65,8 @@ def evaluate(
     """
     _check_choice("--length", length, ("source", "reference"))
     _check_choice("--too-long", too_long, ("error", "cut"))
+    if precision is not None:
+        _check_choice("--precision", precision, ("fp32", "bf16"))
     for name in metric or ():
         _check_choice("--metric", name, _METRICS)
     folders, files = list(runs or ()), list(hypotheses or ())

@@ -109,9 +109,15 @@ def _comparison_lines(report: Report) -> list[str]:
 def _comparison_line(comparison: Comparison) -> str:
     bleu = comparison.bleu
     return (
-        f"{comparison.a} − {comparison.b}: BLEU {bleu.value:+.1f} [{bleu.bounds.low:+.1f}, {bleu.bounds.high:+.1f}], "
+        f"{comparison.a} − {comparison.b}: BLEU {_signed(bleu.value, digits=2)} "
+        f"[{_signed(bleu.bounds.low)}, {_signed(bleu.bounds.high)}], "
         f"p = {bleu.p_value:.3f} (paired bootstrap)"
     )
+
+
+def _signed(value: float, *, digits: int = 1) -> str:
+    # Adding 0 turns the negative zero that rounding leaves into a plain one.
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def _signature_lines(report: Report) -> list[str]:

@@ -238,6 +238,10 @@ def test_runs_with_other_sentences_are_not_compared(tmp_path: Path, loaded: list
         ),
         (["r", "--metric", "blue"], "--metric: unknown value 'blue'; did you mean 'bleu'? choose from bleu, chrf, ter"),
         (["r", "--too-long", "drop"], "--too-long: unknown value 'drop'; choose from error, cut"),
+        (
+            ["r", "--precision", "fp16"],
+            "--precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, bf16",
+        ),
     ],
 )
 def test_wrong_command_lines_are_explained(arguments: list[str], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import sacrebleu
@@ -12,6 +13,7 @@ from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report, Speed
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.evaluation.text import markdown_text, terminal_text
+from attncli.metrics.bootstrap import Bounds, Difference
 
 SOURCES = (
     "ein Hund rennt",
@@ -124,7 +126,7 @@ def numbers_of(found: Report) -> list[str]:
         f"{systems[1].scores['chrf'].score:.2f} [",
         f"{systems[1].scores['ter'].score:.2f} [",
         f"{last.score:.1f} [{last.low:.1f}, {last.high:.1f}]",
-        f"good − bad: BLEU {difference.value:+.1f} [{difference.bounds.low:+.1f}, {difference.bounds.high:+.1f}], "
+        f"good − bad: BLEU {difference.value:+.2f} [{difference.bounds.low:+.1f}, {difference.bounds.high:+.1f}], "
         f"p = {difference.p_value:.3f} (paired bootstrap)",
         f"{systems[0].length_ratio:.3f}",
         "2.0",
@@ -142,6 +144,15 @@ def test_text_shows_every_number(write: object) -> None:
         assert number in text
     assert "park: 4 sentences, 1 reference each; in brackets 95 % bounds from 40 bootstrap resamples (seed 7)" in text
     assert "BLEU by words of the source" in text
+
+
+def test_no_difference_has_no_minus() -> None:
+    # 1e-15 below, as rounding errors leave it.
+    nearly = replace(
+        report(System("a", GOOD), System("b", GOOD)).comparisons[0], bleu=Difference(-1e-15, Bounds(0, 0), 1)
+    )
+    found = replace(report(System("a", GOOD), System("b", GOOD)), comparisons=(nearly,))
+    assert "a − b: BLEU +0.00 [+0.0, +0.0], p = 1.000 (paired bootstrap)" in terminal_text(found)
 
 
 def test_columns_of_the_terminal_table_line_up() -> None:
