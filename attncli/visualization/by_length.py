@@ -32,11 +32,15 @@ def _draw_system(axes: Axes, system: SystemReport, number: int, systems: int) ->
     lows = np.array([found.bleu.low for found in system.by_length])
     highs = np.array([found.bleu.high for found in system.by_length])
     colour = COLOURS[number % len(COLOURS)]
-    axes.fill_between(positions, lows, highs, color=colour, alpha=0.13, linewidth=0)
+    axes.fill_between(positions, lows, highs, color=colour, alpha=0.16, linewidth=0)
     axes.vlines(positions, lows, highs, color=colour, linewidth=1.4, alpha=0.8)
     dashes = "-" if number < len(COLOURS) else "--"
     marker = MARKERS[number % len(MARKERS)]
-    return axes.plot(positions, scores, color=colour, marker=marker, markersize=6.5, linewidth=2.2, linestyle=dashes)[0]
+    # A marker at 0 is whole only if the axis does not clip it.
+    [line] = axes.plot(
+        positions, scores, dashes, color=colour, marker=marker, markersize=6.5, linewidth=2.2, clip_on=False
+    )
+    return line
 
 
 def _finish_scores(axes: Axes, report: Report, handles: list[Line2D]) -> None:

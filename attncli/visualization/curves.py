@@ -23,12 +23,13 @@ def curves_figure(log: TrainingLog, *, title: str) -> Figure:
         (_has(log, ("train", "gradient_norm")), _draw_norm),
     ]
     shown = [draw for is_there, draw in panels if is_there]
+    last_step = max(record["step"] for record in (*log.train, *log.validation))
     rows = (len(shown) + 1) // 2
     height = 0.5 + 3.1 * rows
     figure = new_figure(10.0, height)
     grid = figure.subplots(rows, 2, squeeze=False, gridspec_kw={"hspace": 0.38, "wspace": 0.22})
     for axes, draw in zip(grid.flat, shown, strict=False):
-        _finish(axes, draw(axes, log))
+        _finish(axes, draw(axes, log), last_step=last_step)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     families = list(fonts_for([title]).families)
@@ -91,7 +92,8 @@ def _mark_best(axes: Axes, curve: Curve, best: float, form: str) -> str:
     return f"{best:{form}} at step {step:,}"
 
 
-def _finish(axes: Axes, label: str) -> None:
+def _finish(axes: Axes, label: str, *, last_step: int) -> None:
+    axes.set_xlim(-0.02 * last_step, max(1.02 * last_step, 1))
     axes.set_title(label, loc="left", fontsize=10)
     axes.set_xlabel("step", color=GREY)
     axes.grid(color="#e4e4e4", linewidth=0.7)
