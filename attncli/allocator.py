@@ -21,6 +21,7 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    settings = ((_MMAP_THRESHOLD, 1 << 30), (_TRIM_THRESHOLD, 1 << 29), (_TOP_PAD, 1 << 26))
-    done = [mallopt(option, value) == 1 for option, value in settings]
-    return all(done)
+    # Older versions of glibc refuse a threshold over 32 MiB.
+    mapped = mallopt(_MMAP_THRESHOLD, 1 << 30) == 1 or mallopt(_MMAP_THRESHOLD, 1 << 25) == 1
+    kept = mallopt(_TRIM_THRESHOLD, 1 << 29) == 1 and mallopt(_TOP_PAD, 1 << 26) == 1
+    return bool(mapped and kept)

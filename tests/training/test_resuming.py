@@ -1,0 +1,252 @@
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+import torch
+from tiny_task import EPOCH_BATCHES, TinyTask, child, tiny_batch, train_tiny
+
+from attncli.errors import RunError
+from attncli.training.run_folder import RunFolder
+
+# The children are forked from a server that has imported torch already, so that each starts in milliseconds.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["attncli.training.trainer", "torch._dynamo"])
+
+
+def start(folder, changes=None, task=None, die_at=None):
+    process = processes.Process(target=child, args=(folder, changes or {}, task or {}, die_at))
+    process.start()
+    return process
+
+
+def run_child(folder, changes=None, task=None, die_at=None):
+    """Return the exit code of a child."""
+    process = start(folder, changes, task, die_at)
+    process.join(timeout=60)
+    return process.exitcode
+
+
+def final(folder):
+    """Everything that a run must end with, the clock left out."""
+    run = RunFolder(folder)
+    state = torch.load(folder / "checkpoints/last/training_state.pt", weights_only=True)
+    for clock in (state["training"], state["training"]["window"]):
+        clock["seconds"] = 0
+    state["log_size"] = 0
+    return {
+        "last": run.load_weights("last"),
+        "best": run.load_weights("best"),
+        "facts": run.checkpoint_facts("best"),
+        "state": state,
+        "kept": sorted(path.name for path in (folder / "checkpoints/kept").iterdir()),
+        "checkpoints": sorted(path.name for path in (folder / "checkpoints").iterdir()),
+        "scores": run.metadata()["scores"],
+        "log": [record for record in log(folder) if record["event"] not in ("start", "resume", "stopped")],
+    }
+
+
+def log(folder):
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in record.items() if k not in ("seconds", "tokens_per_second")} for record in records]
+
+
+def assert_same(found, expected, where=""):
+    assert type(found) is type(expected), where
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys(), where
+        for key in found:
+            assert_same(found[key], expected[key], f"{where}.{key}")
+    elif isinstance(found, torch.Tensor):
+        assert torch.equal(found, expected), where
+    else:
+        assert found == expected, where
+
+
+def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path):
+    changes = {"max_steps": 40, "keep_best": 2, "average_best": True}
+    task = {"step_seconds": 0.002}
+    assert run_child(tmp_path / "whole", changes, task) == 0
+    moments, kills = random.Random(3), 0
+    while kills < 12:
+        process = start(tmp_path / "killed", changes, task)
+        process.join(timeout=moments.uniform(0.05, 0.3))
+        if process.exitcode == 0:
+            break
+        process.kill()
+        process.join()
+        kills += 1
+    assert kills >= 2
+    assert run_child(tmp_path / "killed", changes, task) == 0
+    assert_same(final(tmp_path / "killed"), final(tmp_path / "whole"))
+
+
+def test_a_run_killed_at_any_touch_of_a_file_ends_bit_identical(tmp_path):
+    changes = {"max_steps": 9, "keep_best": 2, "average_best": True}
+    assert run_child(tmp_path / "whole", changes) == 0
+    expected = final(tmp_path / "whole")
+    finished = False
+    for die_at in range(1, 1000, 7):
+        folder = tmp_path / f"killed-{die_at}"
+        finished = run_child(folder, changes, die_at=die_at) == 0
+        if finished:
+            break
+        assert run_child(folder, changes) == 0
+        assert_same(final(folder), expected, f"killed before file event {die_at}: ")
+    assert finished
+
+
+def test_resuming_in_the_middle_of_an_epoch_repeats_and_skips_nothing(tmp_path):
+    whole = TinyTask()
+    train_tiny(tmp_path / "whole", whole, max_steps=9)
+    parts = [TinyTask() for _ in range(2)]
+    train_tiny(tmp_path / "parts", parts[0], max_steps=6)
+    train_tiny(tmp_path / "parts", parts[1], max_steps=9, resume=True)
+    seen = [batch.tokens.tolist() for part in parts for batch in part.seen]
+    assert 6 * 2 % EPOCH_BATCHES
+    assert seen == [batch.tokens.tolist() for batch in whole.seen]
+
+
+def test_a_higher_limit_goes_on_as_if_it_had_been_there_from_the_start(tmp_path):
+    train_tiny(tmp_path / "whole", max_steps=16)
+    train_tiny(tmp_path / "parts", max_steps=8)
+    train_tiny(tmp_path / "parts", max_steps=16, resume=True)
+    assert_same(final(tmp_path / "parts"), final(tmp_path / "whole"))
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first = train_tiny(tmp_path / "run", max_steps=9, keep_best=3, average_best=True)
+    before = final(tmp_path / "run")
+    second = train_tiny(tmp_path / "run", max_steps=9, keep_best=3, average_best=True, resume=True)
+    assert_same(final(tmp_path / "run"), before)
+    assert (second.reason, second.step, second.best) == (first.reason, first.step, first.best)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path):
+    train_tiny(tmp_path / "whole")
+    RunFolder(tmp_path / "run").create("task: tiny\n")
+    (tmp_path / "run/log.jsonl").write_text('{"event": "start", "st')
+    train_tiny(tmp_path / "run", resume=True)
+    assert_same(final(tmp_path / "run"), final(tmp_path / "whole"))
+    assert log(tmp_path / "run")[0]["event"] == "start"
+
+
+def test_the_log_of_a_lost_process_is_cut_off(tmp_path):
+    train_tiny(tmp_path / "run", max_steps=8)
+    kept = (tmp_path / "run/log.jsonl").read_text()
+    with (tmp_path / "run/log.jsonl").open("a") as file:
+        file.write('{"event": "validation", "step": 12, "loss": 9.9}\n{"event": "tra')
+    train_tiny(tmp_path / "run", max_steps=12, resume=True)
+    records = log(tmp_path / "run")
+    assert [record["step"] for record in records if record["event"] == "validation"] == [4, 8, 12]
+    assert [record["step"] for record in records if record["event"] == "resume"] == [8]
+    assert kept.startswith((tmp_path / "run/log.jsonl").read_text().split('{"event": "resume"')[0])
+
+
+def test_best_goes_back_when_a_lost_process_went_further(tmp_path):
+    scores = [{"loss": 3.0}, {"loss": 2.0}]
+    train_tiny(tmp_path / "run", TinyTask(scores=scores[:1]), max_steps=4)
+    before = RunFolder(tmp_path / "run").load_weights("best")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "run/checkpoints/last").rename(tmp_path / "saved/last")
+    (tmp_path / "run/checkpoints/kept").rename(tmp_path / "saved/kept")
+    train_tiny(tmp_path / "other", TinyTask(scores=scores), max_steps=8)
+    (tmp_path / "run/checkpoints/best").rename(tmp_path / "saved/best")
+    (tmp_path / "other/checkpoints/best").rename(tmp_path / "run/checkpoints/best")
+    for name in ("last", "kept"):
+        (tmp_path / "saved" / name).rename(tmp_path / "run/checkpoints" / name)
+    train_tiny(tmp_path / "run", max_steps=4, resume=True)
+    assert RunFolder(tmp_path / "run").checkpoint_facts("best")["step"] == 4
+    assert_same(RunFolder(tmp_path / "run").load_weights("best"), before)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training_state.pt"])
+def test_a_checkpoint_cut_in_half_is_named(tmp_path, name):
+    train_tiny(tmp_path / "run", max_steps=3)
+    path = tmp_path / "run/checkpoints/last" / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(RunError, match=rf"checkpoints/last/{name}: damaged or cut short"):
+        train_tiny(tmp_path / "run", resume=True)
+
+
+def test_a_run_without_training_state_cannot_be_resumed(tmp_path):
+    train_tiny(tmp_path / "run", max_steps=3)
+    (tmp_path / "run/checkpoints/last/training_state.pt").unlink()
+    with pytest.raises(RunError, match=r"training_state.pt: missing, so this run cannot be resumed; train again with"):
+        train_tiny(tmp_path / "run", resume=True)
+
+
+def test_pickled_code_in_a_training_state_is_refused(tmp_path):
+    train_tiny(tmp_path / "run", max_steps=3)
+    torch.save({"training": TinyTask()}, tmp_path / "run/checkpoints/last/training_state.pt")
+    with pytest.raises(RunError, match=r"training_state.pt: damaged or cut short"):
+        train_tiny(tmp_path / "run", resume=True)
+
+
+def test_changed_data_are_noticed(tmp_path):
+    train_tiny(tmp_path / "run", max_steps=3)
+    shorter = {1: [tiny_batch(torch.tensor([1, 2, 3]))] * 4}
+    with pytest.raises(RunError, match="its data or batch size have changed: epoch 1 had 7 batches and now has 4"):
+        train_tiny(tmp_path / "run", TinyTask(epochs=shorter), resume=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code):
+    folder, changes = tmp_path / "run", {"log_every": 1, "checkpoint_every": 1000, "validate_every": 1000}
+    process = start(folder, changes, {"step_seconds": 0.05})
+    wait_for(folder, "train")
+    interrupt(process, number)
+    assert process.exitcode == code
+    message = (tmp_path / "run.message").read_text()
+    step = log(folder)[-1]["step"]
+    assert 0 < step < 20
+    name = signal.Signals(number).name
+    assert message == (
+        f"{folder}: stopped by {name} after step {step} (epoch 1) and saved; go on with: "
+        f"attncli train {folder}/config.yaml --run {folder} --resume"
+    )
+    assert log(folder)[-1] == {"event": "stopped", "step": step, "epoch": 1, "signal": name}
+    train_tiny(tmp_path / "whole", **changes)
+    assert run_child(folder, changes) == 0
+    assert_same(final(folder), final(tmp_path / "whole"))
+
+
+def test_a_signal_leaves_a_validation_at_once_and_it_is_made_up_for(tmp_path):
+    folder, changes = tmp_path / "run", {"log_every": 1, "max_steps": 6}
+    process = start(folder, changes, {"validation_seconds": 50})
+    wait_for(folder, "train", step=4)
+    time.sleep(0.2)
+    interrupt(process, signal.SIGTERM)
+    assert process.exitcode == 143
+    train_tiny(tmp_path / "whole", **changes)
+    assert run_child(folder, changes) == 0
+    assert_same(final(folder), final(tmp_path / "whole"))
+
+
+def test_a_second_signal_kills_at_once(tmp_path):
+    process = start(tmp_path / "run", {"log_every": 1, "accumulate": 1}, {"step_seconds": 5})
+    wait_for(tmp_path / "run", "start")
+    time.sleep(0.2)
+    interrupt(process, signal.SIGINT, signal.SIGINT)
+    assert process.exitcode == -signal.SIGINT
+
+
+def wait_for(folder, event, step=0):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if (folder / "log.jsonl").exists():
+            records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+            if any(record["event"] == event and record["step"] >= step for record in records):
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"no {event} record")
+
+
+def interrupt(process, *numbers):
+    for number in numbers:
+        os.kill(process.pid, number)
+        time.sleep(0.1)
+    process.join(timeout=4)
