@@ -1,0 +1,62 @@
+import pytest
+import torch
+from tiny_task import tiny_config
+
+from attncli.training.optimizers import OPTIMIZERS, build_optimizer
+
+
+def adam(weight, gradients, *, rate, betas, epsilon, decay=0.0):
+    """Kingma and Ba 2015, algorithm 1, with the decay of Loshchilov and Hutter 2019, algorithm 2."""
+    mean = square = torch.zeros_like(weight)
+    for step, gradient in enumerate(gradients, start=1):
+        weight = weight * (1 - rate * decay)
+        mean = betas[0] * mean + (1 - betas[0]) * gradient
+        square = betas[1] * square + (1 - betas[1]) * gradient**2
+        root = (square / (1 - betas[1] ** step)).sqrt() + epsilon
+        weight = weight - rate * (mean / (1 - betas[0] ** step)) / root
+    return weight
+
+
+def momentum(weight, gradients, *, rate, share):
+    step = torch.zeros_like(weight)
+    for gradient in gradients:
+        step = share * step + gradient
+        weight = weight - rate * step
+    return weight
+
+
+FIRST = torch.tensor([1.0, -2.0, 0.5])
+GRADIENTS = [torch.tensor([0.3, -0.1, 2.0]), torch.tensor([-0.2, 0.4, 1.0]), torch.tensor([0.1, 0.1, -3.0])]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"kind": "adam", "betas": [0.8, 0.95], "epsilon": 0.01},
+            adam(FIRST, GRADIENTS, rate=0.1, betas=(0.8, 0.95), epsilon=0.01),
+        ),
+        (
+            {"kind": "adamw", "weight_decay": 0.2},
+            adam(FIRST, GRADIENTS, rate=0.1, betas=(0.9, 0.999), epsilon=1e-8, decay=0.2),
+        ),
+        ({"kind": "sgd"}, momentum(FIRST, GRADIENTS, rate=0.1, share=0.0)),
+        ({"kind": "sgd", "momentum": 0.7}, momentum(FIRST, GRADIENTS, rate=0.1, share=0.7)),
+    ],
+)
+def test_steps_follow_the_definition(settings, expected):
+    model = torch.nn.Module()
+    model.weight = torch.nn.Parameter(FIRST.clone())
+    model.fixed = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+    optimizer = build_optimizer(tiny_config(optimizer=settings, learning_rate=0.1), model)
+    for gradient in GRADIENTS:
+        model.weight.grad = gradient.clone()
+        optimizer.step()
+    torch.testing.assert_close(model.weight.detach(), expected)
+    assert torch.equal(model.fixed, torch.ones(2))
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_every_optimizer_runs_as_one_kernel(kind):
+    optimizer = build_optimizer(tiny_config(optimizer={"kind": kind}), torch.nn.Linear(2, 3))
+    assert optimizer.defaults["fused"]
