@@ -18,6 +18,8 @@ from attncli.models.memory import Memory
 from attncli.models.rows import take_rows
 from attncli.text.tokenizer import BOS, EOS, PAD
 
+_NEVER = [PAD, BOS]  # no token of a target
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -57,8 +59,11 @@ class Strategy(ABC):
         """Return the log-probability [N] that the empty hypotheses start with."""
 
     @abstractmethod
-    def extend(self, log_probs: Tensor, beams: Beams, beam_size: int) -> Extension:
-        """Return the extension by `log_probs` [N, V], which are -inf for tokens that must not follow."""
+    def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
+        """Return the extension by float32 `logits` [N, V], which this may overwrite.
+
+        PAD and BOS never follow an unfinished row; a finished one is followed by PAD, at no cost.
+        """
 
 
 @dataclass(frozen=True)
@@ -76,18 +81,24 @@ class BestK(Strategy):
         first[:, 0] = 0.0
         return first.view(-1)
 
-    def extend(self, log_probs: Tensor, beams: Beams, beam_size: int) -> Extension:
+    def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
         """Return the best K extensions of each source."""
+        normaliser = logits.logsumexp(-1, keepdim=True)
+        logits[:, _NEVER] = -math.inf
         # No source can use more than the K best tokens of a row, so the ranking is over K*K candidates, not K*V.
-        best, tokens = log_probs.topk(min(beam_size, log_probs.shape[1]), dim=-1)  # [N, K]
-        total = beams.log_prob[:, None] + best
+        best, tokens = logits.topk(min(beam_size, logits.shape[1]), dim=-1)  # [N, K]
+        log_probs = best - normaliser
+        log_probs[beams.finished] = -math.inf
+        log_probs[beams.finished, 0] = 0.0
+        tokens[beams.finished] = PAD
+        total = beams.log_prob[:, None] + log_probs
         length = beams.length + (~beams.finished).long()
         candidates = best.shape[1]
         ranked = (total / penalty(length, self.length_penalty)[:, None]).view(-1, beam_size * candidates)
         chosen = ranked.topk(beam_size, dim=-1).indices  # [B, K]
         first_row = torch.arange(0, len(total), beam_size, device=total.device)[:, None]
         flat = (first_row * candidates + chosen).view(-1)
-        return Extension(flat // candidates, tokens.reshape(-1)[flat], total.view(-1)[flat])
+        return Extension(flat // candidates, tokens.view(-1)[flat], total.view(-1)[flat])
 
 
 @dataclass(frozen=True)
@@ -101,12 +112,14 @@ class Sampling(Strategy):
         """Return 0 for every row."""
         return torch.zeros(sources * beam_size)
 
-    def extend(self, log_probs: Tensor, beams: Beams, beam_size: int) -> Extension:
+    def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
         """Return one draw for every row."""
-        probabilities = (log_probs / self.temperature).softmax(-1)
-        tokens = torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
+        log_probs = logits.log_softmax(-1)
+        log_probs[:, _NEVER] = -math.inf
+        tokens = torch.multinomial((log_probs / self.temperature).softmax(-1), 1, generator=self.generator)
+        drawn = log_probs.gather(1, tokens)[:, 0].masked_fill(beams.finished, 0.0)
         rows = torch.arange(len(tokens), device=tokens.device)
-        return Extension(rows, tokens, beams.log_prob + log_probs[rows, tokens])
+        return Extension(rows, tokens[:, 0].masked_fill(beams.finished, PAD), beams.log_prob + drawn)
 
 
 def penalty(length: Tensor, exponent: float) -> Tensor:
@@ -140,7 +153,7 @@ def search(
     last = torch.full((len(every_k),), BOS, device=device)
     for length in range(1, max_length + 1):
         step = decoder.step(last, state, prepared)
-        extension = strategy.extend(_log_probs(step.logits, beams.finished), beams, beam_size)
+        extension = strategy.extend(step.logits.float(), beams, beam_size)
         beams, state = _grow(beams, extension, step.weights), take_rows(step.state, extension.rows)
         done = beams.finished.view(-1, beam_size).all(1) | (length == max_length)
         if done.any():
@@ -167,15 +180,6 @@ def _empty(memory: Memory, strategy: Strategy, beam_size: int, *, with_weights: 
         length=torch.zeros(rows, dtype=torch.long, device=device),
         finished=torch.zeros(rows, dtype=torch.bool, device=device),
     )
-
-
-def _log_probs(logits: Tensor, finished: Tensor) -> Tensor:
-    """Return log-probabilities [N, V] without the tokens that must not follow; a finished row takes PAD for nothing."""
-    log_probs = logits.float().log_softmax(-1)
-    log_probs[:, [PAD, BOS]] = -math.inf
-    log_probs[finished] = -math.inf
-    log_probs[finished, PAD] = 0.0
-    return log_probs
 
 
 def _grow(beams: Beams, extension: Extension, weights: Tensor | None) -> Beams:

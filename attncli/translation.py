@@ -87,7 +87,8 @@ class TranslationTask:
         validation = self.config.training.validation
         sources = self.corpora.dev_sources[: validation.sentences]
         references = self.corpora.dev_references[: validation.sentences]
-        settings = self.config.search.model_copy(update={"beam_size": validation.beam_size})
+        precision = "bf16" if self.config.training.precision == "bf16" else "fp32"
+        settings = self.config.search.model_copy(update={"beam_size": validation.beam_size, "precision": precision})
         translations = Translator(self.model, self.corpora.tokenizers).translate(sources, settings=settings)
         hypotheses = [translation.hypotheses[0].text for translation in translations]
         return BLEU.measure(hypotheses, [references]).score()

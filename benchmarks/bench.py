@@ -1,0 +1,252 @@
+"""Measures training and decoding of one task by whole commands, beside other toolkits where they are installed.
+
+Every round measures each contender once, one after another, so that ratios hold on a machine whose speed drifts; the
+tables give medians over the rounds. Tokens are source and target pieces, without padding and end symbols. Decoding is
+the time of the whole command for the test set less that of the same command for one sentence.
+
+`--harness` is a folder with a `bars.py` that measures other toolkits on the same task and appends what it finds to
+`results.jsonl` in its work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from sacrebleu.metrics.bleu import BLEU
+
+CONFIG = Path("configs/benchmark.yaml")
+DATA = Path("data/multi30k")
+TEST = "test_2016_flickr"
+# What one target token costs in training, in floating-point operations of matrix products.
+FLOP_PER_TARGET_TOKEN = 52.7e6
+# Source and target pieces of the training text, and its pairs. A log of training counts two end symbols a pair beside.
+PIECES, PAIRS = 428_331 + 414_037, 29_000
+PIECES_PER_TARGET_TOKEN = PIECES / (414_037 + PAIRS)
+UPDATES, WARM_UP = 45, 15
+MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
+ONE_BY_ONE = 100  # sentences of the test set that are decoded with batches of 1
+
+
+@dataclass
+class Measurements:
+    """Figures by table, row and column; several of one kind are told by their median."""
+
+    figures: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, table: str, row: str, **columns: float) -> None:
+        """Take one measurement of `row`."""
+        for column, value in columns.items():
+            self.figures[table, row, column].append(value)
+        print(f"{table}: {row}: {', '.join(f'{name} {value:,.1f}' for name, value in columns.items())}", flush=True)
+
+    def median(self, table: str, row: str, column: str) -> float:
+        """Return the median of what was measured."""
+        return statistics.median(self.figures[table, row, column])
+
+    def tables(self) -> Iterator[str]:
+        """Yield every table as Markdown."""
+        for table in dict.fromkeys(key[0] for key in self.figures):
+            columns = list(dict.fromkeys(key[2] for key in self.figures if key[0] == table))
+            yield f"\n| {table} | {' | '.join(name.replace('_', ' ') for name in columns)} |"
+            yield "| --- |" + " ---: |" * len(columns)
+            for row in dict.fromkeys(key[1] for key in self.figures if key[0] == table):
+                cells = (self.figures.get((table, row, column)) for column in columns)
+                yield f"| {row} | {' | '.join(f'{statistics.median(cell):,.1f}' if cell else '' for cell in cells)} |"
+
+
+def main() -> None:
+    """Run the rounds and print the tables."""
+    options = _options()
+    options.work.mkdir(parents=True, exist_ok=True)
+    found = Measurements()
+    for _ in range(options.rounds):
+        measure_products(found)
+        for precision in ("fp32", "bf16"):
+            measure_training(precision, options.work, found)
+        measure_peers(options, "train", ["--rounds", "1", "--steps", "15", "--batch", "80"], found)
+    if not options.training_only:
+        fit(options, found)
+        for _ in range(options.rounds):
+            for precision in ("fp32", "bf16"):
+                for mode in MODES:
+                    measure_decoding(precision, mode, options.work, found)
+            measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:64", "1:64"], found)
+        measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:1", "1:1"], found)
+    print("\n".join(found.tables()))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for runs and outputs")
+    parser.add_argument("--training-only", action="store_true")
+    parser.add_argument("--peers", nargs="*", default=[], metavar="NAME")
+    parser.add_argument("--harness", type=Path, help="folder with bars.py")
+    parser.add_argument("--environments", type=Path, help="folder with a virtual environment a peer")
+    return parser.parse_args()
+
+
+def measure_products(found: Measurements) -> None:
+    """Measure products of matrices of 1024 by 1024, in GFLOP/s."""
+    kinds: dict[str, tuple[str, torch.dtype]] = {
+        "fp32": ("highest", torch.float32),
+        "fp32 through oneDNN": ("medium", torch.float32),
+        "bf16": ("highest", torch.bfloat16),
+    }
+    for name, (setting, kind) in kinds.items():
+        a, b = torch.randn(1024, 1024, dtype=kind), torch.randn(1024, 1024, dtype=kind)
+        torch.set_float32_matmul_precision(setting)
+        a @ b
+        seconds = statistics.median(_timed(lambda a=a, b=b: a @ b) for _ in range(20))
+        found.add("matrix products", name, GFLOP_per_second=2 * 1024**3 / seconds / 1e9)
+
+
+def _timed(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def measure_training(precision: str, work: Path, found: Measurements) -> None:
+    """Measure the speed of training after the first updates, and the whole command's peak memory."""
+    run = work / f"train-{precision}"
+    settings = {"max_steps": UPDATES, "log_every": WARM_UP, "precision": precision, "validation.sentences": 1}
+    peak = _command(["train", str(CONFIG), "--run", str(run), "--overwrite", *_sets(settings)]).peak
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    share = PIECES / (PIECES + 2 * PAIRS)
+    rates = [record["tokens_per_second"] * share for record in records if record["event"] == "train"][1:]
+    rate = statistics.median(rates)
+    fastest = {"fp32": "fp32 through oneDNN", "bf16": "bf16"}[precision]
+    flop = rate / PIECES_PER_TARGET_TOKEN * FLOP_PER_TARGET_TOKEN
+    found.add(
+        "training",
+        f"attncli {precision}",
+        tokens_per_second=rate,
+        percent_of_products=100 * flop / 1e9 / found.median("matrix products", fastest, "GFLOP_per_second"),
+        peak_MiB=peak,
+    )
+
+
+def fit(options: argparse.Namespace, found: Measurements) -> None:
+    """Train the models that are decoded with: two passes over the data, once a work folder."""
+    if not (options.work / "fit" / "checkpoints" / "best").exists():
+        _command(
+            [
+                "train",
+                str(CONFIG),
+                "--run",
+                str(options.work / "fit"),
+                "--overwrite",
+                "--set",
+                "training.precision=bf16",
+            ]
+        )
+    for peer in options.peers:
+        if not (options.work / "peers" / f"fit-{peer}" / "log").exists():
+            arguments = ["--batch", "80", "--steps", "725", "--log-every", "25", "--valid-every", "725"]
+            measure_peers(options, "fit", arguments, found, only=peer)
+
+
+def measure_decoding(precision: str, mode: str, work: Path, found: Measurements) -> None:
+    """Measure sentences a second, and BLEU where the whole test set is decoded."""
+    beam_size, batch_size = MODES[mode]
+    sources, references = (_lines(DATA / f"{TEST}.{language}.gz") for language in ("de", "en"))
+    count = len(sources) if batch_size > 1 else ONE_BY_ONE
+    seconds, peaks = [], []
+    output = work / "output.txt"
+    for lines in (sources[:1], sources[:count]):
+        (work / "input.txt").write_text("\n".join(lines) + "\n")
+        options = {"beam-size": beam_size, "batch-size": batch_size, "precision": precision, "output": output}
+        done = _command(
+            [
+                "translate",
+                str(work / "fit"),
+                str(work / "input.txt"),
+                *(f"--{key}={value}" for key, value in options.items()),
+            ]
+        )
+        seconds.append(done.seconds)
+        peaks.append(done.peak)
+    columns = {"sentences_per_second": (count - 1) / (seconds[1] - seconds[0]), "peak_MiB": peaks[1]}
+    if count == len(sources):
+        columns["BLEU"] = BLEU(force=True).corpus_score(output.read_text().splitlines(), [references]).score
+    found.add(f"decoding, {mode}", f"attncli {precision}", **columns)
+
+
+def measure_peers(
+    options: argparse.Namespace, what: str, arguments: list[str], found: Measurements, *, only: str | None = None
+) -> None:
+    """Let the harness measure the peers, and take over what it found."""
+    peers = [only] if only else options.peers
+    if not peers:
+        return
+    work = options.work / "peers"
+    results = work / "results.jsonl"
+    before = len(results.read_text().splitlines()) if results.exists() else 0
+    _harness(options, what, [*arguments, "--peers", *peers])
+    for line in results.read_text().splitlines()[before:]:
+        record = json.loads(line)
+        if "error" in record:
+            print(f"{record['peer']}: failed: {record['error']}", file=sys.stderr)
+        elif record["kind"] == "train":
+            rate = record["both_tok_s"] or record["both_tok_s_all"]
+            found.add("training", record["peer"], tokens_per_second=rate, peak_MiB=record["rss_mib"])
+        elif record["kind"] == "decode":
+            mode = next(name for name, sizes in MODES.items() if sizes == (record["beam"], record["batch"]))
+            columns = {"sentences_per_second": record["sent_s"], "peak_MiB": record["rss_mib"], "BLEU": record["bleu"]}
+            found.add(f"decoding, {mode}", record["peer"], **columns)
+
+
+def _harness(options: argparse.Namespace, what: str, arguments: list[str]) -> None:
+    work, data = options.work / "peers", options.work / "peers" / "data"
+    command = [options.environments / "v-bars/bin/python", options.harness / "bars.py"]
+    if not (data / "counts.json").exists():
+        data.mkdir(parents=True, exist_ok=True)
+        for packed in DATA.glob("*.gz"):
+            (data / packed.stem).write_text("\n".join(_lines(packed)) + "\n")
+        subprocess.run([*map(str, command), "prep", "--data", str(data)], check=True, stdout=subprocess.DEVNULL)
+    folders = ["--data", data, "--envs", options.environments, "--work", work]
+    subprocess.run([*map(str, [*command, what, *folders]), *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a finished `attncli` command took."""
+
+    seconds: float
+    peak: float  # MiB
+
+
+def _command(arguments: list[str]) -> Command:
+    """Run `attncli` with `arguments` to its end."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "attncli", *arguments], stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"attncli {' '.join(arguments)}: failed with status {os.waitstatus_to_exitcode(status)}")
+    return Command(time.perf_counter() - started, usage.ru_maxrss / 1024)
+
+
+def _sets(settings: dict[str, object]) -> list[str]:
+    return [part for key, value in settings.items() for part in ("--set", f"training.{key}={value}")]
+
+
+def _lines(path: Path) -> list[str]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+if __name__ == "__main__":
+    main()
