@@ -58,7 +58,7 @@ class TranslationData(Section):
     """The sentence pairs to learn from."""
     dev: Corpus
     """The sentence pairs that choose the checkpoint; never trained on."""
-    test: dict[str, Corpus] = {}
+    test: dict[str, Corpus] = Field(default={})
     """Named test sets, which only `eval` reads."""
     bad_lines: Literal["error", "skip"] = "error"
     """What to do about a training pair with an empty side or bytes that are not UTF-8: stop with its file and line, or

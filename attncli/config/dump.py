@@ -24,16 +24,16 @@ class _CoreDumper(yaml.SafeDumper):
     # 1e-3 and 0o7, which are numbers in 1.2 and text in 1.1, would miss theirs.
     def represent_text(self, text: str) -> yaml.ScalarNode:
         looks_like_number = text[:1] in "+-.0123456789" and text != ""
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if looks_like_number else None)
+        # Only between double quotes are line breaks other than LF told apart.
+        has_breaks = any(character in text for character in "\r\x85\u2028\u2029")
+        style = '"' if has_breaks else "'" if looks_like_number else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _CoreDumper.add_representer(str, _CoreDumper.represent_text)
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of configuration files, one alternative a task."""
-    from pydantic import TypeAdapter
-
+    """Return the JSON Schema of configuration files."""
     (only,) = CONFIGS.values()
-    schema = TypeAdapter(only).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **only.model_json_schema()}

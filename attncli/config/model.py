@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from attncli.config.section import Section
 
@@ -28,7 +30,18 @@ class Dropout(Section):
     def _one_number_for_all(cls, value: Any) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return {"inputs": value, "layers": value, "outputs": value}
+        if not isinstance(value, (dict, Dropout)):
+            raise ValueError(f"should be a number, or keys inputs, layers and outputs, but is {value!r}")
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema with the plain number, which pydantic does not see in `_one_number_for_all`."""
+        keys = handler.resolve_ref_schema(handler(core))
+        rate = next(iter(keys["properties"].values()))
+        number = {name: rate[name] for name in ("type", "minimum", "exclusiveMaximum")}
+        shared = {name: keys.pop(name) for name in ("title", "description")}
+        return {**shared, "anyOf": [number, keys]}
 
 
 class RecurrentEncoder(Section):
@@ -134,3 +147,10 @@ class TranslationModel(Section):
     """`none` for a fixed context vector, or how the decoder looks at the source."""
     decoder: RecurrentDecoder = RecurrentDecoder()
     """What writes the target."""
+
+    @field_validator("attention", mode="before")
+    @classmethod
+    def _none_or_keys(cls, value: Any) -> Any:
+        if value != "none" and not isinstance(value, (dict, Attention)):
+            raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
+        return value

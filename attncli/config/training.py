@@ -172,7 +172,7 @@ class Training(Section):
     @model_validator(mode="after")
     def _ends(self) -> Training:
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
-            raise ValueError("training never ends; set at least one of max_steps, max_epochs and max_minutes")
+            raise ValueError("never ends; set at least one of max_steps, max_epochs and max_minutes")
         if isinstance(self.schedule, Cosine) and self.schedule.steps is None and self.max_steps is None:
             raise ValueError("schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest")
         return self

@@ -7,7 +7,7 @@ from typing import Literal
 
 from attncli.config.data import TranslationData
 from attncli.config.evaluation import Evaluation
-from attncli.config.model import TranslationModel
+from attncli.config.model import Attention, TranslationModel
 from attncli.config.search import Search
 from attncli.config.section import Section
 from attncli.config.tokenizer import Tokenizer
@@ -34,21 +34,29 @@ class TranslationConfig(Section):
 
     def conflicts(self) -> Iterator[str]:
         """Yield each rule between sections that is broken, as `key: what is wrong`."""
-        model, decoder = self.model, self.model.decoder
-        if model.attention == "none":
-            yield from self._conflicts_without_attention()
+        if isinstance(self.model.attention, Attention):
+            yield from self._conflicts_with_attention(self.model.attention)
         else:
-            if model.attention.score in ("dot", "scaled_dot") and model.encoder.hidden_size != decoder.hidden_size:
-                yield (
-                    f"model.attention.score: {model.attention.score!r} needs query and memory of one width, but "
-                    f"model.decoder.hidden_size is {decoder.hidden_size} and model.encoder.hidden_size is "
-                    f"{model.encoder.hidden_size}; make them equal or choose 'general'"
-                )
-            if decoder.context != "initial":
-                yield (
-                    "model.decoder.context: 'every_step' belongs to model.attention: none, but an attention is set; "
-                    "remove one of them"
-                )
+            yield from self._conflicts_without_attention()
+        if self.model.tied_embeddings == "all" and not self.tokenizer.shared:
+            yield (
+                "model.tied_embeddings: 'all' needs one vocabulary for both sides, but tokenizer.shared is false; "
+                "choose 'target' or share the vocabulary"
+            )
+
+    def _conflicts_with_attention(self, attention: Attention) -> Iterator[str]:
+        encoder, decoder = self.model.encoder, self.model.decoder
+        if attention.score in ("dot", "scaled_dot") and encoder.hidden_size != decoder.hidden_size:
+            yield (
+                f"model.attention.score: {attention.score!r} needs query and memory of one width, but "
+                f"model.decoder.hidden_size is {decoder.hidden_size} and model.encoder.hidden_size is "
+                f"{encoder.hidden_size}; make them equal or choose 'general'"
+            )
+        if decoder.context != "initial":
+            yield (
+                "model.decoder.context: 'every_step' belongs to model.attention: none, but an attention is set; "
+                "remove one of them"
+            )
         if decoder.input_feeding and decoder.query == "previous_state":
             yield (
                 "model.decoder.input_feeding: needs model.decoder.query 'current_state', but it is 'previous_state'; "
@@ -59,10 +67,10 @@ class TranslationConfig(Section):
                 f"model.decoder.input_feeding: feeds the attentional vector back, but model.decoder.readout is "
                 f"{decoder.readout!r}; remove one of them"
             )
-        if model.tied_embeddings == "all" and not self.tokenizer.shared:
+        elif decoder.readout == "state" and decoder.query == "current_state":
             yield (
-                "model.tied_embeddings: 'all' needs one vocabulary for both sides, but tokenizer.shared is false; "
-                "choose 'target' or share the vocabulary"
+                "model.decoder.readout: 'state' sees no context, so with model.decoder.query 'current_state' nothing "
+                "would read the attention; choose 'attentional' or 'maxout', or model.attention: none"
             )
 
     def _conflicts_without_attention(self) -> Iterator[str]:

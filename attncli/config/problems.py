@@ -1,0 +1,107 @@
+"""Puts into words what pydantic found wrong with a configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic_core import ErrorDetails
+
+from attncli.config.section import Section
+from attncli.errors import unknown
+
+# What pydantic's kinds of type errors, by how they begin, ask for.
+_WANTED = {"int_": "an integer", "float_": "a number", "string_": "text", "bool_": "true or false", "tuple_": "a list"}
+
+
+def explained(detail: ErrorDetails, section: type[Section], values: Any) -> str:
+    """Return `key: what is wrong` for one problem of `values`, read as a `section`."""
+    path, what = _key_path(values, detail), _what(detail, section)
+    if detail["type"] == "union_tag_invalid":
+        path.append("kind")
+    return ": ".join([".".join(map(str, path)), what] if path else [what])
+
+
+def _what(detail: ErrorDetails, section: type[Section]) -> str:
+    kind, location, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown("key", str(location[-1]), _names_beside(section, location))
+    if kind == "missing":
+        return "missing, and there is no default"
+    if kind == "literal_error":
+        return unknown("value", str(detail["input"]), re.findall(r"'([^']*)'", context["expected"]))
+    if kind == "union_tag_invalid":
+        return unknown("value", str(context["tag"]), _kinds(section, location))
+    if kind == "union_tag_not_found":
+        return f"needs a 'kind'; choose from {', '.join(_kinds(section, location))}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "json_invalid":
+        return "holds half of a surrogate pair, which is no text"
+    return f"{_demand(detail, _kinds(section, location))}, but is {_shown(detail['input'])}"
+
+
+def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
+    """Return what a value should be."""
+    kind = detail["type"]
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return "needs keys of its own" + (f", such as 'kind' ({', '.join(kinds)})" if kinds else "")
+    if kind == "too_long":
+        return f"takes {detail['ctx']['max_length']} items"
+    for start, wanted in _WANTED.items():
+        if kind.startswith(start):
+            return f"should be {wanted}"
+    return detail["msg"].removeprefix("Input ")
+
+
+def _shown(found: Any) -> str:
+    """Return `found` as a person may have written it."""
+    text = repr(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _key_path(values: Any, detail: ErrorDetails) -> list[int | str]:
+    """Return where a problem is, without the tags of unions, which pydantic puts between the keys."""
+    path: list[int | str] = []
+    at = values
+    for item in detail["loc"]:
+        is_key = item in at if isinstance(at, dict) else isinstance(at, list) and item in range(len(at))
+        if is_key:
+            path.append(item)
+            at = at[item]
+    return [*path, detail["loc"][-1]] if detail["type"] == "missing" else path
+
+
+def _names_beside(section: type[Section], location: Sequence[int | str]) -> list[str]:
+    """Return the names that stand where the last item of `location` was put."""
+    return sorted({name for found in _sections_at(section, location[:-1]) for name in found.model_fields})
+
+
+def _kinds(section: type[Section], location: Sequence[int | str]) -> list[str]:
+    """Return the kinds to choose from at `location`."""
+    return [str(kind) for found in _sections_at(section, location) if (kind := _kind(found))]
+
+
+def _kind(section: type[Section]) -> Any:
+    field = section.model_fields.get("kind")
+    return field and field.default
+
+
+def _sections_at(section: type[Section], location: Sequence[int | str]) -> list[type[Section]]:
+    """Return what may stand at `location` of a `section`."""
+    found = [section]
+    for item in location:
+        fields = [at.model_fields[str(item)].annotation for at in found if item in at.model_fields]
+        if fields:
+            found = [inner for field in fields for inner in _sections_in(field)]
+        else:  # the tag of a union, which leaves one of its members if it is a kind, or the name of a test set
+            found = [at for at in found if _kind(at) == item] or found
+    return found
+
+
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if arguments := get_args(annotation):
+        return [inner for argument in arguments for inner in _sections_in(argument)]
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, Section) else []

@@ -1,0 +1,287 @@
+"""Every message that a configuration can cause, and what overrides do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import TINY, configured
+
+from attncli.config.load import check_config, read_config
+from attncli.errors import ConfigError
+
+
+def problems(*overrides: str) -> list[str]:
+    """Return the problems of the tiny configuration with `overrides`, without the `--set` each begins with."""
+    with pytest.raises(ConfigError) as caught:
+        configured(*overrides)
+    assert caught.value.exit_code == 2
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return [problem.removeprefix("--set ").replace(f"{TINY}: ", "FILE: ") for problem in caught.value.problems]
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        # Unknown keys: the nearest name and the list, at any depth and through unions.
+        (
+            "trianing={}",
+            "trianing: unknown key 'trianing'; did you mean 'training'? choose from data, evaluation, model, search, "
+            "task, tokenizer, training",
+        ),
+        (
+            "model.encoder.hiden_size=3",
+            "model.encoder.hiden_size: unknown key 'hiden_size'; did you mean 'hidden_size'? choose from "
+            "bidirectional, cell, hidden_size, kind, layers, reverse_source",
+        ),
+        (
+            "model.dropout.input=0.1",
+            "model.dropout.input: unknown key 'input'; did you mean 'inputs'? choose from inputs, layers, outputs",
+        ),
+        (
+            "model.attention.bananas=3",
+            "model.attention.bananas: unknown key 'bananas'; choose from longer_sources, maximum_source_length, "
+            "score, sharpening, size",
+        ),
+        (
+            "training.optimizer={kind: sgd, momentun: 0.9}",
+            "training.optimizer.momentun: unknown key 'momentun'; did you mean 'momentum'? choose from kind, momentum",
+        ),
+        (
+            "data.train.targt=x",
+            "data.train.targt: unknown key 'targt'; did you mean 'target'? choose from pairs, source, source_field, "
+            "target, target_field",
+        ),
+        (
+            "data.test.flickr={source: a, target: b, lines: 3}",
+            "data.test.flickr.lines: unknown key 'lines'; choose from pairs, source, source_field, target, "
+            "target_field",
+        ),
+        # Values that are none of the choices.
+        (
+            "model.attention.score=adittive",
+            "model.attention.score: unknown value 'adittive'; did you mean 'additive'? choose from content, additive, "
+            "location, general, dot, scaled_dot",
+        ),
+        (
+            "training.precision=fp16",
+            "training.precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, tf32, bf16",
+        ),
+        ("model.encoder.kind=cnn", "model.encoder.kind: unknown value 'cnn'; choose from recurrent"),
+        (
+            "training.optimizer.kind=adan",
+            "training.optimizer.kind: unknown value 'adan'; did you mean 'adam'? choose from adam, adamw, sgd",
+        ),
+        (
+            "training.schedule={kind: 3}",
+            "training.schedule.kind: unknown value '3'; choose from constant, inverse_square_root, noam, cosine, "
+            "plateau",
+        ),
+        # Values of another type; nothing is turned into what was meant.
+        ("training.max_steps='7'", "training.max_steps: should be an integer, but is '7'"),
+        ("training.max_steps=7.5", "training.max_steps: should be an integer, but is 7.5"),
+        ("training.max_steps=1e5", "training.max_steps: should be an integer, but is 100000.0"),
+        ("training.max_steps=true", "training.max_steps: should be an integer, but is true"),
+        ("training.seed=null", "training.seed: should be an integer, but is null"),
+        ("training.learning_rate=fast", "training.learning_rate: should be a number, but is 'fast'"),
+        ("training.learning_rate=.inf", "training.learning_rate: should be a finite number, but is Infinity"),
+        ("training.learning_rate=.nan", "training.learning_rate: should be a finite number, but is NaN"),
+        ("training.tensorboard=yes", "training.tensorboard: should be true or false, but is 'yes'"),
+        ("data.root=3", "data.root: should be text, but is 3"),
+        ("training=3", "training: needs keys of its own, but is 3"),
+        ("data.test=[a]", 'data.test: needs keys of its own, but is ["a"]'),
+        ("data.train=train.de", "data.train: needs keys of its own, but is 'train.de'"),
+        (
+            "training.optimizer=adam",
+            "training.optimizer: needs keys of its own, such as 'kind' (adam, adamw, sgd), but is 'adam'",
+        ),
+        ("evaluation.length_bins=3", "evaluation.length_bins: should be a list, but is 3"),
+        ("evaluation.length_bins=[5, x]", "evaluation.length_bins.1: should be an integer, but is 'x'"),
+        (
+            "training.optimizer={kind: adam, betas: [0.1, 0.2, 0.3]}",
+            "training.optimizer.betas: takes 2 items, but is [0.1, 0.2, 0.3]",
+        ),
+        (
+            "training.optimizer={kind: adam, betas: [0.1]}",
+            "training.optimizer.betas.1: missing, and there is no default",
+        ),
+        (f"data.cache=[{'x' * 90}]", f'data.cache: should be text, but is ["{"x" * 75}...'),
+        (
+            "model.attention=additive",
+            "model.attention: should be 'none', or keys such as {score: additive}, but is 'additive'",
+        ),
+        ("model.attention=null", "model.attention: should be 'none', or keys such as {score: additive}, but is None"),
+        (
+            "model.dropout=often",
+            "model.dropout: should be a number, or keys inputs, layers and outputs, but is 'often'",
+        ),
+        # Numbers out of range.
+        ("model.encoder.layers=0", "model.encoder.layers: should be greater than or equal to 1, but is 0"),
+        ("training.learning_rate=0", "training.learning_rate: should be greater than 0, but is 0"),
+        ("model.dropout=1.5", "model.dropout: should be less than 1, but is 1.5"),
+        ("model.dropout.layers=-1", "model.dropout.layers: should be greater than or equal to 0, but is -1"),
+        # Missing ones.
+        ("data.test.flickr={source: a}", "data.test.flickr.target: missing, and there is no default"),
+        ("training.optimizer={}", "training.optimizer: needs a 'kind'; choose from adam, adamw, sgd"),
+        ("training.schedule.kind=noam", "FILE: training.schedule.size: missing, and there is no default"),
+        # Rules within a section.
+        (
+            "model.encoder.hidden_size=9",
+            "FILE: model.encoder: hidden_size 9 is odd, but two directions share it; make it even",
+        ),
+        (
+            "model.attention.sharpening=none",
+            "FILE: model.attention: sharpening belongs to score: content, but score is additive; remove it",
+        ),
+        (
+            "model.attention={score: location}",
+            "model.attention: score: location needs maximum_source_length, the most source positions it can see",
+        ),
+        (
+            "training.max_steps=null",
+            "FILE: training: never ends; set at least one of max_steps, max_epochs and max_minutes",
+        ),
+        (
+            "training={max_epochs: 2, schedule: {kind: cosine}}",
+            "training: schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest",
+        ),
+        ("evaluation.length_bins=[5, 20, 20]", "FILE: evaluation: length_bins must rise, but are [5, 20, 20]"),
+        # The task.
+        ("task=translatoin", "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation"),
+        ("task=captioning", "task: unknown task 'captioning'; choose from translation"),
+        ("task=[captions]", "task: unknown task \"['captions']\"; choose from translation"),
+        # Text that is no Unicode.
+        ('data.root="\\ud800"', "FILE: holds half of a surrogate pair, which is no text"),
+        (
+            "data.root=!!binary aGk=",
+            "FILE: holds a value that is neither text, number, list nor keys: Object of type bytes is not JSON "
+            "serializable",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_key_what_was_found_and_what_would_do(override: str, problem: str) -> None:
+    assert problems(override) == [problem]
+
+
+@pytest.mark.parametrize("key", ["sharpening", "size", "maximum_source_length", "longer_sources"])
+def test_a_key_of_another_score_is_refused(key: str) -> None:
+    value = {"sharpening": "none", "longer_sources": "error"}.get(key, "5")
+    [problem] = problems(f"model.attention={{score: general, {key}: {value}}}")
+    owner = {"sharpening": "content", "size": "additive"}.get(key, "location")
+    assert problem == f"model.attention: {key} belongs to score: {owner}, but score is general; remove it"
+
+
+def test_every_problem_is_told_at_once_and_where_it_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("task: translation\ndata: {train: {source: a}}\nmodle: {}\ntraining: {max_steps: 0}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, ["search.beam_size=none", "training.seed=-1"])
+    assert str(caught.value) == (
+        f"{path}: data.train.target: missing, and there is no default\n"
+        f"{path}: data.dev: missing, and there is no default\n"
+        "--set training.seed: should be greater than or equal to 0, but is -1\n"
+        f"{path}: training.max_steps: should be greater than or equal to 1, but is 0\n"
+        "--set search.beam_size: should be an integer, but is 'none'\n"
+        f"{path}: modle: unknown key 'modle'; did you mean 'model'? choose from data, evaluation, model, search, task, "
+        "tokenizer, training"
+    )
+
+
+def test_a_missing_task_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: {}\n")
+    assert refused(tmp_path / "c.yaml") == f"{tmp_path}/c.yaml: task: missing; choose from translation"
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "- a\n", "just text\n", "3\n"])
+def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "c.yaml").write_text(content)
+    expected = f"{tmp_path}/c.yaml: holds no keys; a configuration starts with 'task: translation'"
+    assert refused(tmp_path / "c.yaml") == expected
+
+
+def test_what_is_no_file_of_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\x89PNG\xff\xfe")
+    (tmp_path / "zeros.yaml").write_bytes(b"a: \0")
+    assert refused(tmp_path / "none.yaml") == f"{tmp_path}/none.yaml: no such file"
+    assert refused(tmp_path) == f"{tmp_path}: is a folder, not a configuration file"
+    assert refused(tmp_path / "binary.yaml") == f"{tmp_path}/binary.yaml: not UTF-8 text, so not a configuration file"
+    assert refused(tmp_path / "zeros.yaml").startswith(
+        f"{tmp_path}/zeros.yaml: not YAML: unacceptable character #x0000"
+    )
+    assert refused(tmp_path / "binary.yaml" / "x") == f"{tmp_path}/binary.yaml/x: cannot be read: Not a directory"
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["training.max_steps", "=3", "training..seed=3", ".seed=3", "training.=3", ""],
+)
+def test_an_override_that_is_no_assignment_is_refused(override: str) -> None:
+    assert problems(override) == [f"{override}: expected KEY=VALUE, such as training.max_steps=100"]
+
+
+def test_an_override_that_is_no_yaml_is_refused() -> None:
+    [problem] = problems("data.root=[a")
+    assert problem == "data.root:1: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'"
+
+
+def test_overrides_set_keys_of_any_depth_in_their_order() -> None:
+    config = configured(
+        "training.seed=5",
+        "training.seed=6",
+        "training.early_stopping.patience=4",  # a section that the file does not have
+        "data.test.new.source=a=b",
+        "data.test.new.target=c",
+        "model.attention=none",
+        "model.dropout=0.25",
+        "evaluation.length_bins=[4, 8]",
+        "training.clip_norm=null",
+        "training.validation={metric: loss}",
+    )
+    assert config.training.seed == 6
+    assert config.training.early_stopping is not None
+    assert config.training.early_stopping.patience == 4
+    assert config.data.test["new"].model_dump() == {"source": "a=b", "target": "c"}
+    assert config.model.attention == "none"
+    assert set(config.model.dropout.model_dump().values()) == {0.25}
+    assert config.evaluation.length_bins == (4, 8)
+    assert config.training.clip_norm is None
+    assert (config.training.validation.metric, config.training.max_steps) == ("loss", 3)
+
+
+def test_a_section_may_take_the_place_of_a_word() -> None:
+    config = configured("model.attention=none", "model.attention.score=content")
+    assert config.model.attention != "none"
+    assert config.model.attention.score == "content"
+
+
+def test_an_override_changes_one_of_the_places_of_an_alias(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "task: translation\ndata: {train: &files {source: a, target: b}, dev: *files}\ntraining: {max_steps: 1}\n"
+    )
+    config = read_config(path, ["data.dev.source=c"])
+    assert (config.data.train.source, config.data.dev.source) == ("a", "c")
+
+
+def test_a_whole_number_will_do_where_a_number_is_asked_for() -> None:
+    assert configured("training.learning_rate=1").training.learning_rate == 1.0
+
+
+def test_pairs_in_one_file_and_in_two_are_told_apart() -> None:
+    config = configured("data.train={pairs: a.tsv, source_field: 2, target_field: en}")
+    assert config.data.train.model_dump() == {"pairs": "a.tsv", "source_field": 2, "target_field": "en"}
+    assert config.data.dev.model_dump() == {"source": "dev.de", "target": "dev.en"}
+
+
+def test_values_are_checked_without_a_file_too() -> None:
+    values = yaml.safe_load(TINY.read_text())
+    assert check_config(values, where="here") == configured()
+    with pytest.raises(ConfigError, match="here: search: needs keys of its own, but is 3"):
+        check_config({**values, "search": 3}, where="here")

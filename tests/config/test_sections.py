@@ -1,0 +1,48 @@
+"""What holds for every section of the configuration."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from attncli.config.problems import _sections_in
+from attncli.config.section import Section
+from attncli.config.translation import TranslationConfig
+
+
+def sections() -> list[type[Section]]:
+    """Return every section that a configuration may hold."""
+    found: dict[type[Section], None] = {TranslationConfig: None}
+    waiting = [TranslationConfig]
+    while waiting:
+        for field in waiting.pop().model_fields.values():
+            new = [section for section in _sections_in(field.annotation) if section not in found]
+            found.update(dict.fromkeys(new))
+            waiting.extend(new)
+    return list(found)
+
+
+def test_all_sections_are_found() -> None:
+    assert {section.__name__ for section in sections()} == {
+        *("TranslationConfig", "TranslationData", "ParallelFiles", "PairFile", "MaximumLength", "Tokenizer"),
+        *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
+        *("Training", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
+        *("Validation", "EarlyStopping", "Search", "Evaluation"),
+    }
+
+
+@pytest.mark.parametrize("section", sections())
+def test_every_key_is_explained(section: type[Section]) -> None:
+    assert section.__doc__
+    for name, field in section.model_fields.items():
+        assert field.description, name
+        assert field.description.rstrip().endswith("."), name
+
+
+@pytest.mark.parametrize("section", sections())
+def test_every_section_is_frozen_and_refuses_other_keys(section: type[Section]) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        section.model_validate({"no_such_key": 1})
+    name = next(iter(section.model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(section.model_construct(), name, 1)

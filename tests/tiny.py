@@ -1,0 +1,56 @@
+"""Configurations and models small enough to be built by the hundred."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attncli.config.load import read_config
+from attncli.config.translation import TranslationConfig
+from attncli.data.batch import Tokens
+from attncli.models.build import build_translation_model
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.text.tokenizer import EOS, PAD
+
+TINY = Path(__file__).parent / "tiny.yaml"
+SOURCE_VOCABULARY, TARGET_VOCABULARY = 13, 11
+
+
+def configured(*overrides: str) -> TranslationConfig:
+    """Return the tiny configuration with `overrides` (`a.b=c`)."""
+    return read_config(TINY, overrides)
+
+
+def built(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:
+    """Return a tiny model for evaluation, whose weights are all random and far enough from 0 to matter."""
+    config = configured(*overrides)
+    sizes = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
+    if config.model.tied_embeddings == "all":
+        sizes = dict.fromkeys(sizes, TARGET_VOCABULARY)
+    model = build_translation_model(config.model, **sizes)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(spread * torch.randn(parameter.shape, generator=generator) * 0.5)
+    return model.eval()
+
+
+def tokens(*rows: list[int]) -> Tokens:
+    """Return `rows` closed by the end symbol and padded."""
+    closed = [[*row, EOS] for row in rows]
+    width = max(map(len, closed))
+    ids = torch.tensor([row + [PAD] * (width - len(row)) for row in closed])
+    return Tokens(ids, torch.tensor([len(row) for row in closed]))
+
+
+def row_of(batch: Tokens, at: int) -> Tokens:
+    """Return row `at` of `batch` alone, without its padding."""
+    length = batch.lengths[at : at + 1]
+    return Tokens(batch.ids[at : at + 1, : int(length)], length)
+
+
+def close(found: Tensor, expected: Tensor, *, tolerance: float = 1e-5) -> None:
+    """Assert that the two are nearly equal."""
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
