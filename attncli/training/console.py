@@ -51,10 +51,13 @@ class PlainLines:
         if record["event"] == "train":
             self._last_training = record
             return
-        for each in (self._last_training, record):
-            if each is not None and (text := described(each)):
-                print(text, file=sys.stderr, flush=True)
-        self._last_training = None
+        text = described(record)
+        if text is None:
+            return
+        if self._last_training is not None:
+            print(described(self._last_training), file=sys.stderr)
+            self._last_training = None
+        print(text, file=sys.stderr, flush=True)
 
     def advance(self, done: float) -> None:
         """Do nothing."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_task import EPOCH_BATCHES, TinyTask, child, tiny_batch, train_tiny
 
-from attncli.errors import RunError
+from attncli.errors import RunError, Stopped
 from attncli.training.run_folder import RunFolder
 
 # The children are forked from a server that has imported torch already, so that each starts in milliseconds.
@@ -224,6 +224,17 @@ def test_a_signal_leaves_a_validation_at_once_and_it_is_made_up_for(tmp_path):
     train_tiny(tmp_path / "whole", **changes)
     assert run_child(folder, changes) == 0
     assert_same(final(folder), final(tmp_path / "whole"))
+
+
+def test_a_signal_before_the_first_update_saves_too(tmp_path):
+    task = TinyTask()
+    task.model.train = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Stopped, match=r"stopped by SIGTERM after step 0 ") as error:
+        train_tiny(tmp_path / "run", task)
+    assert error.value.exit_code == 143
+    train_tiny(tmp_path / "whole")
+    train_tiny(tmp_path / "run", resume=True)
+    assert_same(final(tmp_path / "run"), final(tmp_path / "whole"))
 
 
 def test_a_second_signal_kills_at_once(tmp_path):
