@@ -12,8 +12,8 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 def keep_freed_memory() -> bool:
     """Let glibc reuse freed memory instead of returning it to the system; tell whether that was possible.
 
-    By default every tensor over 32 MiB, and many smaller ones, are mapped anew and cleared page by page: tens of
-    thousands of page faults an update, a tenth of the time. Elsewhere than on Linux with glibc nothing happens.
+    By default larger tensors are mapped anew and cleared page by page each time: tens of thousands of page faults an
+    update, a tenth of the time. Elsewhere than on Linux with glibc nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -21,7 +21,7 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    # Older versions of glibc refuse a threshold over 32 MiB.
-    mapped = mallopt(_MMAP_THRESHOLD, 1 << 30) == 1 or mallopt(_MMAP_THRESHOLD, 1 << 25) == 1
-    kept = mallopt(_TRIM_THRESHOLD, 1 << 29) == 1 and mallopt(_TOP_PAD, 1 << 26) == 1
-    return bool(mapped and kept)
+    # 32 MiB is the most that every version takes. With a higher threshold, batches of varying shape leave gaps in the
+    # heap that nothing fits, and the process grows to several times what it uses.
+    settings = ((_MMAP_THRESHOLD, 1 << 25), (_TRIM_THRESHOLD, 1 << 28), (_TOP_PAD, 1 << 24))
+    return all([mallopt(option, value) == 1 for option, value in settings])

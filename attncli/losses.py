@@ -1,6 +1,6 @@
 """What training minimises, as sums with their token counts, so that batches of any size join exactly.
 
-V vocabulary.
+n positions, R width of what the output layer reads, V vocabulary.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from attncli.text.tokenizer import PAD
+# The most logits that exist at once: 16 MiB in float32, which a processor's cache still holds.
+CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -25,57 +27,68 @@ class SummedLoss:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The sums of smoothed and of plain cross-entropy over real targets.
+    """The sums of smoothed and of plain cross-entropy of an output layer, with their gradients, in chunks of rows.
 
-    torch's own keeps its [n, V] log-probabilities and makes two more of that size in the backward pass when labels are
-    smoothed. Here the gradient is written over the log-probabilities: one passes fewer through memory, and the peak is
-    two such tensors (with the logits) instead of four.
+    The logits [n, V] are the largest tensors of a training step, and plain operations keep several of that size. Here
+    a chunk's gradients are taken while its logits are there, so that no other is needed, and nothing is computed twice.
     """
 
     @staticmethod
-    def forward(context: Any, logits: Tensor, targets: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
-        log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)  # [n, V]
-        real = targets != PAD
-        plain = -log_probs.gather(1, targets[:, None])[:, 0].where(real, 0).sum(dtype=torch.float64)
-        context.saved = (log_probs, targets, real)
-        context.label_smoothing = label_smoothing
-        context.logits_type = logits.dtype
-        context.set_materialize_grads(False)
-        total = plain
-        if label_smoothing:
-            mean = -log_probs.mean(dim=-1).where(real, 0).sum(dtype=torch.float64)
-            total = (1 - label_smoothing) * plain + label_smoothing * mean
-        total, plain = total.float(), plain.float()
+    def forward(
+        context: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        wanted = any(context.needs_input_grad)
+        rows = max(1, CHUNK // len(weight))
+        kind = features.dtype
+        weight_there, bias_there = weight.to(kind), bias.to(kind)
+        gradients = (torch.empty_like(features), torch.zeros_like(weight), torch.zeros_like(bias)) if wanted else None
+        smoothed, plain = torch.zeros(2, dtype=torch.float64, device=features.device)
+        for first in range(0, len(features), rows):
+            part, chosen = features[first : first + rows], targets[first : first + rows, None]
+            log_probs = torch.log_softmax(F.linear(part, weight_there, bias_there), dim=-1, dtype=torch.float32)
+            likelihood = log_probs.gather(1, chosen).sum(dtype=torch.float64)
+            plain = plain - likelihood
+            smoothed = smoothed - (1 - label_smoothing) * likelihood
+            if label_smoothing:
+                smoothed = smoothed - label_smoothing * log_probs.mean(-1).sum(dtype=torch.float64)
+            if gradients is not None:
+                slope = _slope(log_probs, chosen, label_smoothing).to(kind)  # [rows, V]
+                gradients[0][first : first + rows] = slope @ weight_there
+                gradients[1].add_(slope.t() @ part)
+                gradients[2].add_(slope.sum(0))
+        context.gradients = gradients
+        total, plain = smoothed.float(), plain.float()
         context.mark_non_differentiable(plain)
+        context.set_materialize_grads(False)
         return total, plain
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
-        if context.saved is None:
+    def backward(context: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+        if context.gradients is None:
             raise RuntimeError("the gradient of cross_entropy can be taken once")
-        log_probs, targets, real = context.saved
-        context.saved = None
-        smoothing = context.label_smoothing
-        logits_gradient = log_probs.exp_()
-        if smoothing:
-            logits_gradient -= smoothing / log_probs.shape[1]
-        rows = torch.arange(len(targets), device=targets.device)
-        logits_gradient[rows, targets] -= 1 - smoothing
-        logits_gradient *= (gradient * real)[:, None]
-        return logits_gradient.to(context.logits_type), None, None
+        features, weight, bias = (each.mul_(gradient) for each in context.gradients)
+        context.gradients = None
+        return features, weight, bias, None, None
 
 
-def cross_entropy(
-    logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, tokens: int | None = None
-) -> SummedLoss:
-    """Return the cross-entropy of `targets` [...] under `logits` [..., V], in nats; padding counts nothing.
+def _slope(log_probs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """Return the gradient of the smoothed loss by the logits, in the place of `log_probs` [n, V]."""
+    slope = log_probs.exp_()
+    if label_smoothing:
+        slope -= label_smoothing / slope.shape[1]
+    return slope.scatter_add_(1, targets, slope.new_full(targets.shape, label_smoothing - 1))
+
+
+def cross_entropy(features: Tensor, output: nn.Linear, targets: Tensor, *, label_smoothing: float = 0.0) -> SummedLoss:
+    """Return the cross-entropy, in nats, of `targets` [n] under the logits that `output` makes of `features` [n, R].
 
     With label smoothing ε (Szegedy et al. 2016, section 7) a target's loss is (1 - ε) · -log p(target) plus ε times the
-    mean of -log p over the vocabulary. The sums are taken in float32 or better. `tokens` is the number of real targets
-    where the caller knows it, which saves waiting for an accelerator.
+    mean of -log p over the vocabulary. Softmax and sums are in float32 or better whatever the products are in.
     """
-    flat_logits, flat_targets = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
-    total, plain = _CrossEntropy.apply(flat_logits, flat_targets, label_smoothing)  # type: ignore[no-untyped-call]
-    count = int((flat_targets != PAD).sum()) if tokens is None else tokens
-    return SummedLoss(total, plain.detach(), count)
+    if torch.is_autocast_enabled(features.device.type):
+        features = features.to(torch.get_autocast_dtype(features.device.type))
+    with torch.autocast(features.device.type, enabled=False):
+        bias = output.weight.new_zeros(len(output.weight)) if output.bias is None else output.bias
+        total, plain = _CrossEntropy.apply(features, output.weight, bias, targets, label_smoothing)  # type: ignore[no-untyped-call]
+    return SummedLoss(total, plain.detach(), len(targets))

@@ -1,94 +1,98 @@
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+import attncli.losses
 from attncli.losses import cross_entropy
 
-VOCABULARY = 11
+POSITIONS, WIDTH, VOCABULARY = 6, 5, 11
 
 
-def logits_and_targets(dtype=torch.float32):
-    generator = torch.Generator().manual_seed(1)
-    logits = (3 * torch.randn(2, 5, VOCABULARY, generator=generator)).to(dtype).requires_grad_()
-    return logits, torch.tensor([[4, 9, 1, 3, 0], [10, 2, 0, 0, 0]])
+@pytest.fixture(params=[1 << 22, 2 * VOCABULARY + 3], ids=["one chunk", "chunks of two"])
+def layer(request, monkeypatch):
+    monkeypatch.setattr(attncli.losses, "CHUNK", request.param)
+    torch.manual_seed(1)
+    features = (3 * torch.randn(POSITIONS, WIDTH)).requires_grad_()
+    return features, nn.Linear(WIDTH, VOCABULARY), torch.tensor([4, 9, 1, 3, 10, 2])
 
 
 def by_definition(logits, targets, smoothing):
     total = 0.0
-    for row, target in zip(logits.reshape(-1, VOCABULARY).double(), targets.reshape(-1).tolist(), strict=True):
-        if target != 0:
-            log_probs = row - row.exp().sum().log()
-            total += -(1 - smoothing) * log_probs[target] - smoothing * log_probs.mean()
+    for row, target in zip(logits.double(), targets.tolist(), strict=True):
+        log_probs = row - row.exp().sum().log()
+        total += -(1 - smoothing) * log_probs[target] - smoothing * log_probs.mean()
     return total
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
-def test_total_and_gradient_follow_the_definition(smoothing):
-    logits, targets = logits_and_targets()
-    expected = by_definition(logits, targets, smoothing)
-    (expected_gradient,) = torch.autograd.grad(expected, logits)
-    loss = cross_entropy(logits, targets, label_smoothing=smoothing)
-    (gradient,) = torch.autograd.grad(2.5 * loss.total, logits)
+def test_total_and_gradients_follow_the_definition(layer, smoothing):
+    features, output, targets = layer
+    inputs = (features, output.weight, output.bias)
+    expected = by_definition(output(features), targets, smoothing)
+    expected_gradients = torch.autograd.grad(2.5 * expected, inputs)
+    loss = cross_entropy(features, output, targets, label_smoothing=smoothing)
     torch.testing.assert_close(loss.total, expected.float())
-    torch.testing.assert_close(gradient, 2.5 * expected_gradient)
+    torch.testing.assert_close(torch.autograd.grad(2.5 * loss.total, inputs), expected_gradients)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_total_is_that_of_torch(smoothing):
-    logits, targets = logits_and_targets()
-    expected = F.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), ignore_index=0, label_smoothing=smoothing, reduction="sum"
-    )
-    torch.testing.assert_close(cross_entropy(logits, targets, label_smoothing=smoothing).total, expected)
+def test_total_is_that_of_torch(layer, smoothing):
+    features, output, targets = layer
+    expected = F.cross_entropy(output(features), targets, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(cross_entropy(features, output, targets, label_smoothing=smoothing).total, expected)
 
 
-def test_negative_log_likelihood_has_no_smoothing_and_no_gradient():
-    logits, targets = logits_and_targets()
-    loss = cross_entropy(logits, targets, label_smoothing=0.3)
-    torch.testing.assert_close(loss.negative_log_likelihood, by_definition(logits, targets, 0.0).float().detach())
+def test_negative_log_likelihood_has_no_smoothing_and_no_gradient(layer):
+    features, output, targets = layer
+    loss = cross_entropy(features, output, targets, label_smoothing=0.3)
+    expected = by_definition(output(features), targets, 0.0).float().detach()
+    torch.testing.assert_close(loss.negative_log_likelihood, expected)
     assert not loss.negative_log_likelihood.requires_grad
 
 
-def test_tokens_are_the_real_targets():
-    logits, targets = logits_and_targets()
-    assert cross_entropy(logits, targets).tokens == 6
-    assert cross_entropy(logits, targets, tokens=6).tokens == 6
+def test_tokens_are_the_targets(layer):
+    assert cross_entropy(*layer).tokens == POSITIONS
 
 
-def test_padding_gets_no_gradient():
-    logits, targets = logits_and_targets()
-    cross_entropy(logits, targets, label_smoothing=0.1).total.backward()
-    assert (logits.grad[targets == 0] == 0).all()
-    assert (logits.grad[targets != 0] != 0).all()
+def test_without_gradients_none_are_computed(layer):
+    with torch.no_grad():
+        assert not cross_entropy(*layer).total.requires_grad
 
 
-def test_bfloat16_logits_are_summed_in_float32():
-    logits, targets = logits_and_targets(torch.bfloat16)
-    loss = cross_entropy(logits, targets, label_smoothing=0.1)
+def test_a_layer_without_bias_is_like_one_of_zeros(layer):
+    features, output, targets = layer
+    nn.init.zeros_(output.bias)
+    bare = nn.Linear(WIDTH, VOCABULARY, bias=False)
+    bare.weight = output.weight
+    expected = torch.autograd.grad(cross_entropy(features, output, targets).total, (features, output.weight))
+    found = torch.autograd.grad(cross_entropy(features, bare, targets).total, (features, bare.weight))
+    torch.testing.assert_close(found, expected)
+
+
+def test_under_autocast_products_are_bfloat16_and_sums_float32(layer):
+    features, output, targets = layer
+    expected = by_definition(output(features), targets, 0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = cross_entropy(features, output, targets, label_smoothing=0.1)
     loss.total.backward()
-    assert loss.total.dtype == torch.float32
-    torch.testing.assert_close(loss.total, by_definition(logits, targets, 0.1).float())
-    assert logits.grad.dtype == torch.bfloat16
+    assert loss.total.dtype == output.weight.grad.dtype == features.grad.dtype == torch.float32
+    assert loss.total != expected.float()
+    torch.testing.assert_close(loss.total, expected.float(), rtol=1e-2, atol=0.0)
 
 
-def test_logits_are_left_as_they_are():
-    logits, targets = logits_and_targets()
-    before = logits.detach().clone()
-    cross_entropy(logits, targets, label_smoothing=0.1).total.backward()
-    assert torch.equal(logits, before)
-
-
-def test_a_second_gradient_is_refused():
-    logits, targets = logits_and_targets()
-    total = cross_entropy(logits, targets).total
+def test_a_second_gradient_is_refused(layer):
+    total = cross_entropy(*layer).total
     total.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="can be taken once"):
         total.backward()
 
 
 def test_huge_logits_give_a_finite_loss():
-    logits = torch.tensor([[1e30, 0.0, -1e30]], requires_grad=True)
-    loss = cross_entropy(logits, torch.tensor([1]), label_smoothing=0.0)
+    output = nn.Linear(1, 3, bias=False)
+    output.weight.data = torch.tensor([[1.0], [0.0], [-1.0]])
+    features = torch.tensor([[1e30]], requires_grad=True)
+    loss = cross_entropy(features, output, torch.tensor([1]))
     loss.total.backward()
     assert loss.total == 1e30
-    assert torch.equal(logits.grad, torch.tensor([[1.0, -1.0, 0.0]]))
+    assert torch.equal(features.grad, torch.tensor([[1.0]]))

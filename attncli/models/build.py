@@ -19,7 +19,7 @@ from attncli.models.decoders.recurrent import (
 )
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
-from attncli.models.readouts import AttentionalReadout, MaxoutReadout, Readout, StateReadout
+from attncli.models.readouts import AttentionalReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
 from attncli.models.recurrence import CELLS, RecurrentLayers, initialise_recurrent
 from attncli.models.scores import build_score
 from attncli.text.tokenizer import PAD
@@ -80,7 +80,7 @@ def build_decoder(
         layers=layers,
         bridge=build_bridge(config, layers, memory_size=memory_size),
         readout=readout,
-        output=build_output(readout.size, embedding, tied=model.tied_embeddings != "none"),
+        output=OutputLayer(readout.size, embedding, tied=model.tied_embeddings != "none"),
         input_dropout=model.dropout.inputs,
         output_dropout=model.dropout.outputs,
     )
@@ -120,18 +120,6 @@ def build_bridge(config: RecurrentDecoderConfig, layers: RecurrentLayers, *, mem
         layers=count,
         state_tensors=tensors,
     )
-
-
-def build_output(size: int, embedding: nn.Embedding, *, tied: bool) -> nn.Module:
-    """Return the layer from readouts of width `size` to the vocabulary; tied, it uses the embeddings as weights."""
-    vocabulary, embedding_size = embedding.weight.shape
-    if not tied:
-        return nn.Linear(size, vocabulary)
-    classify = nn.Linear(embedding_size, vocabulary)
-    classify.weight = embedding.weight
-    if size == embedding_size:
-        return classify
-    return nn.Sequential(nn.Linear(size, embedding_size, bias=False), classify)
 
 
 def initialise(model: nn.Module) -> None:

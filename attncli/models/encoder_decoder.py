@@ -41,8 +41,9 @@ class EncoderDecoder(nn.Module):
         """Return the loss over the real tokens of `target`."""
         features = self.force(source, target).features
         # Only real positions go through the output layer, the largest product of all.
-        real = target.mask
-        return cross_entropy(self.decoder.output(features[real]), target.ids[real], label_smoothing=label_smoothing)
+        real, output = target.mask, self.decoder.output
+        read = output.project(features[real])
+        return cross_entropy(read, output.classify, target.ids[real], label_smoothing=label_smoothing)
 
     def log_probs(self, source: Tokens, target: Tokens) -> tuple[Tensor, Tensor | None]:
         """Return the log-probability [B, T] of every token of `target`, 0 on padding, and the weights [B, T, S]."""

@@ -1,6 +1,7 @@
-"""What the output layer reads, made of the decoder's state, the token before and the context.
+"""What the output layer reads, made of the decoder's state, the token before and the context; and that layer.
 
-N rows, T steps, H hidden width, E embedding width, D memory width, R readout width.
+N rows, T steps, H hidden width, E embedding width, D memory width, R readout width, V
+vocabulary.
 """
 
 from __future__ import annotations
@@ -62,3 +63,23 @@ class MaxoutReadout(Readout):
         """Return the maxout layer [..., R]."""
         parts = [state, embedded] if context is None else [state, embedded, context]
         return self.combine(torch.cat(parts, -1)).unflatten(-1, (self.size, 2)).amax(-1)  # type: ignore[no-any-return]
+
+
+class OutputLayer(nn.Module):
+    """From a readout to the vocabulary; tied, the embeddings are its weights, and the readout comes to their width.
+
+    Press and Wolf 2017 for the tying.
+    """
+
+    def __init__(self, size: int, embedding: nn.Embedding, *, tied: bool):
+        super().__init__()
+        vocabulary, embedding_size = embedding.weight.shape
+        width = embedding_size if tied else size
+        self.project = nn.Identity() if width == size else nn.Linear(size, width, bias=False)
+        self.classify = nn.Linear(width, vocabulary)
+        if tied:
+            self.classify.weight = embedding.weight
+
+    def forward(self, readout: Tensor) -> Tensor:
+        """Return logits [..., V] for `readout` [..., R]."""
+        return self.classify(self.project(readout))  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ import torch
 
 from attncli.config.load import Config
 from attncli.config.training import SGD
+from attncli.losses import CHUNK
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
@@ -74,9 +75,6 @@ def _activations(config: Config) -> int:
     recurrent = 8 * (
         model.encoder.layers * model.encoder.hidden_size + model.decoder.layers * model.decoder.hidden_size
     )
-    attention = 0
-    if model.attention != "none":
-        width = (model.attention.size or model.decoder.hidden_size) if model.attention.score == "additive" else 1
-        attention = 2 * TYPICAL_LENGTH * width
-    output = 2 * config.tokenizer.vocabulary_size  # logits and log-probabilities
-    return positions * (recurrent + attention + output + 4 * model.embedding_size)
+    # Additive attention computes its inner layer again, so of every score only the weights are kept.
+    attention = 0 if model.attention == "none" else 2 * TYPICAL_LENGTH
+    return positions * (recurrent + attention + 4 * model.embedding_size) + 2 * CHUNK

@@ -48,8 +48,9 @@ class TinyModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(8, VOCABULARY)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.output(self.dropout(self.embedding(tokens)))
+    def loss(self, tokens: Tensor, *, label_smoothing: float = 0.0) -> SummedLoss:
+        features = self.dropout(self.embedding(tokens))
+        return cross_entropy(features, self.output, tokens, label_smoothing=label_smoothing)
 
 
 class TinyTask:
@@ -81,7 +82,7 @@ class TinyTask:
     def loss(self, batch: TinyBatch) -> SummedLoss:
         self.seen.append(batch)
         time.sleep(self.step_seconds)
-        return cross_entropy(self.model(batch.tokens), batch.tokens, label_smoothing=0.1)
+        return self.model.loss(batch.tokens, label_smoothing=0.1)
 
     def validate(self) -> Mapping[str, float]:
         torch.rand(3)  # as sampling would
@@ -90,7 +91,7 @@ class TinyTask:
         if self.scores:
             return self.scores[min(self.validations, len(self.scores)) - 1]
         tokens = torch.arange(1, VOCABULARY)
-        loss = cross_entropy(self.model(tokens), tokens)
+        loss = self.model.loss(tokens)
         return {"loss": float(loss.negative_log_likelihood) / loss.tokens}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from attncli.models.memory import Memory
+from attncli.models.readouts import OutputLayer
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Decoder(nn.Module, ABC):
     rows of tokens and state, K after one another for each of the B sources in `prepared`.
     """
 
-    output: nn.Module
+    output: OutputLayer
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Any:

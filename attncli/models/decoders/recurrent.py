@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attncli.models.attention import Attention, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.memory import Memory
-from attncli.models.readouts import Readout
+from attncli.models.readouts import OutputLayer, Readout
 from attncli.models.recurrence import RecurrentLayers, State
 
 
@@ -48,7 +48,7 @@ class RecurrentParts:
     layers: RecurrentLayers
     bridge: nn.Module
     readout: Readout
-    output: nn.Module
+    output: OutputLayer
     input_dropout: float
     output_dropout: float
 
