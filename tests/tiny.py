@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from attncli.config.load import read_config
+from attncli.config.load import check_config
 from attncli.config.translation import TranslationConfig
+from attncli.config.yaml_core import parse_yaml
 from attncli.data.batch import Tokens
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -18,9 +22,23 @@ TINY = Path(__file__).parent / "tiny.yaml"
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 13, 11
 
 
+@cache
 def configured(*overrides: str) -> TranslationConfig:
-    """Return the tiny configuration with `overrides` (`a.b=c`)."""
-    return read_config(TINY, overrides)
+    """Return the tiny configuration with `overrides` (`a.b=c`), many times faster than `read_config` does."""
+    values = deepcopy(_parsed(TINY.read_text()))
+    for override in overrides:
+        key, _, text = override.partition("=")
+        *parents, last = key.split(".")
+        at = values
+        for parent in parents:
+            at = at.setdefault(parent, {})
+        at[last] = _parsed(text)
+    return check_config(values, where="tiny.yaml")
+
+
+@cache
+def _parsed(text: str) -> Any:
+    return parse_yaml(text, where="tiny.yaml")
 
 
 def built(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:

@@ -77,8 +77,7 @@ NONE = "model.attention=none"
 def test_a_conflict_names_both_keys_and_a_way_out(overrides: list[str], problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         configured(*overrides)
-    [found] = caught.value.problems
-    assert found.partition(": ")[2] == problem or found.removeprefix("--set ") == problem
+    assert str(caught.value) == f"tiny.yaml: {problem}"
 
 
 @pytest.mark.parametrize(
@@ -101,5 +100,5 @@ def test_all_conflicts_are_told_together() -> None:
     overrides = ["model.attention={score: dot}", "model.decoder.context=every_step", "model.tied_embeddings=all"]
     with pytest.raises(ConfigError) as caught:
         configured(*overrides, "tokenizer.shared=false")
-    keys = [problem.split(": ")[0].removeprefix("--set ") for problem in caught.value.problems]
+    keys = [problem.split(": ")[1] for problem in caught.value.problems]
     assert keys == ["model.attention.score", "model.decoder.context", "model.tied_embeddings"]

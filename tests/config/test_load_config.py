@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny import TINY, configured
+from tiny import TINY
 
 from attncli.config.load import check_config, read_config
+from attncli.config.translation import TranslationConfig
 from attncli.errors import ConfigError
+
+
+def configured(*overrides: str) -> TranslationConfig:
+    return read_config(TINY, overrides)
 
 
 def problems(*overrides: str) -> list[str]:

@@ -1,0 +1,115 @@
+"""What holds for every decoder that a configuration can ask for.
+
+B=3 sources, K=2 hypotheses of each, T=5 target positions, S=6 source positions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from combinations import READERS, covering
+from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, row_of, tokens
+
+from attncli.models.build import build_translation_model
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.rows import take_rows
+from attncli.text.tokenizer import BOS, EOS, PAD
+from attncli.training.weights import put_weights, read_weights, weights_of, write_weights
+
+SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
+TARGET = tokens([5, 4], [6, 7, 8, 9], [4])
+K = 2
+COMBINATIONS = covering()
+EVERY_DECODER = pytest.mark.parametrize("overrides", COMBINATIONS.values(), ids=list(COMBINATIONS))
+
+
+def test_every_reader_is_among_the_combinations() -> None:
+    assert all(any(name.startswith(f"{reader}-") for name in COMBINATIONS) for reader in READERS)
+
+
+@EVERY_DECODER
+@torch.inference_mode()
+def test_stepping_gives_what_forcing_gives(overrides: tuple[str, ...]) -> None:
+    decoder = built(*overrides).decoder
+    memory = built(*overrides).encode(SOURCE)
+    written = torch.randint(EOS, TARGET_VOCABULARY, (3 * K, 4), generator=torch.Generator().manual_seed(5))
+    prefix = torch.cat([torch.full((3 * K, 1), BOS), written], 1)  # [N, T]
+    every_k = torch.arange(3).repeat_interleave(K)
+    logits, weights = decoder(prefix, take_rows(memory, every_k))
+    prepared = decoder.prepare(memory)
+    state = take_rows(decoder.start(prepared), every_k)
+    for t in range(prefix.shape[1]):
+        step = decoder.step(prefix[:, t], state, prepared)
+        close(step.logits, logits[:, t])
+        if weights is None or step.weights is None:
+            assert step.weights is weights is None
+        else:
+            close(step.weights, weights[:, t])
+        state = step.state
+
+
+@EVERY_DECODER
+@torch.inference_mode()
+def test_a_batch_gives_what_its_rows_give_alone(overrides: tuple[str, ...]) -> None:
+    model = built(*overrides)
+    log_probs, weights = model.log_probs(SOURCE, TARGET)
+    assert (log_probs[~TARGET.mask] == 0).all()
+    for at in range(3):
+        alone, weights_alone = model.log_probs(row_of(SOURCE, at), row_of(TARGET, at))
+        steps, positions = alone.shape[1], int(SOURCE.lengths[at])
+        close(alone[0], log_probs[at, :steps])
+        if weights is None or weights_alone is None:
+            assert weights is weights_alone is None
+        else:
+            close(weights_alone[0], weights[at, :steps, :positions])
+            assert (weights[at, :, positions:] == 0).all()
+
+
+@EVERY_DECODER
+def test_a_training_step_reaches_every_parameter(overrides: tuple[str, ...]) -> None:
+    model = built(*overrides, "model.dropout=0.2").train()
+    torch.manual_seed(3)
+    loss = model.loss(SOURCE, TARGET, label_smoothing=0.1)
+    assert loss.tokens == int(TARGET.lengths.sum())
+    loss.total.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@EVERY_DECODER
+@torch.inference_mode()
+def test_what_is_saved_and_loaded_gives_the_same(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    model, loaded = built(*overrides), built(*overrides, seed=2)
+    assert not torch.equal(loaded.log_probs(SOURCE, TARGET)[0], model.log_probs(SOURCE, TARGET)[0])
+    write_weights(weights_of(model), tmp_path / "model.safetensors")
+    put_weights(loaded, read_weights(tmp_path / "model.safetensors"), where="here")
+    for found, expected in zip(loaded.log_probs(SOURCE, TARGET), model.log_probs(SOURCE, TARGET), strict=True):
+        assert found is expected is None or torch.equal(found, expected)
+
+
+@EVERY_DECODER
+def test_fresh_weights_are_finite_and_padding_is_embedded_as_zeros(overrides: tuple[str, ...]) -> None:
+    vocabularies = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
+    torch.manual_seed(4)
+    model = build_translation_model(configured(*overrides).model, **vocabularies)
+    log_probs, _ = model.eval().log_probs(SOURCE, TARGET)
+    assert log_probs.isfinite().all()
+    for part in (model.encoder, model.decoder):
+        assert (part.embedding.weight[PAD] == 0).all()
+        assert (part.embedding.weight[PAD + 1 :].abs().sum(1) > 0).all()
+
+
+def test_the_readout_of_the_paper_is_the_default() -> None:
+    names = {
+        "current-additive": "AttentionalReadout",
+        "previous-additive": "MaxoutReadout",
+        "none": "StateReadout",
+        "none-every_step": "MaxoutReadout",
+    }
+    for reader, name in names.items():
+        model: EncoderDecoder = built(*READERS[reader])
+        assert type(model.decoder.readout).__name__ == name
