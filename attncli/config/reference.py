@@ -1,0 +1,164 @@
+"""Writes the page that explains every key of a configuration, from the fields and the docstrings under them.
+
+`python -m attncli.config.reference docs/configuration.md` writes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attncli.config.dump import json_schema
+
+Schema = dict[str, Any]
+
+BOUNDS = {"minimum": "at least", "exclusiveMinimum": "over", "maximum": "at most", "exclusiveMaximum": "under"}
+
+INTRODUCTION = """\
+# Configuration
+
+Every key of a configuration file, with what it takes, its default and what it does. `make docs` writes this page from
+the docstrings in `attncli/config/`; change it there.
+
+- A file is read by YAML 1.2's rules: `1e-3` is a number, `no` is text, `010` is 10, and a key that is there twice is an
+  error.
+- A key that no table lists is refused, and all problems of a file are told at once.
+- `--set KEY=VALUE` of `attncli train` and `attncli config` sets any key by its dotted path, such as
+  `--set model.encoder.hidden_size=256`. The value is read as YAML, so `--set 'training.schedule={kind: cosine}'`
+  replaces a section.
+- `attncli config check CONFIG` checks a file and counts its parameters, `attncli config show CONFIG` prints it with
+  every default filled in, and `attncli config schema` prints a JSON Schema for editors.
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section at a path of keys, with the key that tells it from others that may stand there."""
+
+    path: str
+    mark: str | None
+    schema: Schema
+
+    @property
+    def heading(self) -> str:
+        """The path and, where it has one, the mark."""
+        return f"`{self.path}`" + (f" with `{self.mark}`" if self.mark else "")
+
+
+def configuration_page() -> str:
+    """Return the page as Markdown."""
+    whole = json_schema()
+    places = [Place("", None, whole), *_places(whole, whole, "")]
+    parts = [INTRODUCTION]
+    for schema, group in _grouped(places):
+        parts += _section(whole, schema, group)
+    return "\n".join(parts)
+
+
+def _grouped(places: list[Place]) -> list[tuple[Schema, list[Place]]]:
+    """Return every section once, with all its places, in the order of the file."""
+    groups: dict[str, tuple[Schema, list[Place]]] = {}
+    for place in places:
+        groups.setdefault(json.dumps(place.schema["properties"]), (place.schema, []))[1].append(place)
+    return list(groups.values())
+
+
+def _places(whole: Schema, section: Schema, path: str) -> Iterator[Place]:
+    """Yield the sections below `section`, depth first."""
+    for name, field in section["properties"].items():
+        options = _options(whole, field)
+        below, key = options, f"{path}.{name}" if path else name
+        if any("additionalProperties" in option and "properties" not in option for option in options):
+            below = [inner for option in options for inner in _options(whole, option["additionalProperties"])]
+            key = f"{key}.NAME"
+        sections = [option for option in below if "properties" in option]
+        for option in sections:
+            yield Place(key, _mark(option) if len(sections) > 1 else None, option)
+            yield from _places(whole, option, key)
+
+
+def _mark(section: Schema) -> str:
+    """Return what tells `section` from others: its kind, or the first key that it requires."""
+    kinds = _kinds([section])
+    return f"kind: {kinds[0]}" if kinds else str(section["required"][0])
+
+
+def _kinds(options: list[Schema]) -> list[str]:
+    """Return the `kind` of each section in `options` that has a fixed one."""
+    found = (option.get("properties", {}).get("kind", {}).get("const") for option in options)
+    return [kind for kind in found if kind]
+
+
+def _options(whole: Schema, field: Schema) -> list[Schema]:
+    """Return the schemas that `field` may follow, references resolved; they inherit a description."""
+    if "$ref" in field:
+        return _options(whole, whole["$defs"][field["$ref"].rsplit("/", 1)[-1]])
+    nested = field.get("anyOf") or field.get("oneOf")
+    if not nested:
+        return [field]
+    inherited = {"description": field.get("description", "")}
+    return [{**inherited, **option} for item in nested for option in _options(whole, item)]
+
+
+def _section(whole: Schema, schema: Schema, places: list[Place]) -> list[str]:
+    title = ", ".join(place.heading for place in places if place.path) or "The file"
+    depth = 3 if "." in places[0].path or places[0].mark else 2
+    rows = [_row(whole, schema, name, field) for name, field in schema["properties"].items()]
+    table = ["| key | takes | default | |", "|---|---|---|---|", *rows]
+    return [f"{'#' * depth} {title}\n", _one_line(schema["description"]) + "\n", "\n".join(table) + "\n"]
+
+
+def _row(whole: Schema, section: Schema, name: str, field: Schema) -> str:
+    default = "required" if name in section.get("required", ()) else _shown_default(whole, field)
+    cells = (f"`{name}`", _takes(whole, field), default, _one_line(field["description"]))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _shown_default(whole: Schema, field: Schema) -> str:
+    value = field["default"]
+    if isinstance(value, dict):
+        several = len(_kinds(_options(whole, field))) > 1
+        return f"`kind: {value['kind']}`" if several else "as below" if value else "none"
+    return f"`{json.dumps(value, ensure_ascii=False)}`".replace('"', "")
+
+
+def _takes(whole: Schema, field: Schema) -> str:
+    options = _options(whole, field)
+    kinds = _kinds(options)
+    if len(kinds) > 1:
+        return f"section with `kind` {', '.join(f'`{kind}`' for kind in kinds)}"
+    return " or ".join(dict.fromkeys(_value(option) for option in options))
+
+
+def _value(option: Schema) -> str:
+    if "const" in option:
+        return f"`{option['const']}`"
+    if "enum" in option:
+        return ", ".join(f"`{choice}`" for choice in option["enum"])
+    kind = option["type"]
+    if kind in ("integer", "number"):
+        return _number(option)
+    if kind == "array":
+        items = option.get("prefixItems", [option.get("items")])
+        return f"list of {len(items) if len(items) > 1 else 'any length'}: {_value(items[0])}"
+    if kind == "object":
+        return "section" if "properties" in option else "sections by name"
+    return {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}[str(kind)]
+
+
+def _number(option: Schema) -> str:
+    word = "whole number" if option["type"] == "integer" else "number"
+    limits = [f"{words} {option[key]:g}" for key, words in BOUNDS.items() if key in option]
+    return f"{word} ({', '.join(limits)})" if limits else word
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(configuration_page(), encoding="utf-8")
