@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import math
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -64,15 +69,19 @@ def translate(
     from attncli.errors import CommandError
     from attncli.run import Run
     from attncli.search import BestK, Sampling
-    from attncli.text.files import open_output
 
     if attention and format != "jsonl":
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
-    if temperature <= 0:
-        raise CommandError(f"--temperature {temperature:g}: must be over 0")
+    if not 0 < temperature < math.inf:
+        raise CommandError(f"--temperature {temperature:g}: must be a number over 0")
+    if sample and beam_size is not None:
+        raise CommandError("--sample draws each translation on its own, without a beam; remove --beam-size")
+    if input and output and output.exists() and output.samefile(input):
+        raise CommandError(f"--output {output}: is the input; choose another file")
     loaded = Run.load(run, device=device, checkpoint=checkpoint)
     given = {
-        "beam_size": beam_size,
+        # As many draws as are shown; of more the likeliest would be no draws.
+        "beam_size": n_best if sample else beam_size,
         "length_penalty": length_penalty,
         "max_length": max_length,
         "max_source_length": max_source_length,
@@ -85,21 +94,25 @@ def translate(
     if (attention or replace_unknown) and loaded.config.model.attention == "none":
         option = "--attention" if attention else "--replace-unknown"
         raise CommandError(f"{option}: {run} has model.attention: none, so there are no weights")
-    strategy = Sampling(_generator(loaded, seed), temperature) if sample else BestK(search.length_penalty)
-    with open_output(output) if output else nullcontext(sys.stdout) as stream:
+    answer = partial(
+        loaded.translate,
+        search=search,
+        n_best=n_best,
+        too_long=too_long,
+        with_weights=attention,
+        replace_unknown=replace_unknown,
+        strategy=Sampling(_generator(loaded, seed), temperature) if sample else BestK(search.length_penalty),
+    )
+    write = _write_json if format == "jsonl" else partial(_write_text, lines=n_best)
+    chunks = _chunks(input)
+    # Before the output is opened, that a wrong input leaves nothing behind.
+    first = next(chunks, [])
+    with _opened(output) as stream:
         line = 1
-        for lines in _chunks(input):
-            for translation in loaded.translate(
-                lines,
-                search=search,
-                n_best=n_best,
-                too_long=too_long,
-                with_weights=attention,
-                replace_unknown=replace_unknown,
-                strategy=strategy,
-                first_line=line,
-            ):
-                _write(translation, stream, as_json=format == "jsonl")
+        for lines in chain([first], chunks):
+            with _placed(str(input or "standard input")):
+                for translation in answer(lines, first_line=line):
+                    write(translation, stream)
             stream.flush()
             line += len(lines)
 
@@ -112,26 +125,51 @@ def _generator(run: Run, seed: int) -> Any:
 
 def _chunks(path: Path | None) -> Iterator[list[str]]:
     """Yield the lines of the file `path`, or of standard input as they come."""
-    from itertools import islice
-
+    from attncli.errors import CommandError
     from attncli.text.files import read_lines
     from attncli.text.pipes import lines_as_they_come
 
-    if path is None:
+    if path is not None:
+        lines = read_lines(path)
+        while chunk := list(islice(lines, READ_AHEAD)):
+            yield chunk
+    elif sys.stdin is None:
+        raise CommandError("standard input is closed; name a file to translate")
+    else:
         yield from lines_as_they_come(sys.stdin.buffer, at_most=READ_AHEAD)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    from attncli.text.files import open_output
+
+    if output is not None:
+        with open_output(output) as stream:
+            yield stream
         return
-    lines: Iterable[str] = read_lines(path)
-    rest = iter(lines)
-    while chunk := list(islice(rest, READ_AHEAD)):
-        yield chunk
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's locale says, as the input is
+    yield sys.stdout
 
 
-def _write(translation: Translation, stream: TextIO, *, as_json: bool) -> None:
-    if not as_json:
-        for hypothesis in translation.hypotheses:
-            # A line of input is a line of output, whatever the model wrote.
-            stream.write(" ".join(hypothesis.text.split()) + "\n")
-        return
-    import json
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Begin the text of a DataError with `place`."""
+    from attncli.errors import DataError
 
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from None
+
+
+def _write_text(translation: Translation, stream: TextIO, *, lines: int) -> None:
+    """Write `lines` lines, the last ones empty where there are fewer translations."""
+    texts = [hypothesis.text for hypothesis in translation.hypotheses]
+    for text in texts + [""] * (lines - len(texts)):
+        # A line of input is a line of output, whatever the model wrote.
+        stream.write(" ".join(text.split()) + "\n")
+
+
+def _write_json(translation: Translation, stream: TextIO) -> None:
     stream.write(json.dumps(translation.as_json(), ensure_ascii=False) + "\n")

@@ -107,7 +107,8 @@ class AdditiveScore(Score):
         steps = max(1, self.CHUNK // keys.numel())
         energy = self.energy.weight[0].to(keys.dtype)
         projected: Tensor = self.query(query)
-        scores = [_AdditiveEnergy.apply(part, keys, energy) for part in projected.split(steps, dim=1)]
+        parts = torch.split(projected, steps, dim=1)
+        scores: list[Tensor] = [_AdditiveEnergy.apply(part, keys, energy) for part in parts]  # type: ignore[no-untyped-call]
         return scores[0] if len(scores) == 1 else torch.cat(scores, 1)
 
 

@@ -19,7 +19,8 @@ def lines_as_they_come(stream: BinaryIO, *, at_most: int) -> Iterator[list[str]]
     """Yield the lines of `stream`, not read from before, in groups of up to `at_most`, as soon as no more are waiting.
 
     A terminal or a slow pipe is thus answered line by line and a fast one in large groups. Only LF and CR LF end a
-    line. Raises DataError with the line's number for bytes that are not UTF-8.
+    line, and a byte order mark at the start is left out. Raises DataError with the line's number for bytes that are no
+    UTF-8.
     """
     descriptor, number, rest = stream.fileno(), 0, b""
     waiting: list[str] = []
@@ -41,6 +42,8 @@ def lines_as_they_come(stream: BinaryIO, *, at_most: int) -> Iterator[list[str]]
 
 
 def _decoded(raw: bytes, number: int) -> str:
+    if number == 1:
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
