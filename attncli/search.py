@@ -18,8 +18,6 @@ from attncli.models.memory import Memory
 from attncli.models.rows import take_rows
 from attncli.text.tokenizer import BOS, EOS, PAD
 
-_NEVER = [PAD, BOS]  # no token of a target
-
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -84,13 +82,12 @@ class BestK(Strategy):
     def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
         """Return the best K extensions of each source."""
         normaliser = logits.logsumexp(-1, keepdim=True)
-        logits[:, _NEVER] = -math.inf
+        logits[:, PAD] = logits[:, BOS] = -math.inf
         # No source can use more than the K best tokens of a row, so the ranking is over K*K candidates, not K*V.
         best, tokens = logits.topk(min(beam_size, logits.shape[1]), dim=-1)  # [N, K]
-        log_probs = best - normaliser
-        log_probs[beams.finished] = -math.inf
-        log_probs[beams.finished, 0] = 0.0
-        tokens[beams.finished] = PAD
+        log_probs = (best - normaliser).masked_fill_(beams.finished[:, None], -math.inf)
+        log_probs[:, 0].masked_fill_(beams.finished, 0.0)
+        tokens.masked_fill_(beams.finished[:, None], PAD)
         total = beams.log_prob[:, None] + log_probs
         length = beams.length + (~beams.finished).long()
         candidates = best.shape[1]
@@ -115,7 +112,7 @@ class Sampling(Strategy):
     def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
         """Return one draw for every row."""
         log_probs = logits.log_softmax(-1)
-        log_probs[:, _NEVER] = -math.inf
+        log_probs[:, PAD] = log_probs[:, BOS] = -math.inf
         tokens = torch.multinomial((log_probs / self.temperature).softmax(-1), 1, generator=self.generator)
         drawn = log_probs.gather(1, tokens)[:, 0].masked_fill(beams.finished, 0.0)
         rows = torch.arange(len(tokens), device=tokens.device)
