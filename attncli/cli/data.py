@@ -37,7 +37,7 @@ def _describe(name: str, what: str, size: str, licence: str, how: str) -> None:
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="Name of the data set, as `attncli data list` shows it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `attncli data list` shows it.")],
     origin: Annotated[
         str | None,
         typer.Option("--from", metavar="FOLDER_OR_URL", help="Take the files from here; default: their public source."),
@@ -57,7 +57,7 @@ def get(
 
 @app.command()
 def make(
-    name: Annotated[str, typer.Argument(help=f"What to make: {_TOY}.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"What to make: {_TOY}.")],
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put it here; default: data/NAME.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and sizes give the same files.")] = 1,
     train: Annotated[int | None, typer.Option(min=1, help="Sentence pairs to train on; default: 30000.")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -47,15 +46,12 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user becomes one message and an exit code, never a traceback."""
+    """Run the command line; a mistake of the user becomes one message and an exit code, never a traceback.
+
+    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130).
+    """
     try:
-        app()
+        app(prog_name="attncli")
     except UserError as error:
         print(f"attncli: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader has gone, as `| head` does. Python would fail again when it flushes standard output at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

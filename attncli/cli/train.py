@@ -29,7 +29,7 @@ def train(
     Example: attncli train configs/toy-translation.yaml --set training.max_steps=500 --run runs/first
     """
     from attncli.config.load import read_config
-    from attncli.device import resolve_device
+    from attncli.device import arithmetic, resolve_device
     from attncli.errors import CommandError
     from attncli.training.run_folder import RunFolder
     from attncli.training.trainer import train as train_task
@@ -39,6 +39,8 @@ def train(
         raise CommandError("--resume goes on with a run and --overwrite replaces it; give one of them")
     where = resolve_device(device)
     checked = read_config(config, overrides or ())
+    with arithmetic(checked.training.precision, where):
+        pass  # an arithmetic that the device has not is refused before anything is written
     folder = RunFolder(run or Path("runs") / config.stem)
     if dry_run:
         typer.echo(try_out(checked, where, tell=_tell))

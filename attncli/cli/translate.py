@@ -29,7 +29,7 @@ def translate(
     run: RunArgument,
     input: Annotated[
         Path | None,
-        typer.Argument(metavar="[INPUT]", help="Text, one sentence a line, `.gz` too; by default standard input."),
+        typer.Argument(metavar="INPUT", help="Text, one sentence a line, `.gz` too; by default standard input."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")

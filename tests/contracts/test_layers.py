@@ -50,6 +50,28 @@ def test_imports_go_down_the_layers_only() -> None:
     assert upwards == []
 
 
+def test_training_knows_no_task() -> None:
+    known = {part for path in (PACKAGE / "training").glob("*.py") for part in _parts_imported(path)}
+    assert known <= {"training", "config", "errors", "device", "allocator", "losses"}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    imports = {name: set(_modules_imported(path)) & set(paths) for name, path in paths.items()}
+    settled: set[str] = set()
+    while waiting := set(imports) - settled:
+        free = {name for name in waiting if imports[name] <= settled}
+        assert free, f"a circle among {sorted(waiting)}"
+        settled |= free
+
+
+def _modules_imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("attncli."):
+            module = str(node.module).removeprefix("attncli.")
+            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["train", "--help"], ["config", "show", "configs/toy-translation.yaml"]]
 )

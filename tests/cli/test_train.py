@@ -1,0 +1,227 @@
+"""`attncli train`: whole runs of a few updates, and every way in which one is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attncli.config.load import read_config
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def weights(run: Path, checkpoint: str = "last") -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / checkpoint / "model.safetensors")
+
+
+def test_a_run_has_everything_in_its_folder(attncli: Any, config: Path, tmp_path: Path) -> None:
+    result = attncli("train", config, "--run", tmp_path / "run", "--set", "training.seed=3")
+    assert result.code == 0, result.err
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} == {
+        *("config.yaml", "metadata.json", "log.jsonl", "checkpoints"),
+        *("tokenizer.json", "tokenizer.source.model", "tokenizer.target.model"),
+    }
+    assert read_config(run / "config.yaml") == read_config(config, ["training.seed=3"])
+    metadata = json.loads((run / "metadata.json").read_text())
+    assert metadata["format"] == 1
+    assert set(metadata["scores"]) == {"loss", "bleu"}
+    validations = [event for event in events(run) if event["event"] == "validation"]
+    assert [event["step"] for event in validations] == [6, 12]
+    best = max(validations, key=lambda event: event["bleu"])
+    assert metadata["step"] == best["step"]
+    assert result.out == (
+        f"{run}: ended by max_steps at step 12, best on dev: loss {best['loss']:.4g}, bleu {best['bleu']:.4g}\n"
+    )
+
+
+def test_what_is_trained_on_is_told(attncli: Any, config: Path, tmp_path: Path) -> None:
+    result = attncli("train", config, "--run", tmp_path / "run")
+    parameters = sum(tensor.numel() for tensor in weights(tmp_path / "run").values())
+    lines = result.err.splitlines()
+    assert lines[0] == "source tokenizer: word, 9 entries"
+    assert lines[1] == "target tokenizer: word, 9 entries"
+    assert re.fullmatch(r"train: 36 pairs, \d+ source and \d+ target tokens", lines[2])
+    assert re.fullmatch(r"dev: 5 pairs, \d+ source and \d+ target tokens", lines[3])
+    assert lines[4] == f"{parameters:,} parameters; 36 training pairs"
+
+
+def test_the_run_is_named_after_the_configuration(
+    attncli: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = attncli("train", config, "--set", "training.max_steps=1")
+    assert result.out.startswith("runs/small: ended by max_steps at step 1, ")
+    assert (tmp_path / "runs" / "small" / "checkpoints" / "best").is_dir()
+
+
+def test_the_seed_decides_the_weights(attncli: Any, config: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        attncli("train", config, "--run", tmp_path / name, "--set", f"training.seed={seed}")
+    a, b, c = (weights(tmp_path / name) for name in "abc")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not all(torch.equal(a[name], c[name]) for name in a)
+
+
+def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Any, config: Path, tmp_path: Path) -> None:
+    attncli("train", config, "--run", tmp_path / "whole", "--set", "model.dropout=0.2")
+    part = ("train", config, "--run", tmp_path / "parts", "--set", "model.dropout=0.2")
+    attncli(*part, "--set", "training.max_steps=7")
+    result = attncli(*part, "--resume")
+    assert result.code == 0, result.err
+    assert "ended by max_steps at step 12" in result.out
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert read_config(tmp_path / "parts" / "config.yaml").training.max_steps == 12
+
+
+def test_a_run_in_the_way_is_neither_lost_nor_mixed(attncli: Any, config: Path, tmp_path: Path) -> None:
+    command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
+    assert attncli(*command).code == 0
+    before = weights(tmp_path / "run")
+    result = attncli(*command)
+    assert result.code == 1
+    assert result.err == (
+        f"attncli: {tmp_path}/run: exists; go on with --resume, replace it with --overwrite, or choose another\n"
+    )
+    assert attncli(*command, "--overwrite", "--set", "training.seed=9").code == 0
+    after = weights(tmp_path / "run")
+    assert not all(torch.equal(before[name], after[name]) for name in before)
+    assert [event["event"] for event in events(tmp_path / "run")].count("start") == 1
+
+
+@pytest.mark.parametrize("option", [[], ["--overwrite"]])
+def test_a_folder_that_is_no_run_is_never_touched(
+    attncli: Any, config: Path, tmp_path: Path, option: list[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("precious")
+    result = attncli("train", config, "--run", tmp_path / "mine", *option)
+    assert result.code == 1
+    assert result.err == (
+        f"attncli: {tmp_path}/mine: exists and is not a run: missing metadata.json; found config.yaml; choose another "
+        "folder\n"
+    )
+    assert (tmp_path / "mine" / "config.yaml").read_text() == "precious"
+
+
+def test_resuming_with_other_keys_is_refused_and_names_each(attncli: Any, config: Path, tmp_path: Path) -> None:
+    command = ("train", config, "--run", tmp_path / "run")
+    attncli(*command, "--set", "training.max_steps=1")
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    changes = ["model.decoder.input_feeding=false", "training.learning_rate=0.5", "training.max_steps=4"]
+    result = attncli(*command, "--resume", *(part for change in changes for part in ("--set", change)))
+    assert result.code == 2
+    ending = (
+        "to go on, give what it was started with (only training.log_every, training.max_epochs, training.max_minutes, "
+        "training.max_steps may change)"
+    )
+    assert result.err.splitlines() == [
+        f"attncli: {tmp_path}/run: was started with another model.decoder.input_feeding: True, now False; {ending}",
+        f"{tmp_path}/run: was started with another training.learning_rate: 0.03, now 0.5; {ending}",
+    ]
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
+def test_another_kind_of_section_is_a_change(attncli: Any, config: Path, tmp_path: Path) -> None:
+    command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
+    attncli(*command)
+    result = attncli(*command, "--resume", "--set", "training.optimizer={kind: sgd}")
+    assert result.code == 2
+    assert "another training.optimizer.kind: 'adam', now 'sgd'" in result.err
+    assert "another training.optimizer.momentum: None, now 0.0" in result.err
+
+
+def test_nothing_cannot_be_resumed(attncli: Any, config: Path, tmp_path: Path) -> None:
+    result = attncli("train", config, "--run", tmp_path / "none", "--resume")
+    assert (result.code, result.err) == (1, f"attncli: {tmp_path}/none: no such folder\n")
+
+
+def test_resume_and_overwrite_exclude_each_other(attncli: Any, config: Path) -> None:
+    result = attncli("train", config, "--resume", "--overwrite")
+    assert result.code == 2
+    assert result.err == ("attncli: --resume goes on with a run and --overwrite replaces it; give one of them\n")
+
+
+def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
+    attncli: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = attncli("train", config, "--dry-run")
+    assert result.code == 0, result.err
+    found = re.fullmatch(
+        r"(\d+) batches an epoch; the largest \((\d+) sentences, (\d+) tokens\) took \d+\.\d\d s; loss (\d\.\d\d); "
+        r"peak memory [\d,]+ MiB\n",
+        result.out,
+    )
+    assert found, result.out
+    batches, sentences, tokens = (int(found[at]) for at in (1, 2, 3))
+    assert batches * 60 >= sum(len(line.split()) + 1 for line in (config.parent / "train.de").read_text().splitlines())
+    assert sentences <= tokens <= 2 * 60
+    assert abs(float(found[4]) - 2.2) < 0.6  # log 9 = 2.2 for a model that knows nothing
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["--set", "training.max_step=3"],
+            2,
+            "--set training.max_step: unknown key 'max_step'; did you mean 'max_steps'? choose from ",
+        ),
+        (["--set", "task=captioning"], 2, "--set task: unknown task 'captioning'; choose from translation\n"),
+        (["--set", "data.train.source=train.xx"], 1, "{corpus}/train.xx: no such file\n"),
+        (["--set", "data.dev.target=train.en"], 1, "{corpus}/dev.de has 5 lines, but {corpus}/train.en has 36; line n"),
+        (["--device", "gpu"], 2, "--device gpu: unknown device; choose from auto, cpu, cuda, cuda:N\n"),
+        (
+            ["--device", "cpu", "--set", "training.precision=tf32"],
+            2,
+            "training.precision: 'tf32' is arithmetic of CUDA devices, but the device is cpu; choose fp32 or bf16\n",
+        ),
+        (
+            ["--set", "model.attention={score: location, maximum_source_length: 3}"],
+            1,
+            "a source has ",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    attncli: Any, config: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    result = attncli("train", config, "--run", tmp_path / "run", *arguments)
+    assert result.code == code
+    last = result.err[result.err.index("attncli: ") :]
+    assert last.startswith("attncli: " + message.format(corpus=config.parent))
+    assert "Traceback" not in result.err
+    assert (tmp_path / "run").exists() == ("location" in str(arguments))  # only known once it is trained
+
+
+def test_wrong_text_leaves_no_run(attncli: Any, config: Path, tmp_path: Path) -> None:
+    with (config.parent / "train.en").open("a") as file:
+        file.write("one more\n")
+    result = attncli("train", config, "--run", tmp_path / "run")
+    assert (result.code, "train.de has 36 lines" in result.err) == (1, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_configuration_is_refused(attncli: Any, tmp_path: Path) -> None:
+    result = attncli("train", tmp_path / "none.yaml")
+    assert (result.code, result.err) == (2, f"attncli: {tmp_path}/none.yaml: no such file\n")
+
+
+def test_a_run_may_move_between_its_parts(attncli: Any, config: Path, tmp_path: Path) -> None:
+    attncli("train", config, "--run", tmp_path / "here", "--set", "training.max_steps=5")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    result = attncli("train", config, "--run", tmp_path / "there", "--resume")
+    assert result.code == 0, result.err
+    assert result.out.startswith(f"{tmp_path}/there: ended by max_steps at step 12")
