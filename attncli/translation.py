@@ -111,6 +111,8 @@ def begin_run(
     run.check_free(overwrite=overwrite)
     corpora = prepare_translation(config)
     run.create(to_yaml(config), overwrite=overwrite)
+    references = corpora.dev_references
+    run.update_metadata({"signatures": {"bleu": BLEU.measure(references, [references]).signature}})
     corpora.tokenizers.save(run.path)
     return _introduced(new_task(config, corpora, device), tell)
 

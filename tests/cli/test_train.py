@@ -35,6 +35,7 @@ def test_a_run_has_everything_in_its_folder(attncli: Any, config: Path, tmp_path
     metadata = json.loads((run / "metadata.json").read_text())
     assert metadata["format"] == 1
     assert set(metadata["scores"]) == {"loss", "bleu"}
+    assert metadata["signatures"]["bleu"].startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     validations = [event for event in events(run) if event["event"] == "validation"]
     assert [event["step"] for event in validations] == [6, 12]
     best = max(validations, key=lambda event: event["bleu"])
