@@ -24,4 +24,5 @@ def keep_freed_memory() -> bool:
     # 32 MiB is the most that every version takes. With a higher threshold, batches of varying shape leave gaps in the
     # heap that nothing fits, and the process grows to several times what it uses.
     settings = ((_MMAP_THRESHOLD, 1 << 25), (_TRIM_THRESHOLD, 1 << 28), (_TOP_PAD, 1 << 24))
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    accepted = [mallopt(option, value) == 1 for option, value in settings]
+    return all(accepted)

@@ -19,7 +19,7 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     from attncli.models.summary import summarise
 
     summary = summarise(read_config(config, overrides or ()))
-    width = max(len(part) for part in summary.parameters)
+    width = max(map(len, [*summary.parameters, *summary.bytes]))
     typer.echo(f"{config}: ok")
     typer.echo("parameters (for the largest vocabulary the tokenizer may have)")
     for part, count in summary.parameters.items():
