@@ -14,7 +14,7 @@ from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
 FLOAT_BYTES = 4
-# Stands for the length of a source where the cost of attention depends on it, which the configuration does not know.
+# Stands for the length of a sentence, which the configuration does not know.
 TYPICAL_LENGTH = 30
 
 
@@ -71,6 +71,8 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
 def _activations(config: Config) -> int:
     """Return about how many numbers a forward pass keeps for the backward one, for a full batch."""
     model, positions = config.model, config.training.batch_tokens
+    if config.training.batch_sentences is not None:
+        positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
     # Of every layer: its input, four gates, two states and their tanh.
     recurrent = 8 * (
         model.encoder.layers * model.encoder.hidden_size + model.decoder.layers * model.decoder.hidden_size
