@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import resource
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from attncli.config.dump import to_yaml
-from attncli.config.load import read_config
 from attncli.config.translation import TranslationConfig
 from attncli.data.batch import Batch
 from attncli.data.batches import epoch_batches
 from attncli.data.corpus import EncodedCorpus
-from attncli.data.translation import TranslationCorpora, prepare_translation
-from attncli.device import arithmetic, autocast
-from attncli.errors import ConfigError
+from attncli.data.translation import TranslationCorpora
 from attncli.losses import SummedLoss
 from attncli.metrics.bleu import BLEU
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.text.tokenizer import Tokenizers
-from attncli.training.run_folder import RunFolder
-from attncli.training.saving import replace_file
 from attncli.translator import Translator
-
-Tell = Callable[[str], None]  # takes a line for the person at the terminal
-
-# What may differ when a run is resumed: when it ends, and how often it reports.
-MOVABLE = frozenset({"training.max_steps", "training.max_epochs", "training.max_minutes", "training.log_every"})
 
 
 @dataclass(frozen=True)
@@ -102,74 +87,3 @@ def new_task(config: TranslationConfig, corpora: TranslationCorpora, device: tor
         config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
     )
     return TranslationTask(config, corpora, model.to(device))
-
-
-def begin_run(
-    config: TranslationConfig, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell
-) -> TranslationTask:
-    """Return the task of a new run in the folder `run`, which then holds the configuration and the tokenizers."""
-    run.check_free(overwrite=overwrite)
-    corpora = prepare_translation(config)
-    run.create(to_yaml(config), overwrite=overwrite)
-    references = corpora.dev_references
-    run.update_metadata({"signatures": {"bleu": BLEU.measure(references, [references]).signature}})
-    corpora.tokenizers.save(run.path)
-    return _introduced(new_task(config, corpora, device), tell)
-
-
-def resume_run(config: TranslationConfig, run: RunFolder, device: torch.device, *, tell: Tell) -> TranslationTask:
-    """Return the task of the run in the folder `run`, whose limits `config` may move but nothing else.
-
-    Raises a ConfigError that names every key that differs.
-    """
-    run.check()
-    before = read_config(run.config_path)
-    changed = [key for key in _differing(before.model_dump(), config.model_dump()) if key not in MOVABLE]
-    if changed:
-        raise ConfigError(
-            [
-                f"{run.path}: was started with another {key}: {found!r}, now {wanted!r}; to go on, give what it was "
-                f"started with (only {', '.join(sorted(MOVABLE))} may change)"
-                for key, (found, wanted) in _differing(before.model_dump(), config.model_dump()).items()
-                if key in changed
-            ]
-        )
-    corpora = prepare_translation(config, Tokenizers.load(run.path))
-    replace_file(run.config_path, to_yaml(config))
-    return _introduced(new_task(config, corpora, device), tell)
-
-
-def _differing(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        found = {}
-        for key in {**before, **after}:
-            found.update(_differing(before.get(key), after.get(key), f"{path}.{key}" if path else str(key)))
-        return found
-    return {} if before == after else {path: (before, after)}
-
-
-def _introduced(task: TranslationTask, tell: Tell) -> TranslationTask:
-    for note in task.corpora.notes:
-        tell(note)
-    parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    tell(f"{parameters:,} parameters; {len(task.corpora.train):,} training pairs")
-    return task
-
-
-def try_out(config: TranslationConfig, device: torch.device, *, tell: Tell) -> str:
-    """Compute loss and gradients of the largest batch of the first epoch; return what that took."""
-    task = _introduced(new_task(config, prepare_translation(config), device), tell)
-    batches = task.epoch(1)
-    largest = max(batches, key=lambda batch: batch.source.ids.numel() + batch.target.ids.numel())
-    started = time.perf_counter()
-    with arithmetic(config.training.precision, device):
-        with autocast(config.training.precision, device):
-            loss = task.loss(largest.to(device))
-        (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return (
-        f"{len(batches)} batches an epoch; the largest ({len(largest.source.ids)} sentences, "
-        f"{largest.source_tokens + largest.target_tokens} tokens) took {seconds:.2f} s; loss "
-        f"{float(loss.negative_log_likelihood) / loss.tokens:.2f}; peak memory {peak:,.0f} MiB"
-    )

@@ -31,9 +31,9 @@ def train(
     from attncli.config.load import read_config
     from attncli.device import arithmetic, resolve_device
     from attncli.errors import CommandError
+    from attncli.launch import begin_run, resume_run, try_out
     from attncli.training.run_folder import RunFolder
     from attncli.training.trainer import train as train_task
-    from attncli.translation import begin_run, resume_run, try_out
 
     if resume and overwrite:
         raise CommandError("--resume goes on with a run and --overwrite replaces it; give one of them")
