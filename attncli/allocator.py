@@ -1,8 +1,9 @@
-"""Settings of the C library's memory allocator that training is faster with."""
+"""Settings of the libraries below torch, without which long runs take more memory or time than they need."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 # From glibc's malloc.h.
@@ -26,3 +27,13 @@ def keep_freed_memory() -> bool:
     settings = ((_MMAP_THRESHOLD, 1 << 25), (_TRIM_THRESHOLD, 1 << 28), (_TOP_PAD, 1 << 24))
     accepted = [mallopt(option, value) == 1 for option, value in settings]
     return all(accepted)
+
+
+def bound_kernel_caches() -> None:
+    """Let oneDNN keep the compiled kernels of 64 shapes, unless the environment says otherwise.
+
+    By default it keeps 1,024, of which one takes megabytes. Batches of text have new shapes all the time, so that a run
+    grew by gigabytes and was no faster. Holds only if called before the first product is computed.
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "64")

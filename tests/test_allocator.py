@@ -1,15 +1,17 @@
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from attncli.allocator import keep_freed_memory
+from attncli.allocator import bound_kernel_caches, keep_freed_memory
 
 # Tensors of the size of logits, of a new size each time as batches give them.
 FAULTS = """
 import resource, sys, torch
-from attncli.allocator import keep_freed_memory
+from attncli.allocator import bound_kernel_caches, keep_freed_memory
 torch.set_num_threads(1)
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
@@ -33,3 +35,35 @@ def test_memory_is_reused_instead_of_being_cleared_page_by_page():
         for mode in ("default", "kept")
     }
     assert faults["kept"] < faults["default"] / 10
+
+
+def test_kernels_of_few_shapes_are_kept_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    bound_kernel_caches()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+
+
+GROWTH = """
+import resource, sys, torch
+if sys.argv[1] == "bounded":
+    from attncli.allocator import bound_kernel_caches
+    bound_kernel_caches()
+torch.set_num_threads(1)
+layer = torch.nn.LSTM(64, 64)
+for length in range(2, 160):
+    layer(torch.zeros(length, 3, 64))[0].sum().backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+def test_memory_does_not_grow_with_every_new_shape(monkeypatch):
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        monkeypatch.delenv(name, raising=False)
+    peak = {
+        mode: int(subprocess.run([sys.executable, "-c", GROWTH, mode], capture_output=True, check=True).stdout)
+        for mode in ("default", "bounded")
+    }
+    assert peak["bounded"] < peak["default"]

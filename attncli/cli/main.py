@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import attncli
+from attncli.allocator import bound_kernel_caches
 from attncli.cli import config, data
 from attncli.cli.eval import evaluate
 from attncli.cli.train import train
@@ -50,6 +51,7 @@ def main() -> None:
 
     Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130).
     """
+    bound_kernel_caches()
     try:
         app(prog_name="attncli")
     except UserError as error:
