@@ -35,6 +35,7 @@ FLOP_PER_TARGET_TOKEN = 52.7e6
 PIECES, PAIRS = 428_331 + 414_037, 29_000
 PIECES_PER_TARGET_TOKEN = PIECES / (414_037 + PAIRS)
 UPDATES, WARM_UP = 45, 15
+FIT = 363  # updates of the models that are decoded with: one pass over the data
 MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
 ONE_BY_ONE = 100  # sentences of the test set that are decoded with batches of 1
 
@@ -140,7 +141,7 @@ def measure_training(precision: str, work: Path, found: Measurements) -> None:
 
 
 def fit(options: argparse.Namespace, found: Measurements) -> None:
-    """Train the models that are decoded with: two passes over the data, once a work folder."""
+    """Train the models that are decoded with, once a work folder."""
     if not (options.work / "fit" / "checkpoints" / "best").exists():
         _command(
             [
@@ -155,7 +156,7 @@ def fit(options: argparse.Namespace, found: Measurements) -> None:
         )
     for peer in options.peers:
         if not (options.work / "peers" / f"fit-{peer}" / "log").exists():
-            arguments = ["--batch", "80", "--steps", "725", "--log-every", "25", "--valid-every", "725"]
+            arguments = ["--batch", "80", "--steps", str(FIT), "--log-every", "25", "--valid-every", str(FIT)]
             measure_peers(options, "fit", arguments, found, only=peer)
 
 
