@@ -6,13 +6,74 @@ N rows, T steps, I input width, H hidden width, G width of the gates.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 State = tuple[Tensor, ...]  # of one layer: (hidden,) or (hidden, cell), each [N, H]
+
+
+Product = Callable[[Tensor, Tensor], Tensor]  # (what to add [N, G] or [G], x [N, I]) -> it + x Wᵀ [N, G]
+
+
+class RepeatedProduct:
+    """x Wᵀ plus something, for many x one after another, of which each depends on the one before.
+
+    Plain operations take the gradient of W at every step, from few rows, and add it to that of the others: half of the
+    work of a training loop, and most of its memory traffic. Here the steps only note what it is made of, and the first
+    step, whose turn comes last in the backward pass, takes the gradient for all of them in one product.
+    """
+
+    def __init__(self, weight: Tensor):
+        kind = weight.device.type
+        self.weight = weight
+        self.computed = weight.detach().to(
+            torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        )
+        self.calls = 0
+        self.noted: list[tuple[Tensor, Tensor]] = []  # of each step's backward pass: x and the gradient of the product
+
+    def __call__(self, added: Tensor, inputs: Tensor) -> Tensor:
+        """Return added + x Wᵀ [N, G] for x = `inputs` [N, I]."""
+        kind = self.computed.dtype
+        self.calls += 1
+        return _NotedProduct.apply(  # type: ignore[no-any-return, no-untyped-call]
+            added.to(kind).expand(len(inputs), -1), inputs.to(kind), self.weight, self, self.calls == 1
+        )
+
+    def gradient(self) -> Tensor:
+        """Return the gradient of W [G, I] over all steps."""
+        inputs, slopes = (torch.cat(parts) for parts in zip(*self.noted, strict=True))
+        self.noted.clear()
+        return (slopes.t() @ inputs).to(self.weight.dtype)
+
+
+class _NotedProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any, added: Tensor, inputs: Tensor, weight: Tensor, product: RepeatedProduct, is_first: bool
+    ) -> Tensor:
+        context.save_for_backward(inputs)
+        context.product, context.is_first = product, is_first
+        with torch.autocast(inputs.device.type, enabled=False):
+            return torch.addmm(added, inputs, product.computed.t())
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        product: RepeatedProduct = context.product
+        product.noted.append((context.saved_tensors[0], gradient))
+        of_inputs = gradient @ product.computed if context.needs_input_grad[1] else None
+        return gradient, of_inputs, product.gradient() if context.is_first else None, None, None
+
+
+def _plain_product(weight: Tensor) -> Product:
+    return lambda added, inputs: torch.addmm(added, inputs, weight.t())
 
 
 @dataclass(frozen=True)
@@ -32,21 +93,18 @@ def weights_of(layer: nn.Module) -> LayerWeights:
 
 
 class Cell(ABC):
-    """One step of a recurrent layer, written on the weights of torch's fused layer.
-
-    The input's share of the gates is apart from the rest, so that it can be computed for all steps at once.
-    """
+    """One step of a recurrent layer, written on the weights of torch's fused layer."""
 
     network: type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]
     state_tensors: int
 
     @abstractmethod
-    def input_gates(self, inputs: Tensor, weights: LayerWeights) -> Tensor:
-        """Return the gates' share [..., G] of `inputs` [..., I], which may be the first I of all columns."""
+    def input_bias(self, weights: LayerWeights) -> Tensor:
+        """Return the biases [G] that can be added before the step, to the input's share of the gates."""
 
     @abstractmethod
-    def advance(self, gates: Tensor, state: State, weights: LayerWeights) -> State:
-        """Return the next state, given the inputs' share of the gates [N, G]."""
+    def advance(self, gates: Tensor, state: State, hidden: Product, weights: LayerWeights) -> State:
+        """Return the next state, given the inputs' share of the gates [N, G] and the product with U."""
 
 
 class PlainCell(Cell):
@@ -55,51 +113,49 @@ class PlainCell(Cell):
     network = nn.RNN
     state_tensors = 1
 
-    def input_gates(self, inputs: Tensor, weights: LayerWeights) -> Tensor:
-        """Return W x + b [..., H]."""
-        return F.linear(inputs, weights.inputs[:, : inputs.shape[-1]], weights.input_bias + weights.hidden_bias)
+    def input_bias(self, weights: LayerWeights) -> Tensor:
+        """Return both biases, which are only ever added."""
+        return weights.input_bias + weights.hidden_bias
 
-    def advance(self, gates: Tensor, state: State, weights: LayerWeights) -> State:
+    def advance(self, gates: Tensor, state: State, hidden: Product, weights: LayerWeights) -> State:
         """Return (h',)."""
-        return (torch.tanh(torch.addmm(gates, state[0], weights.hidden.t())),)
+        return (torch.tanh(hidden(gates, state[0])),)
 
 
 class LSTMCell(Cell):
-    """Hochreiter and Schmidhuber 1997, with forget gates."""
+    """Hochreiter and Schmidhuber 1997, with forget gates; torch's order: input, forget, candidate, output."""
 
     network = nn.LSTM
     state_tensors = 2
 
-    def input_gates(self, inputs: Tensor, weights: LayerWeights) -> Tensor:
-        """Return W x + b [..., 4H], in torch's order: input, forget, candidate, output."""
-        return F.linear(inputs, weights.inputs[:, : inputs.shape[-1]], weights.input_bias + weights.hidden_bias)
+    def input_bias(self, weights: LayerWeights) -> Tensor:
+        """Return both biases, which are only ever added."""
+        return weights.input_bias + weights.hidden_bias
 
-    def advance(self, gates: Tensor, state: State, weights: LayerWeights) -> State:
+    def advance(self, gates: Tensor, state: State, hidden: Product, weights: LayerWeights) -> State:
         """Return (h', c')."""
-        hidden, cell = state
-        write, keep, candidate, show = torch.addmm(gates, hidden, weights.hidden.t()).chunk(4, dim=-1)
-        cell = torch.sigmoid(keep) * cell + torch.sigmoid(write) * torch.tanh(candidate)
+        write, keep, candidate, show = hidden(gates, state[0]).chunk(4, dim=-1)
+        cell = torch.sigmoid(keep) * state[1] + torch.sigmoid(write) * torch.tanh(candidate)
         return torch.sigmoid(show) * torch.tanh(cell), cell
 
 
 class GRUCell(Cell):
-    """Cho et al. 2014, with torch's placing of the reset gate: after the product with U."""
+    """Cho et al. 2014, with torch's placing of the reset gate: after the product with U. Reset, update, candidate."""
 
     network = nn.GRU
     state_tensors = 1
 
-    def input_gates(self, inputs: Tensor, weights: LayerWeights) -> Tensor:
-        """Return W x + b [..., 3H], in torch's order: reset, update, candidate."""
-        return F.linear(inputs, weights.inputs[:, : inputs.shape[-1]], weights.input_bias)
+    def input_bias(self, weights: LayerWeights) -> Tensor:
+        """Return the inputs' bias alone: the reset gate multiplies the other one."""
+        return weights.input_bias
 
-    def advance(self, gates: Tensor, state: State, weights: LayerWeights) -> State:
+    def advance(self, gates: Tensor, state: State, hidden: Product, weights: LayerWeights) -> State:
         """Return (h',)."""
-        (hidden,) = state
         reset_x, update_x, candidate_x = gates.chunk(3, dim=-1)
-        reset_h, update_h, candidate_h = F.linear(hidden, weights.hidden, weights.hidden_bias).chunk(3, dim=-1)
+        reset_h, update_h, candidate_h = hidden(weights.hidden_bias, state[0]).chunk(3, dim=-1)
         update = torch.sigmoid(update_x + update_h)
         candidate = torch.tanh(candidate_x + torch.sigmoid(reset_x + reset_h) * candidate_h)
-        return (candidate + update * (hidden - candidate),)
+        return (candidate + update * (state[0] - candidate),)
 
 
 CELLS: dict[str, Cell] = {"rnn": PlainCell(), "gru": GRUCell(), "lstm": LSTMCell()}
@@ -111,7 +167,7 @@ class RecurrentLayers(nn.Module):
     def __init__(self, cell: Cell, *, input_size: int, hidden_size: int, layers: int, dropout: float):
         super().__init__()
         self.cell = cell
-        self.hidden_size = hidden_size
+        self.input_size, self.hidden_size = input_size, hidden_size
         self.layers = nn.ModuleList(
             cell.network(input_size if number == 0 else hidden_size, hidden_size, batch_first=True)
             for number in range(layers)
@@ -127,21 +183,45 @@ class RecurrentLayers(nn.Module):
             inputs, _ = layer(inputs, first if len(first) > 1 else first[0])
         return inputs
 
+    def steps(self, *, fed_size: int = 0) -> RecurrentSteps:
+        """Return the layers as a loop over steps uses them; the last `fed_size` columns of the input come later."""
+        return RecurrentSteps(self, fed_size)
+
+
+class RecurrentSteps:
+    """A stack of recurrent layers, one step at a time.
+
+    The weights are cut and cast once for all steps, and where gradients are wanted each is one product at the end.
+    """
+
+    def __init__(self, layers: RecurrentLayers, fed_size: int):
+        self.cell, self.dropout = layers.cell, layers.dropout
+        self.weights = [weights_of(layer) for layer in layers.layers]
+        bottom = self.weights[0].inputs
+        first_size = bottom.shape[1] - fed_size
+        product = RepeatedProduct if torch.is_grad_enabled() else _plain_product
+        self.first = bottom[:, :first_size]
+        self.fed = product(bottom[:, first_size:]) if fed_size else None
+        self.hidden = [product(weights.hidden) for weights in self.weights]
+        self.between = [product(weights.inputs) for weights in self.weights[1:]]
+        self.biases = [self.cell.input_bias(weights) for weights in self.weights]
+
     def first_gates(self, inputs: Tensor) -> Tensor:
-        """Return the bottom layer's gates [..., G] from `inputs` [..., I], which may lack the last columns."""
-        return self.cell.input_gates(inputs, weights_of(self.layers[0]))
+        """Return the bottom layer's gates [..., G] from `inputs` [..., I - F]; those of all steps may come at once."""
+        return F.linear(inputs, self.first, self.biases[0])
 
     def fed_gates(self, gates: Tensor, fed: Tensor) -> Tensor:
-        """Return `gates` [N, G] with the share of `fed` [N, F], the last F columns of the bottom layer's input."""
-        return torch.addmm(gates, fed, weights_of(self.layers[0]).inputs[:, -fed.shape[-1] :].t())
+        """Return `gates` [N, G] with the share of `fed` [N, F]."""
+        assert self.fed is not None, "made without fed columns"
+        return self.fed(gates, fed)
 
     def advance(self, gates: Tensor, states: tuple[State, ...]) -> tuple[State, ...]:
-        """Return the next state of every layer, given the bottom layer's gates [N, G] from `first_gates`."""
+        """Return the next state of every layer, given the bottom layer's whole gates [N, G]."""
         advanced: list[State] = []
-        for number, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
+        for number, (state, weights) in enumerate(zip(states, self.weights, strict=True)):
             if number:
-                gates = self.cell.input_gates(self.dropout(advanced[-1][0]), weights_of(layer))
-            advanced.append(self.cell.advance(gates, state, weights_of(layer)))
+                gates = self.between[number - 1](self.biases[number], self.dropout(advanced[-1][0]))
+            advanced.append(self.cell.advance(gates, state, self.hidden[number], weights))
         return tuple(advanced)
 
 

@@ -12,7 +12,7 @@ import torch
 from tiny import close
 from torch import Tensor, nn
 
-from attncli.models.recurrence import CELLS, RecurrentLayers, initialise_recurrent, weights_of
+from attncli.models.recurrence import CELLS, RecurrentLayers, RepeatedProduct, initialise_recurrent, weights_of
 
 N, T, X, H = 3, 5, 4, 6
 EVERY_CELL = pytest.mark.parametrize("name", CELLS)
@@ -50,18 +50,58 @@ def test_a_stack_is_torchs_network(name: str, depth: int) -> None:
 def test_steps_are_torchs_network(name: str, depth: int) -> None:
     stack, network, inputs, states = made(name, depth)
     expected = by_torch(network, inputs, states)
+    steps = stack.steps()
     for t in range(T):
-        states = stack.advance(stack.first_gates(inputs[:, t]), states)
+        states = steps.advance(steps.first_gates(inputs[:, t]), states)
         close(states[-1][0], expected[:, t])
+
+
+@EVERY_CELL
+@DEPTHS
+def test_gradients_of_steps_are_those_of_torchs_network(name: str, depth: int) -> None:
+    stack, _, inputs, states = made(name, depth)
+    direction = torch.randn(N, T, H)
+    whole = torch.autograd.grad((stack(inputs, states) * direction).sum(), list(stack.parameters()))
+    # The last two columns are fed, as an attention's context is.
+    steps, at, hidden = stack.steps(fed_size=2), states, []
+    for t in range(T):
+        at = steps.advance(steps.fed_gates(steps.first_gates(inputs[:, t, :-2]), inputs[:, t, -2:]), at)
+        hidden.append(at[-1][0])
+    for product in [steps.fed, *steps.hidden, *steps.between]:
+        assert isinstance(product, RepeatedProduct)
+        assert product.calls == T
+    found = torch.autograd.grad((torch.stack(hidden, 1) * direction).sum(), list(stack.parameters()))
+    for expected, gradient in zip(whole, found, strict=True):
+        close(gradient, expected)
+
+
+@EVERY_CELL
+def test_steps_behind_the_last_gradient_change_nothing(name: str) -> None:
+    stack, _, inputs, states = made(name, 1)
+    short = torch.autograd.grad(stack(inputs[:, : T - 1], states).sum(), list(stack.parameters()))
+    steps, at, hidden = stack.steps(), states, []
+    for t in range(T):
+        at = steps.advance(steps.first_gates(inputs[:, t]), at)
+        hidden.append(at[-1][0])
+    found = torch.autograd.grad(torch.stack(hidden[:-1]).sum(), list(stack.parameters()))
+    for expected, gradient in zip(short, found, strict=True):
+        close(gradient, expected)
+
+
+def test_without_gradients_steps_note_nothing() -> None:
+    stack, *_ = made("lstm", 1)
+    with torch.no_grad():
+        steps = stack.steps(fed_size=2)
+    assert not any(isinstance(product, RepeatedProduct) for product in [steps.fed, *steps.hidden])
 
 
 @EVERY_CELL
 @DEPTHS
 def test_what_is_fed_later_joins_the_last_columns_of_the_input(name: str, depth: int) -> None:
     stack, _, inputs, _ = made(name, depth)
-    whole = stack.first_gates(inputs[:, 0])
-    close(stack.fed_gates(stack.first_gates(inputs[:, 0, :3]), inputs[:, 0, 3:]), whole)
-    close(stack.first_gates(inputs)[:, 2], stack.first_gates(inputs[:, 2]))
+    whole, steps = stack.steps().first_gates(inputs), stack.steps(fed_size=X - 3)
+    close(steps.fed_gates(steps.first_gates(inputs[:, 0, :3]), inputs[:, 0, 3:]), whole[:, 0])
+    close(whole[:, 2], stack.steps().first_gates(inputs[:, 2]))
 
 
 @EVERY_CELL
@@ -73,8 +113,9 @@ def test_dropout_is_between_layers_and_nowhere_else(name: str) -> None:
     zero = (torch.zeros(N, H),) * CELLS[name].state_tensors
     assert torch.equal(one(inputs, (zero,)), one(inputs, (zero,)))
     assert not torch.equal(two(inputs, (zero, zero)), two(inputs, (zero, zero)))
-    gates = two.first_gates(inputs[:, 0])
-    first, second = two.advance(gates, (zero, zero)), two.advance(gates, (zero, zero))
+    steps = two.steps()
+    gates = steps.first_gates(inputs[:, 0])
+    first, second = steps.advance(gates, (zero, zero)), steps.advance(gates, (zero, zero))
     assert torch.equal(first[0][0], second[0][0])
     assert not torch.equal(first[1][0], second[1][0])
 

@@ -16,7 +16,7 @@ from attncli.models.attention import Attention, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer, Readout
-from attncli.models.recurrence import RecurrentLayers, State
+from attncli.models.recurrence import RecurrentLayers, RecurrentSteps, State
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,19 @@ class RecurrentDecoder(Decoder):
 
     def step(self, tokens: Tensor, state: RecurrentState, prepared: PreparedSource) -> Step:
         """Return what follows `tokens` [N]."""
-        embedded = self.embed(tokens)
-        feature, weights, state = self.advance(self.layers.first_gates(embedded), embedded, state, prepared)
+        embedded, steps = self.embed(tokens), self.steps()
+        feature, weights, state = self.advance(steps, steps.first_gates(embedded), embedded, state, prepared)
         return Step(self.output(feature), weights, state)
 
     @abstractmethod
     def advance(
-        self, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Tensor | None, RecurrentState]:
         """Return feature [N, R], weights [N, S] and next state, given the `gates` [N, G] of the `embedded` [N, E]."""
+
+    def steps(self) -> RecurrentSteps:
+        """Return the layers for stepping; all of their input that is not the embedding is fed."""
+        return self.layers.steps(fed_size=self.layers.input_size - self.embedding.embedding_dim)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the embeddings [..., E] of `tokens` [...]."""
@@ -106,12 +110,12 @@ class FixedContextDecoder(RecurrentDecoder):
         return replace(super().start(prepared), fed=prepared.memory.summary if self.every_step else None)
 
     def advance(
-        self, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, None, RecurrentState]:
         """Return feature [N, R], no weights, and the next state."""
         if state.fed is not None:
-            gates = self.layers.fed_gates(gates, state.fed)
-        state = replace(state, layers=self.layers.advance(gates, state.layers))
+            gates = steps.fed_gates(gates, state.fed)
+        state = replace(state, layers=steps.advance(gates, state.layers))
         return self.read(state.hidden, embedded, state.fed), None, state
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
@@ -145,10 +149,10 @@ class CurrentStateDecoder(AttentionalDecoder):
     """Asks after the step, and feeds nothing back (Luong et al. 2015, figure 2 without input feeding)."""
 
     def advance(
-        self, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Tensor, RecurrentState]:
         """Return feature [N, R], weights [N, S] and next state."""
-        state = RecurrentState(self.layers.advance(gates, state.layers))
+        state = RecurrentState(steps.advance(gates, state.layers))
         context, weights = self.attend(state, prepared)
         return self.read(state.hidden, embedded, context), weights, state
 
@@ -171,11 +175,11 @@ class InputFeedingDecoder(AttentionalDecoder):
         return replace(state, fed=state.hidden.new_zeros(state.hidden.shape[0], self.readout.size))
 
     def advance(
-        self, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Tensor, RecurrentState]:
         """Return feature [N, R], weights [N, S] and next state."""
         assert state.fed is not None
-        state = RecurrentState(self.layers.advance(self.layers.fed_gates(gates, state.fed), state.layers))
+        state = RecurrentState(steps.advance(steps.fed_gates(gates, state.fed), state.layers))
         context, weights = self.attend(state, prepared)
         feature = self.read(state.hidden, embedded, context)
         return feature, weights, replace(state, fed=feature)
@@ -183,9 +187,9 @@ class InputFeedingDecoder(AttentionalDecoder):
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T], step by step."""
         embedded = self.embed(tokens).transpose(0, 1)  # [T, B, E]
-        state, features, weights = self.start(prepared), [], []
-        for gates, at in zip(self.layers.first_gates(embedded).unbind(), embedded.unbind(), strict=True):
-            feature, row, state = self.advance(gates, at, state, prepared)
+        state, features, weights, steps = self.start(prepared), [], [], self.steps()
+        for gates, at in zip(steps.first_gates(embedded).unbind(), embedded.unbind(), strict=True):
+            feature, row, state = self.advance(steps, gates, at, state, prepared)
             features.append(feature)
             weights.append(row)
         return Forced(torch.stack(features, 1), torch.stack(weights, 1))
@@ -195,18 +199,19 @@ class PreviousStateDecoder(AttentionalDecoder):
     """Asks before the step, whose input the context joins (Bahdanau et al. 2015)."""
 
     def advance(
-        self, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Tensor, RecurrentState]:
         """Return feature [N, R], weights [N, S] and next state."""
-        state, context, weights = self._attend_and_advance(gates, state, prepared)
+        state, context, weights = self._attend_and_advance(steps, gates, state, prepared)
         return self.read(state.hidden, embedded, context), weights, state
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T]: the recurrence step by step, the readout at once."""
         embedded = self.embed(tokens)
-        state, hidden, contexts, weights = self.start(prepared), [], [], []
-        for gates in self.layers.first_gates(embedded.transpose(0, 1)).unbind():
-            state, context, row = self._attend_and_advance(gates, state, prepared)
+        state, steps = self.start(prepared), self.steps()
+        hidden, contexts, weights = [], [], []
+        for gates in steps.first_gates(embedded.transpose(0, 1)).unbind():
+            state, context, row = self._attend_and_advance(steps, gates, state, prepared)
             hidden.append(state.hidden)
             contexts.append(context)
             weights.append(row)
@@ -214,8 +219,8 @@ class PreviousStateDecoder(AttentionalDecoder):
         return Forced(features, torch.stack(weights, 1))
 
     def _attend_and_advance(
-        self, gates: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: RecurrentSteps, gates: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[RecurrentState, Tensor, Tensor]:
         context, weights = self.attend(state, prepared)
-        layers = self.layers.advance(self.layers.fed_gates(gates, context), state.layers)
+        layers = steps.advance(steps.fed_gates(gates, context), state.layers)
         return RecurrentState(layers), context, weights
