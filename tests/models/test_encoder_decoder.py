@@ -81,6 +81,11 @@ def test_fresh_weights_are_glorot_and_embeddings_narrow(tied: str) -> None:
     assert (model.decoder.bridge.project.bias == 0).all()
 
 
+def test_a_fresh_output_layer_is_as_wide_as_its_input_asks_for() -> None:
+    weight = fresh("model.decoder.hidden_size=400").decoder.output.classify.weight
+    close(weight.std(), torch.tensor(400**-0.5), tolerance=0.005)
+
+
 def test_the_seed_decides_fresh_weights() -> None:
     first, second = fresh().state_dict(), fresh().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
