@@ -58,7 +58,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
-        """Return the extension by float32 `logits` [N, V], which this may overwrite.
+        """Return the extension by float32 `logits` [N, V].
 
         PAD and BOS never follow an unfinished row; a finished one is followed by PAD, at no cost.
         """
@@ -81,21 +81,40 @@ class BestK(Strategy):
 
     def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
         """Return the best K extensions of each source."""
-        normaliser = logits.logsumexp(-1, keepdim=True)
-        logits[:, PAD] = logits[:, BOS] = -math.inf
+        every = logits.log_softmax(-1)
+        every[:, PAD] = every[:, BOS] = -math.inf
         # No source can use more than the K best tokens of a row, so the ranking is over K*K candidates, not K*V.
-        best, tokens = logits.topk(min(beam_size, logits.shape[1]), dim=-1)  # [N, K]
-        log_probs = (best - normaliser).masked_fill_(beams.finished[:, None], -math.inf)
+        log_probs, tokens = largest(every, min(beam_size, every.shape[1]))  # [N, K]
+        log_probs = log_probs.masked_fill_(beams.finished[:, None], -math.inf)
         log_probs[:, 0].masked_fill_(beams.finished, 0.0)
         tokens.masked_fill_(beams.finished[:, None], PAD)
         total = beams.log_prob[:, None] + log_probs
         length = beams.length + (~beams.finished).long()
-        candidates = best.shape[1]
+        candidates = log_probs.shape[1]
         ranked = (total / penalty(length, self.length_penalty)[:, None]).view(-1, beam_size * candidates)
         chosen = ranked.topk(beam_size, dim=-1).indices  # [B, K]
         first_row = torch.arange(0, len(total), beam_size, device=total.device)[:, None]
         flat = (first_row * candidates + chosen).view(-1)
         return Extension(flat // candidates, tokens.view(-1)[flat], total.view(-1)[flat])
+
+
+def largest(values: Tensor, count: int, *, piece: int = 128) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest of each row of `values` [N, V], from the largest on, and where they are: [N, count].
+
+    As `topk`, in less than half its time for a vocabulary: rows are cut into pieces, whose maxima are cheap, and the
+    `count` largest lie in the `count` pieces with the largest maxima.
+    """
+    pieces = values.shape[1] // piece
+    if pieces <= 2 * count:
+        return values.topk(count, dim=-1)
+    cut, rest = values[:, : pieces * piece].view(-1, pieces, piece), values[:, pieces * piece :]
+    best = cut.amax(-1).topk(count, dim=-1).indices  # [N, count]
+    places = torch.arange(values.shape[1], device=values.device)
+    cut_places = places[: pieces * piece].view(pieces, piece)[best].flatten(1)
+    candidates = torch.cat([cut.gather(1, best[:, :, None].expand(-1, -1, piece)).flatten(1), rest], 1)
+    places = torch.cat([cut_places, places[pieces * piece :].expand(len(values), -1)], 1)
+    found, at = candidates.topk(count, dim=-1)
+    return found, places.gather(1, at)
 
 
 @dataclass(frozen=True)

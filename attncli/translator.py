@@ -13,7 +13,7 @@ import torch
 
 from attncli.config.search import Search
 from attncli.data.batch import Tokens, pad_tokens
-from attncli.device import arithmetic, autocast
+from attncli.device import arithmetic, in_precision
 from attncli.errors import DataError
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import BestK, Hypothesis, Strategy, penalty, search
@@ -74,6 +74,7 @@ class _Sentence:
 class _How:
     """What is asked of a translation."""
 
+    model: EncoderDecoder  # in the precision of the settings
     settings: Search
     strategy: Strategy
     n_best: int
@@ -107,7 +108,14 @@ class Translator:
         has the largest weight (Luong et al. 2015, "rare word" experiments; needs attention). A source over
         `settings.max_source_length` is cut or raises a DataError; errors count lines from `first_line`.
         """
-        how = _How(settings, strategy or BestK(settings.length_penalty), n_best, with_weights, replace_unknown)
+        how = _How(
+            in_precision(self.model, settings.precision),
+            settings,
+            strategy or BestK(settings.length_penalty),
+            n_best,
+            with_weights,
+            replace_unknown,
+        )
         numbered = enumerate(sentences, start=first_line)
         while chunk := list(islice(numbered, READ_AHEAD)):
             yield from self._translate_chunk(
@@ -141,8 +149,8 @@ class Translator:
         settings = how.settings
         with self._inference(settings):
             return search(
-                self.model.decoder,
-                self.model.encode(pad_tokens(sources).to(self.model.device)),
+                how.model.decoder,
+                how.model.encode(pad_tokens(sources).to(how.model.device)),
                 strategy=how.strategy,
                 beam_size=settings.beam_size,
                 max_length=settings.max_length,
@@ -152,12 +160,13 @@ class Translator:
 
     def align(self, pairs: Iterable[tuple[str, str]], *, settings: Search) -> Iterator[Translation]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
-        how = _How(settings, BestK(settings.length_penalty), n_best=1, with_weights=True, replace_unknown=False)
+        model = in_precision(self.model, settings.precision)
+        how = _How(model, settings, BestK(settings.length_penalty), 1, with_weights=True, replace_unknown=False)
         for source_text, target_text in pairs:
             source = self._read(source_text, None, "error", line=1)
             target = np.array([*self.tokenizers.target.encode(target_text), EOS])
             with self._inference(settings):
-                log_probs, weights = self.model.log_probs(self._tokens(source.ids), self._tokens(target))
+                log_probs, weights = model.log_probs(self._tokens(source.ids), self._tokens(target))
             total = float(log_probs.sum())
             score = total / float(penalty(torch.tensor(len(target)), settings.length_penalty))
             rows = None if weights is None else weights[0].float().cpu().numpy()
@@ -166,11 +175,7 @@ class Translator:
     @contextmanager
     def _inference(self, settings: Search) -> Iterator[None]:
         device = self.model.device
-        with (
-            torch.inference_mode(),
-            arithmetic(settings.precision, device),
-            autocast(settings.precision, device),
-        ):
+        with torch.inference_mode(), arithmetic(settings.precision, device):
             yield
 
     def _tokens(self, ids: np.ndarray) -> Tokens:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import attncli.device
-from attncli.device import arithmetic, autocast, resolve_device
+from attncli.device import arithmetic, autocast, in_precision, resolve_device
 from attncli.errors import CommandError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -102,3 +102,13 @@ def test_products_on_cuda_have_the_accuracy_asked_for(precision, least, most):
         found = (a.to(CUDA) @ b.to(CUDA)).cpu()
     exact = a.double() @ b.double()
     assert least <= (found - exact).norm() / exact.norm() < most
+
+
+def test_a_model_in_bf16_is_a_rounded_copy_with_the_same_ties() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    rounded = in_precision(model, "bf16")
+    assert rounded[1].weight is rounded[0].weight
+    assert torch.equal(rounded[0].weight, model[0].weight.to(torch.bfloat16))
+    assert model[0].weight.dtype == torch.float32
+    assert in_precision(model, "fp32") is model

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.memory import Memory
-from attncli.search import BestK, Hypothesis, Sampling, penalty, search
+from attncli.search import BestK, Hypothesis, Sampling, largest, penalty, search
 from attncli.text.tokenizer import BOS, EOS, PAD
 
 A, B, VOCABULARY = 4, 5, 6
@@ -64,6 +64,17 @@ def test_the_penalty_is_that_of_the_paper() -> None:
 
 # Greedily A (0.6), then A can only end at 0.3; B ends at once.
 GARDEN_PATH = {BOS: {A: 0.6, B: 0.4}, A: {EOS: 0.3, A: 0.3, B: 0.4}, B: {EOS: 0.9, A: 0.1}}
+
+
+@pytest.mark.parametrize(("vocabulary", "count"), [(1, 1), (11, 4), (24, 3), (29, 3), (96, 1), (103, 5)])
+def test_the_largest_are_those_of_a_sorted_row(vocabulary: int, count: int) -> None:
+    values = torch.randn(7, vocabulary, generator=torch.Generator().manual_seed(1))
+    values[:, :2] = -math.inf
+    values[2, :5] = 9.0
+    found, places = largest(values, count, piece=4)
+    assert torch.equal(found, values.sort(dim=-1, descending=True).values[:, :count])
+    assert torch.equal(values.gather(1, places), found)
+    assert all(len(set(row)) == count for row in places.tolist())
 
 
 def test_a_beam_finds_what_greed_passes_by() -> None:

@@ -73,19 +73,43 @@ def test_the_gradient_of_additive_is_that_of_plain_operations(monkeypatch: pytes
 def test_the_gradient_of_additive_is_that_of_finite_differences() -> None:
     torch.manual_seed(3)
     score = AdditiveScore(Q, D, A).double()
-    query, keys = random(B, T, Q, kind=torch.double), random(B, S, A, seed=1, kind=torch.double)
-    assert torch.autograd.gradcheck(score, (query.requires_grad_(), keys.requires_grad_()))
+    query, states = random(B, T, Q, kind=torch.double), random(B, S, D, seed=1, kind=torch.double)
+    inputs = (query.requires_grad_(), states.requires_grad_())
+    assert torch.autograd.gradcheck(lambda query, states: scored(score, query, states), inputs)
 
 
-def test_additive_keeps_the_type_of_its_keys_under_autocast() -> None:
+@pytest.mark.parametrize("size", [3.0, 20.0])
+def test_additive_is_exact_for_large_summands(size: float) -> None:
+    torch.manual_seed(4)
+    score = AdditiveScore(Q, D, A)
+    query, states = size * random(B, T, Q), size * random(B, S, D, seed=1)
+    found = scored(score, query.requires_grad_(), states.requires_grad_())
+    inner = score.query(query)[:, :, None] + score.memory(states)[:, None]  # [B, T, S, A]
+    assert inner.abs().max() > 4 * size / 3
+    close(found, inner.tanh() @ score.energy.weight[0], tolerance=1e-4)
+
+
+def test_additive_is_finite_however_large_its_summands_are() -> None:
+    torch.manual_seed(4)
+    score = AdditiveScore(Q, D, A)
+    query, states = 3e30 * random(B, T, Q), 3e30 * random(B, S, D, seed=1)
+    found = scored(score, query.requires_grad_(), states)
+    found.sum().backward()
+    assert torch.isfinite(found).all()
+    assert query.grad is not None
+    assert torch.isfinite(query.grad).all()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in score.parameters() if parameter.grad is not None)
+
+
+def test_additive_scores_are_float32_under_autocast() -> None:
     torch.manual_seed(4)
     score = AdditiveScore(Q, D, A)
     query, states = random(B, T, Q).requires_grad_(), random(B, S, D, seed=1).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         found = scored(score, query, states)
-    assert found.dtype == torch.bfloat16
-    close(found.float(), scored(score, query, states), tolerance=0.05)
-    found.float().sum().backward()
+    assert found.dtype == torch.float32
+    close(found, scored(score, query, states), tolerance=0.05)
+    found.sum().backward()
     assert all(parameter.grad is not None for parameter in score.parameters())
     assert query.grad is not None
     assert query.grad.dtype == torch.float32
