@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.transforms import BboxBase
 
 from attncli.visualization.alignment import Alignment
 from attncli.visualization.figures import COLOURS, GREY, new_figure, quiet_glyphs
@@ -67,6 +70,7 @@ def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
     axes.xaxis.set_label_position("top")
     axes.set_ylabel("given target" if alignment.forced else "output", color=GREY)
     _add_scale(figure, axes, mesh)
+    _add_legend(figure, axes, alignment)
     return figure
 
 
@@ -110,6 +114,40 @@ def _draw_choices(axes: Axes, alignment: Alignment) -> None:
         axes.add_patch(frame)
 
 
+def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
+    """Say below all labels what the marks are."""
+    handles: list[Artist] = []
+    if alignment.windows():
+        handles += [
+            Line2D([], [], color=_MARK, linewidth=1.6, marker="|", linestyle="none", label="centre of the window"),
+            Patch(facecolor=_OUTSIDE, edgecolor=_BORDER, label="outside of it"),
+        ]
+    if alignment.chosen():
+        handles.append(Patch(fill=False, edgecolor=_MARK, linewidth=1.8, label="the position read"))
+    if handles:
+        box = axes.get_window_extent()
+        below = (_extent(figure, axes).y0 - 4 - box.y0) / box.height
+        axes.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0.0, below),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=9,
+            labelcolor=GREY,
+            borderpad=0,
+            handlelength=1.2,
+        )
+
+
+def _extent(figure: Figure, axes: Axes) -> BboxBase:
+    """Return the pixels of `axes` with all labels."""
+    with quiet_glyphs():
+        box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
+    assert box is not None  # the axes are visible
+    return box
+
+
 def _label_columns(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_both_ends: bool) -> None:
     upright = max(map(_width, labels)) * size.font * 0.62 <= size.cell * POINTS_AN_INCH
     axes.set_xticks(range(len(labels)), labels)
@@ -136,10 +174,7 @@ def _width(label: str) -> float:
 
 def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     """Draw the scale of weights to the right of all labels, at most 2 inches high."""
-    with quiet_glyphs():
-        box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
-    assert box is not None  # the axes are visible
-    right = box.x1 / figure.dpi
+    right = _extent(figure, axes).x1 / figure.dpi
     width, height = figure.get_size_inches()
     top, bottom = axes.get_position().y1, axes.get_position().y0
     length = min(2.0 / height, top - bottom)
