@@ -27,7 +27,7 @@ class SummedLoss:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The sums of smoothed and of plain cross-entropy of an output layer, with their gradients, in chunks of rows.
+    """The sum of an output layer's cross-entropy with its gradients, and log-probabilities, in chunks of rows.
 
     The logits [n, V] are the largest tensors of a training step, and plain operations keep several of that size. Here
     a chunk's gradients are taken while its logits are there, so that no other is needed, and nothing is computed twice.
@@ -42,13 +42,13 @@ class _CrossEntropy(torch.autograd.Function):
         kind = features.dtype
         weight_there, bias_there = weight.to(kind), bias.to(kind)
         gradients = (torch.empty_like(features), torch.zeros_like(weight), torch.zeros_like(bias)) if wanted else None
-        smoothed, plain = torch.zeros(2, dtype=torch.float64, device=features.device)
+        smoothed = torch.zeros((), dtype=torch.float64, device=features.device)
+        likelihoods = []
         for first in range(0, len(features), rows):
             part, chosen = features[first : first + rows], targets[first : first + rows, None]
             log_probs = torch.log_softmax(F.linear(part, weight_there, bias_there), dim=-1, dtype=torch.float32)
-            likelihood = log_probs.gather(1, chosen).sum(dtype=torch.float64)
-            plain = plain - likelihood
-            smoothed = smoothed - (1 - label_smoothing) * likelihood
+            likelihoods.append(log_probs.gather(1, chosen)[:, 0])
+            smoothed = smoothed - (1 - label_smoothing) * likelihoods[-1].sum(dtype=torch.float64)
             if label_smoothing:
                 smoothed = smoothed - label_smoothing * log_probs.mean(-1).sum(dtype=torch.float64)
             if gradients is not None:
@@ -57,10 +57,10 @@ class _CrossEntropy(torch.autograd.Function):
                 gradients[1].add_(slope.t() @ part)
                 gradients[2].add_(slope.sum(0))
         context.gradients = gradients
-        total, plain = smoothed.float(), plain.float()
-        context.mark_non_differentiable(plain)
+        total, likelihood = smoothed.float(), torch.cat(likelihoods)
+        context.mark_non_differentiable(likelihood)
         context.set_materialize_grads(False)
-        return total, plain
+        return total, likelihood
 
     @staticmethod
     @once_differentiable
@@ -86,9 +86,17 @@ def cross_entropy(features: Tensor, output: nn.Linear, targets: Tensor, *, label
     With label smoothing ε (Szegedy et al. 2016, section 7) a target's loss is (1 - ε) · -log p(target) plus ε times the
     mean of -log p over the vocabulary. Softmax and sums are in float32 or better whatever the products are in.
     """
+    return cross_entropy_with_log_probs(features, output, targets, label_smoothing=label_smoothing)[0]
+
+
+def cross_entropy_with_log_probs(
+    features: Tensor, output: nn.Linear, targets: Tensor, *, label_smoothing: float
+) -> tuple[SummedLoss, Tensor]:
+    """Return `cross_entropy`, and the log-probability of each of `targets` [n], without gradient or smoothing."""
     if torch.is_autocast_enabled(features.device.type):
         features = features.to(torch.get_autocast_dtype(features.device.type))
     with torch.autocast(features.device.type, enabled=False):
         bias = output.weight.new_zeros(len(output.weight)) if output.bias is None else output.bias
-        total, plain = _CrossEntropy.apply(features, output.weight, bias, targets, label_smoothing)  # type: ignore[no-untyped-call]
-    return SummedLoss(total, plain.detach(), len(targets))
+        total, log_probs = _CrossEntropy.apply(features, output.weight, bias, targets, label_smoothing)  # type: ignore[no-untyped-call]
+    log_probs = log_probs.detach()
+    return SummedLoss(total, -log_probs.sum(dtype=torch.float64).float(), len(targets)), log_probs

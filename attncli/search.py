@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attncli.models.decoders.decoder import Decoder
+from attncli.models.decoders.decoder import Decoder, Step
 from attncli.models.memory import Memory
-from attncli.models.rows import take_rows
+from attncli.models.rows import append_step, map_tensors, take_rows
 from attncli.text.tokenizer import BOS, EOS, PAD
 
 
@@ -27,6 +29,7 @@ class Hypothesis:
     log_prob: float
     score: float  # log_prob over the length penalty
     weights: np.ndarray | None  # [len(tokens), positions of the source], None without attention or where not asked for
+    marks: Any = None  # what the decoder tells of its steps beside weights, tensors [len(tokens), ...] on the CPU
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Beams:
 
     tokens: Tensor  # [N, t], without the begin symbol
     weights: Tensor | None  # [N, t, S]
+    marks: Any  # the decoder's own, tensors [N, t, ...]; None for nothing or before the first step
     log_prob: Tensor  # [N]
     length: Tensor  # [N], the end symbol counted
     finished: Tensor  # [N] bool
@@ -170,7 +174,7 @@ def search(
     for length in range(1, max_length + 1):
         step = decoder.step(last, state, prepared)
         extension = strategy.extend(step.logits.float(), beams, beam_size)
-        beams, state = _grow(beams, extension, step.weights), take_rows(step.state, extension.rows)
+        beams, state = _grow(beams, extension, step), take_rows(step.state, extension.rows)
         done = beams.finished.view(-1, beam_size).all(1) | (length == max_length)
         if done.any():
             for at in done.nonzero()[:, 0].tolist():
@@ -192,20 +196,23 @@ def _empty(memory: Memory, strategy: Strategy, beam_size: int, *, with_weights: 
     return Beams(
         tokens=torch.zeros(rows, 0, dtype=torch.long, device=device),
         weights=torch.zeros(rows, 0, positions, device=device) if with_weights else None,
+        marks=None,
         log_prob=strategy.first_log_prob(sources, beam_size).to(device),
         length=torch.zeros(rows, dtype=torch.long, device=device),
         finished=torch.zeros(rows, dtype=torch.bool, device=device),
     )
 
 
-def _grow(beams: Beams, extension: Extension, weights: Tensor | None) -> Beams:
+def _grow(beams: Beams, extension: Extension, step: Step) -> Beams:
     kept = take_rows(beams, extension.rows)
-    grown = None
-    if kept.weights is not None and weights is not None:
-        grown = torch.cat([kept.weights, weights[extension.rows][:, None]], 1)
+    weights = marks = None
+    if kept.weights is not None and step.weights is not None:
+        weights = append_step(kept.weights, step.weights[extension.rows])
+        marks = append_step(kept.marks, take_rows(step.marks, extension.rows))
     return Beams(
         tokens=torch.cat([kept.tokens, extension.tokens[:, None]], 1),
-        weights=grown,
+        weights=weights,
+        marks=marks,
         log_prob=extension.log_prob,
         length=kept.length + (~kept.finished).long(),
         finished=kept.finished | (extension.tokens == EOS),
@@ -217,10 +224,21 @@ def _ranked(beams: Beams, positions: int, length_penalty: float) -> list[Hypothe
     scores = beams.log_prob / penalty(beams.length, length_penalty)
     hypotheses = []
     for row in scores.argsort(descending=True, stable=True).tolist():
-        length = int(beams.length[row])
         if beams.log_prob[row] == -math.inf:  # a row of a beam wider than there are hypotheses
             continue
-        weights = None if beams.weights is None else beams.weights[row, :length, :positions].float().cpu().numpy()
-        tokens = tuple(beams.tokens[row, :length].tolist())
-        hypotheses.append(Hypothesis(tokens, float(beams.log_prob[row]), float(scores[row]), weights))
+        kept = partial(_of_hypothesis, row=row, length=int(beams.length[row]))
+        hypotheses.append(
+            Hypothesis(
+                tokens=tuple(kept(beams.tokens).tolist()),
+                log_prob=float(beams.log_prob[row]),
+                score=float(scores[row]),
+                weights=None if beams.weights is None else kept(beams.weights)[:, :positions].float().numpy(),
+                marks=map_tensors(beams.marks, kept),
+            )
+        )
     return hypotheses
+
+
+def _of_hypothesis(steps: Tensor, *, row: int, length: int) -> Tensor:
+    """Return what belongs to one hypothesis of `steps` [N, t, ...]."""
+    return steps[row, :length].cpu()

@@ -15,7 +15,9 @@ from attncli.config.search import Search
 from attncli.data.batch import Tokens, pad_tokens
 from attncli.device import arithmetic, in_precision
 from attncli.errors import DataError
+from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.rows import map_tensors
 from attncli.search import BestK, Hypothesis, Strategy, penalty, search
 from attncli.text.tokenizer import EOS, UNK, Tokenizers
 
@@ -34,6 +36,7 @@ class TranslatedHypothesis:
     log_prob: float
     score: float  # log_prob over the length penalty
     weights: np.ndarray | None  # [tokens, source tokens], None without attention or where not asked for
+    marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Translation:
     hypotheses: tuple[TranslatedHypothesis, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the translation as JSON values; weights only where there are any."""
+        """Return the translation as JSON values; weights, windows and choices only where there are any."""
         return {
             "source": self.source,
             "source_tokens": list(self.source_tokens),
@@ -56,6 +59,7 @@ class Translation:
                     "log_prob": found.log_prob,
                     "tokens": list(found.tokens),
                     **({} if found.weights is None else {"attention": found.weights.round(6).tolist()}),
+                    **({} if found.marks is None else found.marks.as_json()),
                 }
                 for found in self.hypotheses
             ],
@@ -166,11 +170,14 @@ class Translator:
             source = self._read(source_text, None, "error", line=1)
             target = np.array([*self.tokenizers.target.encode(target_text), EOS])
             with self._inference(settings):
-                log_probs, weights = model.log_probs(self._tokens(source.ids), self._tokens(target))
+                forced = model.force(self._tokens(source.ids), self._tokens(target))
+                log_probs = model.log_probs_of(forced, self._tokens(target))
             total = float(log_probs.sum())
             score = total / float(penalty(torch.tensor(len(target)), settings.length_penalty))
-            rows = None if weights is None else weights[0].float().cpu().numpy()
-            yield self._translation(source, [Hypothesis(tuple(target.tolist()), total, score, rows)], how)
+            weights = None if forced.weights is None else forced.weights[0].float().cpu().numpy()
+            marks = map_tensors(forced.marks, lambda tensor: tensor[0].cpu())
+            hypothesis = Hypothesis(tuple(target.tolist()), total, score, weights, marks)
+            yield self._translation(source, [hypothesis], how)
 
     @contextmanager
     def _inference(self, settings: Search) -> Iterator[None]:
@@ -200,5 +207,5 @@ class Translator:
                 for token, shown, place in zip(found.tokens, tokens, looked_at, strict=True)
             ]
             text = target.join(tokens)
-        weights = found.weights if how.with_weights else None
-        return TranslatedHypothesis(text, tuple(tokens), found.log_prob, found.score, weights)
+        weights, marks = (found.weights, found.marks) if how.with_weights else (None, None)
+        return TranslatedHypothesis(text, tuple(tokens), found.log_prob, found.score, weights, marks)

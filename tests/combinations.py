@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import combinations, product
 
 from tiny import configured
@@ -10,6 +11,8 @@ from tiny import configured
 from attncli.errors import ConfigError
 from attncli.models.recurrence import CELLS
 from attncli.models.scores import SCORES
+from attncli.models.selections import ESTIMATORS
+from attncli.models.windows import WINDOWS
 
 Overrides = tuple[str, ...]
 
@@ -37,9 +40,20 @@ READERS: dict[str, Overrides] = {
     **{f"{query}-{score}": (*QUERIES[query], *_score(score)) for query in QUERIES for score in SCORES},
 }
 CELL = {name: (f"model.encoder.cell={name}", f"model.decoder.cell={name}") for name in CELLS}
+# Windows so narrow that some positions of every test's sources lie outside.
+WINDOW: dict[str, Overrides] = {
+    name: () if name == "global" else (f"model.attention.window={name}", "model.attention.half_width=1")
+    for name in WINDOWS
+}
+SELECTION: dict[str, Overrides] = {
+    "soft": (),
+    **{name: ("model.attention.selection=hard", f"model.attention.estimator={name}") for name in ESTIMATORS},
+}
 _OPTIONS: list[dict[str, Overrides]] = [
     READERS,
     CELL,
+    WINDOW,
+    SELECTION,
     {name: (f"model.decoder.bridge={name}",) for name in ("final", "mean", "zero")},
     {name: (f"model.decoder.readout={name}",) for name in ("null", "attentional", "maxout", "state")},
     {f"layers{n}": (f"model.encoder.layers={3 - n}", f"model.decoder.layers={n}") for n in (1, 2)},
@@ -52,24 +66,59 @@ _OPTIONS: list[dict[str, Overrides]] = [
 ]
 
 
+def attentions() -> dict[str, Overrides]:
+    """Return score × window × selection × query × cell, by name."""
+    queries = [f"{query}-{score}" for query in QUERIES for score in SCORES]
+    options: list[dict[str, Overrides]] = [{name: READERS[name] for name in queries}, WINDOW, SELECTION, CELL]
+    return {"-".join(names): _joined(options, names) for names in product(*options)}
+
+
 def covering() -> dict[str, Overrides]:
     """Return combinations that the configuration accepts, by name, in which any two options meet that can meet."""
-    everything = list(product(*_OPTIONS))
-    random.Random(1).shuffle(everything)
+    draw = random.Random(1)
+    accepted = {
+        (one, other)
+        for first, second in combinations(_OPTIONS, 2)
+        for one, other in product(first, second)
+        if _can_meet((*first[one], *second[other]), readers=[()] if first is READERS else list(READERS.values()))
+    }
+    missing = sorted(accepted)
+    draw.shuffle(missing)
     found: dict[str, Overrides] = {}
-    met: set[tuple[str, str]] = set()
-    for names in everything:
-        pairs = set(combinations(names, 2))
-        if pairs <= met:
-            continue
-        overrides = tuple(one for options, name in zip(_OPTIONS, names, strict=True) for one in options[name])
-        if _is_accepted(overrides):
-            found["-".join(names)] = overrides
-            met |= pairs
+    while missing:
+        names = _completed(missing[0], accepted, set(missing), draw)
+        overrides = _joined(_OPTIONS, names)
+        assert _is_accepted(overrides), names
+        found["-".join(names)] = overrides
+        missing = [pair for pair in missing if not set(pair) <= set(names)]
     return found
 
 
+def _completed(
+    pair: tuple[str, str], accepted: set[tuple[str, str]], missing: set[tuple[str, str]], draw: random.Random
+) -> list[str]:
+    """Return options that go together, one a list, `pair` among them, with many of the missing pairs."""
+    chosen = {at: name for at, options in enumerate(_OPTIONS) for name in pair if name in options}
+    # The reader, on which the most depends, first.
+    for at in (0, *draw.sample(range(1, len(_OPTIONS)), len(_OPTIONS) - 1)):
+        if at not in chosen:
+            met = {name: [(chosen[i], name) if i < at else (name, chosen[i]) for i in chosen] for name in _OPTIONS[at]}
+            fitting = [name for name in met if accepted.issuperset(met[name])]
+            chosen[at] = max(fitting, key=lambda name: (len(missing.intersection(met[name])), draw.random()))
+    return [chosen[at] for at in range(len(_OPTIONS))]
+
+
+def _can_meet(overrides: Overrides, *, readers: Sequence[Overrides]) -> bool:
+    return any(_is_accepted((*reader, *overrides)) for reader in readers)
+
+
+def _joined(options: Sequence[dict[str, Overrides]], names: Sequence[str]) -> Overrides:
+    return tuple(one for choices, name in zip(options, names, strict=True) for one in choices[name])
+
+
 def _is_accepted(overrides: Overrides) -> bool:
+    if "model.attention=none" in overrides and any(one.startswith("model.attention.") for one in overrides):
+        return False
     try:
         configured(*overrides)
     except ConfigError:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attncli.config.load import check_config
 from attncli.config.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.batch import Tokens
-from attncli.models.build import build_translation_model
+from attncli.models.build import build_decoder, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.memory import Memory
 from attncli.text.tokenizer import EOS, PAD
 
 TINY = Path(__file__).parent / "tiny.yaml"
@@ -32,7 +33,7 @@ def configured(*overrides: str) -> TranslationConfig:
         at = values
         for parent in parents:
             at = at.setdefault(parent, {})
-        at[last] = _parsed(text)
+        at[last] = deepcopy(_parsed(text))
     return check_config(values, where="tiny.yaml")
 
 
@@ -47,7 +48,35 @@ def built(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder
     sizes = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
     if config.model.tied_embeddings == "all":
         sizes = dict.fromkeys(sizes, TARGET_VOCABULARY)
-    model = build_translation_model(config.model, **sizes)
+    return randomised(build_translation_model(config.model, **sizes), seed=seed, spread=spread)
+
+
+class Pictures(nn.Module):
+    """Memories of three images whose regions are learned; a source names its image by its first token."""
+
+    GRID = (2, 3)
+
+    def __init__(self, memory_size: int):
+        super().__init__()
+        self.memory_size = memory_size
+        self.regions = nn.Parameter(torch.empty(3, self.GRID[0] * self.GRID[1], memory_size))
+
+    def forward(self, source: Tokens) -> Memory:
+        states = self.regions[source.ids[:, 0] % 3]
+        return Memory(states, torch.ones(states.shape[:2], dtype=torch.bool), states.mean(1), self.GRID)
+
+
+def built_for_pictures(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:
+    """Return a tiny model over grids of regions, for evaluation, with random weights."""
+    model = configured(*overrides).model
+    encoder = Pictures(model.encoder.hidden_size)
+    embedding = nn.Embedding(TARGET_VOCABULARY, model.embedding_size, padding_idx=PAD)
+    decoder = build_decoder(model.decoder, embedding, model, memory_size=encoder.memory_size, memory_axes=2)
+    return randomised(EncoderDecoder(encoder, decoder), seed=seed, spread=spread)
+
+
+def randomised(model: EncoderDecoder, *, seed: int, spread: float) -> EncoderDecoder:
+    """Return `model` for evaluation, with weights that are all random."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,50 +1,104 @@
-"""Reads a memory for a query: scores, softmax over the real positions, weighted mean.
+"""Reads a memory for a query: a score of every position, a window that limits them, and a selection of what is read.
 
 B sources, K hypotheses of each, N = B*K rows, T queries a row, S positions, D memory width, Q query width, A score
-width.
+width, X axes: 1 for words, 2 for the grid of an image.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from attncli.models.memory import Memory
+from attncli.models.rows import map_tensors
 from attncli.models.scores import Score
+from attncli.models.selections import Draws, Selection
+from attncli.models.windows import Window
 
 
 @dataclass(frozen=True)
 class PreparedAttention:
-    """A memory with its keys projected, computed once a source."""
+    """A memory with all that is computed of it once a source."""
 
     values: Tensor  # [B, S, D]
     keys: Tensor  # [B, S, A]
-    mask: Tensor  # [B, S] bool
+    window: Any  # the window's own
+    selection: Any  # the selection's own
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What there is to say of each query beside its weights."""
+
+    half_width: int | None  # of the window in positions; None without one
+    centres: Tensor | None  # [N, T, X], the middle of the window in positions, or in rows and columns
+    chosen: Tensor | None  # [N, T], the one position that was read; None where it was a mean
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is there as JSON values; a centre on one axis is a number, and one on a grid a pair."""
+        values: dict[str, Any] = {}
+        if self.centres is not None:
+            rounded = self.centres.double().round(decimals=4).tolist()
+            values = {
+                "half_width": self.half_width,
+                "centres": [centre[0] if len(centre) == 1 else centre for centre in rounded],
+            }
+        if self.chosen is not None:
+            values["chosen"] = self.chosen.tolist()
+        return values
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What an attention gives for its queries."""
+
+    context: Tensor  # [N, T, D]
+    weights: Tensor  # [N, T, S]
+    marks: Marks | None  # None for the mean over everything
+    draws: Draws | None  # [N, T], where training asks for them
 
 
 class Attention(nn.Module):
-    """Global soft attention with an exchangeable score (Bahdanau et al. 2015; Luong et al. 2015, 3.1)."""
+    """Attention of three exchangeable parts; each works with each.
 
-    def __init__(self, score: Score):
+    Bahdanau, Cho and Bengio 2015; the windows of Luong, Pham and Manning 2015; the selections of Xu et al. 2015.
+    """
+
+    def __init__(self, score: Score, window: Window, selection: Selection):
         super().__init__()
-        self.score = score
+        self.score, self.window, self.selection = score, window, selection
 
     def prepare(self, memory: Memory) -> PreparedAttention:
         """Return what does not depend on the query."""
-        return PreparedAttention(memory.states, self.score.project(memory.states), memory.mask)
+        return PreparedAttention(
+            memory.states,
+            self.score.project(memory.states),
+            self.window.prepare(memory),
+            self.selection.prepare(memory),
+        )
 
-    def forward(self, query: Tensor, prepared: PreparedAttention) -> tuple[Tensor, Tensor]:
-        """Return the context [N, T, D] and the weights [N, T, S] for `query` [N, T, Q].
+    def forward(self, query: Tensor, prepared: PreparedAttention, steps: Tensor | None = None) -> Glimpse:
+        """Return what `query` [N, T, Q] sees; `steps` [N, T] are the target positions, where the window counts them.
 
         N may be a multiple K of the B sources in `prepared`: rows i*K to i*K + K - 1 then read source i, without a
-        copy of it for each. Rows of weights sum to 1 and are exactly 0 on padding.
+        copy of it for each. Weights are exactly 0 on padding and outside the window, and rows of them sum to 1, or to
+        less with a window that multiplies them.
         """
-        rows, steps, _ = query.shape
-        sources = prepared.mask.shape[0]
-        grouped = query.reshape(sources, rows // sources * steps, -1)  # [B, K*T, Q]
+        rows, count, _ = query.shape
+        sources = prepared.values.shape[0]
+        grouped = query.reshape(sources, rows // sources * count, -1)  # [B, K*T, Q]
+        focus = self.window(grouped, None if steps is None else steps.reshape(grouped.shape[:2]), prepared.window)
         scores = self.score(grouped, prepared.keys).float()
-        weights = scores.masked_fill(~prepared.mask[:, None], -math.inf).softmax(-1)  # [B, K*T, S]
-        context = weights.to(prepared.values.dtype) @ prepared.values  # [B, K*T, D]
-        return context.view(rows, steps, -1), weights.view(rows, steps, -1)
+        weights = scores.masked_fill(~focus.inside, -math.inf).softmax(-1)  # [B, K*T, S]
+        if focus.factor is not None:
+            weights = weights * focus.factor
+        selected = self.selection(weights, prepared.selection)
+        context = selected.mixture.to(prepared.values.dtype) @ prepared.values  # [B, K*T, D]
+        marks = None
+        if focus.centres is not None or selected.chosen is not None:
+            marks = Marks(focus.half_width, focus.centres, selected.chosen)
+        glimpse = Glimpse(context, weights, marks, selected.draws)
+        return map_tensors(glimpse, lambda tensor: tensor.reshape(rows, count, *tensor.shape[2:]))

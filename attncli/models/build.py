@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from attncli.config.model import Attention as AttentionConfig
 from attncli.config.model import RecurrentDecoder as RecurrentDecoderConfig
 from attncli.config.model import RecurrentEncoder as RecurrentEncoderConfig
 from attncli.config.model import TranslationModel
@@ -22,6 +23,8 @@ from attncli.models.encoders.recurrent import RecurrentEncoder
 from attncli.models.readouts import AttentionalReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
 from attncli.models.recurrence import CELLS, RecurrentLayers, initialise_recurrent
 from attncli.models.scores import build_score
+from attncli.models.selections import build_selection
+from attncli.models.windows import build_window
 from attncli.text.tokenizer import PAD
 
 
@@ -55,9 +58,17 @@ def build_encoder(config: RecurrentEncoderConfig, embedding: nn.Embedding, model
 
 
 def build_decoder(
-    config: RecurrentDecoderConfig, embedding: nn.Embedding, model: TranslationModel, *, memory_size: int
+    config: RecurrentDecoderConfig,
+    embedding: nn.Embedding,
+    model: TranslationModel,
+    *,
+    memory_size: int,
+    memory_axes: int = 1,
 ) -> RecurrentDecoder:
-    """Return the decoder that `config` describes, with `model`'s attention, over memories of width `memory_size`."""
+    """Return the decoder that `config` describes, with `model`'s attention, over memories of width `memory_size`.
+
+    The positions of a memory are on one axis, as words are, or on the two of a grid.
+    """
     attends = model.attention != "none"
     enters_input = config.query == "previous_state" if attends else config.context == "every_step"
     reads_context = attends or config.context == "every_step"
@@ -86,10 +97,21 @@ def build_decoder(
     )
     if model.attention == "none":
         return FixedContextDecoder(parts, every_step=config.context == "every_step")
-    attention = Attention(build_score(model.attention, query_size=config.hidden_size, memory_size=memory_size))
+    attention = build_attention(
+        model.attention, query_size=config.hidden_size, memory_size=memory_size, memory_axes=memory_axes
+    )
     if config.query == "previous_state":
         return PreviousStateDecoder(parts, attention)
     return (InputFeedingDecoder if config.input_feeding else CurrentStateDecoder)(parts, attention)
+
+
+def build_attention(config: AttentionConfig, *, query_size: int, memory_size: int, memory_axes: int = 1) -> Attention:
+    """Return the attention that `config` describes, for queries and memories of these widths."""
+    return Attention(
+        build_score(config, query_size=query_size, memory_size=memory_size),
+        build_window(config, query_size=query_size, axes=memory_axes),
+        build_selection(config),
+    )
 
 
 def default_readout(config: RecurrentDecoderConfig, *, attends: bool) -> str:

@@ -5,12 +5,14 @@ B sources, S source positions, T target positions, R readout width, V vocabulary
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncli.data.batch import Tokens
-from attncli.losses import SummedLoss, cross_entropy
+from attncli.losses import SummedLoss, cross_entropy_with_log_probs
 from attncli.models.decoders.decoder import Decoder, Forced
 from attncli.models.memory import Memory
 from attncli.text.tokenizer import BOS
@@ -38,16 +40,27 @@ class EncoderDecoder(nn.Module):
         return self.decoder.force(prefix, self.decoder.prepare(self.encode(source)))
 
     def loss(self, source: Tokens, target: Tokens, *, label_smoothing: float) -> SummedLoss:
-        """Return the loss over the real tokens of `target`."""
-        features = self.force(source, target).features
+        """Return the loss over the real tokens of `target`; in training with what the decoder adds to it."""
+        forced = self.force(source, target)
         # Only real positions go through the output layer, the largest product of all.
         real, output = target.mask, self.decoder.output
-        read = output.project(features[real])
-        return cross_entropy(read, output.classify, target.ids[real], label_smoothing=label_smoothing)
+        read = output.project(forced.features[real])
+        loss, log_probs = cross_entropy_with_log_probs(
+            read, output.classify, target.ids[real], label_smoothing=label_smoothing
+        )
+        if not self.training:
+            return loss
+        of_targets = log_probs.new_zeros(real.shape).masked_scatter_(real, log_probs).sum(1)
+        further = self.decoder.further_loss(forced, real=real, log_probs=of_targets)
+        return loss if further is None else replace(loss, total=loss.total + further)
 
     def log_probs(self, source: Tokens, target: Tokens) -> tuple[Tensor, Tensor | None]:
         """Return the log-probability [B, T] of every token of `target`, 0 on padding, and the weights [B, T, S]."""
         forced = self.force(source, target)
+        return self.log_probs_of(forced, target), forced.weights
+
+    def log_probs_of(self, forced: Forced, target: Tokens) -> Tensor:
+        """Return the log-probability [B, T] of every token of `target`, which was `forced`; 0 on padding."""
         logits = self.decoder.output(forced.features).float()
-        chosen = logits.log_softmax(-1).gather(-1, target.ids[:, :, None])[:, :, 0]
-        return chosen * target.mask, forced.weights
+        chosen: Tensor = logits.log_softmax(-1).gather(-1, target.ids[:, :, None])[:, :, 0]
+        return chosen * target.mask

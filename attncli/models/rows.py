@@ -1,10 +1,12 @@
-"""Reorders everything a search carries, one row a hypothesis."""
+"""Reorders and joins values of which every tensor has a row a hypothesis, whatever they mean."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 Value = TypeVar("Value")
@@ -12,15 +14,41 @@ Value = TypeVar("Value")
 
 def take_rows(value: Value, rows: Tensor) -> Value:
     """Return `value` with dimension 0 of every tensor in it indexed by `rows` [M]; dataclasses and tuples recurse."""
-    return _take(value, rows)  # type: ignore[no-any-return]
+    return map_tensors(value, lambda tensor: tensor.index_select(0, rows))
 
 
-def _take(value: Any, rows: Tensor) -> Any:
-    if isinstance(value, Tensor):
-        return value.index_select(0, rows)
-    if isinstance(value, tuple):
-        return tuple(_take(item, rows) for item in value)
-    if value is None:
-        return None
-    fields = {field.name: _take(getattr(value, field.name), rows) for field in dataclasses.fields(value)}
-    return dataclasses.replace(value, **fields)
+def stack_steps(steps: Sequence[Value]) -> Value:
+    """Return one value of many of the same form, with every tensor [N, ...] in it stacked to [N, T, ...]."""
+    return _joined(list(steps), lambda tensors: torch.stack(tensors, 1))
+
+
+def append_step(steps: Value | None, step: Value) -> Value:
+    """Return `steps`, whose tensors are [N, t, ...], with `step`, whose tensors are [N, ...], behind: [N, t + 1, ...].
+
+    None has no steps yet.
+    """
+    single = map_tensors(step, lambda tensor: tensor[:, None])
+    return single if steps is None else _joined([steps, single], lambda tensors: torch.cat(tensors, 1))
+
+
+def map_tensors(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+    """Return `value` with every tensor in it changed; what is neither tensor, tuple nor dataclass stays as it is."""
+    return _joined([value], lambda tensors: change(tensors[0]))
+
+
+def _joined(values: list[Value], join: Callable[[list[Tensor]], Tensor]) -> Value:
+    return _join(values, join)  # type: ignore[no-any-return]
+
+
+def _join(values: list[Any], join: Callable[[list[Tensor]], Tensor]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return join(values)
+    if isinstance(first, tuple):
+        return tuple(_join(list(items), join) for items in zip(*values, strict=True))
+    if not dataclasses.is_dataclass(first) or isinstance(first, type):
+        return first
+    names = [field.name for field in dataclasses.fields(first)]
+    return dataclasses.replace(
+        first, **{name: _join([getattr(value, name) for value in values], join) for name in names}
+    )

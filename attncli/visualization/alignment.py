@@ -6,6 +6,7 @@ S source tokens, T target tokens.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attncli.models.attention import Marks
 from attncli.translator import Translation
 
 
@@ -27,9 +29,10 @@ class Alignment:
     weights: NDArray[np.floating[Any]]  # [T, S]
     log_prob: float
     forced: bool  # the target was given, not found by search
+    marks: Marks | None = None  # windows and choices of the attention, [T, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the alignment with one row of weights a target token."""
+        """Return the alignment with a row of weights a target token, and its centre and choice where there are any."""
         return {
             "source": self.source,
             "target": self.target,
@@ -38,7 +41,22 @@ class Alignment:
             "source_tokens": list(self.source_tokens),
             "target_tokens": list(self.target_tokens),
             "weights": [[round(float(weight), 8) for weight in row] for row in self.weights],
+            **({} if self.marks is None else self.marks.as_json()),
         }
+
+    def windows(self) -> list[tuple[float, int, int]]:
+        """Return for each target token the centre of its window and the first and last source token in it."""
+        if self.marks is None or self.marks.centres is None or self.marks.half_width is None:
+            return []
+        last, reach = len(self.source_tokens) - 1, self.marks.half_width
+        return [
+            (centre, max(0, math.ceil(centre - reach)), min(last, math.floor(centre + reach)))
+            for centre in self.marks.centres[:, 0].tolist()
+        ]
+
+    def chosen(self) -> list[int]:
+        """Return the one source token that was read for each target token; none where it was a mean."""
+        return [] if self.marks is None or self.marks.chosen is None else self.marks.chosen.tolist()
 
 
 def alignment_of(translation: Translation, *, forced: bool) -> Alignment | None:
@@ -54,6 +72,7 @@ def alignment_of(translation: Translation, *, forced: bool) -> Alignment | None:
         weights=best.weights,
         log_prob=best.log_prob,
         forced=forced,
+        marks=best.marks,
     )
 
 

@@ -10,17 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.transforms import BboxBase
 
 from attncli.visualization.alignment import Alignment
-from attncli.visualization.figures import GREY, new_figure, quiet_glyphs
+from attncli.visualization.figures import COLOURS, GREY, new_figure, quiet_glyphs
 from attncli.visualization.fonts import Fonts, fonts_for
 from attncli.visualization.labels import readable
 
 POINTS_AN_INCH = 72
+_MARK = COLOURS[1]
+_OUTSIDE, _BORDER = "#ececec", "#777777"
 _LONG = 20  # tokens of a side from which its labels stand on both ends, so that no eye travels far
 
 
@@ -56,12 +62,15 @@ def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
     figure = new_figure(width + 1.0, height + 0.5)
     axes = figure.add_axes((0.0, 0.0, width / (width + 1.0), height / (height + 0.5)))
     mesh = _draw_cells(axes, alignment.weights)
+    _draw_windows(axes, alignment)
+    _draw_choices(axes, alignment)
     _label_columns(axes, readable(alignment.source_tokens), size, fonts, on_both_ends=rows >= _LONG)
     _label_rows(axes, readable(alignment.target_tokens), size, fonts, on_both_ends=columns >= _LONG)
     axes.set_xlabel("source", color=GREY)
     axes.xaxis.set_label_position("top")
     axes.set_ylabel("given target" if alignment.forced else "output", color=GREY)
     _add_scale(figure, axes, mesh)
+    _add_legend(figure, axes, alignment)
     return figure
 
 
@@ -83,6 +92,60 @@ def _draw_lines(draw: Callable[..., Any], positions: np.ndarray) -> None:
         # In a long side every fifth line is darker: it leads the eye from a cell to its labels.
         strong = number in (0, last) or (last >= _LONG and number % 5 == 0)
         draw(position, color="#9a9a9a" if strong else "#dedede", linewidth=0.6, clip_on=False)
+
+
+def _draw_windows(axes: Axes, alignment: Alignment) -> None:
+    """Grey out what lies outside each row's window, frame the window, and mark its centre."""
+    columns = len(alignment.source_tokens)
+    for row, (centre, first, last) in enumerate(alignment.windows()):
+        for left, right in ((0, first), (last + 1, columns)):
+            outside = Rectangle((left - 0.5, row - 0.5), right - left, 1, facecolor=_OUTSIDE, edgecolor="none")
+            axes.add_patch(outside)
+        # The borders alone: frames of rows that follow one another would hide the grid between them.
+        for border in (first - 0.5, last + 0.5):
+            axes.plot([border, border], [row - 0.5, row + 0.5], color=_BORDER, linewidth=1.4, solid_capstyle="butt")
+        axes.plot([centre, centre], [row - 0.28, row + 0.28], color=_MARK, linewidth=1.6, solid_capstyle="butt")
+
+
+def _draw_choices(axes: Axes, alignment: Alignment) -> None:
+    """Frame the cell that each row read."""
+    for row, column in enumerate(alignment.chosen()):
+        frame = Rectangle((column - 0.42, row - 0.42), 0.84, 0.84, fill=False, edgecolor=_MARK, linewidth=1.8)
+        axes.add_patch(frame)
+
+
+def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
+    """Say below all labels what the marks are."""
+    handles: list[Artist] = []
+    if alignment.windows():
+        handles += [
+            Line2D([], [], color=_MARK, linewidth=1.6, marker="|", linestyle="none", label="centre of the window"),
+            Patch(facecolor=_OUTSIDE, edgecolor=_BORDER, label="outside of it"),
+        ]
+    if alignment.chosen():
+        handles.append(Patch(fill=False, edgecolor=_MARK, linewidth=1.8, label="the position read"))
+    if handles:
+        box = axes.get_window_extent()
+        below = (_extent(figure, axes).y0 - 4 - box.y0) / box.height
+        axes.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0.0, below),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=9,
+            labelcolor=GREY,
+            borderpad=0,
+            handlelength=1.2,
+        )
+
+
+def _extent(figure: Figure, axes: Axes) -> BboxBase:
+    """Return the pixels of `axes` with all labels."""
+    with quiet_glyphs():
+        box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
+    assert box is not None  # the axes are visible
+    return box
 
 
 def _label_columns(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_both_ends: bool) -> None:
@@ -111,10 +174,7 @@ def _width(label: str) -> float:
 
 def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     """Draw the scale of weights to the right of all labels, at most 2 inches high."""
-    with quiet_glyphs():
-        box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
-    assert box is not None  # the axes are visible
-    right = box.x1 / figure.dpi
+    right = _extent(figure, axes).x1 / figure.dpi
     width, height = figure.get_size_inches()
     top, bottom = axes.get_position().y1, axes.get_position().y0
     length = min(2.0 / height, top - bottom)

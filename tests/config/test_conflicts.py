@@ -72,6 +72,58 @@ NONE = "model.attention=none"
             "model.tied_embeddings: 'all' needs one vocabulary for both sides, but tokenizer.shared is false; choose "
             "'target' or share the vocabulary",
         ),
+        (
+            ["model.attention={half_width: 3}"],
+            "model.attention: half_width belongs to window: local_m or local_p, but window is global; remove it",
+        ),
+        (
+            [
+                "model.attention={score: location, maximum_source_length: 9, longer_sources: ignore, window: local_m}",
+            ],
+            "model.attention: longer_sources: ignore gives no weight beyond maximum_source_length, where a window: "
+            "local_m may lie whole; choose window: global, or longer_sources: error with a higher "
+            "maximum_source_length",
+        ),
+        (
+            ["model.attention={estimator: reinforce}"],
+            "model.attention: estimator belongs to selection: hard, but selection is soft; remove it",
+        ),
+        (
+            ["model.attention={inference: argmax}"],
+            "model.attention: inference belongs to selection: hard, but selection is soft; remove it",
+        ),
+        (
+            ["model.attention={selection: hard, sampling_seed: 3}"],
+            "model.attention: sampling_seed belongs to inference: sample, but inference is argmax; remove it",
+        ),
+        (
+            ["model.attention={selection: hard, estimator: {kind: straight_through, lowest_temperature: 2.0}}"],
+            "model.attention.estimator: lowest_temperature 2 is over temperature 1, where it begins; make it as low "
+            "or lower",
+        ),
+        (
+            ["model.attention={window: local-p}"],
+            "model.attention.window: unknown value 'local-p'; did you mean 'local_p'? choose from global, local_m, "
+            "local_p",
+        ),
+        (
+            ["model.attention={selection: hard, estimator: reinforced}"],
+            "model.attention.estimator: unknown value 'reinforced'; did you mean 'reinforce'? choose from reinforce, "
+            "straight_through",
+        ),
+        (
+            ["model.attention={selection: hard, estimator: {kind: gumbel}}"],
+            "model.attention.estimator.kind: unknown value 'gumbel'; choose from reinforce, straight_through",
+        ),
+        (
+            ["model.attention={selection: hard, estimator: {temperature: 2}}"],
+            "model.attention.estimator: needs a 'kind'; choose from reinforce, straight_through",
+        ),
+        (
+            ["model.attention={selection: hard, estimator: {kind: reinforce, temperature: 2}}"],
+            "model.attention.estimator.temperature: unknown key 'temperature'; choose from entropy_weight, "
+            "expectation_rate, kind, reward_weight",
+        ),
     ],
 )
 def test_a_conflict_names_both_keys_and_a_way_out(overrides: list[str], problem: str) -> None:
@@ -87,6 +139,9 @@ def test_a_conflict_names_both_keys_and_a_way_out(overrides: list[str], problem:
         ["model.decoder.input_feeding=true", "model.decoder.readout=attentional"],
         ["model.decoder.readout=state", "model.decoder.query=previous_state"],
         [NONE, "model.decoder.context=every_step", "model.decoder.bridge=zero"],
+        ["model.attention={window: local_p, half_width: 3, selection: hard, estimator: straight_through}"],
+        ["model.attention={selection: hard, estimator: {kind: reinforce, reward_weight: 1}}"],
+        ["model.attention={selection: hard, inference: sample, sampling_seed: 0}"],
         [NONE, "model.decoder.readout=maxout"],
         ["model.tied_embeddings=all"],
         ["model.tied_embeddings=target", "tokenizer.shared=false"],

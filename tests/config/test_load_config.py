@@ -52,8 +52,8 @@ def refused(path: Path) -> str:
         ),
         (
             "model.attention.bananas=3",
-            "model.attention.bananas: unknown key 'bananas'; choose from longer_sources, maximum_source_length, "
-            "score, sharpening, size",
+            "model.attention.bananas: unknown key 'bananas'; choose from estimator, half_width, inference, "
+            "longer_sources, maximum_source_length, sampling_seed, score, selection, sharpening, size, window",
         ),
         (
             "training.optimizer={kind: sgd, momentun: 0.9}",

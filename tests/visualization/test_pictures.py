@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 import warnings
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from attncli.config.evaluation import Evaluation
@@ -19,6 +21,7 @@ from attncli.errors import DataError, RunError
 from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report
 from attncli.evaluation.test_set import EvaluationSet
+from attncli.models.attention import Marks
 from attncli.visualization.alignment import Alignment, json_text
 from attncli.visualization.by_length import by_length_figure
 from attncli.visualization.curves import curves_figure
@@ -33,6 +36,14 @@ def alignment(source: list[str], target: list[str], *, forced: bool = False) -> 
     weights = np.random.default_rng(1).dirichlet(np.ones(len(source)), size=len(target)).astype(np.float32)
     return Alignment(" ".join(source), " ".join(target), tuple(source), tuple(target), weights, -1.5, forced)
 
+
+def marked(marks: Marks) -> Alignment:
+    """Return 3 target tokens over 5 source tokens, with `marks`."""
+    return replace(alignment([f"▁s{i}" for i in range(5)], ["▁a", "▁b", "</s>"]), marks=marks)
+
+
+LOCAL = marked(Marks(1, torch.tensor([[0.0], [1.25], [4.0]]), None))
+HARD = marked(Marks(None, None, torch.tensor([2, 0, 4])))
 
 SMALL = alignment(["▁ein", "▁Snow", "board", "$5$", "</s>"], ["▁a", "▁snow", "board", "</s>"])
 
@@ -67,6 +78,51 @@ def test_labels_of_sixty_tokens_neither_overlap_nor_shrink_away() -> None:
         extents = [getattr(label.get_window_extent(), side) for label in labels]
         size = axes.get_window_extent()
         assert max(extents) <= getattr(size, side) / 60
+
+
+def rectangles(figure: Any) -> list[tuple[float, float, float]]:
+    """Return left, top and width of every patch in the map."""
+    return [(patch.get_x(), patch.get_y(), patch.get_width()) for patch in figure.axes[0].patches]
+
+
+def legend(figure: Any) -> list[str]:
+    found = figure.axes[0].get_legend()
+    return [] if found is None else [text.get_text() for text in found.get_texts()]
+
+
+def test_windows_are_framed_and_their_centres_marked() -> None:
+    figure = heat_map(LOCAL, heat_map_fonts([LOCAL]))
+    # Half a width of 1 around 0, 1.25 and 4: tokens 0 to 1, 1 to 2 and 3 to 4 are inside.
+    outside = [(left, top, width) for left, top, width in rectangles(figure) if width]
+    assert outside == [(1.5, -0.5, 3), (-0.5, 0.5, 1), (2.5, 0.5, 2), (-0.5, 1.5, 3)]
+    upright = [(line.get_xdata(), line.get_ydata()) for line in figure.axes[0].lines]
+    places = [float(x[0]) for x, y in upright if len(x) == 2 and x[0] == x[1] and 0 < y[1] - y[0] < 0.9]
+    assert places == [0.0, 1.25, 4.0]
+    assert legend(figure) == ["centre of the window", "outside of it"]
+
+
+def test_the_position_that_was_read_is_framed() -> None:
+    figure = heat_map(HARD, heat_map_fonts([HARD]))
+    centres = [(round(left + width / 2), round(top + width / 2)) for left, top, width in rectangles(figure)]
+    assert centres == [(2, 0), (0, 1), (4, 2)]
+    assert legend(figure) == ["the position read"]
+
+
+def test_a_map_without_marks_has_no_legend() -> None:
+    assert not legend(heat_map(SMALL, heat_map_fonts([SMALL])))
+
+
+def test_json_and_page_tell_windows_and_choices() -> None:
+    local, chosen, plain = json.loads(json_text([LOCAL, HARD, SMALL]))
+    assert (local["half_width"], local["centres"]) == (1, [0.0, 1.25, 4.0])
+    assert chosen["chosen"] == [2, 0, 4]
+    assert not {"half_width", "centres", "chosen"} & {*plain}
+    assert "centres" not in chosen
+    assert "chosen" not in local
+    classes = re.findall(r'<td class="([a-z ]*)"', page([LOCAL, HARD], title="t"))
+    assert classes.count("outside") == 3 + 3 + 3
+    assert classes.count("centre") == classes.count("chosen") == 3
+    assert "<td class" not in page([SMALL], title="t")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (70, 12)])

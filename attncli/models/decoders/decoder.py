@@ -12,8 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attncli.models.attention import Marks
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer
+from attncli.models.selections import Draws
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Step:
     logits: Tensor  # [N, V]
     weights: Tensor | None  # [N, S], None without attention
     state: Any  # the decoder's own, a frozen value whose tensors have rows first
+    marks: Marks | None = None  # [N, ...], what the attention tells beside its weights
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Forced:
 
     features: Tensor  # [B, T, R], what the output layer reads
     weights: Tensor | None  # [B, T, S], None without attention
+    marks: Marks | None = None  # [B, T, ...], what the attention tells beside its weights
+    draws: Draws | None = None  # [B, T], of an attention that learns from its draws, in training
 
 
 class Decoder(nn.Module, ABC):
@@ -57,6 +62,14 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def force(self, tokens: Tensor, prepared: Any) -> Forced:
         """Return the features after each of `tokens` [B, T], the begin symbol first."""
+
+    def further_loss(self, forced: Forced, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
+        """Return what training minimises beside cross-entropy, summed over the batch, or None for nothing.
+
+        Called once a batch of training. `real` [B, T] tells tokens from padding, and `log_probs` [B] are those of
+        whole targets, without gradient.
+        """
+        return None
 
     def forward(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """Return logits [B, T, V] and weights [B, T, S] after each of `tokens` [B, T], the begin symbol first."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from attncli.models.attention import Attention, PreparedAttention
+from attncli.models.attention import Attention, Glimpse, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer, Readout
 from attncli.models.recurrence import RecurrentLayers, RecurrentSteps, State
+from attncli.models.rows import map_tensors, stack_steps
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,16 @@ class RecurrentState:
 
     layers: tuple[State, ...]  # of each layer (hidden,) or (hidden, cell), each [N, H]
     fed: Tensor | None = None  # what joins the next step's input, [N, F]
+    step: Tensor | None = None  # [N], the tokens written so far, where the attention counts them
 
     @property
     def hidden(self) -> Tensor:
         """The top layer's hidden state [N, H], which asks the attention."""
         return self.layers[-1][0]
+
+    def after(self, layers: tuple[State, ...]) -> RecurrentState:
+        """Return the state after a step that left the layers in `layers`."""
+        return replace(self, layers=layers, step=None if self.step is None else self.step + 1)
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,15 @@ class RecurrentDecoder(Decoder):
     def step(self, tokens: Tensor, state: RecurrentState, prepared: PreparedSource) -> Step:
         """Return what follows `tokens` [N]."""
         embedded, steps = self.embed(tokens), self.steps()
-        feature, weights, state = self.advance(steps, steps.first_gates(embedded), embedded, state, prepared)
-        return Step(self.output(feature), weights, state)
+        feature, glimpse, state = self.advance(steps, steps.first_gates(embedded), embedded, state, prepared)
+        logits = self.output(feature)
+        return Step(logits, None, state) if glimpse is None else Step(logits, glimpse.weights, state, glimpse.marks)
 
     @abstractmethod
     def advance(
         self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
-    ) -> tuple[Tensor, Tensor | None, RecurrentState]:
-        """Return feature [N, R], weights [N, S] and next state, given the `gates` [N, G] of the `embedded` [N, E]."""
+    ) -> tuple[Tensor, Glimpse | None, RecurrentState]:
+        """Return feature [N, R], what was seen, and next state, given the `gates` [N, G] of the `embedded` [N, E]."""
 
     def steps(self) -> RecurrentSteps:
         """Return the layers for stepping; all of their input that is not the embedding is fed."""
@@ -112,7 +119,7 @@ class FixedContextDecoder(RecurrentDecoder):
     def advance(
         self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, None, RecurrentState]:
-        """Return feature [N, R], no weights, and the next state."""
+        """Return feature [N, R], that nothing was looked at, and the next state."""
         if state.fed is not None:
             gates = steps.fed_gates(gates, state.fed)
         state = replace(state, layers=steps.advance(gates, state.layers))
@@ -139,10 +146,22 @@ class AttentionalDecoder(RecurrentDecoder):
         """Return `memory` with the keys of the attention."""
         return PreparedSource(memory, self.attention.prepare(memory))
 
-    def attend(self, state: RecurrentState, prepared: PreparedSource) -> tuple[Tensor, Tensor]:
-        """Return context [N, D] and weights [N, S] for the hidden state of `state`."""
-        context, weights = self.attention(state.hidden[:, None], prepared.attention)
-        return context[:, 0], weights[:, 0]
+    def start(self, prepared: PreparedSource) -> RecurrentState:
+        """Return the bridge's state, with the number of the step [B] where the attention counts them."""
+        state = super().start(prepared)
+        if not self.attention.window.counts_steps:
+            return state
+        return replace(state, step=torch.zeros_like(state.hidden[:, 0], dtype=torch.long))
+
+    def attend(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
+        """Return what `hidden` [N, H] sees at the step of `state`."""
+        step = None if state.step is None else state.step[:, None]
+        glimpse: Glimpse = self.attention(hidden[:, None], prepared.attention, step)
+        return map_tensors(glimpse, lambda tensor: tensor[:, 0])
+
+    def further_loss(self, forced: Forced, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
+        """Return what the attention's selection learns from."""
+        return self.attention.selection.learn(forced.draws, real=real, log_probs=log_probs)
 
 
 class CurrentStateDecoder(AttentionalDecoder):
@@ -150,20 +169,24 @@ class CurrentStateDecoder(AttentionalDecoder):
 
     def advance(
         self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
-    ) -> tuple[Tensor, Tensor, RecurrentState]:
-        """Return feature [N, R], weights [N, S] and next state."""
-        state = RecurrentState(steps.advance(gates, state.layers))
-        context, weights = self.attend(state, prepared)
-        return self.read(state.hidden, embedded, context), weights, state
+    ) -> tuple[Tensor, Glimpse, RecurrentState]:
+        """Return feature [N, R], what was seen, and next state."""
+        layers = steps.advance(gates, state.layers)
+        glimpse = self.attend(layers[-1][0], state, prepared)
+        state = state.after(layers)
+        return self.read(state.hidden, embedded, glimpse.context), glimpse, state
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T]: nothing of the attention enters the recurrence, so it
         runs in one call of the fused layers, and the attention in one batch.
         """
-        embedded = self.embed(tokens)
-        hidden = self.layers(embedded, self.start(prepared).layers)  # [B, T, H]
-        context, weights = self.attention(hidden, prepared.attention)
-        return Forced(self.read(hidden, embedded, context), weights)
+        embedded, state = self.embed(tokens), self.start(prepared)
+        hidden = self.layers(embedded, state.layers)  # [B, T, H]
+        steps = (
+            None if state.step is None else state.step[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
+        )
+        glimpse = self.attention(hidden, prepared.attention, steps)
+        return _forced(self.read(hidden, embedded, glimpse.context), glimpse)
 
 
 class InputFeedingDecoder(AttentionalDecoder):
@@ -176,23 +199,23 @@ class InputFeedingDecoder(AttentionalDecoder):
 
     def advance(
         self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
-    ) -> tuple[Tensor, Tensor, RecurrentState]:
-        """Return feature [N, R], weights [N, S] and next state."""
+    ) -> tuple[Tensor, Glimpse, RecurrentState]:
+        """Return feature [N, R], what was seen, and next state."""
         assert state.fed is not None
-        state = RecurrentState(steps.advance(steps.fed_gates(gates, state.fed), state.layers))
-        context, weights = self.attend(state, prepared)
-        feature = self.read(state.hidden, embedded, context)
-        return feature, weights, replace(state, fed=feature)
+        layers = steps.advance(steps.fed_gates(gates, state.fed), state.layers)
+        glimpse = self.attend(layers[-1][0], state, prepared)
+        feature = self.read(layers[-1][0], embedded, glimpse.context)
+        return feature, glimpse, replace(state.after(layers), fed=feature)
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T], step by step."""
         embedded = self.embed(tokens).transpose(0, 1)  # [T, B, E]
-        state, features, weights, steps = self.start(prepared), [], [], self.steps()
+        state, features, glimpses, steps = self.start(prepared), [], [], self.steps()
         for gates, at in zip(steps.first_gates(embedded).unbind(), embedded.unbind(), strict=True):
-            feature, row, state = self.advance(steps, gates, at, state, prepared)
+            feature, glimpse, state = self.advance(steps, gates, at, state, prepared)
             features.append(feature)
-            weights.append(row)
-        return Forced(torch.stack(features, 1), torch.stack(weights, 1))
+            glimpses.append(glimpse)
+        return _forced(torch.stack(features, 1), stack_steps(glimpses))
 
 
 class PreviousStateDecoder(AttentionalDecoder):
@@ -200,27 +223,29 @@ class PreviousStateDecoder(AttentionalDecoder):
 
     def advance(
         self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
-    ) -> tuple[Tensor, Tensor, RecurrentState]:
-        """Return feature [N, R], weights [N, S] and next state."""
-        state, context, weights = self._attend_and_advance(steps, gates, state, prepared)
-        return self.read(state.hidden, embedded, context), weights, state
+    ) -> tuple[Tensor, Glimpse, RecurrentState]:
+        """Return feature [N, R], what was seen, and next state."""
+        glimpse, state = self._attend_and_advance(steps, gates, state, prepared)
+        return self.read(state.hidden, embedded, glimpse.context), glimpse, state
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T]: the recurrence step by step, the readout at once."""
         embedded = self.embed(tokens)
         state, steps = self.start(prepared), self.steps()
-        hidden, contexts, weights = [], [], []
+        hidden, glimpses = [], []
         for gates in steps.first_gates(embedded.transpose(0, 1)).unbind():
-            state, context, row = self._attend_and_advance(steps, gates, state, prepared)
+            glimpse, state = self._attend_and_advance(steps, gates, state, prepared)
             hidden.append(state.hidden)
-            contexts.append(context)
-            weights.append(row)
-        features = self.read(torch.stack(hidden, 1), embedded, torch.stack(contexts, 1))
-        return Forced(features, torch.stack(weights, 1))
+            glimpses.append(glimpse)
+        glimpse = stack_steps(glimpses)
+        return _forced(self.read(torch.stack(hidden, 1), embedded, glimpse.context), glimpse)
 
     def _attend_and_advance(
         self, steps: RecurrentSteps, gates: Tensor, state: RecurrentState, prepared: PreparedSource
-    ) -> tuple[RecurrentState, Tensor, Tensor]:
-        context, weights = self.attend(state, prepared)
-        layers = steps.advance(steps.fed_gates(gates, context), state.layers)
-        return RecurrentState(layers), context, weights
+    ) -> tuple[Glimpse, RecurrentState]:
+        glimpse = self.attend(state.hidden, state, prepared)
+        return glimpse, state.after(steps.advance(steps.fed_gates(gates, glimpse.context), state.layers))
+
+
+def _forced(features: Tensor, glimpse: Glimpse) -> Forced:
+    return Forced(features, glimpse.weights, glimpse.marks, glimpse.draws)

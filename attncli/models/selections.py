@@ -1,0 +1,248 @@
+"""What becomes of attention's weights: a mean of all positions, or one chosen position.
+
+B sources, T queries of each, S positions.
+
+A draw comes from the weights of a query, brought to a sum of 1, and is multiplied by their sum. That sum is 1 but with
+the window `local_p`; there it makes soft attention's context the mean of the draws', as it is everywhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attncli.config.model import Attention as AttentionConfig
+from attncli.models.memory import Memory
+
+# Stands for 0 where a logarithm is taken: its gradient is multiplied by a weight of 0, and must be finite for that.
+TINY = torch.finfo(torch.float32).tiny
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What REINFORCE learns from."""
+
+    log_probs: Tensor  # [B, T] with gradient, of the drawn positions; 0 where the expectation was used
+    entropies: Tensor  # [B, T] with gradient, of the distributions, in nats
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a selection makes of weights."""
+
+    mixture: Tensor  # [B, T, S]: the context is the sum of the values times these
+    chosen: Tensor | None = None  # [B, T], the position of each query; None where the context is a mean
+    draws: Draws | None = None
+
+
+class Selection(nn.Module, ABC):
+    """A selection is in two parts, so that what holds for a whole sentence is decided once a source."""
+
+    def prepare(self, memory: Memory) -> Any:
+        """Return what is decided once a source of `memory`: a value whose tensors have a row a source."""
+        return None
+
+    @abstractmethod
+    def forward(self, weights: Tensor, prepared: Any) -> Selected:
+        """Return what is made of `weights` [B, T, S], float32, whose rows sum to at most 1."""
+
+    def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
+        """Return what training minimises for the draws of a batch, summed over its sentences; None for nothing.
+
+        Called once a batch of training, so that this is where a selection counts and averages. `real` [B, T] tells
+        tokens from padding, and `log_probs` [B] are those of whole targets, without gradient.
+        """
+        return None
+
+
+class SoftSelection(Selection):
+    """The weighted mean of all positions, which is the expectation of a draw (Xu et al. 2015, section 4.2)."""
+
+    def forward(self, weights: Tensor, prepared: None) -> Selected:
+        """Return the weights themselves."""
+        return Selected(weights)
+
+
+class ArgmaxSelection(Selection):
+    """The position with the largest weight."""
+
+    def forward(self, weights: Tensor, prepared: None) -> Selected:
+        """Return the first of the largest weights."""
+        chosen = weights.argmax(-1)
+        return Selected(_alone(weights, chosen), chosen)
+
+
+class SampledSelection(Selection):
+    """A position drawn from the weights, the same ones each time: every batch draws from a generator of its own."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def prepare(self, memory: Memory) -> torch.Generator:
+        """Return the generator that the queries of this batch draw from."""
+        return torch.Generator(memory.mask.device).manual_seed(self.seed)
+
+    def forward(self, weights: Tensor, prepared: torch.Generator) -> Selected:
+        """Return one draw a query."""
+        chosen = _drawn(weights, prepared)
+        return Selected(_alone(weights, chosen), chosen)
+
+
+class ReinforceSelection(Selection):
+    """Draws a position and learns from what came of it (Xu et al. 2015, section 4.1; Williams 1992).
+
+    The gradient of the bound on log p(y) is estimated by that of log p(y|s) with the drawn positions s, plus
+    λr (log p(y|s) - b) times that of log p(s), plus λe times that of the entropy. The reward is one a sentence, and b
+    is its moving average over batches before this one. To lower the variance, a sentence's draws are all replaced by
+    their expectation with a given probability. The authors' released code decides that once a batch; this follows the
+    paper, which decides it for each example.
+    """
+
+    DECAY = 0.9  # of b, section 4.1
+    baseline: Tensor
+
+    def __init__(self, *, reward_weight: float, entropy_weight: float, expectation_rate: float):
+        super().__init__()
+        self.reward_weight, self.entropy_weight = reward_weight, entropy_weight
+        self.expectation_rate = expectation_rate
+        self.register_buffer("baseline", torch.zeros(()))
+
+    def prepare(self, memory: Memory) -> Tensor:
+        """Return for each source [B] whether the expectation is used in place of draws."""
+        return torch.rand(len(memory.mask), device=memory.mask.device) < self.expectation_rate
+
+    def forward(self, weights: Tensor, prepared: Tensor) -> Selected:
+        """Return draws, or the weights themselves for the sources that `prepared` [B] marks."""
+        distribution = _distribution(weights)
+        chosen = _drawn(distribution.detach())
+        log_probs = _log(distribution.gather(-1, chosen[..., None])[..., 0])
+        entropies = -(distribution * _log(distribution)).sum(-1)
+        expected = prepared[:, None]
+        return Selected(
+            torch.where(expected[..., None], weights, _alone(weights, chosen)),
+            draws=Draws(log_probs.masked_fill(expected, 0.0), entropies),
+        )
+
+    def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor:
+        """Return the loss whose gradient is that of reward and entropy, and let the baseline follow."""
+        assert draws is not None
+        advantages = log_probs - self.baseline
+        self.baseline.lerp_(log_probs.mean(), 1 - self.DECAY)
+        of_draws = (draws.log_probs * real).sum(1)
+        entropy = (draws.entropies * real).sum()
+        return -(self.reward_weight * (advantages * of_draws).sum() + self.entropy_weight * entropy)
+
+
+class StraightThroughSelection(Selection):
+    """Draws a position, and lets the gradient through as if it were a soft choice (Jang, Gu and Poole 2017).
+
+    y = softmax((log p + g) / τ) for Gumbel noise g: the position with the largest y is the draw, and the gradient is
+    that of y. The temperature falls with the batches seen: τ = max(lowest, first · exp(-rate · batches)), as there.
+    """
+
+    batches: Tensor
+
+    def __init__(self, *, first: float, lowest: float, rate: float):
+        super().__init__()
+        self.first, self.lowest, self.rate = first, lowest, rate
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+
+    def prepare(self, memory: Memory) -> Tensor:
+        """Return the temperature, once a source [B]."""
+        temperature = self.first * torch.exp(-self.rate * self.batches)
+        return temperature.clamp_min(self.lowest).expand(len(memory.mask))
+
+    def forward(self, weights: Tensor, prepared: Tensor) -> Selected:
+        """Return draws at the temperatures `prepared` [B]."""
+        noise = -torch.empty_like(weights).exponential_().log()
+        noisy = (_log(_distribution(weights)) + noise) / prepared[:, None, None]
+        soft = noisy.masked_fill(weights == 0, -math.inf).softmax(-1)
+        hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
+        return Selected((hard + (soft - soft.detach())) * weights.sum(-1, keepdim=True))
+
+    def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> None:
+        """Count the batch, which lowers the temperature."""
+        self.batches += 1
+
+
+class HardSelection(Selection):
+    """Learns one way and reads another: draws in training, and whatever `reading` does in use."""
+
+    def __init__(self, learning: Selection, reading: Selection):
+        super().__init__()
+        self.learning, self.reading = learning, reading
+
+    @property
+    def current(self) -> Selection:
+        """The one of the two that is at work."""
+        return self.learning if self.training else self.reading
+
+    def prepare(self, memory: Memory) -> Any:
+        """Return what the selection at work decides once a source."""
+        return self.current.prepare(memory)
+
+    def forward(self, weights: Tensor, prepared: Any) -> Selected:
+        """Return what the selection at work makes of `weights` [B, T, S]."""
+        return self.current(weights, prepared)  # type: ignore[no-any-return]
+
+    def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
+        """Return what the learning one does."""
+        return self.learning.learn(draws, real=real, log_probs=log_probs)
+
+
+def _drawn(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return a position [B, T] for each row of `weights` [B, T, S], as likely as its weight.
+
+    A race of exponential clocks, whose rates are the weights, as `torch.multinomial` runs it, without its checks.
+    """
+    return (weights / torch.empty_like(weights).exponential_(generator=generator)).argmax(-1)
+
+
+def _alone(weights: Tensor, chosen: Tensor) -> Tensor:
+    """Return the sum of each row of `weights` [B, T, S] at the `chosen` [B, T] of its positions, and 0 elsewhere."""
+    return torch.zeros_like(weights).scatter(-1, chosen[..., None], weights.sum(-1, keepdim=True))
+
+
+def _distribution(weights: Tensor) -> Tensor:
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(TINY).log()
+
+
+ESTIMATORS: dict[str, Callable[[Any], Selection]] = {
+    "reinforce": lambda config: ReinforceSelection(
+        reward_weight=config.reward_weight,
+        entropy_weight=config.entropy_weight,
+        expectation_rate=config.expectation_rate,
+    ),
+    "straight_through": lambda config: StraightThroughSelection(
+        first=config.temperature, lowest=config.lowest_temperature, rate=config.annealing
+    ),
+}
+READINGS: dict[str, Callable[[AttentionConfig], Selection]] = {
+    "argmax": lambda config: ArgmaxSelection(),
+    "expectation": lambda config: SoftSelection(),
+    "sample": lambda config: SampledSelection(1 if config.sampling_seed is None else config.sampling_seed),
+}
+
+
+def _hard(config: AttentionConfig) -> Selection:
+    estimator = config.hard_estimator
+    return HardSelection(ESTIMATORS[estimator.kind](estimator), READINGS[config.inference or "argmax"](config))
+
+
+SELECTIONS: dict[str, Callable[[AttentionConfig], Selection]] = {"soft": lambda config: SoftSelection(), "hard": _hard}
+
+
+def build_selection(config: AttentionConfig) -> Selection:
+    """Return the selection that `config` names."""
+    return SELECTIONS[config.selection](config)
