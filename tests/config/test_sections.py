@@ -26,6 +26,7 @@ def test_all_sections_are_found() -> None:
     assert {section.__name__ for section in sections()} == {
         *("TranslationConfig", "TranslationData", "ParallelFiles", "PairFile", "MaximumLength", "Tokenizer"),
         *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
+        *("LSTMNEncoder", "LSTMNDecoder", "TransformerEncoder", "TransformerDecoder"),
         *("Training", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
         *("Validation", "EarlyStopping", "Search", "Evaluation"),
     }
