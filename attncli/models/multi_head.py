@@ -28,7 +28,7 @@ class KeysAndValues:
 
 
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention in `heads` subspaces (Vaswani et al. 2017, 3.2.2; with bias terms, as released).
+    """Scaled dot-product attention in `heads` subspaces (Vaswani et al. 2017, 3.2.2; with bias terms, as is usual).
 
     A mask is True where a query may look: [B, 1, 1, S], or [T, S] for all rows alike; None lets every query look at
     everything.
@@ -38,7 +38,9 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(size, size)
-        self.keys, self.values = nn.Linear(looked_at_size, size), nn.Linear(looked_at_size, size)
+        # A bias here would add the same to all scores of a query, which softmax takes away again.
+        self.keys = nn.Linear(looked_at_size, size, bias=False)
+        self.values = nn.Linear(looked_at_size, size)
         self.output = nn.Linear(size, size)
 
     def project(self, states: Tensor) -> KeysAndValues:

@@ -52,7 +52,7 @@ class _Line:
     def __init__(self, tape: Tensor):
         rows, length, width = tape.shape
         self.entries = tape.new_empty(rows, length + ROOM, width)
-        self.entries[:, :length] = tape
+        self.entries[:, :length] = tape.detach()
         self._slopes: Tensor | None = None
 
     def put(self, at: int, entry: tuple[Tensor, ...]) -> None:
@@ -62,6 +62,14 @@ class _Line:
         for part in entry:
             self.entries[:, at, first : first + part.shape[1]] = part
             first += part.shape[1]
+
+    def tape(self, length: int) -> Tensor:
+        """Return the tape of the first `length` entries.
+
+        It shares memory with those that grow out of it and is no view to autograd, which would forbid its use after
+        the next entry was written; but no entry is ever written twice.
+        """
+        return self.entries.new_empty(0).set_(self.entries[:, :length])  # type: ignore[no-any-return]
 
     @property
     def slopes(self) -> Tensor:
@@ -81,7 +89,7 @@ class _Adopt(torch.autograd.Function):
     def forward(context: Any, tape: Tensor, line: _Line) -> Tensor:
         context.line, context.length = line, tape.shape[1]
         context.set_materialize_grads(False)
-        return line.entries[:, : tape.shape[1]]
+        return line.tape(tape.shape[1])
 
     @staticmethod
     @once_differentiable
@@ -97,7 +105,7 @@ class _Write(torch.autograd.Function):
         context.kinds = [(part.shape[1], part.dtype) for part in entry]
         context.set_materialize_grads(False)
         line.put(tape.shape[1], entry)
-        return line.entries[:, : tape.shape[1] + 1]
+        return line.tape(tape.shape[1] + 1)
 
     @staticmethod
     @once_differentiable

@@ -81,7 +81,8 @@ def refused(path: Path) -> str:
         ),
         (
             "model.encoder.kind=lstnm",
-            "model.encoder.kind: unknown value 'lstnm'; did you mean 'lstmn'? choose from recurrent, lstmn, transformer",
+            "model.encoder.kind: unknown value 'lstnm'; did you mean 'lstmn'? choose from recurrent, lstmn, "
+            "transformer",
         ),
         (
             "model.decoder.kind=3",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from combinations import CELL, READERS, WITHOUT_ATTENTION
+from combinations import CELL, MIXTURES, READERS, WITHOUT_ATTENTION
 from tiny import TARGET_VOCABULARY, built, row_of, tokens
 
 from attncli.data.batch import Tokens, pad_tokens
@@ -22,14 +22,19 @@ from attncli.text.tokenizer import BOS, EOS, PAD
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5], [9, 9])
 K, LONGEST, ALPHA = 4, 7, 0.7
 
-# Every reader, each with another cell and depth than the one before.
+# Every reader, each with another cell and depth than the one before, and every mixture of kinds.
 DECODERS = {
     f"{name}-{cell}-{depth}": (*overrides, *CELL[cell], f"model.decoder.layers={depth}")
     for (name, overrides), cell, depth in zip(READERS.items(), cycle(CELL), cycle([1, 2]), strict=False)
-}
+} | MIXTURES
 EVERY_DECODER = pytest.mark.parametrize("overrides", DECODERS.values(), ids=list(DECODERS))
 ONE_OF_EACH_KIND = pytest.mark.parametrize(
-    "overrides", [*WITHOUT_ATTENTION.values(), *(READERS[f"{q}-additive"] for q in ("current", "feeding", "previous"))]
+    "overrides",
+    [
+        *WITHOUT_ATTENTION.values(),
+        *(READERS[f"{q}-additive"] for q in ("current", "feeding", "previous")),
+        *(MIXTURES[name] for name in ("lstmn-lstmn-feeding", "transformer-transformer_post")),
+    ],
 )
 
 
