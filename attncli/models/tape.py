@@ -69,7 +69,8 @@ class _Line:
         It shares memory with those that grow out of it and is no view to autograd, which would forbid its use after
         the next entry was written; but no entry is ever written twice.
         """
-        return self.entries.new_empty(0).set_(self.entries[:, :length])  # type: ignore[no-any-return]
+        view = self.entries[:, :length]
+        return view.new_empty(0).set_(view.untyped_storage(), 0, view.shape, view.stride())
 
     @property
     def slopes(self) -> Tensor:
