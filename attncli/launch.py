@@ -5,12 +5,14 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from attncli.config.dump import to_yaml
 from attncli.config.load import read_config
+from attncli.config.model import Attention, TransformerDecoder, TransformerEncoder
 from attncli.config.training import Cosine
 from attncli.config.translation import TranslationConfig
 from attncli.data.translation import TranslationCorpora, prepare_translation
@@ -87,18 +89,39 @@ def _changes(before: TranslationConfig, after: TranslationConfig) -> Iterator[st
 def _prepared(config: TranslationConfig, tokenizers: Tokenizers | None) -> TranslationCorpora:
     """Return the corpora of `config`, or raise a DataError if the model could not read all of them."""
     corpora = prepare_translation(config, tokenizers)
-    attention = config.model.attention
-    if attention == "none" or attention.maximum_source_length is None or attention.longer_sources == "ignore":
-        return corpora
-    for name, corpus in (("train", corpora.train), ("dev", corpora.dev)):
-        longest = int(corpus.source_lengths.max(initial=0))
-        if longest > attention.maximum_source_length:
-            raise DataError(
-                f"data.{name}: a source has {longest} positions, the end symbol counted, but score 'location' sees "
-                f"{attention.maximum_source_length}; raise model.attention.maximum_source_length or set its "
-                "longer_sources: ignore, or leave out longer training pairs with data.maximum_length.source"
-            )
+    for limit in _limits(config):
+        for name, corpus in (("train", corpora.train), ("dev", corpora.dev)):
+            lengths = corpus.source_lengths if limit.side == "source" else corpus.target_lengths
+            longest = int(lengths.max(initial=0))
+            if longest > limit.length:
+                raise DataError(
+                    f"data.{name}: a {limit.side} has {longest} positions, the end symbol counted, but {limit.what}; "
+                    f"{limit.remedy}, or leave out longer training pairs with data.maximum_length.{limit.side}"
+                )
     return corpora
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """The most positions of a side that a model can read."""
+
+    side: str
+    length: int
+    what: str
+    remedy: str
+
+
+def _limits(config: TranslationConfig) -> Iterator[_Limit]:
+    model = config.model
+    if isinstance(model.attention, Attention) and model.attention.longer_sources != "ignore":
+        length = model.attention.maximum_source_length
+        if length is not None:
+            remedy = "raise model.attention.maximum_source_length or set its longer_sources: ignore"
+            yield _Limit("source", length, f"score 'location' sees {length}", remedy)
+    for side, name, part in (("source", "encoder", model.encoder), ("target", "decoder", model.decoder)):
+        if isinstance(part, (TransformerEncoder, TransformerDecoder)) and part.maximum_length is not None:
+            what = f"model.{name}.maximum_length is {part.maximum_length}"
+            yield _Limit(side, part.maximum_length, what, f"raise it or set model.{name}.positions: sinusoidal")
 
 
 def _differing(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:

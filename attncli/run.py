@@ -16,7 +16,7 @@ from attncli.search import Strategy
 from attncli.text.tokenizer import Tokenizers
 from attncli.training.run_folder import RunFolder
 from attncli.training.weights import put_weights
-from attncli.translator import TooLong, Translation, Translator
+from attncli.translator import Inspection, TooLong, Translation, Translator
 
 
 class Run:
@@ -92,3 +92,7 @@ class Run:
     def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
         return Translator(self.model, self.tokenizers).align(pairs, settings=self.config.search)
+
+    def inspect(self, pairs: Iterable[tuple[str, str | None]], *, search: Search | None = None) -> Iterator[Inspection]:
+        """Yield where every layer and head looks, for each source and its given target or, for None, a found one."""
+        return Translator(self.model, self.tokenizers).inspect(pairs, settings=search or self.config.search)

@@ -19,7 +19,7 @@ from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import map_tensors
 from attncli.search import BestK, Hypothesis, Strategy, penalty, search
-from attncli.text.tokenizer import EOS, UNK, Tokenizers
+from attncli.text.tokenizer import BOS, EOS, UNK, Tokenizers
 
 # Sentences read ahead, so that those of like length share a batch.
 READ_AHEAD = 4096
@@ -64,6 +64,20 @@ class Translation:
                 for found in self.hypotheses
             ],
         }
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A sentence, a translation of it, and where every layer and head looks; None for what looks nowhere."""
+
+    source: str
+    target: str
+    source_tokens: tuple[str, ...]  # the end symbol included
+    target_tokens: tuple[str, ...]
+    read_tokens: tuple[str, ...]  # what the decoder has read when it writes each of `target_tokens`
+    encoder: np.ndarray | None  # [layers, heads, source tokens, source tokens]
+    decoder: np.ndarray | None  # [layers, heads, target tokens, read tokens]
+    cross: np.ndarray | None  # [layers, heads, target tokens, source tokens]
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,28 @@ class Translator:
             hypothesis = Hypothesis(tuple(target.tolist()), total, score, weights, marks)
             yield self._translation(source, [hypothesis], how)
 
+    def inspect(self, pairs: Iterable[tuple[str, str | None]], *, settings: Search) -> Iterator[Inspection]:
+        """Yield, for each source and its given target, or the one that is found if None is given, where it looks."""
+        model = in_precision(self.model, settings.precision)
+        how = _How(model, settings, BestK(settings.length_penalty), 1, with_weights=False, replace_unknown=False)
+        for source_text, target_text in pairs:
+            source = self._read(source_text, None, "error", line=1)
+            if target_text is None:
+                ids = self._search([source.ids], how)[0][0].tokens
+            else:
+                ids = (*self.tokenizers.target.encode(target_text), EOS)
+            with self._inference(settings):
+                found = model.head_weights(self._tokens(source.ids), self._tokens(np.array(ids)))
+            target = self.tokenizers.target
+            yield Inspection(
+                source_text,
+                target.decode(ids),
+                tuple(self.tokenizers.source.tokens(source.ids.tolist())),
+                tuple(target.tokens(ids)),
+                tuple(target.tokens([BOS, *ids[:-1]])),
+                *(_of_one(weights) for weights in (found.encoder, found.decoder, found.cross)),
+            )
+
     @contextmanager
     def _inference(self, settings: Search) -> Iterator[None]:
         device = self.model.device
@@ -209,3 +245,7 @@ class Translator:
             text = target.join(tokens)
         weights, marks = (found.weights, found.marks) if how.with_weights else (None, None)
         return TranslatedHypothesis(text, tuple(tokens), found.log_prob, found.score, weights, marks)
+
+
+def _of_one(weights: torch.Tensor | None) -> np.ndarray | None:
+    return None if weights is None else weights[0].float().cpu().numpy()

@@ -73,6 +73,41 @@ def attentions() -> dict[str, Overrides]:
     return {"-".join(names): _joined(options, names) for names in product(*options)}
 
 
+_TRANSFORMER = "hidden_size: 6, feed_forward_size: 9, heads: 2"
+ENCODER_KINDS: dict[str, Overrides] = {
+    "recurrent": ("model.encoder={kind: recurrent, hidden_size: 10, cell: gru}",),
+    "lstmn": ("model.encoder={kind: lstmn, hidden_size: 10, layers: 2, reverse_source: true}",),
+    "lstmn_one_way": ("model.encoder={kind: lstmn, hidden_size: 5, bidirectional: false}",),
+    "transformer": (f"model.encoder={{kind: transformer, {_TRANSFORMER}, layers: 2}}",),
+    "transformer_post": (
+        f"model.encoder={{kind: transformer, {_TRANSFORMER}, layers: 1, norm: post, activation: gelu, "
+        "positions: learned, maximum_length: 6}",
+    ),
+}
+DECODER_KINDS: dict[str, Overrides] = {
+    **{
+        f"{kind}-{name}": (f"model.decoder={{kind: {kind}, hidden_size: 8, layers: {layers}}}", *overrides)
+        for kind in ("recurrent", "lstmn")
+        for (name, overrides), layers in zip({**WITHOUT_ATTENTION, **QUERIES}.items(), (2, 1, 2, 1, 2), strict=True)
+    },
+    "transformer": (
+        f"model.decoder={{kind: transformer, {_TRANSFORMER}, layers: 2}}",
+        "model.attention={score: scaled_dot}",
+    ),
+    "transformer_post": (
+        f"model.decoder={{kind: transformer, {_TRANSFORMER}, layers: 2, norm: post, activation: gelu, "
+        "positions: learned, maximum_length: 9}",
+        "model.attention={score: scaled_dot}",
+        "model.tied_embeddings=target",
+    ),
+}
+# Every kind of encoder with every kind of decoder.
+MIXTURES: dict[str, Overrides] = {
+    f"{encoder}-{decoder}": (*ENCODER_KINDS[encoder], *DECODER_KINDS[decoder])
+    for encoder, decoder in product(ENCODER_KINDS, DECODER_KINDS)
+}
+
+
 def covering() -> dict[str, Overrides]:
     """Return combinations that the configuration accepts, by name, in which any two options meet that can meet."""
     draw = random.Random(1)

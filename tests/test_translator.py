@@ -209,3 +209,38 @@ def test_half_precision_changes_little(tokenizers: Tokenizers) -> None:
     [rounded] = translator.align(pairs, settings=settings(precision="bf16"))
     assert rounded.hypotheses[0].log_prob != exact.hypotheses[0].log_prob
     assert rounded.hypotheses[0].log_prob == pytest.approx(exact.hypotheses[0].log_prob, rel=0.1)
+
+
+STACK = {"kind": "transformer", "hidden_size": 6, "heads": 3, "layers": 2, "feed_forward_size": 9}
+
+
+def test_a_sentence_is_inspected_with_a_given_or_a_found_translation(tokenizers: Tokenizers) -> None:
+    kinds = {"encoder": STACK, "decoder": {**STACK, "heads": 2}, "attention": {"score": "scaled_dot"}}
+    translator = made(tokenizers, embedding_size=6, **kinds)
+    given, found = translator.inspect(
+        [("der Hund rennt", "the dog runs"), ("die Kuh und der Hund", None)], settings=settings()
+    )
+    assert given.source_tokens == ("der", "Hund", "rennt", "</s>")
+    assert given.target_tokens == ("the", "dog", "runs", "</s>")
+    assert given.read_tokens == ("<s>", "the", "dog", "runs")
+    assert given.target == "the dog runs"
+    assert given.encoder is not None
+    assert given.decoder is not None
+    assert given.cross is not None
+    assert (given.encoder.shape, given.decoder.shape, given.cross.shape) == ((2, 3, 4, 4), (2, 2, 4, 4), (2, 2, 4, 4))
+    [aligned] = translator.align([("der Hund rennt", "the dog runs")], settings=settings())
+    np.testing.assert_allclose(given.cross[-1].mean(0), aligned.hypotheses[0].weights, atol=1e-6)
+    [translation] = translator.translate(["die Kuh und der Hund"], settings=settings(), with_weights=True)
+    best = translation.hypotheses[0]
+    assert (found.target, found.target_tokens) == (best.text, best.tokens)
+    assert found.cross is not None
+    np.testing.assert_allclose(found.cross[-1].mean(0), best.weights, atol=1e-5)
+
+
+def test_what_looks_nowhere_has_no_weights(tokenizers: Tokenizers) -> None:
+    [found] = made(tokenizers, attention="none").inspect([("der Hund", None)], settings=settings())
+    assert (found.encoder, found.decoder, found.cross) == (None, None, None)
+    [found] = made(tokenizers).inspect([("der Hund", "the")], settings=settings())
+    assert found.encoder is found.decoder is None
+    assert found.cross is not None
+    assert found.cross.shape == (1, 1, 2, 3)

@@ -33,7 +33,7 @@ def configured(*overrides: str) -> TranslationConfig:
         at = values
         for parent in parents:
             at = at.setdefault(parent, {})
-        at[last] = deepcopy(_parsed(text))
+        at[last] = deepcopy(_parsed(text))  # a later override may change what is in it
     return check_config(values, where="tiny.yaml")
 
 

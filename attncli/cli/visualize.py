@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,10 @@ from attncli.cli.options import Checkpoint, Device, RunArgument
 from attncli.errors import CommandError, DataError, RunError, unknown
 
 if TYPE_CHECKING:
+    from attncli.config.search import Search
     from attncli.run import Run
     from attncli.visualization.alignment import Alignment
+    from attncli.visualization.heads import HeadPicture
 
 _FORMATS = ("png", "svg", "html", "json")
 _PICTURES = ("png", "svg")
@@ -30,6 +32,15 @@ def visualize(
         typer.Option(metavar="TEXT", help="Align with this translation instead of searching one; one a sentence."),
     ] = None,
     curves: Annotated[bool, typer.Option("--curves", help="Draw the curves of the training instead.")] = False,
+    self_attention: Annotated[
+        bool, typer.Option("--self-attention", help="Draw where each sentence looks at itself (lstmn, transformer).")
+    ] = False,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="Draw the heads of a transformer decoder side by side.")
+    ] = False,
+    layer: Annotated[
+        int | None, typer.Option(min=1, help="The layer that --self-attention and --heads draw; the top one else.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/visualization]"),
@@ -46,6 +57,8 @@ def visualize(
 
     Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --target "A dog is running."
 
+    Example: attncli visualize runs/transformer --text "Ein Hund rennt." --self-attention --heads
+
     Example: attncli visualize runs/multi30k-de-en --curves
     """
     if format not in _FORMATS:
@@ -55,12 +68,20 @@ def visualize(
         _check_alone(text, input, target, format)
         _report([_draw_curves(run, folder, format)])
         return
+    _check_heads(format, layer, wanted=self_attention or heads)
     sentences = _sentences(text or (), input or ())
     _check_targets(sentences, target)
 
     from attncli.run import Run
 
     loaded = Run.load(run, device=device, checkpoint=checkpoint)
+    if self_attention or heads:
+        given: Sequence[str | None] = target or [None] * len(sentences)
+        pairs = list(zip(sentences, given, strict=True))
+        search = _search(loaded, beam_size, length_penalty)
+        pictures = list(_heads(loaded, pairs, search, self_attention=self_attention, heads=heads, layer=layer))
+        _report(_write_heads(pictures, folder, format))
+        return
     if loaded.config.model.attention == "none":
         raise _no_weights(run)
     if target:
@@ -121,14 +142,62 @@ def _forced(run: Run, pairs: Sequence[tuple[str, str]]) -> list[Alignment]:
 def _searched(
     run: Run, sentences: Sequence[str], beam_size: int | None, length_penalty: float | None
 ) -> list[Alignment]:
-    from attncli.config.search import Search
     from attncli.visualization.alignment import alignment_of
+
+    translations = run.translate(sentences, search=_search(run, beam_size, length_penalty), with_weights=True)
+    return _with_weights([alignment_of(translation, forced=False) for translation in translations], run.folder)
+
+
+def _search(run: Run, beam_size: int | None, length_penalty: float | None) -> Search:
+    from attncli.config.search import Search
 
     given = {"beam_size": beam_size, "length_penalty": length_penalty}
     changed = {key: value for key, value in given.items() if value is not None}
-    search = Search.model_validate({**run.config.search.model_dump(), **changed})
-    translations = run.translate(sentences, search=search, with_weights=True)
-    return _with_weights([alignment_of(translation, forced=False) for translation in translations], run.folder)
+    return Search.model_validate({**run.config.search.model_dump(), **changed})
+
+
+def _check_heads(format: str, layer: int | None, *, wanted: bool) -> None:
+    if layer is not None and not wanted:
+        raise CommandError("--layer: chooses what --self-attention and --heads draw; give one of them too")
+    if wanted and format == "html":
+        raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
+
+
+def _heads(
+    run: Run,
+    pairs: Sequence[tuple[str, str | None]],
+    search: Search,
+    *,
+    self_attention: bool,
+    heads: bool,
+    layer: int | None,
+) -> Iterator[HeadPicture]:
+    from attncli.visualization.heads import cross_attention_pictures, self_attention_pictures
+
+    encoder, decoder = run.config.model.encoder.kind, run.config.model.decoder.kind
+    if self_attention and encoder == decoder == "recurrent":
+        raise RunError(
+            f"{run.folder}: there is no self-attention to draw: encoder and decoder are of kind recurrent; choose a "
+            "run with one of kind lstmn or transformer"
+        )
+    if heads and decoder != "transformer":
+        raise RunError(
+            f"{run.folder}: there are no heads to draw: the decoder is of kind {decoder}, which looks at the source "
+            "with one attention; draw that without --heads, or choose a run with a transformer decoder"
+        )
+    for number, found in enumerate(run.inspect(pairs, search=search), start=1):
+        if self_attention:
+            yield from self_attention_pictures(number, found, layer, directions=encoder == "lstmn")
+        if heads:
+            yield from cross_attention_pictures(number, found, layer)
+
+
+def _write_heads(pictures: Sequence[HeadPicture], folder: Path, format: str) -> list[Path]:
+    from attncli.visualization.heads import draw_heads, write_heads
+
+    if format in _PICTURES:
+        return draw_heads(pictures, folder, format, warn=lambda warning: typer.echo(f"warning: {warning}", err=True))
+    return [write_heads(pictures, folder)]
 
 
 def _with_weights(found: Sequence[Alignment | None], folder: Path) -> list[Alignment]:

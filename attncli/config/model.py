@@ -28,9 +28,9 @@ class Dropout(Section):
     """Where values are set to 0 in training, and how often. A plain number is used at all three places."""
 
     inputs: Rate = 0.0
-    """On the embeddings of both sides."""
+    """On the embeddings of both sides, which in a Transformer hold the positions too."""
     layers: Rate = 0.0
-    """Between the layers of a stack, and on the memory."""
+    """Between the layers of a stack, and on the memory; in a Transformer on what each part of a layer adds."""
     outputs: Rate = 0.0
     """On the vector that the output layer reads (with input feeding, also what is fed back)."""
 
@@ -53,13 +53,19 @@ class Dropout(Section):
         return {**shared, "anyOf": [number, keys]}
 
 
-class RecurrentEncoder(Section):
-    """A recurrent network over the source."""
-
+class _Recurrent(Section):
     kind: Literal["recurrent"] = "recurrent"
-    """The kind of encoder."""
+    """The kind of network."""
     cell: CellName = "lstm"
     """Plain tanh RNN, gated recurrent unit or long short-term memory."""
+
+
+class _LSTMN(Section):
+    kind: Literal["lstmn"] = "lstmn"
+    """The kind of network."""
+
+
+class _RecurrentReading(Section):
     hidden_size: int = Field(default=512, ge=1)
     """Width of a state, both directions together."""
     layers: int = Field(default=1, ge=1)
@@ -70,10 +76,64 @@ class RecurrentEncoder(Section):
     """Read the source from its end (Sutskever et al. 2014)."""
 
     @model_validator(mode="after")
-    def _halves_are_whole(self) -> RecurrentEncoder:
+    def _halves_are_whole(self) -> _RecurrentReading:
         if self.bidirectional and self.hidden_size % 2:
             raise ValueError(f"hidden_size {self.hidden_size} is odd, but two directions share it; make it even")
         return self
+
+
+class RecurrentEncoder(_RecurrentReading, _Recurrent):
+    """A recurrent network over the source."""
+
+
+class LSTMNEncoder(_RecurrentReading, _LSTMN):
+    """A long short-term memory-network over the source: an LSTM whose every step looks back on all states before it,
+    in place of the last one alone (Cheng, Dong and Lapata 2016).
+    """
+
+
+class _Transformer(Section):
+    kind: Literal["transformer"] = "transformer"
+    """The kind of network."""
+    hidden_size: int = Field(default=512, ge=1)
+    """Width of a state; `model.embedding_size` must be the same."""
+    layers: int = Field(default=6, ge=1)
+    """Layers, each reading the one below."""
+    heads: int = Field(default=8, ge=1)
+    """Attentions side by side in every layer; each takes its share of `hidden_size`."""
+    feed_forward_size: int = Field(default=2048, ge=1)
+    """Width of the inner layer of the feed-forward networks."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """What the inner layer applies."""
+    norm: Literal["pre", "post"] = "pre"
+    """Layer normalisation before each part of a layer, which trains without a long warm-up, or after it, as in the
+    paper."""
+    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    """How a position is told: by fixed sines and cosines, or by a learned vector of each."""
+    maximum_length: int | None = Field(default=None, ge=1)
+    """With learned positions: the most tokens there can be, the end symbol counted."""
+
+    @model_validator(mode="after")
+    def _heads_share_evenly(self) -> _Transformer:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} cannot be shared evenly by heads {self.heads}; make it a multiple"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _learned_positions_are_counted(self) -> _Transformer:
+        if self.positions == "learned" and self.maximum_length is None:
+            raise ValueError("positions: learned needs maximum_length, the most tokens there can be")
+        if self.positions != "learned" and self.maximum_length is not None:
+            raise ValueError(
+                f"maximum_length belongs to positions: learned, but positions is {self.positions}; remove it"
+            )
+        return self
+
+
+class TransformerEncoder(_Transformer):
+    """Layers of self-attention over the source (Vaswani et al. 2017)."""
 
 
 class Reinforce(Section):
@@ -201,13 +261,7 @@ class Attention(Section):
         return self
 
 
-class RecurrentDecoder(Section):
-    """A recurrent network that writes the target."""
-
-    kind: Literal["recurrent"] = "recurrent"
-    """The kind of decoder."""
-    cell: CellName = "lstm"
-    """Plain tanh RNN, gated recurrent unit or long short-term memory."""
+class _RecurrentWriting(Section):
     hidden_size: int = Field(default=512, ge=1)
     """Width of a state."""
     layers: int = Field(default=1, ge=1)
@@ -226,6 +280,43 @@ class RecurrentDecoder(Section):
     default what the query's paper has, and the state without attention."""
 
 
+class RecurrentDecoder(_RecurrentWriting, _Recurrent):
+    """A recurrent network that writes the target."""
+
+
+class LSTMNDecoder(_RecurrentWriting, _LSTMN):
+    """A long short-term memory-network that writes the target: it looks back on its own states as the encoder of this
+    kind does, and beside that on the source by `model.attention` (Cheng et al. 2016, figure 3a, "shallow" fusion).
+    """
+
+
+class TransformerDecoder(_Transformer):
+    """Layers of self-attention over the target so far and of attention to the source (Vaswani et al. 2017).
+
+    It needs `model.attention: {score: scaled_dot}`.
+    """
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, Section):
+        return str(value.kind)  # type: ignore[attr-defined]
+    return str(value.get("kind", "recurrent")) if isinstance(value, dict) else None
+
+
+Encoder = Annotated[
+    Annotated[RecurrentEncoder, Tag("recurrent")]
+    | Annotated[LSTMNEncoder, Tag("lstmn")]
+    | Annotated[TransformerEncoder, Tag("transformer")],
+    Discriminator(_kind),
+]
+Decoder = Annotated[
+    Annotated[RecurrentDecoder, Tag("recurrent")]
+    | Annotated[LSTMNDecoder, Tag("lstmn")]
+    | Annotated[TransformerDecoder, Tag("transformer")],
+    Discriminator(_kind),
+]
+
+
 def _attention_kind(value: Any) -> str:
     return "<none>" if isinstance(value, str) else "<attention>"
 
@@ -240,15 +331,15 @@ class TranslationModel(Section):
     `all`: the source's too, which needs a shared vocabulary."""
     dropout: Dropout = Dropout()
     """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
-    encoder: RecurrentEncoder = RecurrentEncoder()
-    """What reads the source."""
+    encoder: Encoder = RecurrentEncoder()
+    """What reads the source; without a `kind` it is a recurrent one."""
     attention: Annotated[
         Annotated[Literal["none"], Tag("<none>")] | Annotated[Attention, Tag("<attention>")],
         Discriminator(_attention_kind),
     ] = Attention()
     """`none` for a fixed context vector, or how the decoder looks at the source."""
-    decoder: RecurrentDecoder = RecurrentDecoder()
-    """What writes the target."""
+    decoder: Decoder = RecurrentDecoder()
+    """What writes the target; without a `kind` it is a recurrent one."""
 
     @field_validator("attention", mode="before")
     @classmethod

@@ -34,7 +34,7 @@ def _what(detail: ErrorDetails, section: type[Section]) -> str:
         return unknown("value", str(detail["input"]), re.findall(r"'([^']*)'", context["expected"]))
     if kind == "union_tag_invalid":
         return unknown("value", str(context["tag"]), _kinds(section, location))
-    if kind == "union_tag_not_found":
+    if kind == "union_tag_not_found" and isinstance(detail["input"], dict):
         return f"needs a 'kind'; choose from {', '.join(_kinds(section, location))}"
     if kind == "value_error":
         return str(context["error"])
@@ -46,7 +46,7 @@ def _what(detail: ErrorDetails, section: type[Section]) -> str:
 def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
     """Return what a value should be."""
     kind = detail["type"]
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
+    if kind in ("model_type", "model_attributes_type", "dict_type", "union_tag_not_found"):
         return "needs keys of its own" + (f", such as 'kind' ({', '.join(kinds)})" if kinds else "")
     if kind == "too_long":
         return f"takes {detail['ctx']['max_length']} items"

@@ -107,9 +107,10 @@ def _options(whole: Schema, field: Schema) -> list[Schema]:
 def _section(whole: Schema, schema: Schema, places: list[Place]) -> list[str]:
     title = ", ".join(place.heading for place in places if place.path) or "The file"
     depth = 3 if "." in places[0].path or places[0].mark else 2
+    described = dict.fromkeys(_one_line(place.schema["description"]) for place in places)
     rows = [_row(whole, schema, name, field) for name, field in schema["properties"].items()]
     table = ["| key | takes | default | |", "|---|---|---|---|", *rows]
-    return [f"{'#' * depth} {title}\n", _one_line(schema["description"]) + "\n", "\n".join(table) + "\n"]
+    return [f"{'#' * depth} {title}\n", " ".join(described) + "\n", "\n".join(table) + "\n"]
 
 
 def _row(whole: Schema, section: Schema, name: str, field: Schema) -> str:

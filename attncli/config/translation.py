@@ -7,7 +7,14 @@ from typing import Literal
 
 from attncli.config.data import TranslationData
 from attncli.config.evaluation import Evaluation
-from attncli.config.model import Attention, TranslationModel
+from attncli.config.model import (
+    Attention,
+    LSTMNDecoder,
+    RecurrentDecoder,
+    TransformerDecoder,
+    TransformerEncoder,
+    TranslationModel,
+)
 from attncli.config.search import Search
 from attncli.config.section import Section
 from attncli.config.tokenizer import Tokenizer
@@ -34,18 +41,58 @@ class TranslationConfig(Section):
 
     def conflicts(self) -> Iterator[str]:
         """Yield each rule between sections that is broken, as `key: what is wrong`."""
-        if isinstance(self.model.attention, Attention):
-            yield from self._conflicts_with_attention(self.model.attention)
+        decoder = self.model.decoder
+        yield from self._conflicts_of_transformers()
+        if isinstance(decoder, TransformerDecoder):
+            yield from self._conflicts_of_cross_attention(decoder)
+        elif isinstance(self.model.attention, Attention):
+            yield from self._conflicts_with_attention(self.model.attention, decoder)
         else:
-            yield from self._conflicts_without_attention()
+            yield from self._conflicts_without_attention(decoder)
         if self.model.tied_embeddings == "all" and not self.tokenizer.shared:
             yield (
                 "model.tied_embeddings: 'all' needs one vocabulary for both sides, but tokenizer.shared is false; "
                 "choose 'target' or share the vocabulary"
             )
 
-    def _conflicts_with_attention(self, attention: Attention) -> Iterator[str]:
-        encoder, decoder = self.model.encoder, self.model.decoder
+    def _conflicts_of_transformers(self) -> Iterator[str]:
+        sections = {"encoder": self.model.encoder, "decoder": self.model.decoder}
+        for name, section in sections.items():
+            if (
+                isinstance(section, (TransformerEncoder, TransformerDecoder))
+                and section.hidden_size != self.model.embedding_size
+            ):
+                yield (
+                    f"model.{name}.hidden_size: is {section.hidden_size}, but model.embedding_size is "
+                    f"{self.model.embedding_size}; a transformer's states begin as embeddings, so make them equal"
+                )
+
+    def _conflicts_of_cross_attention(self, decoder: TransformerDecoder) -> Iterator[str]:
+        if self.model.attention == "none":
+            yield (
+                "model.attention: is none, but a transformer decoder knows the source by attention alone; set "
+                "{score: scaled_dot}, or choose model.decoder.kind recurrent or lstmn"
+            )
+        elif self.model.attention != Attention(score="scaled_dot"):
+            yield (
+                "model.attention: the attention of a transformer decoder is scaled_dot over the whole source in every "
+                f"head, but {self._beyond_scaled_dot(self.model.attention)} is set; set {{score: scaled_dot}}"
+            )
+        if decoder.maximum_length is not None and decoder.maximum_length < self.search.max_length:
+            yield (
+                f"model.decoder.maximum_length: is {decoder.maximum_length}, but search.max_length is "
+                f"{self.search.max_length}; there must be a learned position for every token that is written"
+            )
+
+    def _beyond_scaled_dot(self, attention: Attention) -> str:
+        """Return what of `attention` a transformer decoder does not have, as a person would write it."""
+        plain = Attention(score="scaled_dot").model_dump()
+        return ", ".join(f"{key}: {value}" for key, value in attention.model_dump().items() if value != plain[key])
+
+    def _conflicts_with_attention(
+        self, attention: Attention, decoder: RecurrentDecoder | LSTMNDecoder
+    ) -> Iterator[str]:
+        encoder = self.model.encoder
         if attention.score in ("dot", "scaled_dot") and encoder.hidden_size != decoder.hidden_size:
             yield (
                 f"model.attention.score: {attention.score!r} needs query and memory of one width, but "
@@ -73,8 +120,7 @@ class TranslationConfig(Section):
                 "would read the attention; choose 'attentional' or 'maxout', or model.attention: none"
             )
 
-    def _conflicts_without_attention(self) -> Iterator[str]:
-        decoder = self.model.decoder
+    def _conflicts_without_attention(self, decoder: RecurrentDecoder | LSTMNDecoder) -> Iterator[str]:
         if decoder.input_feeding:
             yield "model.decoder.input_feeding: there is nothing to feed back with model.attention: none; remove it"
         if decoder.readout == "attentional":

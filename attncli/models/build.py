@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from attncli.config.model import Attention as AttentionConfig
-from attncli.config.model import RecurrentDecoder as RecurrentDecoderConfig
-from attncli.config.model import RecurrentEncoder as RecurrentEncoderConfig
+from attncli.config import model as configs
 from attncli.config.model import TranslationModel
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, ZeroBridge
+from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
     CurrentStateDecoder,
     FixedContextDecoder,
@@ -18,14 +17,22 @@ from attncli.models.decoders.recurrent import (
     RecurrentDecoder,
     RecurrentParts,
 )
+from attncli.models.decoders.transformer import TransformerDecoder
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.encoder import Encoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
+from attncli.models.encoders.transformer import TransformerEncoder
+from attncli.models.lstmn import LSTMNLayers
+from attncli.models.positions import LearnedPositions, Positions, SinusoidalPositions
 from attncli.models.readouts import AttentionalReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
-from attncli.models.recurrence import CELLS, RecurrentLayers, initialise_recurrent
+from attncli.models.recurrence import CELLS, Layers, RecurrentLayers, initialise_recurrent
 from attncli.models.scores import build_score
 from attncli.models.selections import build_selection
+from attncli.models.transformer import LayerSizes
 from attncli.models.windows import build_window
 from attncli.text.tokenizer import PAD
+
+Recurrence = configs.RecurrentEncoder | configs.LSTMNEncoder | configs.RecurrentDecoder | configs.LSTMNDecoder
 
 
 def build_translation_model(
@@ -43,11 +50,21 @@ def build_translation_model(
     return model
 
 
-def build_encoder(config: RecurrentEncoderConfig, embedding: nn.Embedding, model: TranslationModel) -> RecurrentEncoder:
+def build_encoder(config: configs.Encoder, embedding: nn.Embedding, model: TranslationModel) -> Encoder:
     """Return the encoder that `config` describes over `embedding`."""
+    if isinstance(config, configs.TransformerEncoder):
+        return TransformerEncoder(
+            embedding,
+            build_positions(config, key="model.encoder.maximum_length"),
+            layer_sizes(config, model),
+            layers=config.layers,
+            input_dropout=model.dropout.inputs,
+        )
     return RecurrentEncoder(
         embedding,
-        CELLS[config.cell],
+        lambda input_size, hidden_size: build_layers(
+            config, input_size=input_size, hidden_size=hidden_size, layers=1, dropout=0.0
+        ),
         hidden_size=config.hidden_size,
         layers=config.layers,
         bidirectional=config.bidirectional,
@@ -58,17 +75,59 @@ def build_encoder(config: RecurrentEncoderConfig, embedding: nn.Embedding, model
 
 
 def build_decoder(
-    config: RecurrentDecoderConfig,
+    config: configs.Decoder,
     embedding: nn.Embedding,
     model: TranslationModel,
     *,
     memory_size: int,
     memory_axes: int = 1,
-) -> RecurrentDecoder:
-    """Return the decoder that `config` describes, with `model`'s attention, over memories of width `memory_size`.
+) -> Decoder:
+    """Return the decoder that `config` describes, over memories of width `memory_size`.
 
     The positions of a memory are on one axis, as words are, or on the two of a grid.
     """
+    if isinstance(config, configs.TransformerDecoder):
+        return TransformerDecoder(
+            embedding,
+            build_positions(config, key="model.decoder.maximum_length"),
+            layer_sizes(config, model),
+            OutputLayer(config.hidden_size, embedding, tied=model.tied_embeddings != "none"),
+            layers=config.layers,
+            memory_size=memory_size,
+            input_dropout=model.dropout.inputs,
+            output_dropout=model.dropout.outputs,
+        )
+    return build_recurrent_decoder(config, embedding, model, memory_size=memory_size, memory_axes=memory_axes)
+
+
+def layer_sizes(config: configs.TransformerEncoder | configs.TransformerDecoder, model: TranslationModel) -> LayerSizes:
+    """Return what the layers of a Transformer's stack have in common."""
+    return LayerSizes(
+        size=config.hidden_size,
+        heads=config.heads,
+        feed_forward_size=config.feed_forward_size,
+        activation=config.activation,
+        norm=config.norm,
+        dropout=model.dropout.layers,
+    )
+
+
+def build_positions(config: configs.TransformerEncoder | configs.TransformerDecoder, *, key: str) -> Positions:
+    """Return the positions that `config` names; `key` is what limits learned ones."""
+    if config.maximum_length is None:
+        return SinusoidalPositions()
+    return LearnedPositions(config.maximum_length, config.hidden_size, key=key)
+
+
+def build_recurrent_decoder(
+    config: configs.RecurrentDecoder | configs.LSTMNDecoder,
+    embedding: nn.Embedding,
+    model: TranslationModel,
+    *,
+    memory_size: int,
+    memory_axes: int,
+) -> RecurrentDecoder:
+    """Return the decoder that `config` describes, with `model`'s attention, over memories of width `memory_size`."""
     attends = model.attention != "none"
     enters_input = config.query == "previous_state" if attends else config.context == "every_step"
     reads_context = attends or config.context == "every_step"
@@ -79,8 +138,8 @@ def build_decoder(
         context_size=memory_size if reads_context else 0,
     )
     fed_size = memory_size if enters_input else readout.size if config.input_feeding else 0
-    layers = RecurrentLayers(
-        CELLS[config.cell],
+    layers = build_layers(
+        config,
         input_size=embedding.embedding_dim + fed_size,
         hidden_size=config.hidden_size,
         layers=config.layers,
@@ -105,7 +164,7 @@ def build_decoder(
     return (InputFeedingDecoder if config.input_feeding else CurrentStateDecoder)(parts, attention)
 
 
-def build_attention(config: AttentionConfig, *, query_size: int, memory_size: int, memory_axes: int = 1) -> Attention:
+def build_attention(config: configs.Attention, *, query_size: int, memory_size: int, memory_axes: int = 1) -> Attention:
     """Return the attention that `config` describes, for queries and memories of these widths."""
     return Attention(
         build_score(config, query_size=query_size, memory_size=memory_size),
@@ -114,7 +173,15 @@ def build_attention(config: AttentionConfig, *, query_size: int, memory_size: in
     )
 
 
-def default_readout(config: RecurrentDecoderConfig, *, attends: bool) -> str:
+def build_layers(config: Recurrence, *, input_size: int, hidden_size: int, layers: int, dropout: float) -> Layers:
+    """Return layers of the kind that `config` names."""
+    sizes = {"input_size": input_size, "hidden_size": hidden_size, "layers": layers}
+    if config.kind == "lstmn":
+        return LSTMNLayers(**sizes, dropout=dropout)
+    return RecurrentLayers(CELLS[config.cell], **sizes, dropout=dropout)
+
+
+def default_readout(config: configs.RecurrentDecoder | configs.LSTMNDecoder, *, attends: bool) -> str:
     """Return the readout of the paper that the query comes from."""
     if not attends:
         return "maxout" if config.context == "every_step" else "state"
@@ -130,9 +197,11 @@ def build_readout(name: str, *, hidden_size: int, embedding_size: int, context_s
     return MaxoutReadout(hidden_size, embedding_size, context_size)
 
 
-def build_bridge(config: RecurrentDecoderConfig, layers: RecurrentLayers, *, memory_size: int) -> nn.Module:
+def build_bridge(
+    config: configs.RecurrentDecoder | configs.LSTMNDecoder, layers: Layers, *, memory_size: int
+) -> nn.Module:
     """Return what computes the first state of `layers`."""
-    count, tensors = len(layers.layers), layers.cell.state_tensors
+    count, tensors = len(layers.layers), layers.state_tensors
     if config.bridge == "zero":
         return ZeroBridge(hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
     return Bridge(
@@ -153,6 +222,8 @@ def initialise(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             initialise_recurrent(module)
+        elif isinstance(module, LearnedPositions):
+            nn.init.normal_(module.vectors, std=module.vectors.shape[1] ** -0.5)
         elif isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:

@@ -1,11 +1,11 @@
 """An encoder and a decoder as one model.
 
-B sources, S source positions, T target positions, R readout width, V vocabulary.
+B sources, L layers, S source positions, T target positions, R readout width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,24 @@ from torch import Tensor, nn
 from attncli.data.batch import Tokens
 from attncli.losses import SummedLoss, cross_entropy_with_log_probs
 from attncli.models.decoders.decoder import Decoder, Forced
+from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
 from attncli.text.tokenizer import BOS
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """Where every layer and head looks; None for what looks nowhere."""
+
+    encoder: Tensor | None  # [B, L, heads, S, S], the source at itself
+    decoder: Tensor | None  # [B, L, heads, T, T], the target at what was read of it before
+    cross: Tensor | None  # [B, L, heads, T, S], the target at the source
 
 
 class EncoderDecoder(nn.Module):
     """Maps a source to the distribution of its target."""
 
-    def __init__(self, encoder: nn.Module, decoder: Decoder):
+    def __init__(self, encoder: Encoder, decoder: Decoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
@@ -36,8 +46,16 @@ class EncoderDecoder(nn.Module):
 
     def force(self, source: Tokens, target: Tokens) -> Forced:
         """Return features [B, T, R] and weights [B, T, S] at every position of `target`, which follow its prefix."""
-        prefix = F.pad(target.ids[:, :-1], (1, 0), value=BOS)
-        return self.decoder.force(prefix, self.decoder.prepare(self.encode(source)))
+        return self.decoder.force(prefix_of(target), self.decoder.prepare(self.encode(source)))
+
+    def head_weights(self, source: Tokens, target: Tokens) -> HeadWeights:
+        """Return where every layer and head looks while `target` is written for `source`."""
+        prepared, prefix = self.decoder.prepare(self.encode(source)), prefix_of(target)
+        return HeadWeights(
+            self.encoder.self_weights(source),
+            self.decoder.self_weights(prefix, prepared),
+            self.decoder.cross_weights(prefix, prepared),
+        )
 
     def loss(self, source: Tokens, target: Tokens, *, label_smoothing: float) -> SummedLoss:
         """Return the loss over the real tokens of `target`; in training with what the decoder adds to it."""
@@ -64,3 +82,8 @@ class EncoderDecoder(nn.Module):
         logits = self.decoder.output(forced.features).float()
         chosen: Tensor = logits.log_softmax(-1).gather(-1, target.ids[:, :, None])[:, :, 0]
         return chosen * target.mask
+
+
+def prefix_of(target: Tokens) -> Tensor:
+    """Return what a decoder has read [B, T] when it writes each of `target`: the begin symbol, and what was before."""
+    return F.pad(target.ids[:, :-1], (1, 0), value=BOS)

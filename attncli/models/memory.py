@@ -21,5 +21,10 @@ class Memory:
 
     def mean(self) -> Tensor:
         """Return the mean of the real states [B, D]."""
-        real = self.mask[:, :, None].to(self.states.dtype)
-        return (self.states * real).sum(1) / real.sum(1)
+        return mean_of_real(self.states, self.mask)
+
+
+def mean_of_real(states: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean [B, D] of `states` [B, S, D] where `mask` [B, S] is True."""
+    real = mask[:, :, None].to(states.dtype)
+    return (states * real).sum(1) / real.sum(1)

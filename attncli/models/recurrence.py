@@ -72,7 +72,10 @@ class _NotedProduct(torch.autograd.Function):
         return gradient, of_inputs, product.gradient() if context.is_first else None, None, None
 
 
-def _plain_product(weight: Tensor) -> Product:
+def repeated_product(weight: Tensor) -> Product:
+    """Return the product with `weight` [G, I] for many steps; without gradients there is nothing to note."""
+    if torch.is_grad_enabled():
+        return RepeatedProduct(weight)
     return lambda added, inputs: torch.addmm(added, inputs, weight.t())
 
 
@@ -161,18 +164,69 @@ class GRUCell(Cell):
 CELLS: dict[str, Cell] = {"rnn": PlainCell(), "gru": GRUCell(), "lstm": LSTMCell()}
 
 
-class RecurrentLayers(nn.Module):
+class Layers(nn.Module, ABC):
+    """A stack of layers that read a sequence in one call, or one step at a time with the same weights."""
+
+    input_size: int
+    hidden_size: int
+    layers: nn.ModuleList
+    state_tensors: int  # of a layer's first state: (hidden,) or (hidden, cell)
+
+    @abstractmethod
+    def start(self, states: tuple[State, ...]) -> tuple[State, ...]:
+        """Return the state of every layer before the first step, made of `states`, each of `state_tensors` [N, H].
+
+        The first tensor of a layer's state is its hidden state [N, H], before and after every step.
+        """
+
+    @abstractmethod
+    def forward(self, inputs: Tensor, states: tuple[State, ...]) -> Tensor:
+        """Return the top layer's hidden states [N, T, H] over `inputs` [N, T, I], from `states` of `start` on."""
+
+    @abstractmethod
+    def steps(self, *, fed_size: int = 0) -> Steps:
+        """Return the layers as a loop over steps uses them; the last `fed_size` columns of the input come later."""
+
+    def self_weights(self, states: tuple[State, ...]) -> Tensor | None:
+        """Return the weights [N, L, t] of each layer's last step on all that were before; None where none looks back.
+
+        `states` are those after t + 1 steps.
+        """
+        return None
+
+
+class Steps(ABC):
+    """A stack of layers, one step at a time; its weights are cut and cast once for all steps."""
+
+    @abstractmethod
+    def first_gates(self, inputs: Tensor) -> Tensor:
+        """Return the bottom layer's gates [..., G] from `inputs` [..., I - F]; those of all steps may come at once."""
+
+    @abstractmethod
+    def fed_gates(self, gates: Tensor, fed: Tensor) -> Tensor:
+        """Return `gates` [N, G] with the share of `fed` [N, F]."""
+
+    @abstractmethod
+    def advance(self, gates: Tensor, states: tuple[State, ...]) -> tuple[State, ...]:
+        """Return the next state of every layer, given the bottom layer's whole gates [N, G]."""
+
+
+class RecurrentLayers(Layers):
     """A stack of recurrent layers of one width, with dropout between them."""
 
     def __init__(self, cell: Cell, *, input_size: int, hidden_size: int, layers: int, dropout: float):
         super().__init__()
-        self.cell = cell
+        self.cell, self.state_tensors = cell, cell.state_tensors
         self.input_size, self.hidden_size = input_size, hidden_size
         self.layers = nn.ModuleList(
             cell.network(input_size if number == 0 else hidden_size, hidden_size, batch_first=True)
             for number in range(layers)
         )
         self.dropout = nn.Dropout(dropout)
+
+    def start(self, states: tuple[State, ...]) -> tuple[State, ...]:
+        """Return `states`."""
+        return states
 
     def forward(self, inputs: Tensor, states: tuple[State, ...]) -> Tensor:
         """Return the top layer's hidden states [N, T, H] over `inputs` [N, T, I], from `states` on."""
@@ -188,26 +242,22 @@ class RecurrentLayers(nn.Module):
         return RecurrentSteps(self, fed_size)
 
 
-class RecurrentSteps:
-    """A stack of recurrent layers, one step at a time.
-
-    The weights are cut and cast once for all steps, and where gradients are wanted each is one product at the end.
-    """
+class RecurrentSteps(Steps):
+    """Recurrent layers, one step at a time; where gradients are wanted each weight's is one product at the end."""
 
     def __init__(self, layers: RecurrentLayers, fed_size: int):
         self.cell, self.dropout = layers.cell, layers.dropout
         self.weights = [weights_of(layer) for layer in layers.layers]
         bottom = self.weights[0].inputs
         first_size = bottom.shape[1] - fed_size
-        product = RepeatedProduct if torch.is_grad_enabled() else _plain_product
         self.first = bottom[:, :first_size]
-        self.fed = product(bottom[:, first_size:]) if fed_size else None
-        self.hidden = [product(weights.hidden) for weights in self.weights]
-        self.between = [product(weights.inputs) for weights in self.weights[1:]]
+        self.fed = repeated_product(bottom[:, first_size:]) if fed_size else None
+        self.hidden = [repeated_product(weights.hidden) for weights in self.weights]
+        self.between = [repeated_product(weights.inputs) for weights in self.weights[1:]]
         self.biases = [self.cell.input_bias(weights) for weights in self.weights]
 
     def first_gates(self, inputs: Tensor) -> Tensor:
-        """Return the bottom layer's gates [..., G] from `inputs` [..., I - F]; those of all steps may come at once."""
+        """Return the bottom layer's gates [..., G] from `inputs` [..., I - F]."""
         return F.linear(inputs, self.first, self.biases[0])
 
     def fed_gates(self, gates: Tensor, fed: Tensor) -> Tensor:

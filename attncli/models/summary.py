@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from attncli.config import model as configs
 from attncli.config.load import Config
 from attncli.config.training import SGD
 from attncli.losses import CHUNK
@@ -73,10 +74,20 @@ def _activations(config: Config) -> int:
     model, positions = config.model, config.training.batch_tokens
     if config.training.batch_sentences is not None:
         positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
-    # Of every layer: its input, four gates, two states and their tanh.
-    recurrent = 8 * (
-        model.encoder.layers * model.encoder.hidden_size + model.decoder.layers * model.decoder.hidden_size
-    )
+    layers = sum(part.layers * _kept_by_layer(part) for part in (model.encoder, model.decoder))
     # Additive attention computes its inner layer again, so of every score only the weights are kept.
     attention = 0 if model.attention == "none" else 2 * TYPICAL_LENGTH
-    return positions * (recurrent + attention + 4 * model.embedding_size) + 2 * CHUNK
+    return positions * (layers + attention + 4 * model.embedding_size) + 2 * CHUNK
+
+
+def _kept_by_layer(part: configs.Encoder | configs.Decoder) -> int:
+    """Return about how many numbers a layer keeps of each position."""
+    size = part.hidden_size
+    if part.kind == "recurrent":  # its input, four gates, two states and their tanh
+        return 8 * size
+    if part.kind == "lstmn":  # the same, the tape and its gradient, and the weights on what was before
+        return 14 * size + TYPICAL_LENGTH
+    # What each part reads normalised, what it adds, query, key, value and what is seen; and the inner layer.
+    kept = 9 * size + part.feed_forward_size * (1 if part.activation == "relu" else 2)
+    # The attention to the source shows its weights, and so keeps them.
+    return kept if isinstance(part, configs.TransformerEncoder) else kept + 5 * size + 3 * part.heads * TYPICAL_LENGTH

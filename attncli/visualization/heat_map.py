@@ -44,6 +44,18 @@ class _Size:
         return cls(cell, font=min(11.0, 0.68 * cell * POINTS_AN_INCH))
 
 
+@dataclass(frozen=True)
+class HeadMaps:
+    """Where the heads of a layer look: a row for each token that looks, a column for each that is looked at."""
+
+    looking: str  # what the rows are
+    looked_at: str  # what the columns are
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    names: tuple[str, ...]  # of the heads
+    weights: np.ndarray  # [heads, rows, columns]
+
+
 def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:
     """Return the fonts for the labels of all `alignments`."""
     return fonts_for(
@@ -182,3 +194,38 @@ def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     figure.colorbar(mesh, cax=bar).outline.set_visible(False)
     bar.tick_params(labelsize=9, colors=GREY)
     bar.set_ylabel("attention weight", color=GREY, fontsize=9)
+
+
+_PANELS = 4  # side by side
+
+
+def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
+    """Return the heads of `maps` side by side, all on one scale: squares, the darker the larger the weight."""
+    heads, rows, columns = maps.weights.shape
+    cell = float(np.clip((9.0 if heads == 1 else 3.6) / max(rows, columns), 0.17, 0.4))
+    size = _Size(cell, font=min(10.0, 0.68 * cell * POINTS_AN_INCH))
+    row_labels, column_labels = readable(maps.rows), readable(maps.columns)
+    across = min(heads, _PANELS)
+    down = -(-heads // across)
+    width, height = columns * size.cell, rows * size.cell
+    # Every row of panels has its columns' labels above it, which stand upright where they are wide, and names below.
+    gap = max(map(_width, column_labels)) * size.font * 0.66 / POINTS_AN_INCH + 0.45
+    whole = (across * (width + 0.2) + 1.0, down * (height + gap))
+    figure = new_figure(*whole)
+    for head, weights in enumerate(maps.weights):
+        at_row, at_column = divmod(head, across)
+        bottom = whole[1] - (at_row + 1) * (height + gap) + 0.3
+        box = (at_column * (width + 0.2) / whole[0], bottom / whole[1], width / whole[0], height / whole[1])
+        axes = figure.add_axes(box)
+        mesh = _draw_cells(axes, weights)
+        mesh.set_clim(0, max(float(maps.weights.max()), 1e-6))
+        _label_columns(axes, column_labels, size, fonts, on_both_ends=False)
+        _label_rows(axes, row_labels, size, fonts, on_both_ends=False)
+        axes.tick_params(axis="y", labelleft=at_column == 0)
+        axes.set_xlabel(maps.names[head], color=GREY)
+        if at_column == 0:
+            axes.set_ylabel(maps.looking, color=GREY)
+        if head == 0:
+            axes.set_title(maps.looked_at, color=GREY, fontsize=axes.xaxis.label.get_fontsize())
+    _add_scale(figure, figure.axes[across - 1], mesh)
+    return figure

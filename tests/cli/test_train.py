@@ -85,6 +85,22 @@ def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Any, config: Path, tmp_p
     assert read_config(tmp_path / "parts" / "config.yaml").training.max_steps == 12
 
 
+LSTMN = ["model.encoder={kind: lstmn, hidden_size: 10}", "model.decoder={kind: lstmn, hidden_size: 8}"]
+STACK = "kind: transformer, hidden_size: 6, layers: 2, heads: 2, feed_forward_size: 9"
+TRANSFORMER = [f"model.encoder={{{STACK}}}", f"model.decoder={{{STACK}}}", "model.attention={score: scaled_dot}"]
+
+
+@pytest.mark.parametrize("kind", [LSTMN, TRANSFORMER], ids=["lstmn", "transformer"])
+def test_runs_of_every_kind_resume_exactly(attncli: Any, config: Path, tmp_path: Path, kind: list[str]) -> None:
+    sets = [part for override in (*kind, "model.dropout=0.2") for part in ("--set", override)]
+    attncli("train", config, "--run", tmp_path / "whole", *sets)
+    attncli("train", config, "--run", tmp_path / "parts", *sets, "--set", "training.max_steps=7")
+    result = attncli("train", config, "--run", tmp_path / "parts", *sets, "--resume")
+    assert result.code == 0, result.err
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
 def test_a_run_in_the_way_is_neither_lost_nor_mixed(attncli: Any, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
     assert attncli(*command).code == 0
@@ -184,6 +200,24 @@ def test_sources_that_a_location_score_cannot_see_are_refused_before_a_run_is_be
         f"attncli: data.train: a source has {longest} positions, the end symbol counted, but score 'location' sees 2; "
         "raise model.attention.maximum_source_length or set its longer_sources: ignore, or leave out longer training "
         "pairs with data.maximum_length.source\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("side", "part", "suffix"), [("source", "encoder", "de"), ("target", "decoder", "en")])
+def test_sentences_without_learned_positions_are_refused_before_a_run_is_begun(
+    attncli: Any, config: Path, tmp_path: Path, side: str, part: str, suffix: str
+) -> None:
+    learned = f"{STACK}, positions: learned, maximum_length: 4"
+    sets = [*TRANSFORMER, f"model.{part}={{{learned}}}", "search.max_length=4"]
+    arguments = [item for override in sets for item in ("--set", override)]
+    result = attncli("train", config, "--run", tmp_path / "run", *arguments)
+    assert result.code == 1
+    longest = max(len(line.split()) + 1 for line in (config.parent / f"train.{suffix}").read_text().splitlines())
+    assert result.err.endswith(
+        f"attncli: data.train: a {side} has {longest} positions, the end symbol counted, but model.{part}."
+        f"maximum_length is 4; raise it or set model.{part}.positions: sinusoidal, or leave out longer training pairs "
+        f"with data.maximum_length.{side}\n"
     )
     assert not (tmp_path / "run").exists()
 

@@ -8,6 +8,8 @@ from tiny import configured
 from attncli.errors import ConfigError
 
 NONE = "model.attention=none"
+SCALED_DOT = "model.attention={score: scaled_dot}"
+TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,26 @@ NONE = "model.attention=none"
             [NONE, "model.decoder.bridge=zero"],
             "model.decoder.bridge: with model.attention: none and context 'initial' the encoder's final state is all "
             "that the decoder sees, but bridge is 'zero'; choose 'final' or context 'every_step'",
+        ),
+        (
+            ["model.encoder={kind: transformer, hidden_size: 12, heads: 4}"],
+            "model.encoder.hidden_size: is 12, but model.embedding_size is 6; a transformer's states begin as "
+            "embeddings, so make them equal",
+        ),
+        (
+            [f"{TRANSFORMER}}}", NONE],
+            "model.attention: is none, but a transformer decoder knows the source by attention alone; set {score: "
+            "scaled_dot}, or choose model.decoder.kind recurrent or lstmn",
+        ),
+        (
+            [f"{TRANSFORMER}}}"],
+            "model.attention: the attention of a transformer decoder is scaled_dot over the whole source in every "
+            "head, but score: additive, size: 7 is set; set {score: scaled_dot}",
+        ),
+        (
+            [f"{TRANSFORMER}, positions: learned, maximum_length: 8}}", SCALED_DOT],
+            "model.decoder.maximum_length: is 8, but search.max_length is 9; there must be a learned position for "
+            "every token that is written",
         ),
         (
             ["model.tied_embeddings=all", "tokenizer.shared=false"],
@@ -143,6 +165,9 @@ def test_a_conflict_names_both_keys_and_a_way_out(overrides: list[str], problem:
         ["model.attention={selection: hard, estimator: {kind: reinforce, reward_weight: 1}}"],
         ["model.attention={selection: hard, inference: sample, sampling_seed: 0}"],
         [NONE, "model.decoder.readout=maxout"],
+        [f"{TRANSFORMER}}}", SCALED_DOT],  # its queries and keys are projected, so the memory may have another width
+        [f"{TRANSFORMER}, positions: learned, maximum_length: 9}}", SCALED_DOT],
+        ["model.encoder={kind: lstmn}", "model.decoder={kind: lstmn, query: previous_state}"],
         ["model.tied_embeddings=all"],
         ["model.tied_embeddings=target", "tokenizer.shared=false"],
     ],

@@ -79,7 +79,36 @@ def refused(path: Path) -> str:
             "training.precision=fp16",
             "training.precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, tf32, bf16",
         ),
-        ("model.encoder.kind=cnn", "model.encoder.kind: unknown value 'cnn'; choose from recurrent"),
+        (
+            "model.encoder.kind=lstnm",
+            "model.encoder.kind: unknown value 'lstnm'; did you mean 'lstmn'? choose from recurrent, lstmn, "
+            "transformer",
+        ),
+        (
+            "model.decoder.kind=3",
+            "model.decoder.kind: unknown value '3'; choose from recurrent, lstmn, transformer",
+        ),
+        # Keys of another kind than is asked for, which without a kind is a recurrent one.
+        (
+            "model.encoder={kind: lstmn, cell: gru}",
+            "model.encoder.cell: unknown key 'cell'; choose from bidirectional, hidden_size, kind, layers, "
+            "reverse_source",
+        ),
+        (
+            "model.decoder={kind: transformer, head: 3}",
+            "model.decoder.head: unknown key 'head'; did you mean 'heads'? choose from activation, feed_forward_size, "
+            "heads, hidden_size, kind, layers, maximum_length, norm, positions",
+        ),
+        (
+            "model.encoder={heads: 3}",
+            "model.encoder.heads: unknown key 'heads'; choose from bidirectional, cell, hidden_size, kind, layers, "
+            "reverse_source",
+        ),
+        (
+            "model.encoder=transformer",
+            "model.encoder: needs keys of its own, such as 'kind' (recurrent, lstmn, transformer), but is "
+            "'transformer'",
+        ),
         (
             "training.optimizer.kind=adan",
             "training.optimizer.kind: unknown value 'adan'; did you mean 'adam'? choose from adam, adamw, sgd",
@@ -140,6 +169,18 @@ def refused(path: Path) -> str:
         (
             "model.encoder.hidden_size=9",
             "FILE: model.encoder: hidden_size 9 is odd, but two directions share it; make it even",
+        ),
+        (
+            "model.encoder={kind: transformer, hidden_size: 20, heads: 8}",
+            "model.encoder: hidden_size 20 cannot be shared evenly by heads 8; make it a multiple",
+        ),
+        (
+            "model.decoder={kind: transformer, positions: learned}",
+            "model.decoder: positions: learned needs maximum_length, the most tokens there can be",
+        ),
+        (
+            "model.encoder={kind: transformer, maximum_length: 20}",
+            "model.encoder: maximum_length belongs to positions: learned, but positions is sinusoidal; remove it",
         ),
         (
             "model.attention.sharpening=none",
@@ -277,6 +318,13 @@ def test_an_override_changes_one_of_the_places_of_an_alias(tmp_path: Path) -> No
 
 def test_a_whole_number_will_do_where_a_number_is_asked_for() -> None:
     assert configured("training.learning_rate=1").training.learning_rate == 1.0
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_network_without_a_kind_is_a_recurrent_one(part: str) -> None:
+    config = configured(f"model.{part}={{cell: gru, layers: 2}}")
+    assert (getattr(config.model, part).kind, getattr(config.model, part).cell) == ("recurrent", "gru")
+    assert getattr(configured(f"model.{part}={{kind: lstmn, layers: 2}}").model, part).kind == "lstmn"
 
 
 def test_pairs_in_one_file_and_in_two_are_told_apart() -> None:

@@ -27,6 +27,7 @@ def test_all_sections_are_found() -> None:
         *("TranslationConfig", "TranslationData", "ParallelFiles", "PairFile", "MaximumLength", "Tokenizer"),
         *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
         *("Reinforce", "StraightThrough"),
+        *("LSTMNEncoder", "LSTMNDecoder", "TransformerEncoder", "TransformerDecoder"),
         *("Training", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
         *("Validation", "EarlyStopping", "Search", "Evaluation"),
     }

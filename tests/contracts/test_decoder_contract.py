@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from combinations import READERS, covering
+from combinations import MIXTURES, READERS, covering
 from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, row_of, tokens
 
 from attncli.models.build import build_translation_model
@@ -21,7 +21,7 @@ from attncli.training.weights import put_weights, read_weights, weights_of, writ
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
 TARGET = tokens([5, 4], [6, 7, 8, 9], [4])
 K = 2
-COMBINATIONS = covering()
+COMBINATIONS = {**covering(), **MIXTURES}
 EVERY_DECODER = pytest.mark.parametrize("overrides", COMBINATIONS.values(), ids=list(COMBINATIONS))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from combinations import CELL, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
+from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
 from tiny import TARGET_VOCABULARY, built, row_of, tokens
 
 from attncli.data.batch import Tokens, pad_tokens
@@ -22,7 +22,7 @@ from attncli.text.tokenizer import BOS, EOS, PAD
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5], [9, 9])
 K, LONGEST, ALPHA = 4, 7, 0.7
 
-# Every reader, each with another cell, depth, window and selection than the one before.
+# Every reader, each with another cell, depth, window and selection than the one before, and every mixture of kinds.
 CHOICES = cycle((*WINDOW[window], *SELECTION[selection]) for selection in SELECTION for window in WINDOW)
 DECODERS = {
     f"{name}-{cell}-{depth}": (
@@ -32,7 +32,7 @@ DECODERS = {
         *(() if name in WITHOUT_ATTENTION else next(CHOICES)),
     )
     for (name, overrides), cell, depth in zip(READERS.items(), cycle(CELL), cycle([1, 2]), strict=False)
-}
+} | MIXTURES
 EVERY_DECODER = pytest.mark.parametrize("overrides", DECODERS.values(), ids=list(DECODERS))
 ONE_OF_EACH_KIND = pytest.mark.parametrize(
     "overrides",
@@ -41,6 +41,7 @@ ONE_OF_EACH_KIND = pytest.mark.parametrize(
         *(READERS[f"{query}-additive"] for query in ("current", "feeding", "previous")),
         (*READERS["current-general"], *WINDOW["local_m"], *SELECTION["reinforce"]),
         (*READERS["feeding-additive"], *WINDOW["local_p"], *SELECTION["soft"]),
+        *(MIXTURES[name] for name in ("lstmn-lstmn-feeding", "transformer-transformer_post")),
     ],
 )
 

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from attncli.data.batch import Tokens
 from attncli.models.encoders.recurrent import RecurrentEncoder, reversal
-from attncli.models.recurrence import CELLS
+from attncli.models.recurrence import CELLS, RecurrentLayers
 
 E, H, VOCABULARY = 5, 8, 11
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
@@ -28,7 +28,9 @@ def made(
     torch.manual_seed(1)
     return RecurrentEncoder(
         nn.Embedding(VOCABULARY, E, padding_idx=0),
-        CELLS[name],
+        lambda input_size, hidden_size: RecurrentLayers(
+            CELLS[name], input_size=input_size, hidden_size=hidden_size, layers=1, dropout=0.0
+        ),
         hidden_size=H,
         layers=layers,
         bidirectional=bidirectional,

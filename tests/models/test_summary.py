@@ -31,6 +31,47 @@ def test_every_part_is_counted() -> None:
     assert summarise(configured()).total == sum(found.values())
 
 
+def test_every_part_of_other_kinds_is_counted() -> None:
+    # V=40, E=6, encoder 2 x 5, decoder 8: an LSTM, W_h, W_x, W_h~ and v.
+    kinds = ("model.encoder={kind: lstmn, hidden_size: 10}", "model.decoder={kind: lstmn, hidden_size: 8}")
+    lstmn = summarise(configured(*kinds))
+    assert lstmn.parameters["decoder"] == 4 * 8 * (6 + 8 + 2) + 8 * (8 + 6 + 8 + 1) + 11 * 2 * 8 + (10 + 8) * 8
+    assert lstmn.parameters["encoder"] == 2 * (4 * 5 * (6 + 5 + 2) + 5 * (5 + 6 + 5 + 1))
+    # H=6, F=9: query, values and output with biases, keys without; two norms a layer in the encoder, three in the
+    # decoder, one at the end of each.
+    transformer = summarise(
+        configured(
+            "model.encoder={kind: transformer, hidden_size: 6, layers: 2, heads: 2, feed_forward_size: 9}",
+            "model.decoder={kind: transformer, hidden_size: 6, layers: 3, heads: 3, feed_forward_size: 9}",
+            "model.attention={score: scaled_dot}",
+        )
+    )
+    attention, feed_forward = 4 * 6 * 6 + 3 * 6, 2 * 6 * 9 + 9 + 6
+    assert transformer.parameters == {
+        "source embeddings": 40 * 6,
+        "encoder": 2 * (attention + feed_forward + 2 * 12) + 12,
+        "target embeddings": 40 * 6,
+        "attention": 3 * attention,
+        "output layer": 40 * 6 + 40,
+        "decoder": 3 * (attention + feed_forward + 3 * 12) + 12,
+    }
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_what_is_kept_grows_with_layers_and_widths(part: str) -> None:
+    stack = "kind: transformer, hidden_size: 6, heads: 2"
+    attention = f"model.{'decoder' if part == 'encoder' else 'encoder'}.hidden_size=8"
+    score = "model.attention={score: scaled_dot}" if part == "decoder" else attention
+
+    def kept(more: str) -> int:
+        return summarise(configured(f"model.{part}={{{stack}, {more}}}", attention, score)).bytes["activations"]
+
+    small = kept("layers: 1, feed_forward_size: 100")
+    assert kept("layers: 2, feed_forward_size: 100") > small
+    assert kept("layers: 1, feed_forward_size: 200") - small == 4096 * 100 * 4
+    assert kept("layers: 1, feed_forward_size: 100, activation: gelu") - small == 4096 * 100 * 4
+
+
 def test_shared_embeddings_are_counted_with_the_source() -> None:
     found = summarise(configured("model.tied_embeddings=all", "model.attention=none")).parameters
     assert (found["source embeddings"], found["target embeddings"], found["attention"]) == (240, 0, 0)

@@ -1,7 +1,7 @@
 """What every decoder does: two readings of one network, which agree.
 
-B sources, K hypotheses of each, N = B*K rows in search, S source positions, T target positions, R readout width,
-V vocabulary.
+B sources, K hypotheses of each, N = B*K rows in search, S source positions, T target positions, L layers, R
+readout width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Decoder(nn.Module, ABC):
     rows of tokens and state, K after one another for each of the B sources in `prepared`.
     """
 
+    embedding: nn.Embedding
     output: OutputLayer
 
     @abstractmethod
@@ -70,6 +71,15 @@ class Decoder(nn.Module, ABC):
         whole targets, without gradient.
         """
         return None
+
+    def self_weights(self, tokens: Tensor, prepared: Any) -> Tensor | None:
+        """Return how much each of `tokens` [B, T] looks at those before, [B, L, heads, T, T]; None where none does."""
+        return None
+
+    def cross_weights(self, tokens: Tensor, prepared: Any) -> Tensor | None:
+        """Return the weights of every layer and head on the source, [B, L, heads, T, S]; None without attention."""
+        weights = self.force(tokens, prepared).weights
+        return None if weights is None else weights[:, None, None]
 
     def forward(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """Return logits [B, T, V] and weights [B, T, S] after each of `tokens` [B, T], the begin symbol first."""

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from attncli.models.attention import Attention, Glimpse, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
+from attncli.models.lstmn import square
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer, Readout
-from attncli.models.recurrence import RecurrentLayers, RecurrentSteps, State
+from attncli.models.recurrence import Layers, State, Steps
 from attncli.models.rows import map_tensors, stack_steps
 
 
@@ -51,7 +52,7 @@ class RecurrentParts:
     """What every recurrent decoder is made of."""
 
     embedding: nn.Embedding
-    layers: RecurrentLayers
+    layers: Layers
     bridge: nn.Module
     readout: Readout
     output: OutputLayer
@@ -74,7 +75,7 @@ class RecurrentDecoder(Decoder):
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
         """Return the bridge's state, a row a source; a decoder that feeds something into its steps adds it."""
-        return RecurrentState(self.bridge(prepared.memory))
+        return RecurrentState(self.layers.start(self.bridge(prepared.memory)))
 
     def step(self, tokens: Tensor, state: RecurrentState, prepared: PreparedSource) -> Step:
         """Return what follows `tokens` [N]."""
@@ -83,13 +84,23 @@ class RecurrentDecoder(Decoder):
         logits = self.output(feature)
         return Step(logits, None, state) if glimpse is None else Step(logits, glimpse.weights, state, glimpse.marks)
 
+    def self_weights(self, tokens: Tensor, prepared: PreparedSource) -> Tensor | None:
+        """Return the weights [B, L, 1, T, T] of layers that look back; None where none does."""
+        state, steps, rows = self.start(prepared), self.steps(), []
+        embedded = self.embed(tokens).transpose(0, 1)  # [T, B, E]
+        for gates, at in zip(steps.first_gates(embedded).unbind(), embedded.unbind(), strict=True):
+            _, _, state = self.advance(steps, gates, at, state, prepared)
+            rows.append(self.layers.self_weights(state.layers))
+        looking = [row for row in rows if row is not None]
+        return square(looking)[:, :, None] if looking else None
+
     @abstractmethod
     def advance(
-        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse | None, RecurrentState]:
         """Return feature [N, R], what was seen, and next state, given the `gates` [N, G] of the `embedded` [N, E]."""
 
-    def steps(self) -> RecurrentSteps:
+    def steps(self) -> Steps:
         """Return the layers for stepping; all of their input that is not the embedding is fed."""
         return self.layers.steps(fed_size=self.layers.input_size - self.embedding.embedding_dim)
 
@@ -117,7 +128,7 @@ class FixedContextDecoder(RecurrentDecoder):
         return replace(super().start(prepared), fed=prepared.memory.summary if self.every_step else None)
 
     def advance(
-        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, None, RecurrentState]:
         """Return feature [N, R], that nothing was looked at, and the next state."""
         if state.fed is not None:
@@ -168,7 +179,7 @@ class CurrentStateDecoder(AttentionalDecoder):
     """Asks after the step, and feeds nothing back (Luong et al. 2015, figure 2 without input feeding)."""
 
     def advance(
-        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse, RecurrentState]:
         """Return feature [N, R], what was seen, and next state."""
         layers = steps.advance(gates, state.layers)
@@ -198,7 +209,7 @@ class InputFeedingDecoder(AttentionalDecoder):
         return replace(state, fed=state.hidden.new_zeros(state.hidden.shape[0], self.readout.size))
 
     def advance(
-        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse, RecurrentState]:
         """Return feature [N, R], what was seen, and next state."""
         assert state.fed is not None
@@ -222,7 +233,7 @@ class PreviousStateDecoder(AttentionalDecoder):
     """Asks before the step, whose input the context joins (Bahdanau et al. 2015)."""
 
     def advance(
-        self, steps: RecurrentSteps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse, RecurrentState]:
         """Return feature [N, R], what was seen, and next state."""
         glimpse, state = self._attend_and_advance(steps, gates, state, prepared)
@@ -241,7 +252,7 @@ class PreviousStateDecoder(AttentionalDecoder):
         return _forced(self.read(torch.stack(hidden, 1), embedded, glimpse.context), glimpse)
 
     def _attend_and_advance(
-        self, steps: RecurrentSteps, gates: Tensor, state: RecurrentState, prepared: PreparedSource
+        self, steps: Steps, gates: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Glimpse, RecurrentState]:
         glimpse = self.attend(state.hidden, state, prepared)
         return glimpse, state.after(steps.advance(steps.fed_gates(gates, glimpse.context), state.layers))

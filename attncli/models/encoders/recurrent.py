@@ -5,16 +5,22 @@ B sources, S positions, E embedding width, D memory width.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor, nn
 
 from attncli.data.batch import Tokens
+from attncli.models.encoders.encoder import Encoder
+from attncli.models.lstmn import LSTMNLayers, square
 from attncli.models.memory import Memory
-from attncli.models.recurrence import Cell, RecurrentLayers, State
+from attncli.models.recurrence import Layers, State
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(Encoder):
     """Embeds and reads the source in one direction or both; layer n + 1 reads both directions of layer n.
+
+    `layer` makes a layer of an input width and a hidden width.
 
     The directions run as dense sequences: the backward one reads every source reversed within its own length. That
     gives the states of a packed sequence, and lets the fused kernels run, which on CPUs take no packed ones.
@@ -23,7 +29,7 @@ class RecurrentEncoder(nn.Module):
     def __init__(
         self,
         embedding: nn.Embedding,
-        cell: Cell,
+        layer: Callable[[int, int], Layers],
         *,
         hidden_size: int,
         layers: int,
@@ -41,9 +47,7 @@ class RecurrentEncoder(nn.Module):
 
         def direction() -> nn.ModuleList:
             sizes = [embedding.embedding_dim, *[hidden_size] * (layers - 1)]
-            return nn.ModuleList(
-                RecurrentLayers(cell, input_size=size, hidden_size=width, layers=1, dropout=0.0) for size in sizes
-            )
+            return nn.ModuleList(layer(size, width) for size in sizes)
 
         self.forwards = direction()
         self.backwards = direction() if bidirectional else None
@@ -51,16 +55,38 @@ class RecurrentEncoder(nn.Module):
     def forward(self, source: Tokens) -> Memory:
         """Return the memory of `source`: top-layer states [B, S, D], and the final states of both directions."""
         backward_order = reversal(source.lengths, source.ids.shape[1])
-        states = self.input_dropout(self.embedding(source.ids))  # [B, S, E]
+        *_, (states, summary) = self._read(source, backward_order)
         if self.reverses_source:
             states = reorder(states, backward_order)
+        return Memory(self.layer_dropout(states), source.mask, summary)
+
+    def self_weights(self, source: Tokens) -> Tensor | None:
+        """Return the weights [B, L, directions, S, S] of layers that look back; None where none does."""
+        if not isinstance(self.forwards[0], LSTMNLayers):
+            return None
+        order = reversal(source.lengths, source.ids.shape[1])
+        inputs = [self._inputs(source, order), *(states for states, _ in self._read(source, order))]
+        forwards = torch.cat([_look(*pair) for pair in zip(self.forwards, inputs, strict=False)], 1)
+        directions = [forwards]
+        if self.backwards is not None:
+            pairs = zip(self.backwards, inputs, strict=False)
+            backwards = torch.cat([_look(layers, reorder(states, order)) for layers, states in pairs], 1)
+            directions.append(_reorder_both(backwards, order))
+        weights = torch.stack(directions, 2)
+        return _reorder_both(weights, order) if self.reverses_source else weights
+
+    def _inputs(self, source: Tokens, backward_order: Tensor) -> Tensor:
+        embedded: Tensor = self.input_dropout(self.embedding(source.ids))  # [B, S, E]
+        return reorder(embedded, backward_order) if self.reverses_source else embedded
+
+    def _read(self, source: Tokens, backward_order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the states [B, S, D] of every layer, in the order in which they are read, and the final ones [B, D]."""
+        states = self._inputs(source, backward_order)
         for number in range(len(self.forwards)):
             if number:
                 states = self.layer_dropout(states)
             states, summary = self._layer(number, states, source.lengths, backward_order)
-        if self.reverses_source:
-            states = reorder(states, backward_order)
-        return Memory(self.layer_dropout(states), source.mask, summary)
+            yield states, summary
 
     def _layer(self, number: int, inputs: Tensor, lengths: Tensor, backward_order: Tensor) -> tuple[Tensor, Tensor]:
         last = (lengths - 1)[:, None]
@@ -75,10 +101,26 @@ class RecurrentEncoder(nn.Module):
 
 
 def _run(layers: nn.Module, inputs: Tensor) -> Tensor:
-    assert isinstance(layers, RecurrentLayers)
+    assert isinstance(layers, Layers)
+    return layers(inputs, _zeros(layers, inputs))  # type: ignore[no-any-return]
+
+
+def _look(layers: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the weights [B, L, S, S] of `layers`, which look back, over `inputs` [B, S, I]."""
+    assert isinstance(layers, LSTMNLayers)
+    return square([layers.self_weights(states) for states in layers.trace(inputs, _zeros(layers, inputs))])
+
+
+def _zeros(layers: Layers, inputs: Tensor) -> tuple[State, ...]:
     zero = inputs.new_zeros(inputs.shape[0], layers.hidden_size)
-    start: State = (zero,) * layers.cell.state_tensors
-    return layers(inputs, (start,))  # type: ignore[no-any-return]
+    return layers.start((((zero,) * layers.state_tensors),))
+
+
+def _reorder_both(weights: Tensor, positions: Tensor) -> Tensor:
+    """Return `weights` [B, ..., S, S] with rows and columns taken from `positions` [B, S]."""
+    flat = weights.flatten(1, -3)  # [B, n, S, S]
+    rows = flat.gather(2, positions[:, None, :, None].expand_as(flat))
+    return rows.gather(3, positions[:, None, None, :].expand_as(flat)).view_as(weights)
 
 
 def reversal(lengths: Tensor, positions: int) -> Tensor:

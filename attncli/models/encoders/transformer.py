@@ -1,0 +1,61 @@
+"""The encoder of a Transformer.
+
+B sources, L layers, S positions, H width of a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from attncli.data.batch import Tokens
+from attncli.models.encoders.encoder import Encoder
+from attncli.models.memory import Memory, mean_of_real
+from attncli.models.positions import Positions
+from attncli.models.transformer import EncoderLayer, LayerSizes, Placing
+
+
+class TransformerEncoder(Encoder):
+    """Layers in which every position looks at every other (Vaswani et al. 2017).
+
+    It has no final state, so what decoders take for one is the mean of the memory.
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Embedding,
+        positions: Positions,
+        sizes: LayerSizes,
+        *,
+        layers: int,
+        input_dropout: float,
+    ):
+        super().__init__()
+        self.embedding, self.memory_size = embedding, sizes.size
+        self.place = Placing(positions, dropout=input_dropout)
+        self.layers: Sequence[EncoderLayer] = nn.ModuleList(  # type: ignore[assignment]
+            EncoderLayer(sizes) for _ in range(layers)
+        )
+        self.last_norm = sizes.last_norm()
+
+    def forward(self, source: Tokens) -> Memory:
+        """Return the memory of `source`: top-layer states [B, S, H] and their mean."""
+        *_, top = self._states(source)
+        states, mask = self.last_norm(top), source.mask
+        return Memory(states, mask, mean_of_real(states, mask))
+
+    def self_weights(self, source: Tokens) -> Tensor:
+        """Return the weights [B, L, heads, S, S] of every layer and head."""
+        mask = source.mask[:, None, None]
+        read = zip(self.layers, self._states(source), strict=False)
+        return torch.stack([layer.weights(states, mask) for layer, states in read], 1)
+
+    def _states(self, source: Tokens) -> Iterator[Tensor]:
+        """Yield the states [B, S, H] that each layer reads, and those that the top one gives."""
+        states, mask = self.place(self.embedding(source.ids)), source.mask[:, None, None]
+        yield states
+        for layer in self.layers:
+            states = layer(states, mask)
+            yield states

@@ -1,0 +1,130 @@
+"""Heads side by side: what is drawn, written and refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attncli.errors import CommandError
+from attncli.translator import Inspection
+from attncli.visualization.fonts import fonts_for
+from attncli.visualization.heads import (
+    cross_attention_pictures,
+    draw_heads,
+    self_attention_pictures,
+    write_heads,
+)
+from attncli.visualization.heat_map import head_maps_figure
+
+# Three layers; 5 heads in the encoder and 2 in the decoder; S=4, T=3.
+SOURCE, TARGET, READ = ("▁ein", "▁Snow", "board", "</s>"), ("▁a", "▁board", "</s>"), ("<s>", "▁a", "▁board")
+
+
+def weights(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).dirichlet(np.ones(shape[-1]), size=shape[:-1]).astype(np.float32)
+
+
+FOUND = Inspection(
+    "ein Snowboard",
+    "a board",
+    SOURCE,
+    TARGET,
+    READ,
+    encoder=weights(3, 5, 4, 4),
+    decoder=weights(3, 2, 3, 3),
+    cross=weights(3, 2, 3, 4),
+)
+
+
+def test_both_sides_look_at_themselves_and_the_target_across() -> None:
+    encoder, decoder = self_attention_pictures(1, FOUND, None, directions=False)
+    assert FOUND.encoder is not None
+    assert FOUND.decoder is not None
+    assert FOUND.cross is not None
+    assert (encoder.kind, encoder.layer, encoder.maps.rows, encoder.maps.columns) == (
+        *("encoder-self-attention", 3),
+        *(SOURCE, SOURCE),
+    )
+    assert (decoder.kind, decoder.maps.rows, decoder.maps.columns) == ("decoder-self-attention", TARGET, READ)
+    assert encoder.maps.names == ("head 1", "head 2", "head 3", "head 4", "head 5")
+    assert (encoder.maps.weights == FOUND.encoder[2]).all()
+    [across] = cross_attention_pictures(1, FOUND, 1)
+    assert (across.kind, across.layer, across.maps.rows, across.maps.columns) == ("heads", 1, TARGET, SOURCE)
+    assert (across.maps.weights == FOUND.cross[0]).all()
+
+
+def test_directions_are_called_so() -> None:
+    both = replace(FOUND, encoder=weights(1, 2, 4, 4), decoder=None)
+    [picture] = self_attention_pictures(1, both, None, directions=True)
+    assert picture.maps.names == ("forwards", "backwards")
+
+
+def test_what_looks_nowhere_has_no_picture() -> None:
+    nothing = replace(FOUND, encoder=None, decoder=None, cross=None)
+    assert [
+        *self_attention_pictures(1, nothing, None, directions=False),
+        *cross_attention_pictures(1, nothing, 1),
+    ] == []
+
+
+def test_a_layer_that_is_not_there_is_named() -> None:
+    with pytest.raises(CommandError, match="--layer: 4, but the encoder has layers 1 to 3"):
+        list(self_attention_pictures(1, FOUND, 4, directions=False))
+    with pytest.raises(CommandError, match="--layer: 4, but the decoder has layers 1 to 3"):
+        list(cross_attention_pictures(1, FOUND, 4))
+
+
+def test_every_head_is_a_panel_with_labels_where_they_are_needed() -> None:
+    picture = next(self_attention_pictures(1, FOUND, 2, directions=False))
+    figure = head_maps_figure(picture.maps, fonts_for(["a"]))
+    *panels, scale = figure.axes
+    assert [axes.get_xlabel() for axes in panels] == list(picture.maps.names)
+    for axes, head in zip(panels, picture.maps.weights, strict=True):
+        assert axes.collections[0].get_array().tolist() == head.tolist()
+        assert axes.collections[0].get_clim() == (0, pytest.approx(float(picture.maps.weights.max())))
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["ein", "Snow", "·board", "</s>"]
+    assert [axes.get_ylabel() for axes in panels] == ["source", "", "", "", "source"]
+    assert scale.get_ylabel() == "attention weight"
+    # Four side by side, the fifth below, and none over another.
+    figure.canvas.draw()
+    boxes = [axes.get_tightbbox() for axes in panels]
+    assert len({round(box.y0) for box in boxes[:4]}) == 1
+    assert boxes[4].y1 <= boxes[0].y0
+    assert all(left.x1 <= right.x0 for left, right in pairwise(boxes[:4]))
+
+
+@pytest.mark.parametrize("tokens", [1, 60])
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suffix: str) -> None:
+    words = tuple(f"▁Wort{number}" for number in range(tokens))
+    long = replace(FOUND, source_tokens=words, encoder=weights(1, 2, tokens, tokens), decoder=None)
+    pictures = list(self_attention_pictures(7, long, None, directions=False))
+    [path] = draw_heads(pictures, tmp_path, suffix, warn=print)
+    assert path.name == f"encoder-self-attention-7.{suffix}"
+    if suffix == "png":
+        with Image.open(path) as picture:
+            assert min(picture.size) > 20
+
+
+def test_missing_glyphs_are_reported_once(tmp_path: Path) -> None:
+    strange = replace(FOUND, source_tokens=("\U000f0000", *SOURCE[1:]))
+    said: list[str] = []
+    draw_heads(list(self_attention_pictures(1, strange, None, directions=False)), tmp_path, "png", warn=said.append)
+    assert len(said) == 1
+    assert "U+F0000" in said[0]
+
+
+def test_json_gives_every_head_by_its_name(tmp_path: Path) -> None:
+    pictures = [*self_attention_pictures(1, FOUND, None, directions=False), *cross_attention_pictures(1, FOUND, None)]
+    encoder, decoder, across = json.loads(write_heads(pictures, tmp_path).read_text(encoding="utf-8"))
+    assert [found["kind"] for found in (encoder, decoder, across)] == [picture.kind for picture in pictures]
+    assert (across["source"], across["target"], across["layer"]) == ("ein Snowboard", "a board", 3)
+    assert (across["rows"], across["columns"]) == (list(TARGET), list(SOURCE))
+    np.testing.assert_allclose(across["heads"]["head 2"], FOUND.cross[2, 1], atol=1e-7)
+    assert list(decoder["heads"]) == ["head 1", "head 2"]
