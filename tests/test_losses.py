@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import attncli.losses
-from attncli.losses import cross_entropy
+from attncli.losses import cross_entropy, cross_entropy_with_log_probs
 
 POSITIONS, WIDTH, VOCABULARY = 6, 5, 11
 
@@ -49,6 +49,15 @@ def test_negative_log_likelihood_has_no_smoothing_and_no_gradient(layer):
     expected = by_definition(output(features), targets, 0.0).float().detach()
     torch.testing.assert_close(loss.negative_log_likelihood, expected)
     assert not loss.negative_log_likelihood.requires_grad
+
+
+def test_log_probs_are_those_of_each_target_without_smoothing_or_gradient(layer):
+    features, output, targets = layer
+    loss, log_probs = cross_entropy_with_log_probs(features, output, targets, label_smoothing=0.3)
+    expected = [-by_definition(output(features[i : i + 1]), targets[i : i + 1], 0.0) for i in range(POSITIONS)]
+    torch.testing.assert_close(log_probs, torch.stack(expected).float().detach())
+    assert not log_probs.requires_grad
+    torch.testing.assert_close(loss.total, cross_entropy(features, output, targets, label_smoothing=0.3).total)
 
 
 def test_tokens_are_the_targets(layer):

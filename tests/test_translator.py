@@ -244,3 +244,35 @@ def test_what_looks_nowhere_has_no_weights(tokenizers: Tokenizers) -> None:
     assert found.encoder is found.decoder is None
     assert found.cross is not None
     assert found.cross.shape == (1, 1, 2, 3)
+
+
+LOCAL_AND_HARD = {"score": "general", "window": "local_p", "half_width": 1, "selection": "hard"}
+
+
+def test_windows_and_choices_come_with_the_weights(tokenizers: Tokenizers) -> None:
+    translator = made(tokenizers, attention=LOCAL_AND_HARD)
+    for found in translator.translate([SOURCES[0], SOURCES[3]], settings=settings(), with_weights=True):
+        [forced] = translator.align([(found.source, found.hypotheses[0].text)], settings=settings())
+        for translation in (found, forced):
+            [hypothesis, *_] = translation.as_json()["hypotheses"]
+            assert hypothesis["half_width"] == 1
+            weights = np.array(hypothesis["attention"])
+            assert weights.shape == (len(hypothesis["tokens"]), len(translation.source_tokens))
+            assert hypothesis["chosen"] == weights.argmax(-1).tolist()
+            assert len(hypothesis["centres"]) == len(weights)
+            for centre, row in zip(hypothesis["centres"], weights, strict=True):
+                assert 0 <= centre <= len(row) - 1
+                assert all(abs(s - centre) <= 1 for s in row.nonzero()[0])
+    [plain] = translator.translate([SOURCES[0]], settings=settings())
+    assert not {"attention", "centres", "chosen", "half_width"} & {*plain.as_json()["hypotheses"][0]}
+
+
+def test_drawn_choices_are_the_same_each_time_and_may_be_asked_for_otherwise(tokenizers: Tokenizers) -> None:
+    def chosen(**keys: Any) -> list[list[int]]:
+        translator = made(tokenizers, attention={"score": "general", "selection": "hard", **keys})
+        found = translator.translate([SOURCES[3]], settings=settings(beam_size=1), with_weights=True)
+        return [hypothesis.get("chosen") for hypothesis in next(found).as_json()["hypotheses"]]
+
+    assert chosen(inference="sample") == chosen(inference="sample", sampling_seed=1)
+    assert len({str(chosen(inference="sample", sampling_seed=seed)) for seed in range(8)}) > 1
+    assert chosen(inference="expectation") == [None]

@@ -45,7 +45,8 @@ class Places:
         rows, columns = memory.grid
         assert rows * columns == memory.mask.shape[1], "a grid has a region a position"
         at = (torch.div(numbers, columns, rounding_mode="floor").float(), (numbers % columns).float())
-        return cls(memory.mask, at, memory.states.new_tensor([rows, columns]).float().expand(len(memory.mask), 2))
+        sizes = torch.tensor(memory.grid, dtype=torch.float32, device=memory.mask.device)
+        return cls(memory.mask, at, sizes.expand(len(memory.mask), 2))
 
     def distances(self, centres: Tensor) -> list[Tensor]:
         """Return how far every position is from `centres` [B, T, X], on each axis [B, T, S]."""

@@ -259,3 +259,20 @@ def test_the_paper_s_half_width_is_the_default() -> None:
     window = attention(window="local_p").window
     assert isinstance(window, PredictiveWindow)
     assert window.half_width == 10
+
+
+@pytest.mark.parametrize("window", ["local_m", "local_p"])
+def test_places_are_exact_where_weights_are_bfloat16(window: str) -> None:
+    long = 600  # bfloat16 knows no odd whole numbers over 256
+    model = attention(window=window, half_width=1).bfloat16()
+    memory = Memory(
+        random(1, long, D, seed=2).bfloat16(), torch.ones(1, long, dtype=torch.bool), random(1, D, seed=3).bfloat16()
+    )
+    steps = torch.tensor([[300, 301, 302, 599]])
+    glimpse = model(random(1, T, Q, seed=5).bfloat16(), model.prepare(memory), steps)
+    assert glimpse.weights.dtype == glimpse.marks.centres.dtype == torch.float32
+    assert glimpse.context.dtype == torch.bfloat16
+    if window == "local_m":
+        assert glimpse.marks.centres[0, :, 0].tolist() == [300, 301, 302, 599]
+    inside = [abs(s - centre) <= 1 for centre in glimpse.marks.centres[0, :, 0].tolist() for s in range(long)]
+    assert (glimpse.weights > 0).flatten().tolist() == inside
