@@ -59,11 +59,13 @@ def self_attention_pictures(
     if found.encoder is not None:
         at, weights = _layer(found.encoder, layer, "encoder")
         names = ("forwards", "backwards") if directions and len(weights) == 2 else _names(weights)
-        maps = HeadMaps("source", "source, looked at", tokens, tokens, names, weights)
+        maps = HeadMaps("source", "source, looked at", tokens, tokens, _placed(at, names), weights)
         yield HeadPicture("encoder-self-attention", number, at, found.source, found.target, maps)
     if found.decoder is not None:
         at, weights = _layer(found.decoder, layer, "decoder")
-        maps = HeadMaps("output", "read before, looked at", found.target_tokens, read, _names(weights), weights)
+        maps = HeadMaps(
+            "output", "read before, looked at", found.target_tokens, read, _placed(at, _names(weights)), weights
+        )
         yield HeadPicture("decoder-self-attention", number, at, found.source, found.target, maps)
 
 
@@ -71,7 +73,9 @@ def cross_attention_pictures(number: int, found: Inspection, layer: int | None) 
     """Yield where each head of the decoder looks in the source; `layer` as for self-attention."""
     if found.cross is not None:
         at, weights = _layer(found.cross, layer, "decoder")
-        maps = HeadMaps("output", "source", found.target_tokens, found.source_tokens, _names(weights), weights)
+        maps = HeadMaps(
+            "output", "source", found.target_tokens, found.source_tokens, _placed(at, _names(weights)), weights
+        )
         yield HeadPicture("heads", number, at, found.source, found.target, maps)
 
 
@@ -86,6 +90,10 @@ def _layer(weights: np.ndarray, layer: int | None, part: str) -> tuple[int, np.n
 def _names(weights: np.ndarray) -> tuple[str, ...]:
     heads = len(weights)
     return ("",) if heads == 1 else tuple(f"head {number}" for number in range(1, heads + 1))
+
+
+def _placed(layer: int, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"layer {layer}, {name}" if name else f"layer {layer}" for name in names)
 
 
 def draw_heads(

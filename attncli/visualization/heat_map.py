@@ -52,7 +52,7 @@ class HeadMaps:
     looked_at: str  # what the columns are
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    names: tuple[str, ...]  # of the heads
+    names: tuple[str, ...]  # of the heads, which say their layer too
     weights: np.ndarray  # [heads, rows, columns]
 
 

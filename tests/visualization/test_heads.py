@@ -52,7 +52,7 @@ def test_both_sides_look_at_themselves_and_the_target_across() -> None:
         *(SOURCE, SOURCE),
     )
     assert (decoder.kind, decoder.maps.rows, decoder.maps.columns) == ("decoder-self-attention", TARGET, READ)
-    assert encoder.maps.names == ("head 1", "head 2", "head 3", "head 4", "head 5")
+    assert encoder.maps.names == tuple(f"layer 3, head {head}" for head in (1, 2, 3, 4, 5))
     assert (encoder.maps.weights == FOUND.encoder[2]).all()
     [across] = cross_attention_pictures(1, FOUND, 1)
     assert (across.kind, across.layer, across.maps.rows, across.maps.columns) == ("heads", 1, TARGET, SOURCE)
@@ -62,7 +62,7 @@ def test_both_sides_look_at_themselves_and_the_target_across() -> None:
 def test_directions_are_called_so() -> None:
     both = replace(FOUND, encoder=weights(1, 2, 4, 4), decoder=None)
     [picture] = self_attention_pictures(1, both, None, directions=True)
-    assert picture.maps.names == ("forwards", "backwards")
+    assert picture.maps.names == ("layer 1, forwards", "layer 1, backwards")
 
 
 def test_what_looks_nowhere_has_no_picture() -> None:
@@ -126,5 +126,5 @@ def test_json_gives_every_head_by_its_name(tmp_path: Path) -> None:
     assert [found["kind"] for found in (encoder, decoder, across)] == [picture.kind for picture in pictures]
     assert (across["source"], across["target"], across["layer"]) == ("ein Snowboard", "a board", 3)
     assert (across["rows"], across["columns"]) == (list(TARGET), list(SOURCE))
-    np.testing.assert_allclose(across["heads"]["head 2"], FOUND.cross[2, 1], atol=1e-7)
-    assert list(decoder["heads"]) == ["head 1", "head 2"]
+    np.testing.assert_allclose(across["heads"]["layer 3, head 2"], FOUND.cross[2, 1], atol=1e-7)
+    assert list(decoder["heads"]) == ["layer 3, head 1", "layer 3, head 2"]
