@@ -1,4 +1,4 @@
-"""`scripts/compare`: what it trains in which order, what it goes on with, and when it stops. `attncli` is a stand-in."""
+"""`scripts/compare`: what it trains in which order, what it goes on with, when it stops. `attncli` is a stand-in."""
 
 from __future__ import annotations
 
