@@ -5,12 +5,16 @@ B sources, S positions, E embedding width, D memory width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from attncli.data.batch import Tokens
 from attncli.models.memory import Memory
 from attncli.models.recurrence import Cell, RecurrentLayers, State
+
+Run = Callable[[RecurrentLayers, Tensor], Tensor]  # (one direction's layer, inputs [B, S, I]) -> states [B, S, H]
 
 
 class RecurrentEncoder(nn.Module):
@@ -50,6 +54,10 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, source: Tokens) -> Memory:
         """Return the memory of `source`: top-layer states [B, S, D], and the final states of both directions."""
+        return self.read(source, run_fused)
+
+    def read(self, source: Tokens, run: Run) -> Memory:
+        """Return the memory of `source`, each layer and direction run by `run`."""
         backward_order = reversal(source.lengths, source.ids.shape[1])
         states = self.input_dropout(self.embedding(source.ids))  # [B, S, E]
         if self.reverses_source:
@@ -57,28 +65,39 @@ class RecurrentEncoder(nn.Module):
         for number in range(len(self.forwards)):
             if number:
                 states = self.layer_dropout(states)
-            states, summary = self._layer(number, states, source.lengths, backward_order)
+            states, summary = self._layer(number, states, source.lengths, backward_order, run)
         if self.reverses_source:
             states = reorder(states, backward_order)
         return Memory(self.layer_dropout(states), source.mask, summary)
 
-    def _layer(self, number: int, inputs: Tensor, lengths: Tensor, backward_order: Tensor) -> tuple[Tensor, Tensor]:
+    def _layer(
+        self, number: int, inputs: Tensor, lengths: Tensor, backward_order: Tensor, run: Run
+    ) -> tuple[Tensor, Tensor]:
         last = (lengths - 1)[:, None]
-        forwards = _run(self.forwards[number], inputs)
+        forwards = run(_layers(self.forwards[number]), inputs)
         finals = [reorder(forwards, last)[:, 0]]
         if self.backwards is None:
             return forwards, finals[0]
-        backwards = _run(self.backwards[number], reorder(inputs, backward_order))
+        backwards = run(_layers(self.backwards[number]), reorder(inputs, backward_order))
         finals.append(reorder(backwards, last)[:, 0])
         states = torch.cat([forwards, reorder(backwards, backward_order)], -1)
         return states, torch.cat(finals, -1)
 
 
-def _run(layers: nn.Module, inputs: Tensor) -> Tensor:
-    assert isinstance(layers, RecurrentLayers)
+def _layers(module: nn.Module) -> RecurrentLayers:
+    assert isinstance(module, RecurrentLayers)
+    return module
+
+
+def first_state(layers: RecurrentLayers, inputs: Tensor) -> State:
+    """Return the zeros that a direction over `inputs` [B, S, I] starts from."""
     zero = inputs.new_zeros(inputs.shape[0], layers.hidden_size)
-    start: State = (zero,) * layers.cell.state_tensors
-    return layers(inputs, (start,))  # type: ignore[no-any-return]
+    return (zero,) * layers.cell.state_tensors
+
+
+def run_fused(layers: RecurrentLayers, inputs: Tensor) -> Tensor:
+    """Return the states [B, S, H] of one direction over `inputs` [B, S, I], from a fused call."""
+    return layers(inputs, (first_state(layers, inputs),))  # type: ignore[no-any-return]
 
 
 def reversal(lengths: Tensor, positions: int) -> Tensor:
