@@ -128,11 +128,12 @@ def gradients_figure(profiles: Sequence[GradientProfile], *, sentences: str) -> 
     # Before the axis is logarithmic, which a gradient that has vanished altogether could not make it.
     low, high = (np.concatenate([np.percentile(profile.total, q, axis=0) for profile in profiles]) for q in (25, 75))
     top = max(float(high.max()), 1e-30)
-    panels[0].set_ylim(max(low[low > 0].min(initial=top), top * _SMALLEST) / 2, top * 2)
+    panels[0].set_ylim(max(low[low > 0].min(initial=top), top * _SMALLEST) / 2, top * 5)
     families = list(fonts_for(profile.run for profile in profiles).families)
     for axes, group in zip(panels, shown, strict=True):
-        for profile in group:
-            _draw_profile(axes, profile, COLOURS[profiles.index(profile) % len(COLOURS)])
+        # From the first colour in either panel, so that runs given in the same order match.
+        for number, profile in enumerate(group):
+            _draw_profile(axes, profile, COLOURS[number % len(COLOURS)])
         _finish_panel(axes, group, families)
     panels[0].set_xlim(max(profile.total.shape[1] for profile in profiles) - 0.5, -0.5)
     panels[0].set_ylabel("norm of ∂ loss / ∂ state\n(loss: mean nats a target token)")
@@ -160,7 +161,7 @@ def _finish_panel(axes: Axes, group: Sequence[GradientProfile], families: Sequen
     axes.grid(color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    for text in axes.legend(loc="lower right", framealpha=0.9, prop={"family": list(families), "size": 9}).get_texts():
+    for text in axes.legend(loc="upper left", framealpha=0.9, prop={"family": list(families), "size": 9}).get_texts():
         text.set_parse_math(False)
 
 
