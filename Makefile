@@ -1,16 +1,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SET ?= configs/compare-attention
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format docs bench clean
+.PHONY: help demo compare test check format docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.installed ## Train a toy translator without and with attention, and draw what differs (under 10 minutes)
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
+
+compare: $(VENV)/.installed ## Train a set of variants and score them together (SET=configs/..., SEEDS="1 2 3", VARIANTS, TEST, RUNS, OPTIONS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" SEEDS="$(SEEDS)" VARIANTS="$(VARIANTS)" TEST="$(TEST)" RUNS="$(RUNS)" \
+		scripts/compare $(SET) $(OPTIONS)
 
 test: $(VENV)/.installed-dev ## Check format, lint and types, and run every test
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,18 @@ def resume_run(config: TranslationConfig, run: RunFolder, device: torch.device, 
         corpora.tokenizers.save(run.path)
     replace_file(run.config_path, to_yaml(config))
     return _introduced(new_task(config, corpora, device), tell)
+
+
+def ending(config: TranslationConfig, run: RunFolder) -> dict[str, Any] | None:
+    """Return the log's record of how the run in the folder `run` ended, or None where `config` has more to do."""
+    run.check()
+    if read_config(run.config_path) != config or not run.has_checkpoint("best"):
+        return None
+    try:
+        record = json.loads(run.log_path.read_text(encoding="utf-8").splitlines()[-1])
+    except (OSError, ValueError, IndexError):  # no log yet, or a line that was being written when the run was killed
+        return None
+    return record if record.get("event") == "end" else None
 
 
 def _changes(before: TranslationConfig, after: TranslationConfig) -> Iterator[str]:

@@ -59,6 +59,9 @@ def evaluate(
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
     RUN/evaluation/TEST, and the first one's report is that of all; with --output everything goes there.
 
+    Runs that differ in their seeds alone are taken together: their mean BLEU is reported and compared. Of up to four
+    every pair is compared, and of more each with the first.
+
     Example: attncli eval runs/none runs/additive --test test_2016_flickr
 
     Example: attncli eval --hypotheses out.en --source test.de --reference test.en --output scores
@@ -177,13 +180,16 @@ def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System
 def _decode(runs: Sequence[Run], data: EvaluationSet, given: dict[str, Any], too_long: str) -> list[System]:
     from attncli.config.search import Search
     from attncli.evaluation.decode import decode
+    from attncli.evaluation.variants import variant_names
 
     systems = []
-    for name, run in zip(_names([run.folder for run in runs]), runs, strict=True):
+    names = _names([run.folder for run in runs])
+    variants = variant_names(names, [run.config for run in runs])
+    for name, variant, run in zip(names, variants, runs, strict=True):
         typer.echo(f"{name}: decoding {len(data)} sentences of {data.name}", err=True)
         changed = {key: value for key, value in given.items() if value is not None}
         search = Search.model_validate({**run.config.search.model_dump(), **changed})
-        systems.append(decode(run, data, search, name=name, too_long=too_long))  # type: ignore[arg-type]
+        systems.append(decode(run, data, search, name=name, variant=variant, too_long=too_long))  # type: ignore[arg-type]
     return systems
 
 

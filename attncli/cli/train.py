@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def train(
     from attncli.config.load import read_config
     from attncli.device import arithmetic, resolve_device
     from attncli.errors import CommandError
-    from attncli.launch import begin_run, resume_run, try_out
+    from attncli.launch import begin_run, ending, resume_run, try_out
     from attncli.training.run_folder import RunFolder
     from attncli.training.trainer import train as train_task
 
@@ -45,13 +46,20 @@ def train(
     if dry_run:
         typer.echo(try_out(checked, where, tell=_tell))
         return
+    if resume and (ended := ending(checked, folder)):
+        typer.echo(_ending(folder.path, ended["reason"], f"{ended['step']} already", ended["best_scores"]))
+        return
     if resume:
         task = resume_run(checked, folder, where, tell=_tell)
     else:
         task = begin_run(checked, folder, where, overwrite=overwrite, tell=_tell)
     outcome = train_task(task, checked.training, folder, device=where, resume=resume)
-    scores = ", ".join(f"{name} {score:.4g}" for name, score in outcome.best.scores.items())
-    typer.echo(f"{folder.path}: ended by {outcome.reason} at step {outcome.step}, best on dev: {scores}")
+    typer.echo(_ending(folder.path, outcome.reason, str(outcome.step), outcome.best.scores))
+
+
+def _ending(folder: Path, reason: str, step: str, best_scores: Mapping[str, float]) -> str:
+    scores = ", ".join(f"{name} {score:.4g}" for name, score in best_scores.items())
+    return f"{folder}: ended by {reason} at step {step}, best on dev: {scores}"
 
 
 def _tell(line: str) -> None:

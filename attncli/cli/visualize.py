@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attncli.cli.options import Checkpoint, Device, RunArgument
+from attncli.cli.options import Checkpoint, Device
 from attncli.errors import CommandError, DataError, RunError, unknown
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ _PICTURES = ("png", "svg")
 
 
 def visualize(
-    run: RunArgument,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN", help="Folder of a trained run; more than one with --gradients.", show_default=False
+        ),
+    ],
     text: Annotated[list[str] | None, typer.Option(help="A sentence to translate; again for more.")] = None,
     input: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too.")
@@ -40,6 +45,17 @@ def visualize(
     ] = False,
     layer: Annotated[
         int | None, typer.Option(min=1, help="The layer that --self-attention and --heads draw; the top one else.")
+    ] = None,
+    gradients: Annotated[
+        bool,
+        typer.Option(
+            "--gradients",
+            help="Draw the norm of the loss's gradient at each encoder state instead, of all RUNs together.",
+        ),
+    ] = False,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --gradients, the test set to measure on.  [default: the dev set]"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -60,12 +76,33 @@ def visualize(
     Example: attncli visualize runs/transformer --text "Ein Hund rennt." --self-attention --heads
 
     Example: attncli visualize runs/multi30k-de-en --curves
+
+    --gradients shows how the gradient vanishes on its way back through a recurrent encoder (Hochreiter 1991; Bengio et
+    al. 1994; Pascanu et al. 2013), and what attention does about it. The loss is the mean of -log p a target token, the
+    state that of the top layer's forward direction, an LSTM's cell included. Drawn are median and quartiles of the
+    gradient's L2 norm over the 100 pairs with the longest sources, all counted back from the last state; with attention
+    also the part that comes through later states, without the direct way from the decoder.
+
+    Example: attncli visualize runs/rnn runs/lstm runs/lstm-attention --gradients --output pictures
     """
     if format not in _FORMATS:
         raise CommandError(f"--format: {unknown('value', format, _FORMATS)}")
+    run = runs[0]
     folder = output or run / "visualization"
+    drawn = {"--self-attention": self_attention, "--heads": heads, "--layer": layer}
+    sentence_options = {"--text": text, "--input": input, "--target": target, **drawn}
+    if gradients:
+        _check_alone("--gradients", {**sentence_options, "--curves": curves})
+        _check_format("--gradients", format, (*_PICTURES, "json"))
+        _report([_draw_gradients(runs, folder, format, test=test, device=device, checkpoint=checkpoint)])
+        return
+    if test is not None:
+        raise CommandError("--test: names the sentences of --gradients, which is not given; add it or leave --test out")
+    if len(runs) > 1:
+        raise CommandError(f"RUN: {len(runs)} are given, but only --gradients draws several together; give one")
     if curves:
-        _check_alone(text, input, target, format)
+        _check_alone("--curves", sentence_options)
+        _check_format("--curves", format, _PICTURES)
         _report([_draw_curves(run, folder, format)])
         return
     _check_heads(format, layer, wanted=self_attention or heads)
@@ -91,14 +128,20 @@ def visualize(
     _report(_write(found, folder, format, title=f"{loaded.name}: attention"))
 
 
-def _check_alone(
-    text: Sequence[str] | None, input: Sequence[Path] | None, target: Sequence[str] | None, format: str
-) -> None:
-    given = [name for name, value in (("--text", text), ("--input", input), ("--target", target)) if value]
+_DRAWN = {"--curves": "the training log", "--gradients": "the encoder's states over a dev or test set"}
+_NUMBERS = {"--curves": "; the numbers are in the run's log.jsonl", "--gradients": ""}
+
+
+def _check_alone(option: str, others: Mapping[str, object]) -> None:
+    given = [name for name, value in others.items() if value]
     if given:
-        raise CommandError(f"--curves: draws the training log, so {given[0]} means nothing here; leave one of them out")
-    if format not in _PICTURES:
-        raise CommandError(f"--curves: drawn as png or svg, not {format}; the numbers are in the run's log.jsonl")
+        raise CommandError(f"{option}: draws {_DRAWN[option]}, so {given[0]} means nothing here; leave one of them out")
+
+
+def _check_format(option: str, format: str, formats: Sequence[str]) -> None:
+    if format not in formats:
+        *first, last = formats
+        raise CommandError(f"{option}: drawn as {', '.join(first)} or {last}, not {format}{_NUMBERS[option]}")
 
 
 def _sentences(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
@@ -223,6 +266,26 @@ def _draw_curves(run: Path, folder: Path, format: str) -> Path:
     figure = curves_figure(read_log(run), title=run.resolve().name)
     with writing_into(folder):
         save_figure(figure, path)
+    return path
+
+
+def _draw_gradients(
+    runs: Sequence[Path], folder: Path, format: str, *, test: str | None, device: str, checkpoint: str
+) -> Path:
+    from attncli.run import Run
+    from attncli.visualization.figures import save_figure, writing_into
+    from attncli.visualization.gradients import gradient_profile, gradients_figure, gradients_json, measured_pairs
+
+    loaded = [Run.load(run, device=device, checkpoint=checkpoint) for run in runs]
+    pairs, sentences = measured_pairs(loaded[0], test)
+    names = [run.name for run in loaded] if len({run.name for run in loaded}) == len(loaded) else list(map(str, runs))
+    profiles = [gradient_profile(run, pairs, name=name) for run, name in zip(loaded, names, strict=True)]
+    path = folder / f"gradients.{format}"
+    with writing_into(folder):
+        if format == "json":
+            path.write_text(gradients_json(profiles), encoding="utf-8")
+        else:
+            save_figure(gradients_figure(profiles, sentences=sentences), path)
     return path
 
 

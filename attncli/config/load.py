@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
+from attncli.config.bases import read_values
 from attncli.config.problems import explained
 from attncli.config.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
@@ -19,25 +21,10 @@ CONFIGS: dict[str, type[Config]] = {"translation": TranslationConfig}
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Return the checked configuration of the file `path` with `overrides` (`a.b=c`) applied."""
-    values = parse_yaml(_read(path), where=str(path))
-    if not isinstance(values, dict):
-        raise ConfigError([f"{path}: holds no keys; a configuration starts with 'task: translation'"])
-    keys = [_apply(values, override) for override in overrides]
-    return check_config(values, where=str(path), overridden=keys)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError([f"{path}: no such file"]) from None
-    except IsADirectoryError:
-        raise ConfigError([f"{path}: is a folder, not a configuration file"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([f"{path}: not UTF-8 text, so not a configuration file"]) from None
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    """Return the checked configuration of the file `path` over its bases, with `overrides` (`a.b=c`) applied."""
+    found = read_values(path)
+    keys = [_apply(found.values, override) for override in overrides]
+    return check_config(found.values, where=str(path), overridden=keys, inherited=found.inherited)
 
 
 def _apply(values: dict[str, Any], override: str) -> str:
@@ -56,30 +43,43 @@ def _apply(values: dict[str, Any], override: str) -> str:
     return key
 
 
-def check_config(values: dict[str, Any], *, where: str, overridden: Sequence[str] = ()) -> Config:
+def check_config(
+    values: dict[str, Any],
+    *,
+    where: str,
+    overridden: Sequence[str] = (),
+    inherited: Mapping[str, str] = MappingProxyType({}),
+) -> Config:
     """Return `values` as a typed configuration, or raise one ConfigError with every problem in it.
 
-    `where` begins the line of a problem, and `--set` that of one with a key in `overridden`.
+    `where` begins the line of a problem, `--set` that of one with a key in `overridden`. A problem of one value is put
+    where `inherited` has its key from.
     """
     task = str(values.get("task"))
     if task not in CONFIGS:
         what = unknown("task", task, CONFIGS) if "task" in values else f"missing; choose from {', '.join(CONFIGS)}"
-        raise ConfigError([_placed(f"task: {what}", where, overridden)])
+        raise ConfigError([_placed(f"task: {what}", where, overridden, inherited)])
     section = CONFIGS[task]
     try:
         # Strict JSON mode reads lists as tuples and integers as floats, and nothing else as what it is not.
         config = section.model_validate_json(json.dumps(values))
-        problems = list(config.conflicts())
+        # Values that are right by themselves: what brought them together is at fault, not where they come from.
+        inherited, problems = {}, list(config.conflicts())
     except ValidationError as error:
         problems = [explained(detail, section, values) for detail in error.errors()]
     except TypeError as error:
         problems = [f"holds a value that is neither text, number, list nor keys: {error}"]
     if problems:
         # Problems of a value that stands for several keys, such as `dropout: 2`, read the same.
-        raise ConfigError([_placed(problem, where, overridden) for problem in dict.fromkeys(problems)])
+        raise ConfigError([_placed(problem, where, overridden, inherited) for problem in dict.fromkeys(problems)])
     return config
 
 
-def _placed(problem: str, where: str, overridden: Sequence[str]) -> str:
-    is_overridden = any(problem.startswith((f"{key}:", f"{key}.")) for key in overridden)
-    return f"--set {problem}" if is_overridden else f"{where}: {problem}"
+def _placed(problem: str, where: str, overridden: Sequence[str], inherited: Mapping[str, str]) -> str:
+    if any(_is_about(problem, key) for key in overridden):
+        return f"--set {problem}"
+    return f"{next((file for key, file in inherited.items() if _is_about(problem, key)), where)}: {problem}"
+
+
+def _is_about(problem: str, key: str) -> bool:
+    return problem.startswith((f"{key}:", f"{key}."))

@@ -30,8 +30,11 @@ the docstrings in `attncli/config/`; change it there.
 - `--set KEY=VALUE` of `attncli train` and `attncli config` sets any key by its dotted path, such as
   `--set model.encoder.hidden_size=256`. The value is read as YAML, so `--set 'training.schedule={kind: cosine}'`
   replaces a section.
+- `base: FILE`, a path from the file that says it on, takes everything from another configuration; the file then says
+  what differs. Sections are joined key by key and anything else is replaced; a section that names another `kind`
+  replaces the base's whole. A base may have a base.
 - `attncli config check CONFIG` checks a file and counts its parameters, `attncli config show CONFIG` prints it with
-  every default filled in, and `attncli config schema` prints a JSON Schema for editors.
+  its bases joined and every default filled in, and `attncli config schema` prints a JSON Schema for editors.
 """
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 from attncli.config.search import Search
+from attncli.errors import RunError
+from attncli.evaluation.cost import training_cost
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
@@ -12,8 +14,22 @@ from attncli.run import Run
 from attncli.translator import TooLong
 
 
-def decode(run: Run, test: EvaluationSet, search: Search, *, name: str, too_long: TooLong = "error") -> System:
-    """Return the best hypotheses of `run` for the sources of `test`, and how long that took."""
+def decode(
+    run: Run,
+    test: EvaluationSet,
+    search: Search,
+    *,
+    name: str,
+    variant: str | None = None,
+    too_long: TooLong = "error",
+) -> System:
+    """Return the best hypotheses of `run` for the sources of `test`, how long that took, and what its training took."""
+    notes = _notes(run, name)
+    try:
+        training = training_cost(run.folder)
+    except RunError as error:
+        training = None
+        notes.append(f"{name}: what its training took is not known: {error}")
     started = time.perf_counter()
     best = [found.hypotheses[0] for found in run.translate(test.sources, search=search, too_long=too_long)]
     seconds = time.perf_counter() - started
@@ -28,9 +44,11 @@ def decode(run: Run, test: EvaluationSet, search: Search, *, name: str, too_long
         name=name,
         # A line of output is a line of `hypotheses.txt`, whatever the model wrote.
         hypotheses=tuple(" ".join(hypothesis.text.splitlines()) for hypothesis in best),
+        variant=variant,
         speed=Speed(seconds, len(best), sum(len(hypothesis.tokens) for hypothesis in best)),
+        training=training,
         details=details,
-        notes=tuple(_notes(run, name)),
+        notes=tuple(notes),
     )
 
 

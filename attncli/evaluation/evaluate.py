@@ -5,22 +5,37 @@ N sentences, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from statistics import fmean
 from typing import Any, Literal
+
+import numpy as np
 
 from attncli.config.evaluation import Evaluation
 from attncli.evaluation.bins import LengthBin, length_bins, shortest_word_counts, word_counts
-from attncli.evaluation.report import BinScore, BoundedScore, Comparison, Report, Speed, SystemReport
+from attncli.evaluation.report import (
+    BinScore,
+    BoundedScore,
+    Comparison,
+    Report,
+    Speed,
+    SystemReport,
+    TrainingCost,
+    VariantReport,
+)
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.metrics.bleu import length_ratio
-from attncli.metrics.bootstrap import bounds, paired_difference, resampled_scores
+from attncli.metrics.bootstrap import Difference, bounds, paired_difference, resampled_scores
 from attncli.metrics.metric import Array, SentenceStatistics
 from attncli.metrics.registry import METRICS
 from attncli.metrics.tokenised import tokenised_note
 
 LengthOf = Literal["source", "reference"]
+
+MOST_FOR_EVERY_PAIR = 4
+"""Of more variants, each is compared with the first alone."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,8 @@ class System:
     speed: Speed | None = None  # None: nothing was decoded
     details: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    training: TrainingCost | None = None  # None: not known
+    variant: str | None = None  # the name for it and those that differ in their seeds alone; None: there are none
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,11 @@ class _Resampled:
     def bounded(self, system: int) -> BoundedScore:
         limits = bounds(self.resamples[system])
         return BoundedScore(self.scores[system], limits.low, limits.high)
+
+    def means(self, groups: Sequence[Sequence[int]]) -> _Resampled:
+        """Return for each of `groups` the mean of its systems, also in every resample."""
+        rows = [self.resamples[list(group)].mean(0) for group in groups]
+        return _Resampled([fmean(self.scores[at] for at in group) for group in groups], np.array(rows))
 
 
 def evaluate(
@@ -60,6 +82,9 @@ def evaluate(
     whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
     bins = length_bins(_lengths(test, length_of), settings.length_bins)
     binned = [_resample([found.part(bin_.indices) for found in measured["bleu"]], settings) for bin_ in bins]
+    groups = _grouped(systems)
+    # Runs of one variant have nothing else to be compared with than each other.
+    compared = groups if len(groups) > 1 else {system.name: [at] for at, system in enumerate(systems)}
     reports = [
         SystemReport(
             name=system.name,
@@ -68,6 +93,7 @@ def evaluate(
             by_length=tuple(_bin_score(bin_, scores, number) for bin_, scores in zip(bins, binned, strict=True)),
             length_ratio=length_ratio(measured["bleu"][number]),
             speed=system.speed,
+            training=system.training,
             details=system.details,
             notes=_system_notes(system),
         )
@@ -81,7 +107,8 @@ def evaluate(
         samples=settings.bootstrap_samples,
         seed=settings.seed,
         systems=tuple(reports),
-        comparisons=tuple(_compare(systems, whole["bleu"], binned)),
+        variants=tuple(_variants(groups, reports, whole["bleu"], binned, bins)),
+        comparisons=tuple(_compare(compared, whole["bleu"], binned)),
         notes=_test_notes(test),
     )
 
@@ -103,19 +130,46 @@ def _bin_score(bin_: LengthBin, scores: _Resampled, number: int) -> BinScore:
     return BinScore(bin_.first, bin_.last, bin_.label, len(bin_.indices), scores.bounded(number))
 
 
-def _compare(systems: Sequence[System], whole: _Resampled, binned: Sequence[_Resampled]) -> list[Comparison]:
-    def difference(of: _Resampled, a: int, b: int) -> Any:
+def _grouped(systems: Sequence[System]) -> dict[str, list[int]]:
+    """Return the systems of each variant, by their places."""
+    groups: dict[str, list[int]] = {}
+    for at, system in enumerate(systems):
+        groups.setdefault(system.variant or system.name, []).append(at)
+    return groups
+
+
+def _variants(
+    groups: Mapping[str, Sequence[int]],
+    reports: Sequence[SystemReport],
+    whole: _Resampled,
+    binned: Sequence[_Resampled],
+    bins: Sequence[LengthBin],
+) -> Iterator[VariantReport]:
+    members = list(groups.values())
+    means, binned_means = whole.means(members), [scores.means(members) for scores in binned]
+    for number, (name, group) in enumerate(groups.items()):
+        yield VariantReport(
+            name,
+            tuple(reports[at] for at in group),
+            means.bounded(number),
+            tuple(_bin_score(bin_, scores, number) for bin_, scores in zip(bins, binned_means, strict=True)),
+        )
+
+
+def _compare(
+    groups: Mapping[str, Sequence[int]], whole: _Resampled, binned: Sequence[_Resampled]
+) -> Iterator[Comparison]:
+    """Yield the comparisons of the systems in `groups`, taken together: every pair, or of many each with the first."""
+    names, members = list(groups), list(groups.values())
+    means, binned_means = whole.means(members), [scores.means(members) for scores in binned]
+
+    def difference(of: _Resampled, a: int, b: int) -> Difference:
         return paired_difference(of.scores[a] - of.scores[b], of.resamples[a], of.resamples[b])
 
-    return [
-        Comparison(
-            systems[a].name,
-            systems[b].name,
-            difference(whole, a, b),
-            tuple(difference(scores, a, b) for scores in binned),
-        )
-        for a, b in combinations(range(len(systems)), 2)
-    ]
+    places = range(len(groups))
+    for a, b in combinations(places, 2) if len(groups) <= MOST_FOR_EVERY_PAIR else ((at, 0) for at in places[1:]):
+        by_length = tuple(difference(scores, a, b) for scores in binned_means)
+        yield Comparison(names[a], names[b], difference(means, a, b), by_length)
 
 
 def _test_notes(test: EvaluationSet) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from statistics import stdev
 from typing import Any
 
 from attncli.metrics.bootstrap import Difference
@@ -62,6 +63,18 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class TrainingCost:
+    """What the training of a run took; breaks between its parts are not counted."""
+
+    tokens_per_second: float  # of both sides, the median of the log's training records
+    seconds: float  # validation included
+
+    def as_json(self) -> dict[str, Any]:
+        """Return both numbers."""
+        return {"tokens_per_second": self.tokens_per_second, "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
 class SystemReport:
     """The scores of one system: a run, or a file of hypotheses."""
 
@@ -71,6 +84,7 @@ class SystemReport:
     by_length: tuple[BinScore, ...]
     length_ratio: float
     speed: Speed | None  # None: nothing was decoded
+    training: TrainingCost | None  # None: not known
     details: Mapping[str, Any]  # where the hypotheses come from: folder, step, beam size, …
     notes: tuple[str, ...]
 
@@ -84,12 +98,42 @@ class SystemReport:
             "length_ratio": self.length_ratio,
             "by_length": [found.as_json() for found in self.by_length],
             "speed": self.speed.as_json() if self.speed else None,
+            "training": self.training.as_json() if self.training else None,
+        }
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """Runs that differ in their seeds alone, or one run by itself. Its BLEU is the mean of theirs.
+
+    The bounds are those of that mean over resampled sentences: they hold for these runs, and say nothing of other
+    seeds, of which `deviation` gives an idea.
+    """
+
+    name: str
+    systems: tuple[SystemReport, ...]
+    bleu: BoundedScore
+    by_length: tuple[BinScore, ...]
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of BLEU between the runs; None of one run."""
+        scores = [system.scores["bleu"].score for system in self.systems]
+        return stdev(scores) if len(scores) > 1 else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the variant as an entry of `variants`."""
+        return {
+            "variant": self.name,
+            "runs": [system.name for system in self.systems],
+            "bleu": {**self.bleu.as_json(), "deviation": self.deviation},
+            "by_length": [found.as_json() for found in self.by_length],
         }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far the BLEU of system `a` is above that of `b`, on the whole test set and by length."""
+    """How far the BLEU of variant `a` is above that of `b`, on the whole test set and by length."""
 
     a: str
     b: str
@@ -127,12 +171,19 @@ class Report:
     samples: int
     seed: int
     systems: tuple[SystemReport, ...]
+    variants: tuple[VariantReport, ...]  # of those systems
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]  # about the test set; each system has its own besides
 
     def of(self, system: SystemReport) -> Report:
         """Return the report on `system` alone."""
-        return replace(self, systems=(system,), comparisons=())
+        alone = VariantReport(system.name, (system,), system.scores["bleu"], system.by_length)
+        return replace(self, systems=(system,), variants=(alone,), comparisons=())
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether a variant is there with several seeds."""
+        return len(self.variants) < len(self.systems)
 
     @property
     def all_notes(self) -> tuple[str, ...]:
@@ -148,6 +199,7 @@ class Report:
             "length_of": self.length_of,
             "bootstrap": {"samples": self.samples, "seed": self.seed},
             "runs": [system.as_json() for system in self.systems],
+            "variants": [variant.as_json() for variant in self.variants],
             "comparisons": [comparison.as_json() for comparison in self.comparisons],
             "notes": list(self.all_notes),
         }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from statistics import fmean
 
-from attncli.evaluation.report import BinScore, BoundedScore, Comparison, Report, SystemReport
+from attncli.evaluation.evaluate import MOST_FOR_EVERY_PAIR
+from attncli.evaluation.report import BoundedScore, Comparison, Report, VariantReport
 from attncli.metrics.registry import METRICS
 
 Row = Sequence[str]
-Table = Callable[[Row, Sequence[Row]], str]
+Table = tuple[Row, Sequence[Row]]  # the header and what is below it
 
 
 def terminal_text(report: Report) -> str:
@@ -16,9 +19,13 @@ def terminal_text(report: Report) -> str:
     notes = [f"note: {note}" for note in report.all_notes]
     parts = [
         _headline(report),
-        aligned_table(*_score_rows(report)),
+        f"{_SEEDS}\n{aligned_table(*_variant_rows(report))}"
+        if report.has_seeds
+        else aligned_table(*_score_rows(report)),
+        aligned_table(*_cost_rows(report)) if _costs(report) else "",
         f"BLEU by words of the {report.length_of}\n{aligned_table(*_length_rows(report))}",
-        "\n".join(_comparison_lines(report)),
+        "\n".join([*_comparison_heading(report), *_comparison_lines(report)]),
+        aligned_table(*_score_rows(report)) if report.has_seeds else "",
         "\n".join(_signature_lines(report)),
         "\n".join(notes),
     ]
@@ -30,13 +37,19 @@ def markdown_text(report: Report, picture: str) -> str:
     parts = [
         f"# {report.test}",
         _headline(report) + ".",
-        markdown_table(*_score_rows(report)),
+        *([_SEEDS] if report.has_seeds else []),
+        markdown_table(
+            *_beside(_variant_rows(report) if report.has_seeds else _score_rows(report), _cost_rows(report))
+        ),
         f"## BLEU by words of the {report.length_of}",
         f"![BLEU by length]({picture})",
         markdown_table(*_length_rows(report)),
     ]
     if report.comparisons:
-        parts += ["## Comparisons", "\n".join(f"- {line}" for line in _comparison_lines(report))]
+        parts += ["## Comparisons", *_comparison_heading(report)]
+        parts += ["\n".join(f"- {line}" for line in _comparison_lines(report))]
+    if report.has_seeds:
+        parts += ["## Single runs", markdown_table(*_score_rows(report))]
     if report.all_notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.all_notes)]
     parts += ["## Signatures", "\n".join(f"- `{line}`" for line in _signature_lines(report))]
@@ -72,34 +85,89 @@ def _headline(report: Report) -> str:
     )
 
 
-def _score_rows(report: Report) -> tuple[Row, list[Row]]:
-    keys = list(report.systems[0].scores)
-    labels = [METRICS[key].label + (" ↓" if METRICS[key].lower_is_better else "") for key in keys]
-    decoded = any(system.speed for system in report.systems)
-    header = ["run", *labels, "length ratio", *(["beam", "sentences/s", "tokens/s"] if decoded else [])]
-    return header, [_score_row(system, decoded) for system in report.systems]
+_SEEDS = "Runs that differ in their seeds alone, taken together; deviation is the standard one between seeds."
 
 
-def _score_row(system: SystemReport, decoded: bool) -> Row:
-    scores = [_bounded(score, digits=2) for score in system.scores.values()]
-    row = [system.name, *scores, f"{system.length_ratio:.3f}"]
-    if not decoded:
-        return row
-    if system.speed is None:
-        return [*row, "", "", ""]
-    rates = system.speed.as_json()
-    return [
-        *row,
-        str(system.details.get("beam_size", "")),
-        f"{rates['sentences_per_second']:.1f}",
-        f"{rates['tokens_per_second']:.0f}",
+def _variant_rows(report: Report) -> Table:
+    header = ["variant", "seeds", "mean BLEU", "deviation"]
+    return header, [
+        [
+            variant.name,
+            str(len(variant.systems)),
+            _bounded(variant.bleu, digits=2),
+            "" if variant.deviation is None else f"{variant.deviation:.2f}",
+        ]
+        for variant in report.variants
     ]
 
 
-def _length_rows(report: Report) -> tuple[Row, list[Row]]:
-    header = ["words", "sentences", *(system.name for system in report.systems)]
-    bins: list[tuple[BinScore, ...]] = list(zip(*(system.by_length for system in report.systems), strict=True))
-    return header, [[row[0].label, str(row[0].sentences), *(_bounded(score.bleu) for score in row)] for row in bins]
+def _score_rows(report: Report) -> Table:
+    keys = list(report.systems[0].scores)
+    labels = [METRICS[key].label + (" ↓" if METRICS[key].lower_is_better else "") for key in keys]
+    rows = [
+        [system.name, *(_bounded(score, digits=2) for score in system.scores.values()), f"{system.length_ratio:.3f}"]
+        for system in report.systems
+    ]
+    return ["run", *labels, "length ratio"], rows
+
+
+def _costs(report: Report) -> bool:
+    return any(system.speed or system.training for system in report.systems)
+
+
+def _cost_rows(report: Report) -> Table:
+    """Return size and speed of each variant, the mean of its runs; blank what is not known."""
+    header = ["run", "parameters", "training", "trained tokens/s", "beam", "sentences/s", "tokens/s"]
+    return (header, [_cost_row(variant) for variant in report.variants]) if _costs(report) else (["run"], [])
+
+
+def _cost_row(variant: VariantReport) -> Row:
+    systems = variant.systems
+    parameters = _mean(system.details.get("parameters") for system in systems)
+    seconds = _mean(system.training.seconds if system.training else None for system in systems)
+    trained = _mean(system.training.tokens_per_second if system.training else None for system in systems)
+    rates = [system.speed.as_json() if system.speed else {} for system in systems]
+    sentences, tokens = (_mean(rate.get(f"{what}_per_second") for rate in rates) for what in ("sentences", "tokens"))
+    return [
+        variant.name,
+        "" if parameters is None else f"{parameters:,.0f}",
+        "" if seconds is None else str(timedelta(seconds=round(seconds))),
+        "" if trained is None else f"{trained:,.0f}",
+        str(systems[0].details.get("beam_size", "")),
+        "" if sentences is None else f"{sentences:.1f}",
+        "" if tokens is None else f"{tokens:.0f}",
+    ]
+
+
+def _mean(found: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known of the runs of a variant; None where nothing is."""
+    known = [value for value in found if value is not None]
+    return fmean(known) if known else None
+
+
+def _beside(left: Table, right: Table) -> Table:
+    """Return the columns of both; the first of `right` is that of `left` again, and goes."""
+    (header, rows), (more, added) = left, right
+    joined = [[*row, *others[1:]] for row, others in zip(rows, added, strict=True)] if added else rows
+    return [*header, *more[1:]], joined
+
+
+def _length_rows(report: Report) -> Table:
+    """Return BLEU of each variant by length: what there is more of, variants or lengths, goes down the page."""
+    bins = report.variants[0].by_length
+    header = ["words", "sentences", *(variant.name for variant in report.variants)]
+    columns = [[found.label for found in bins], [str(found.sentences) for found in bins]]
+    columns += [[_bounded(found.bleu) for found in variant.by_length] for variant in report.variants]
+    if len(report.variants) <= len(bins):
+        return header, list(zip(*columns, strict=True))
+    first, *rows = [[name, *cells] for name, cells in zip(header, columns, strict=True)]
+    return first, rows
+
+
+def _comparison_heading(report: Report) -> list[str]:
+    if len(report.variants) <= MOST_FOR_EVERY_PAIR:
+        return []
+    return [f"Each is compared with {report.variants[0].name}, the first, on the same resampled sentences:"]
 
 
 def _comparison_lines(report: Report) -> list[str]:

@@ -200,6 +200,28 @@ def test_lower_cased_run_is_noted(tmp_path: Path, loaded: list[FakeRun]) -> None
     assert report(run / "evaluation" / "small")["notes"] == [note]
 
 
+def test_what_a_damaged_log_leaves_unknown_is_noted(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    (run / "log.jsonl").write_text("damaged\n")
+    result = run_eval(run)
+    note = f"four: what its training took is not known: {run}/log.jsonl:1: damaged: expected a JSON record"
+    assert f"note: {note}" in result.stdout
+    assert report(run / "evaluation" / "small")["runs"][0]["training"] is None
+
+
+def test_seeds_of_a_configuration_are_one_variant(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / name) for name in ("a-1", "a-2", "other")]
+    for run, seed in zip(runs, (1, 2, 1), strict=True):
+        path = run / "config.yaml"
+        layers = "model: {encoder: {layers: 2}}\n" if run.name == "other" else ""
+        path.write_text(path.read_text().replace("max_steps: 1", f"max_steps: 1, seed: {seed}") + layers)
+    result = run_eval(*runs, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = report(tmp_path / "out")
+    assert [(v["variant"], v["runs"]) for v in found["variants"]] == [("a", ["a-1", "a-2"]), ("other", ["other"])]
+    assert [(c["a"], c["b"]) for c in found["comparisons"]] == [("a", "other")]
+
+
 def test_choice_between_test_sets_is_asked_for(tmp_path: Path, loaded: list[FakeRun]) -> None:
     run = make_run(tmp_path / "four", tests=("small", "large"))
     message = refused(run_eval(run), CommandError)

@@ -101,6 +101,29 @@ def test_runs_of_every_kind_resume_exactly(attncli: Any, config: Path, tmp_path:
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Any, config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = attncli("train", config, "--run", run)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    (config.parent / "train.de").unlink()  # nothing of the data is read again
+    result = attncli("train", config, "--run", run, "--resume")
+    assert result.code == 0, result.err
+    assert result.out == first.out.replace("at step 12,", "at step 12 already,")
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+@pytest.mark.parametrize("change", ["cut", "killed"])
+def test_a_run_without_its_end_goes_on(attncli: Any, config: Path, tmp_path: Path, change: str) -> None:
+    run = tmp_path / "run"
+    attncli("train", config, "--run", run)
+    log = (run / "log.jsonl").read_text()
+    lines = log.splitlines(keepends=True)[:-1]
+    (run / "log.jsonl").write_text(log[:-9] if change == "cut" else "".join(lines))
+    result = attncli("train", config, "--run", run, "--resume")
+    assert "ended by max_steps at step 12, best" in result.out
+    assert events(run)[-1]["event"] == "end"
+
+
 def test_a_run_in_the_way_is_neither_lost_nor_mixed(attncli: Any, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
     assert attncli(*command).code == 0

@@ -157,6 +157,24 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
             "--curves: draws the training log, so --text means nothing here; leave one of them out",
         ),
         (["--curves", "--format", "json"], CommandError, "--curves: drawn as png or svg, not json; the numbers are in"),
+        (
+            ["--gradients", "--input", "in.txt"],
+            CommandError,
+            "--gradients: draws the encoder's states over a dev or test set, so --input means nothing here; leave one",
+        ),
+        (
+            ["--gradients", "--heads"],
+            CommandError,
+            "--gradients: draws the encoder's states over a dev or test set, so --heads means nothing here; leave one",
+        ),
+        (["--curves", "--layer", "1"], CommandError, "--curves: draws the training log, so --layer means nothing here"),
+        (["--gradients", "--format", "html"], CommandError, "--gradients: drawn as png, svg or json, not html"),
+        (["--curves", "--test", "x"], CommandError, "--test: names the sentences of --gradients, which is not given;"),
+        (
+            ["other", "--text", "a"],
+            CommandError,
+            "RUN: 2 are given, but only --gradients draws several together; give one",
+        ),
         (["--curves"], RunError, "run: not a run with a log: missing log.jsonl"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from attncli.config.load import read_config
 from attncli.models.summary import summarise
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted(FOLDER.glob("*.yaml"))
+SETS = sorted(path.parent for path in FOLDER.glob("*/base.yaml"))
+VARIANTS = sorted(path for path in FOLDER.glob("*/*.yaml") if path.name != "base.yaml")
 
 
 def test_there_are_configurations() -> None:
@@ -22,3 +26,22 @@ def test_a_shipped_configuration_builds_and_says_how_it_is_launched(path: Path) 
     header = path.read_text(encoding="utf-8").split("\ntask:")[0]
     assert header.startswith("# ")
     assert f"attncli train configs/{path.name}" in header or "make bench" in header
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_a_comparison_set_builds_and_says_how_it_is_launched(folder: Path) -> None:
+    assert summarise(read_config(folder / "base.yaml")).total > 0
+    header = (folder / "base.yaml").read_text(encoding="utf-8").split("\ntask:")[0]
+    assert header.startswith("# ")
+    assert f"make compare SET=configs/{folder.name}\n" in header
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_variant_says_what_it_is_and_no_more_than_what_differs(path: Path) -> None:
+    base, variant = (read_config(path.with_name(name)) for name in ("base.yaml", path.name))
+    assert summarise(variant).total > 0
+    assert re.match(r"(# .+\n)+base: base\.yaml\nmodel:", path.read_text(encoding="utf-8"))
+    # Equal data and equal budgets; networks of another kind may want another learning rate.
+    own = {"learning_rate": base.training.learning_rate}
+    shared = {"model": base.model, "training": variant.training.model_copy(update=own)}
+    assert variant.model_copy(update=shared) == base

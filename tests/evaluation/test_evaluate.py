@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sacrebleu
 
 from attncli.config.evaluation import Evaluation
 from attncli.evaluation.evaluate import System, evaluate
-from attncli.evaluation.report import Report, Speed
+from attncli.evaluation.report import Report, Speed, TrainingCost
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.evaluation.text import markdown_text, terminal_text
-from attncli.metrics.bootstrap import Bounds, Difference
+from attncli.metrics.bleu import BLEU
+from attncli.metrics.bootstrap import Bounds, Difference, resampled_scores
 
 SOURCES = (
     "ein Hund rennt",
@@ -87,6 +89,74 @@ def test_every_pair_of_systems_is_compared_and_the_same_ones_do_not_differ() -> 
     assert [(c.a, c.b) for c in found] == [("good", "bad"), ("good", "again"), ("bad", "again")]
     assert found[1].bleu.p_value == 1.0
     assert found[0].bleu.value == -found[2].bleu.value
+
+
+def test_of_many_systems_each_is_compared_with_the_first() -> None:
+    found = report(*(System(name, BAD if name == "c" else GOOD) for name in "abcde"))
+    assert [(c.a, c.b) for c in found.comparisons] == [("b", "a"), ("c", "a"), ("d", "a"), ("e", "a")]
+    assert (
+        found.comparisons[1].bleu.value == found.systems[2].scores["bleu"].score - found.systems[0].scores["bleu"].score
+    )
+    assert "Each is compared with a, the first, on the same resampled sentences:" in terminal_text(found)
+    # Five variants over three lengths: a line a variant.
+    assert "\nc   " in terminal_text(found).split("BLEU by words of the source\n")[1].split("\n\n")[0]
+
+
+def seeded() -> Report:
+    cost = TrainingCost(1000.0, 90.0), TrainingCost(3000.0, 30.0)
+    systems = [
+        System("x-1", GOOD, Speed(2.0, 4, 30), {"parameters": 1200}, (), cost[0], "x"),
+        System("y", GOOD),
+        System("x-2", BAD, Speed(1.0, 4, 30), {"parameters": 1200}, (), cost[1], "x"),
+    ]
+    return report(*systems)
+
+
+def test_a_variant_is_the_mean_of_its_runs_also_in_every_resample() -> None:
+    found = seeded()
+    x, y = found.variants
+    assert ([system.name for system in x.systems], [system.name for system in y.systems]) == (["x-1", "x-2"], ["y"])
+    good, bad = bleu(GOOD, [0, 1, 2, 3]), bleu(BAD, [0, 1, 2, 3])
+    assert x.bleu.score == pytest.approx((good + bad) / 2)
+    assert x.deviation == pytest.approx(np.std([good, bad], ddof=1))
+    assert (y.bleu, y.by_length, y.deviation) == (found.systems[1].scores["bleu"], found.systems[1].by_length, None)
+    drawn = resampled_scores([BLEU.measure(text, TEST.references) for text in (GOOD, BAD)], samples=40, seed=7)
+    assert [x.bleu.low, x.bleu.high] == pytest.approx(np.percentile(drawn.mean(0), [2.5, 97.5]))
+    [comparison] = found.comparisons
+    assert (comparison.a, comparison.b) == ("x", "y")
+    assert comparison.bleu.value == pytest.approx((bad - good) / 2)
+    limits = np.percentile(drawn.mean(0) - drawn[0], [2.5, 97.5])
+    assert [comparison.bleu.bounds.low, comparison.bleu.bounds.high] == pytest.approx(limits)
+
+
+def test_runs_of_one_variant_alone_are_compared_with_each_other() -> None:
+    found = report(System("a", GOOD, variant="x"), System("b", BAD, variant="x"))
+    assert [(c.a, c.b) for c in found.comparisons] == [("a", "b")]
+
+
+def test_json_tells_variants_and_what_training_took() -> None:
+    found = json.loads(json.dumps(seeded().as_json()))
+    assert [run["training"] for run in found["runs"]] == [
+        {"tokens_per_second": 1000.0, "seconds": 90.0},
+        None,
+        {"tokens_per_second": 3000.0, "seconds": 30.0},
+    ]
+    first, second = found["variants"]
+    assert (first["variant"], first["runs"], second["runs"]) == ("x", ["x-1", "x-2"], ["y"])
+    assert set(first["bleu"]) == {"score", "low", "high", "deviation"}
+    assert set(first["by_length"][0]) == {"from", "to", "sentences", "bleu", "low", "high"}
+
+
+@pytest.mark.parametrize("write", [terminal_text, lambda found: markdown_text(found, "by_length.png")])
+def test_text_shows_variants_with_their_mean_cost_and_every_run(write: object) -> None:
+    found = seeded()
+    text = write(found)  # type: ignore[operator]
+    x = found.variants[0]
+    for number in (f"{x.bleu.score:.2f} [", f"{x.deviation:.2f}", "1,200", "0:01:00", "2,000", "3.0", "x-1", "x-2"):
+        assert number in text
+    for system in found.systems:
+        assert f"{system.scores['bleu'].score:.2f} [" in text
+    assert "Runs that differ in their seeds alone, taken together" in text
 
 
 def test_same_input_gives_same_numbers_whoever_else_is_scored() -> None:

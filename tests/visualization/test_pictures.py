@@ -215,12 +215,14 @@ def test_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
 # By length
 
 
-def length_report(names: list[str]) -> Report:
+def length_report(names: list[str], variants: list[str] | None = None) -> Report:
     sources = ["ein Hund", "ein Hund rennt über das Gras", "er"] * 2
     references = ("a dog", "a dog runs over the grass", "he") * 2
     systems = [
-        System(name, tuple(line if i != number else "nothing at all" for i, line in enumerate(references)))
-        for number, name in enumerate(names)
+        System(
+            name, tuple(line if i != number else "nothing at all" for i, line in enumerate(references)), variant=variant
+        )
+        for number, (name, variant) in enumerate(zip(names, variants or names, strict=True))
     ]
     test = EvaluationSet("$x$ park", tuple(sources), (references,))
     return evaluate(test, systems, Evaluation(length_bins=(2, 4), bootstrap_samples=20))
@@ -241,9 +243,33 @@ def test_lines_bounds_counts_and_names_are_drawn() -> None:
     assert counts.get_xlabel() == "words of the source"
 
 
-def test_more_runs_than_colours_stay_apart() -> None:
-    lines = by_length_figure(length_report([f"run{i}" for i in range(9)])).axes[0].lines
-    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 9
+def test_as_many_runs_as_colours_stay_apart() -> None:
+    lines = by_length_figure(length_report([f"run{i}" for i in range(7)])).axes[0].lines
+    assert len({line.get_color() for line in lines}) == 7
+
+
+def test_more_runs_have_a_panel_each_before_all_others() -> None:
+    found = length_report([f"run{i}$" for i in range(9)])
+    panels = [axes for axes in by_length_figure(found).axes if axes.get_visible()]
+    assert len(panels) == 9
+    for number, (axes, system) in enumerate(zip(panels, found.systems, strict=True)):
+        scores = [b.bleu.score for b in system.by_length]
+        assert axes.get_title("left") == f"{system.name}  {system.scores['bleu'].score:.1f}"
+        assert axes.lines[-1].get_ydata().tolist() == scores
+        assert [line.get_linestyle() for line in axes.lines].count("--") == (number > 0)
+        assert len(axes.lines) == 9 + (number > 0) + 1
+    assert [label.get_text() for label in panels[-1].get_xticklabels()] == ["1–2\n4", "5+\n2"]
+
+
+def test_the_runs_of_a_variant_are_thin_lines_beside_their_mean() -> None:
+    figure = by_length_figure(length_report(["a", "b", "c"], variants=["x", "x", "c"]))
+    lines = figure.axes[0].lines
+    assert [line.get_linewidth() < 1 for line in lines] == [True, True, False, False]
+    thin, other, mean, _ = (line.get_ydata() for line in lines)
+    assert mean.tolist() == ((thin + other) / 2).tolist()
+    names = [text.get_text().split("(")[0].strip() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["x", "c"]
+    assert figure.axes[0].get_title("left").endswith("(shaded: 95 % bounds; thin: single seeds)")
 
 
 def test_a_bin_without_any_match_is_drawn(tmp_path: Path) -> None:

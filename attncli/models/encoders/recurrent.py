@@ -16,6 +16,8 @@ from attncli.models.lstmn import LSTMNLayers, square
 from attncli.models.memory import Memory
 from attncli.models.recurrence import Layers, State
 
+Run = Callable[[Layers, Tensor], Tensor]  # (one direction's layer, inputs [B, S, I]) -> states [B, S, H]
+
 
 class RecurrentEncoder(Encoder):
     """Embeds and reads the source in one direction or both; layer n + 1 reads both directions of layer n.
@@ -54,8 +56,12 @@ class RecurrentEncoder(Encoder):
 
     def forward(self, source: Tokens) -> Memory:
         """Return the memory of `source`: top-layer states [B, S, D], and the final states of both directions."""
+        return self.read(source, run_whole)
+
+    def read(self, source: Tokens, run: Run) -> Memory:
+        """Return the memory of `source`, each layer and direction run by `run`."""
         backward_order = reversal(source.lengths, source.ids.shape[1])
-        *_, (states, summary) = self._read(source, backward_order)
+        *_, (states, summary) = self._read(source, backward_order, run)
         if self.reverses_source:
             states = reorder(states, backward_order)
         return Memory(self.layer_dropout(states), source.mask, summary)
@@ -65,7 +71,7 @@ class RecurrentEncoder(Encoder):
         if not isinstance(self.forwards[0], LSTMNLayers):
             return None
         order = reversal(source.lengths, source.ids.shape[1])
-        inputs = [self._inputs(source, order), *(states for states, _ in self._read(source, order))]
+        inputs = [self._inputs(source, order), *(states for states, _ in self._read(source, order, run_whole))]
         forwards = torch.cat([_look(*pair) for pair in zip(self.forwards, inputs, strict=False)], 1)
         directions = [forwards]
         if self.backwards is not None:
@@ -79,41 +85,49 @@ class RecurrentEncoder(Encoder):
         embedded: Tensor = self.input_dropout(self.embedding(source.ids))  # [B, S, E]
         return reorder(embedded, backward_order) if self.reverses_source else embedded
 
-    def _read(self, source: Tokens, backward_order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _read(self, source: Tokens, backward_order: Tensor, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the states [B, S, D] of every layer, in the order in which they are read, and the final ones [B, D]."""
         states = self._inputs(source, backward_order)
         for number in range(len(self.forwards)):
             if number:
                 states = self.layer_dropout(states)
-            states, summary = self._layer(number, states, source.lengths, backward_order)
+            states, summary = self._layer(number, states, source.lengths, backward_order, run)
             yield states, summary
 
-    def _layer(self, number: int, inputs: Tensor, lengths: Tensor, backward_order: Tensor) -> tuple[Tensor, Tensor]:
+    def _layer(
+        self, number: int, inputs: Tensor, lengths: Tensor, backward_order: Tensor, run: Run
+    ) -> tuple[Tensor, Tensor]:
         last = (lengths - 1)[:, None]
-        forwards = _run(self.forwards[number], inputs)
+        forwards = run(_layers(self.forwards[number]), inputs)
         finals = [reorder(forwards, last)[:, 0]]
         if self.backwards is None:
             return forwards, finals[0]
-        backwards = _run(self.backwards[number], reorder(inputs, backward_order))
+        backwards = run(_layers(self.backwards[number]), reorder(inputs, backward_order))
         finals.append(reorder(backwards, last)[:, 0])
         states = torch.cat([forwards, reorder(backwards, backward_order)], -1)
         return states, torch.cat(finals, -1)
 
 
-def _run(layers: nn.Module, inputs: Tensor) -> Tensor:
-    assert isinstance(layers, Layers)
-    return layers(inputs, _zeros(layers, inputs))  # type: ignore[no-any-return]
+def _layers(module: nn.Module) -> Layers:
+    assert isinstance(module, Layers)
+    return module
+
+
+def first_states(layers: Layers, inputs: Tensor) -> tuple[State, ...]:
+    """Return the state of each of `layers`, made of zeros, that a direction over `inputs` [B, S, I] starts from."""
+    zero = inputs.new_zeros(inputs.shape[0], layers.hidden_size)
+    return layers.start(((zero,) * layers.state_tensors,))
+
+
+def run_whole(layers: Layers, inputs: Tensor) -> Tensor:
+    """Return the states [B, S, H] of one direction over `inputs` [B, S, I], from one call."""
+    return layers(inputs, first_states(layers, inputs))  # type: ignore[no-any-return]
 
 
 def _look(layers: nn.Module, inputs: Tensor) -> Tensor:
     """Return the weights [B, L, S, S] of `layers`, which look back, over `inputs` [B, S, I]."""
     assert isinstance(layers, LSTMNLayers)
-    return square([layers.self_weights(states) for states in layers.trace(inputs, _zeros(layers, inputs))])
-
-
-def _zeros(layers: Layers, inputs: Tensor) -> tuple[State, ...]:
-    zero = inputs.new_zeros(inputs.shape[0], layers.hidden_size)
-    return layers.start((((zero,) * layers.state_tensors),))
+    return square([layers.self_weights(states) for states in layers.trace(inputs, first_states(layers, inputs))])
 
 
 def _reorder_both(weights: Tensor, positions: Tensor) -> Tensor:
