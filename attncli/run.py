@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attncli.config.load import read_config
+from torch import nn
+
+from attncli.config.load import Config, read_config
 from attncli.config.search import Search
 from attncli.config.translation import TranslationConfig
 from attncli.device import resolve_device
+from attncli.errors import CommandError
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import Strategy
@@ -17,6 +20,35 @@ from attncli.text.tokenizer import Tokenizers
 from attncli.training.run_folder import RunFolder
 from attncli.training.weights import put_weights
 from attncli.translator import TooLong, Translation, Translator
+
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+
+
+def run_config(folder: Path) -> Config:
+    """Return the configuration of the run in `folder`, or raise a RunError that says what is wrong."""
+    run_folder = RunFolder(folder)
+    run_folder.check()
+    return read_config(run_folder.config_path)
+
+
+def translation_config(folder: Path) -> TranslationConfig:
+    """Return the configuration of the translation run in `folder`; a CommandError names another task."""
+    config = run_config(folder)
+    if not isinstance(config, TranslationConfig):
+        raise wrong_task(folder, config.task, wanted="translation")
+    return config
+
+
+def wrong_task(folder: Path, found: str, *, wanted: str) -> CommandError:
+    """Return the error of a run of task `found` where only one of `wanted` fits."""
+    return CommandError(f"{folder}: is a run of task {found}, but this command reads runs of task {wanted}")
+
+
+def with_weights(model: AnyModel, folder: Path, *, device: str, checkpoint: str) -> AnyModel:
+    """Return `model` for evaluation on `device`, with the weights of `checkpoint` of the run in `folder`."""
+    run_folder = RunFolder(folder)
+    put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
+    return model.to(resolve_device(device)).eval()
 
 
 class Run:
@@ -36,16 +68,13 @@ class Run:
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> Run:
         """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
-        run_folder = RunFolder(folder)
-        run_folder.check()
-        config = read_config(run_folder.config_path)
+        config = translation_config(folder)
         tokenizers = Tokenizers.load(folder)
         model = build_translation_model(
             config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
         )
-        put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
-        model.to(resolve_device(device)).eval()
-        return cls(folder, config, tokenizers, model, run_folder.checkpoint_facts(checkpoint))
+        model = with_weights(model, folder, device=device, checkpoint=checkpoint)
+        return cls(folder, config, tokenizers, model, RunFolder(folder).checkpoint_facts(checkpoint))
 
     @property
     def name(self) -> str:

@@ -26,8 +26,8 @@ def test_all_sections_are_found() -> None:
     assert {section.__name__ for section in sections()} == {
         *("TranslationConfig", "TranslationData", "ParallelFiles", "PairFile", "MaximumLength", "Tokenizer"),
         *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
-        *("Training", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
-        *("Validation", "EarlyStopping", "Search", "Evaluation"),
+        *("TranslationTraining", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
+        *("TranslationValidation", "EarlyStopping", "Search", "Evaluation"),
     }
 
 
