@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from attncli.autoencoding import open_autoencoding
 from attncli.config.dump import to_yaml
 from attncli.config.load import Config, read_config
 from attncli.config.training import Cosine
@@ -57,7 +58,10 @@ class LaunchedTask(Task, Protocol):
         """Return the batch of the first epoch that takes most memory, and what it holds in words."""
 
 
-TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {"translation": open_translation}
+TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {
+    "translation": open_translation,
+    "autoencoding": open_autoencoding,
+}
 """From a configuration, a device and the run to go on with, if there is one, to the task with a newly seeded model."""
 
 

@@ -92,3 +92,10 @@ def cross_entropy(features: Tensor, output: nn.Linear, targets: Tensor, *, label
         bias = output.weight.new_zeros(len(output.weight)) if output.bias is None else output.bias
         total, plain = _CrossEntropy.apply(features, output.weight, bias, targets, label_smoothing)  # type: ignore[no-untyped-call]
     return SummedLoss(total, plain.detach(), len(targets))
+
+
+def squared_error(found: Tensor, wanted: Tensor) -> SummedLoss:
+    """Return the squared error of `found` [B, D] against `wanted` [B, D], summed over all components."""
+    with torch.autocast(found.device.type, enabled=False):
+        total = F.mse_loss(found.float(), wanted, reduction="sum")
+    return SummedLoss(total, total.detach(), wanted.numel())

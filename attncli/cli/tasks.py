@@ -83,7 +83,7 @@ def one_task(folders: Sequence[Path], tasks: Mapping[str, Any]) -> str:
         first = next(iter(found))
         if task != found[first]:
             raise CommandError(
-                f"{folder}: is a run of task {task}, but {first} of {found[first]}; give runs of one task"
+                f"{folder}: is a run of task {task}, but {first} of task {found[first]}; give runs of one task"
             )
     return next(iter(found.values()), _FIRST)
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.load import Config
 from attncli.config.training import SGD
 from attncli.config.translation import TranslationConfig
 from attncli.losses import CHUNK
+from attncli.models.autoencoder import build_autoencoder
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
@@ -101,4 +104,23 @@ def _activations(config: TranslationConfig) -> int:
     return positions * (recurrent + attention + 4 * model.embedding_size) + 2 * CHUNK
 
 
-SIZES: dict[str, Callable[[Any], Sizes]] = {"translation": translation_sizes}
+def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
+    """Return the sizes of an autoencoder."""
+    model = build_autoencoder(config)
+    halves = {"encoder": model.encoder, "decoder": model.decoder}
+    parameters = {name: sum(parameter.numel() for parameter in half.parameters()) for name, half in halves.items()}
+    outputs = 0
+
+    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal outputs
+        outputs += output.numel()
+
+    layers = [module for module in model.modules() if not list(module.children())]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    model(torch.zeros(1, config.data.size))
+    for handle in handles:
+        handle.remove()
+    return Sizes(parameters, config.training.batch_size * (outputs + 2 * config.data.size))
+
+
+SIZES: dict[str, Callable[[Any], Sizes]] = {"translation": translation_sizes, "autoencoding": autoencoder_sizes}
