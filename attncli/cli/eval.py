@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from attncli.cli.corruption import HELP
+from attncli.cli.eval_autoencoding import evaluate_autoencoding
 from attncli.cli.eval_translation import evaluate_translation
 from attncli.cli.options import Checkpoint, Device
 from attncli.cli.tasks import EvaluationOptions, TaskCommand, one_task
@@ -23,6 +25,7 @@ EVALUATIONS: dict[str, TaskCommand[Sequence[Path], EvaluationOptions]] = {
         ),
         evaluate_translation,
     ),
+    "autoencoding": TaskCommand(frozenset({"test", "corruption"}), evaluate_autoencoding),
 }
 
 
@@ -59,15 +62,20 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="bleu|chrf|ter", help="Which scores beside BLEU; again for more.  [default: all]"),
     ] = None,
+    corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
 ) -> None:
     """Score RUNs on a test set: BLEU, chrF and TER with 95 % bounds, BLEU by length, and paired tests between runs.
 
+    Of autoencoders, measure the errors of reconstruction beside those of PCA, and draw them by width of the bottleneck.
+
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
     RUN/evaluation/TEST, and the first one's report is that of all; with --output everything goes there.
 
     Example: attncli eval runs/none runs/additive --test test_2016_flickr
+
+    Example: attncli eval runs/autoencoder-linear runs/autoencoder-deep --corruption masking:0.3
 
     Example: attncli eval --hypotheses out.en --source test.de --reference test.en --output scores
     """
@@ -87,6 +95,7 @@ def evaluate(
         too_long=too_long,
         length=length,
         metric=tuple(metric or ()),
+        corruption=corruption,
     )
     for what, paths in (("RUN", folders), ("--hypotheses", options.hypotheses)):
         _check_different(what, paths)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from attncli.cli.tasks import EvaluationOptions
+from attncli.cli.tasks import EvaluationOptions, names_of
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
@@ -112,12 +112,6 @@ def _test_set(
     return sets[0]
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the last part of each path, or the whole paths where last parts are the same."""
-    names = [path.resolve().name.removesuffix(".gz") for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
-
-
 def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System]:
     from attncli.evaluation.evaluate import System
     from attncli.evaluation.test_set import read_aligned
@@ -126,7 +120,7 @@ def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System
         System(
             name, read_aligned(path, len(data), beside=f"the test set {data.name}"), details={"hypotheses": str(path)}
         )
-        for name, path in zip(_names(files), files, strict=True)
+        for name, path in zip(names_of(files), files, strict=True)
     ]
 
 
@@ -135,7 +129,7 @@ def _decode(runs: Sequence[Run], data: EvaluationSet, given: dict[str, Any], too
     from attncli.evaluation.decode import decode
 
     systems = []
-    for name, run in zip(_names([run.folder for run in runs]), runs, strict=True):
+    for name, run in zip(names_of([run.folder for run in runs]), runs, strict=True):
         typer.echo(f"{name}: decoding {len(data)} sentences of {data.name}", err=True)
         changed = {key: value for key, value in given.items() if value is not None}
         search = Search.model_validate({**run.config.search.model_dump(), **changed})

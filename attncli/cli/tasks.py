@@ -31,6 +31,7 @@ class EvaluationOptions:
     too_long: str | None
     length: str | None
     metric: tuple[str, ...]
+    corruption: str | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class VisualizationOptions:
     text: tuple[str, ...]
     input: tuple[Path, ...]
     target: tuple[str, ...]
+    image: tuple[Path, ...]
+    test: str | None
+    corruption: str | None
     beam_size: int | None
     length_penalty: float | None
 
@@ -86,6 +90,12 @@ def one_task(folders: Sequence[Path], tasks: Mapping[str, Any]) -> str:
                 f"{folder}: is a run of task {task}, but {first} of task {found[first]}; give runs of one task"
             )
     return next(iter(found.values()), _FIRST)
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return the last part of each path, or the whole paths where last parts are the same."""
+    names = [path.resolve().name.removesuffix(".gz") for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def _named_task(folder: Path, tasks: Mapping[str, Any]) -> str | None:

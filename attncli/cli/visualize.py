@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from attncli.cli.corruption import HELP
 from attncli.cli.options import Checkpoint, Device, RunArgument
 from attncli.cli.tasks import TaskCommand, VisualizationOptions, task_of
+from attncli.cli.visualize_autoencoding import visualize_autoencoding
 from attncli.cli.visualize_translation import visualize_translation
 from attncli.errors import CommandError, unknown
 
@@ -16,9 +18,10 @@ VISUALIZATIONS: dict[str, TaskCommand[Path, VisualizationOptions]] = {
     "translation": TaskCommand(
         frozenset({"text", "input", "target", "format", "beam_size", "length_penalty"}), visualize_translation
     ),
+    "autoencoding": TaskCommand(frozenset({"image", "test", "corruption", "format"}), visualize_autoencoding),
 }
 # What a loss is, where curves are drawn.
-LOSSES = {"translation": "nats a token"}
+LOSSES = {"translation": "nats a token", "autoencoding": "squared error a component"}
 
 _PICTURES = ("png", "svg")
 
@@ -33,6 +36,13 @@ def visualize(
         list[str] | None,
         typer.Option(metavar="TEXT", help="Align with this translation instead of searching one; one a sentence."),
     ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Autoencoders: a picture to reconstruct; again for more.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Autoencoders: the test set that other pictures come from.")
+    ] = None,
+    corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
     curves: Annotated[bool, typer.Option("--curves", help="Draw the curves of the training instead.")] = False,
     output: Annotated[
         Path | None,
@@ -48,11 +58,16 @@ def visualize(
 ) -> None:
     """Draw where the attention of RUN looks: a row for each word of the output, a column for each of the source.
 
+    Of an autoencoder, draw reconstructions beside those of PCA, a walk between two pictures, the weights of its first
+    layer, and its code where that has two numbers.
+
     Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --output pictures
 
     Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --target "A dog is running."
 
     Example: attncli visualize runs/multi30k-de-en --curves
+
+    Example: attncli visualize runs/autoencoder-denoising --corruption gaussian:0.3
     """
     options = VisualizationOptions(
         output=output or run / "visualization",
@@ -62,6 +77,9 @@ def visualize(
         text=tuple(text or ()),
         input=tuple(input or ()),
         target=tuple(target or ()),
+        image=tuple(image or ()),
+        test=test,
+        corruption=corruption,
         beam_size=beam_size,
         length_penalty=length_penalty,
     )
@@ -74,7 +92,9 @@ def visualize(
 
 
 def _check_alone(options: VisualizationOptions) -> None:
-    given = [f"--{name}" for name in ("text", "input", "target") if getattr(options, name)]
+    given = [
+        f"--{name}" for name in ("text", "input", "target", "image", "test", "corruption") if getattr(options, name)
+    ]
     if given:
         raise CommandError(f"--curves: draws the training log, so {given[0]} means nothing here; leave one of them out")
     if options.format in ("html", "json"):
