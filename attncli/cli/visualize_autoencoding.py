@@ -93,7 +93,7 @@ def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOption
     assert isinstance(data, PictureData)
     if not options.image:
         return list(examples.rows(slice(0, _SHOWN)))
-    return [torch.from_numpy(read_picture(path, data)).float() / WHITE for path in options.image]
+    return [torch.tensor(read_picture(path, data)).float() / WHITE for path in options.image]
 
 
 def _pca(run: AutoencoderRun) -> PCA:
