@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 
 _TOY = "toy-translation"
+_PICTURES = "toy-pictures"
 
 
 @app.command("list")
@@ -29,6 +31,9 @@ def list_data_sets() -> None:
         _describe(name, data_set.what, size, data_set.licence, source)
     what = "an artificial language pair with far reordering, 3 to 60 words, learned in minutes"
     _describe(_TOY, what, "about 10 MB in 6 files", "none needed; it is made from a seed", f"attncli data make {_TOY}")
+    what = "pictures of a circle, square or triangle each, 32 x 32 in colour, for autoencoders"
+    size = "about 10 MB in 5,000 files"
+    _describe(_PICTURES, what, size, "none needed; they are made from a seed", f"attncli data make {_PICTURES}")
 
 
 def _describe(name: str, what: str, size: str, licence: str, how: str) -> None:
@@ -57,24 +62,39 @@ def get(
 
 @app.command()
 def make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"What to make: {_TOY}.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"What to make: {_TOY} or {_PICTURES}.")],
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put it here; default: data/NAME.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and sizes give the same files.")] = 1,
-    train: Annotated[int | None, typer.Option(min=1, help="Sentence pairs to train on; default: 30000.")] = None,
-    dev: Annotated[int | None, typer.Option(min=1, help="Sentence pairs to choose by; default: 500.")] = None,
-    test: Annotated[int | None, typer.Option(min=1, help="Sentence pairs to test on; default: 1200.")] = None,
+    train: Annotated[
+        int | None, typer.Option(min=1, help="Examples to train on; default: 30000, pictures 4000.")
+    ] = None,
+    dev: Annotated[int | None, typer.Option(min=1, help="Examples to choose by; default: 500.")] = None,
+    test: Annotated[int | None, typer.Option(min=1, help="Examples to test on; default: 1200, pictures 500.")] = None,
 ) -> None:
     """Make an artificial data set from a seed.
 
     Example: attncli data make toy-translation --to data/toy --train 30000 --seed 1
     """
-    from attncli.data.toy_translation import ToySizes, make_toy_translation
     from attncli.errors import CommandError, unknown
 
-    if name != _TOY:
-        raise CommandError(unknown("data set to make", name, [_TOY]))
+    if name not in _MAKERS:
+        raise CommandError(unknown("data set to make", name, _MAKERS))
     given = {"train": train, "dev": dev, "test": test}
-    sizes = ToySizes(**{split: count for split, count in given.items() if count is not None})
     folder = to or Path("data") / name
-    make_toy_translation(folder, sizes, seed=seed)
+    _MAKERS[name](folder, {split: count for split, count in given.items() if count is not None}, seed)
     typer.echo(folder)
+
+
+def _make_sentences(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.toy_translation import ToySizes, make_toy_translation
+
+    make_toy_translation(folder, ToySizes(**sizes), seed=seed)
+
+
+def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.toy_pictures import ToyPictureSizes, make_toy_pictures
+
+    make_toy_pictures(folder, ToyPictureSizes(**sizes), seed=seed)
+
+
+_MAKERS: dict[str, Callable[[Path, dict[str, int], int], None]] = {_TOY: _make_sentences, _PICTURES: _make_pictures}

@@ -18,7 +18,7 @@ from attncli.config.model import (
 from attncli.config.search import Search
 from attncli.config.section import Section
 from attncli.config.tokenizer import Tokenizer
-from attncli.config.training import Training
+from attncli.config.training import TranslationTraining
 
 
 class TranslationConfig(Section):
@@ -32,7 +32,7 @@ class TranslationConfig(Section):
     """How text becomes tokens."""
     model: TranslationModel = TranslationModel()
     """The network."""
-    training: Training
+    training: TranslationTraining
     """How it is trained."""
     search: Search = Search()
     """How it is decoded."""

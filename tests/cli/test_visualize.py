@@ -169,7 +169,14 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
         ),
         (["--curves", "--layer", "1"], CommandError, "--curves: draws the training log, so --layer means nothing here"),
         (["--gradients", "--format", "html"], CommandError, "--gradients: drawn as png, svg or json, not html"),
-        (["--curves", "--test", "x"], CommandError, "--test: names the sentences of --gradients, which is not given;"),
+        (
+            ["--text", "a", "--test", "x"],
+            CommandError,
+            "--test: names the sentences of --gradients, which is not given;",
+        ),
+        (["--curves", "--test", "x"], CommandError, "--curves: draws the training log, so --test means nothing here;"),
+        (["--curves", "--gradients"], CommandError, "--curves: draws the training log, so --gradients means nothing"),
+        (["--text", "a", "--image", "a.png"], CommandError, "--image: means nothing for runs of task translation;"),
         (
             ["other", "--text", "a"],
             CommandError,
