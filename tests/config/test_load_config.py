@@ -163,7 +163,7 @@ def refused(path: Path) -> str:
             "task=translatoin",
             "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, autoencoding",
         ),
-        ("task=captioning", "task: unknown task 'captioning'; choose from translation, autoencoding"),
+        ("task=speech", "task: unknown task 'speech'; choose from translation, autoencoding"),
         ("task=[captions]", "task: unknown task \"['captions']\"; choose from translation, autoencoding"),
         # Text that is no Unicode.
         ('data.root="\\ud800"', "FILE: holds half of a surrogate pair, which is no text"),
