@@ -57,7 +57,8 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
     made = invoke("make", "toy-translations").exception
     assert isinstance(made, CommandError)
     assert str(made) == (
-        "unknown data set to make 'toy-translations'; did you mean 'toy-translation'? choose from toy-translation"
+        "unknown data set to make 'toy-translations'; did you mean 'toy-translation'? choose from toy-translation, "
+        "toy-pictures"
     )
     got = invoke("get", "multi30").exception
     assert isinstance(got, CommandError)

@@ -20,7 +20,7 @@ def test_the_committed_page_is_current() -> None:
 
 
 def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
-    rows = _rows(configuration_page(), "`training`")
+    rows = _rows(configuration_page(), "`training` with `task: translation`")
     assert rows["batch_sentences"] == [
         "whole number (at least 1) or `null`",
         "`null`",
@@ -31,7 +31,7 @@ def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
 
 
 def test_required_keys_and_sections_are_told_apart_from_defaults() -> None:
-    rows = _rows(configuration_page(), "The file")
+    rows = _rows(configuration_page(), "The file with `task: translation`")
     assert {key: cells[1] for key, cells in rows.items()} == {
         "task": "required",
         "data": "required",
@@ -48,6 +48,19 @@ def test_a_section_that_stands_at_several_places_is_explained_once_under_all_of_
     heading = "`data.train` with `pairs`, `data.dev` with `pairs`, `data.test.NAME` with `pairs`"
     assert page.count(f"# {heading}\n") == 1
     assert list(_rows(page, heading)) == ["pairs", "source_field", "target_field"]
+
+
+def test_what_is_another_section_in_another_task_is_told_apart_and_what_is_the_same_stands_once() -> None:
+    page = configuration_page()
+    assert "batch_size" in _rows(page, "`training` with `task: autoencoding`")
+    assert list(_rows(page, "The file with `task: autoencoding`")) == [
+        "task",
+        "data",
+        "model",
+        "training",
+        "evaluation",
+    ]
+    assert page.count("# `training.optimizer` with `kind: adam`\n") == 1
 
 
 def test_a_kind_has_its_own_table() -> None:
