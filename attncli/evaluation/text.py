@@ -117,7 +117,15 @@ def _costs(report: Report) -> bool:
 
 def _cost_rows(report: Report) -> Table:
     """Return size and speed of each variant, the mean of its runs; blank what is not known."""
-    header = ["run", "parameters", "training", "trained tokens/s", "beam", "sentences/s", "tokens/s"]
+    header = [
+        "variant" if report.has_seeds else "run",
+        "parameters",
+        "training",
+        "trained tokens/s",
+        "beam",
+        "sentences/s",
+        "tokens/s",
+    ]
     return (header, [_cost_row(variant) for variant in report.variants]) if _costs(report) else (["run"], [])
 
 
