@@ -146,7 +146,7 @@ def test_with_all_weight_on_the_state_before_it_is_the_plain_lstm() -> None:
     plain = RecurrentLayers(CELLS["lstm"], input_size=X, hidden_size=H, layers=1, dropout=0.0)
     plain.layers[0].load_state_dict(layer.lstm.state_dict())
     assert not torch.allclose(layers(inputs, layers.start(first)), plain(inputs, first), atol=1e-2)
-    # The step's own number is in the input, times 1000 in the key: the score then rises with i.
+    # With the last entry at every place of the tape, whatever the weights are, they are all on the state before.
     states, steps = layers.start(first), layers.steps()
     expected = plain(inputs, first)
     for t in range(T):
