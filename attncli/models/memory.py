@@ -17,6 +17,7 @@ class Memory:
     states: Tensor  # [B, S, D]
     mask: Tensor  # [B, S] bool, True where the position is real
     summary: Tensor  # [B, D], the fixed-size context vector of a decoder without attention
+    grid: tuple[int, int] | None = None  # rows and columns of an image, whose regions are the positions row by row
 
     def mean(self) -> Tensor:
         """Return the mean of the real states [B, D]."""

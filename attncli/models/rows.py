@@ -20,7 +20,7 @@ def _take(value: Any, rows: Tensor) -> Any:
         return value.index_select(0, rows)
     if isinstance(value, tuple):
         return tuple(_take(item, rows) for item in value)
-    if value is None:
-        return None
+    if value is None or isinstance(value, int):
+        return value
     fields = {field.name: _take(getattr(value, field.name), rows) for field in dataclasses.fields(value)}
     return dataclasses.replace(value, **fields)
