@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
+from attncli.autoencoding import open_autoencoding
 from attncli.config.dump import to_yaml
-from attncli.config.load import read_config
+from attncli.config.load import Config, read_config
 from attncli.config.training import Cosine
-from attncli.config.translation import TranslationConfig
-from attncli.data.translation import TranslationCorpora, prepare_translation
 from attncli.device import arithmetic, autocast
-from attncli.errors import ConfigError, DataError
-from attncli.metrics.bleu import BLEU
-from attncli.text.tokenizer import Tokenizers
+from attncli.errors import ConfigError
 from attncli.training.run_folder import RunFolder
 from attncli.training.saving import replace_file
-from attncli.translation import TranslationTask, new_task
+from attncli.training.task import Task
+from attncli.translation import open_translation
 
 Tell = Callable[[str], None]  # takes a line for the person at the terminal
 
@@ -37,20 +36,46 @@ MOVABLE = (
 )
 
 
-def begin_run(
-    config: TranslationConfig, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell
-) -> TranslationTask:
-    """Return the task of a new run in the folder `run`, which then holds the configuration and the tokenizers."""
+class LaunchedTask(Task, Protocol):
+    """A task with its data, as a run of it begins."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of the data, a line each."""
+
+    @property
+    def examples(self) -> str:
+        """What is trained on, counted, such as "29,000 training pairs"."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What metadata.json says besides what it says of every run."""
+
+    def save(self, folder: Path) -> None:
+        """Put into the run `folder` what a trained model needs besides its weights; what is there already stays."""
+
+    def largest_batch(self) -> tuple[Any, str]:
+        """Return the batch of the first epoch that takes most memory, and what it holds in words."""
+
+
+TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {
+    "translation": open_translation,
+    "autoencoding": open_autoencoding,
+}
+"""From a configuration, a device and the run to go on with, if there is one, to the task with a newly seeded model."""
+
+
+def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell) -> LaunchedTask:
+    """Return the task of a new run in the folder `run`, which then holds all that is not learned."""
     run.check_free(overwrite=overwrite)
-    corpora = _prepared(config, None)
+    task = TASKS[config.task](config, device, None)
     run.create(to_yaml(config), overwrite=overwrite)
-    references = corpora.dev_references
-    run.update_metadata({"signatures": {"bleu": BLEU.measure(references, [references]).signature}})
-    corpora.tokenizers.save(run.path)
-    return _introduced(new_task(config, corpora, device), tell)
+    run.update_metadata(task.metadata)
+    task.save(run.path)
+    return _introduced(task, tell)
 
 
-def resume_run(config: TranslationConfig, run: RunFolder, device: torch.device, *, tell: Tell) -> TranslationTask:
+def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> LaunchedTask:
     """Return the task of the run in the folder `run`, of which `config` may change what is in MOVABLE.
 
     Raises a ConfigError that names every other key that differs.
@@ -59,16 +84,14 @@ def resume_run(config: TranslationConfig, run: RunFolder, device: torch.device, 
     problems = list(_changes(read_config(run.config_path), config))
     if problems:
         raise ConfigError([f"{run.path}: {problem}" for problem in problems])
-    # A run that was killed at its very beginning has no tokenizers yet.
-    begun = (run.path / "tokenizer.json").exists()
-    corpora = _prepared(config, Tokenizers.load(run.path) if begun else None)
-    if not begun:
-        corpora.tokenizers.save(run.path)
+    task = TASKS[config.task](config, device, run.path)
+    # Once more, since a run may have been killed at its very beginning.
+    task.save(run.path)
     replace_file(run.config_path, to_yaml(config))
-    return _introduced(new_task(config, corpora, device), tell)
+    return _introduced(task, tell)
 
 
-def _changes(before: TranslationConfig, after: TranslationConfig) -> Iterator[str]:
+def _changes(before: Config, after: Config) -> Iterator[str]:
     """Yield what is wrong with going on with `after` where training began with `before`."""
     for key, (found, wanted) in _differing(before.model_dump(), after.model_dump()).items():
         if not any(f"{key}.".startswith(f"{movable}.") for movable in MOVABLE):
@@ -84,23 +107,6 @@ def _changes(before: TranslationConfig, after: TranslationConfig) -> Iterator[st
         )
 
 
-def _prepared(config: TranslationConfig, tokenizers: Tokenizers | None) -> TranslationCorpora:
-    """Return the corpora of `config`, or raise a DataError if the model could not read all of them."""
-    corpora = prepare_translation(config, tokenizers)
-    attention = config.model.attention
-    if attention == "none" or attention.maximum_source_length is None or attention.longer_sources == "ignore":
-        return corpora
-    for name, corpus in (("train", corpora.train), ("dev", corpora.dev)):
-        longest = int(corpus.source_lengths.max(initial=0))
-        if longest > attention.maximum_source_length:
-            raise DataError(
-                f"data.{name}: a source has {longest} positions, the end symbol counted, but score 'location' sees "
-                f"{attention.maximum_source_length}; raise model.attention.maximum_source_length or set its "
-                "longer_sources: ignore, or leave out longer training pairs with data.maximum_length.source"
-            )
-    return corpora
-
-
 def _differing(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         found = {}
@@ -110,28 +116,26 @@ def _differing(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, 
     return {} if before == after else {path: (before, after)}
 
 
-def _introduced(task: TranslationTask, tell: Tell) -> TranslationTask:
-    for note in task.corpora.notes:
+def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:
+    for note in task.notes:
         tell(note)
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    tell(f"{parameters:,} parameters; {len(task.corpora.train):,} training pairs")
+    tell(f"{parameters:,} parameters; {task.examples}")
     return task
 
 
-def try_out(config: TranslationConfig, device: torch.device, *, tell: Tell) -> str:
+def try_out(config: Config, device: torch.device, *, tell: Tell) -> str:
     """Compute loss and gradients of the largest batch of the first epoch; return what that took."""
-    task = _introduced(new_task(config, _prepared(config, None), device), tell)
-    batches = task.epoch(1)
-    largest = max(batches, key=lambda batch: batch.source.ids.numel() + batch.target.ids.numel())
+    task = _introduced(TASKS[config.task](config, device, None), tell)
+    largest, what = task.largest_batch()
     started = time.perf_counter()
     with arithmetic(config.training.precision, device):
         with autocast(config.training.precision, device):
             loss = task.loss(largest.to(device))
-        (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
+        (loss.total / loss.terms).backward()  # type: ignore[no-untyped-call]
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return (
-        f"{len(batches)} batches an epoch; the largest ({len(largest.source.ids)} sentences, "
-        f"{largest.source_tokens + largest.target_tokens} tokens) took {seconds:.2f} s; loss "
-        f"{float(loss.negative_log_likelihood) / loss.tokens:.2f}; peak memory {peak:,.0f} MiB"
+        f"{len(task.epoch(1))} batches an epoch; the largest ({what}) took {seconds:.2f} s; loss "
+        f"{float(loss.reported) / loss.terms:.3g}; peak memory {peak:,.0f} MiB"
     )

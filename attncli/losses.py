@@ -1,4 +1,4 @@
-"""What training minimises, as sums with their token counts, so that batches of any size join exactly.
+"""What training minimises, as sums with the count of their terms, so that batches of any size join exactly.
 
 n positions, R width of what the output layer reads, V vocabulary.
 """
@@ -19,11 +19,11 @@ CHUNK = 1 << 22
 
 @dataclass(frozen=True)
 class SummedLoss:
-    """The loss of a batch, summed over its real target tokens."""
+    """The loss of a batch, summed over its terms: real target tokens, or components of what is reconstructed."""
 
-    total: Tensor  # scalar with gradient: what is minimised, label smoothing and further terms included
-    negative_log_likelihood: Tensor  # scalar without gradient, in nats, label smoothing left out
-    tokens: int  # real target tokens
+    total: Tensor  # scalar with gradient: what is minimised, label smoothing and whatever else only training has
+    reported: Tensor  # scalar without gradient: what logs and validations tell, such as nats without label smoothing
+    terms: int
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -92,3 +92,10 @@ def cross_entropy(features: Tensor, output: nn.Linear, targets: Tensor, *, label
         bias = output.weight.new_zeros(len(output.weight)) if output.bias is None else output.bias
         total, plain = _CrossEntropy.apply(features, output.weight, bias, targets, label_smoothing)  # type: ignore[no-untyped-call]
     return SummedLoss(total, plain.detach(), len(targets))
+
+
+def squared_error(found: Tensor, wanted: Tensor) -> SummedLoss:
+    """Return the squared error of `found` [B, D] against `wanted` [B, D], summed over all components."""
+    with torch.autocast(found.device.type, enabled=False):
+        total = F.mse_loss(found.float(), wanted, reduction="sum")
+    return SummedLoss(total, total.detach(), wanted.numel())

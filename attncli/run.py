@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from attncli.config.load import read_config
+import torch
+from torch import Tensor, nn
+
+from attncli.config.autoencoding import AutoencodingConfig
+from attncli.config.load import Config, read_config
 from attncli.config.search import Search
 from attncli.config.translation import TranslationConfig
 from attncli.device import resolve_device
+from attncli.errors import CommandError
+from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import Strategy
@@ -18,34 +24,44 @@ from attncli.training.run_folder import RunFolder
 from attncli.training.weights import put_weights
 from attncli.translator import TooLong, Translation, Translator
 
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+_ROWS = 1024  # of an autoencoder's input, computed together
 
-class Run:
-    """A trained run, ready to translate."""
 
-    def __init__(
-        self,
-        folder: Path,
-        config: TranslationConfig,
-        tokenizers: Tokenizers,
-        model: EncoderDecoder,
-        checkpoint: Mapping[str, Any],
-    ):
-        self.folder, self.config, self.tokenizers, self.model = folder, config, tokenizers, model
+def run_config(folder: Path) -> Config:
+    """Return the configuration of the run in `folder`, or raise a RunError that says what is wrong."""
+    run_folder = RunFolder(folder)
+    run_folder.check()
+    return read_config(run_folder.config_path)
+
+
+def translation_config(folder: Path) -> TranslationConfig:
+    """Return the configuration of the translation run in `folder`; a CommandError names another task."""
+    config = run_config(folder)
+    if not isinstance(config, TranslationConfig):
+        raise wrong_task(folder, config.task, wanted="translation")
+    return config
+
+
+def wrong_task(folder: Path, found: str, *, wanted: str) -> CommandError:
+    """Return the error of a run of task `found` where only one of `wanted` fits."""
+    return CommandError(f"{folder}: is a run of task {found}, but this command reads runs of task {wanted}")
+
+
+def with_weights(model: AnyModel, folder: Path, *, device: str, checkpoint: str) -> AnyModel:
+    """Return `model` for evaluation on `device`, with the weights of `checkpoint` of the run in `folder`."""
+    run_folder = RunFolder(folder)
+    put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
+    return model.to(resolve_device(device)).eval()
+
+
+class TrainedRun(Generic[AnyConfig, AnyModel]):
+    """The folder of a run, its configuration, and its model with the weights of a checkpoint."""
+
+    def __init__(self, folder: Path, config: AnyConfig, model: AnyModel, checkpoint: Mapping[str, Any]):
+        self.folder, self.config, self.model = folder, config, model
         self.checkpoint = checkpoint  # its step, epoch and dev scores
-
-    @classmethod
-    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> Run:
-        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
-        run_folder = RunFolder(folder)
-        run_folder.check()
-        config = read_config(run_folder.config_path)
-        tokenizers = Tokenizers.load(folder)
-        model = build_translation_model(
-            config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
-        )
-        put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
-        model.to(resolve_device(device)).eval()
-        return cls(folder, config, tokenizers, model, run_folder.checkpoint_facts(checkpoint))
 
     @property
     def name(self) -> str:
@@ -61,6 +77,32 @@ class Run:
     def parameters(self) -> int:
         """How many numbers were learned."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+class Run(TrainedRun[TranslationConfig, EncoderDecoder]):
+    """A trained run, ready to translate."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TranslationConfig,
+        tokenizers: Tokenizers,
+        model: EncoderDecoder,
+        checkpoint: Mapping[str, Any],
+    ):
+        super().__init__(folder, config, model, checkpoint)
+        self.tokenizers = tokenizers
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> Run:
+        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
+        config = translation_config(folder)
+        tokenizers = Tokenizers.load(folder)
+        model = build_translation_model(
+            config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
+        )
+        model = with_weights(model, folder, device=device, checkpoint=checkpoint)
+        return cls(folder, config, tokenizers, model, RunFolder(folder).checkpoint_facts(checkpoint))
 
     def translate(
         self,
@@ -92,3 +134,40 @@ class Run:
     def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
         return Translator(self.model, self.tokenizers).align(pairs, settings=self.config.search)
+
+
+class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):
+    """A trained run, ready to encode, decode and reconstruct. What comes back is on the CPU."""
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> AutoencoderRun:
+        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
+        config = run_config(folder)
+        if not isinstance(config, AutoencodingConfig):
+            raise wrong_task(folder, config.task, wanted="autoencoding")
+        model = with_weights(build_autoencoder(config), folder, device=device, checkpoint=checkpoint)
+        return cls(folder, config, model, RunFolder(folder).checkpoint_facts(checkpoint))
+
+    @torch.inference_mode()
+    def encode(self, rows: Tensor) -> Tensor:
+        """Return the codes [N, K] of `rows` [N, D]."""
+        return torch.cat([self.model.encode(part.to(self.model.device)).cpu() for part in _parts(rows)])
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return what `codes` [N, K] stand for, [N, D]."""
+        return torch.cat([self.model.decode(part.to(self.model.device)).cpu() for part in _parts(codes)])
+
+    def reconstruct(self, rows: Tensor) -> Tensor:
+        """Return the reconstructions [N, D] of `rows` [N, D]."""
+        return self.decode(self.encode(rows))
+
+    def decoder_columns(self) -> Tensor:
+        """Return what each component of the code adds to a reconstruction, [D, K] float64, where that is linear."""
+        assert self.config.model.is_linear
+        origin, units = torch.zeros(1, self.config.model.bottleneck), torch.eye(self.config.model.bottleneck)
+        return (self.decode(units) - self.decode(origin)).double().T
+
+
+def _parts(rows: Tensor) -> Iterator[Tensor]:
+    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))

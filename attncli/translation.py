@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +15,13 @@ from attncli.config.translation import TranslationConfig
 from attncli.data.batch import Batch
 from attncli.data.batches import epoch_batches
 from attncli.data.corpus import EncodedCorpus
-from attncli.data.translation import TranslationCorpora
+from attncli.data.translation import TranslationCorpora, prepare_translation
+from attncli.errors import DataError
 from attncli.losses import SummedLoss
 from attncli.metrics.bleu import BLEU
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.text.tokenizer import Tokenizers
 from attncli.translator import Translator
 
 
@@ -37,8 +42,36 @@ class EpochBatches(Sequence[Batch]):
 class TranslationTask:
     """A model, the corpora it learns from and is validated on, and what is minimised."""
 
+    unit = "tokens"
+
     def __init__(self, config: TranslationConfig, corpora: TranslationCorpora, model: EncoderDecoder):
         self.config, self.corpora, self.model = config, corpora, model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the text."""
+        return self.corpora.notes
+
+    @property
+    def examples(self) -> str:
+        """How many pairs are trained on."""
+        return f"{len(self.corpora.train):,} training pairs"
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The signature of the BLEU that validation measures."""
+        references = self.corpora.dev_references
+        return {"signatures": {"bleu": BLEU.measure(references, [references]).signature}}
+
+    def save(self, folder: Path) -> None:
+        """Put the tokenizers into `folder`, if there are none."""
+        if not _has_tokenizers(folder):
+            self.corpora.tokenizers.save(folder)
+
+    def largest_batch(self) -> tuple[Batch, str]:
+        """Return the batch with most positions, padding included, and its sentences and tokens in words."""
+        largest = max(self.epoch(1), key=lambda batch: batch.source.ids.numel() + batch.target.ids.numel())
+        return largest, f"{len(largest.source.ids)} sentences, {largest.size} tokens"
 
     def epoch(self, number: int) -> EpochBatches:
         """Return the batches of epoch `number`, which the seed and the number alone decide."""
@@ -65,7 +98,7 @@ class TranslationTask:
         for rows in self._batches(self.corpora.dev, epoch=0):
             batch = self.corpora.dev.batch(rows).to(self.model.device)
             loss = self.model.loss(batch.source, batch.target, label_smoothing=0.0)
-            total, tokens = total + float(loss.negative_log_likelihood), tokens + loss.tokens
+            total, tokens = total + float(loss.reported), tokens + loss.terms
         return {"loss": total / tokens, "bleu": self._bleu()}
 
     def _bleu(self) -> float:
@@ -87,3 +120,30 @@ def new_task(config: TranslationConfig, corpora: TranslationCorpora, device: tor
         config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
     )
     return TranslationTask(config, corpora, model.to(device))
+
+
+def open_translation(config: TranslationConfig, device: torch.device, run: Path | None) -> TranslationTask:
+    """Return the task of `config`, with the tokenizers of `run` where it has some."""
+    tokenizers = Tokenizers.load(run) if run is not None and _has_tokenizers(run) else None
+    return new_task(config, _prepared(config, tokenizers), device)
+
+
+def _has_tokenizers(folder: Path) -> bool:
+    return (folder / "tokenizer.json").exists()
+
+
+def _prepared(config: TranslationConfig, tokenizers: Tokenizers | None) -> TranslationCorpora:
+    """Return the corpora of `config`, or raise a DataError if the model could not read all of them."""
+    corpora = prepare_translation(config, tokenizers)
+    attention = config.model.attention
+    if attention == "none" or attention.maximum_source_length is None or attention.longer_sources == "ignore":
+        return corpora
+    for name, corpus in (("train", corpora.train), ("dev", corpora.dev)):
+        longest = int(corpus.source_lengths.max(initial=0))
+        if longest > attention.maximum_source_length:
+            raise DataError(
+                f"data.{name}: a source has {longest} positions, the end symbol counted, but score 'location' sees "
+                f"{attention.maximum_source_length}; raise model.attention.maximum_source_length or set its "
+                "longer_sources: ignore, or leave out longer training pairs with data.maximum_length.source"
+            )
+    return corpora

@@ -21,7 +21,7 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     summary = summarise(read_config(config, overrides or ()))
     width = max(map(len, [*summary.parameters, *summary.bytes]))
     typer.echo(f"{config}: ok")
-    typer.echo("parameters (for the largest vocabulary the tokenizer may have)")
+    typer.echo(f"parameters ({summary.condition})" if summary.condition else "parameters")
     for part, count in summary.parameters.items():
         typer.echo(f"  {part:<{width}}  {count:>12,}")
     typer.echo(f"  {'total':<{width}}  {summary.total:>12,}")

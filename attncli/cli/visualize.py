@@ -1,21 +1,28 @@
-"""`attncli visualize`: pictures of alignments, and of how a training went."""
+"""`attncli visualize`: pictures of what a run has learned, and of how its training went."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from attncli.cli.corruption import HELP
 from attncli.cli.options import Checkpoint, Device, RunArgument
-from attncli.errors import CommandError, DataError, RunError, unknown
+from attncli.cli.tasks import TaskCommand, VisualizationOptions, task_of
+from attncli.cli.visualize_autoencoding import visualize_autoencoding
+from attncli.cli.visualize_translation import visualize_translation
+from attncli.errors import CommandError, unknown
 
-if TYPE_CHECKING:
-    from attncli.run import Run
-    from attncli.visualization.alignment import Alignment
+VISUALIZATIONS: dict[str, TaskCommand[Path, VisualizationOptions]] = {
+    "translation": TaskCommand(
+        frozenset({"text", "input", "target", "format", "beam_size", "length_penalty"}), visualize_translation
+    ),
+    "autoencoding": TaskCommand(frozenset({"image", "test", "corruption", "format"}), visualize_autoencoding),
+}
+# What a loss is, where curves are drawn.
+LOSSES = {"translation": "nats a token", "autoencoding": "squared error a component"}
 
-_FORMATS = ("png", "svg", "html", "json")
 _PICTURES = ("png", "svg")
 
 
@@ -29,12 +36,21 @@ def visualize(
         list[str] | None,
         typer.Option(metavar="TEXT", help="Align with this translation instead of searching one; one a sentence."),
     ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Autoencoders: a picture to reconstruct; again for more.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Autoencoders: the test set that other pictures come from.")
+    ] = None,
+    corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
     curves: Annotated[bool, typer.Option("--curves", help="Draw the curves of the training instead.")] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/visualization]"),
     ] = None,
-    format: Annotated[str, typer.Option(metavar="png|svg|html|json", help="Pictures, a page, or numbers.")] = "png",
+    format: Annotated[
+        str | None, typer.Option(metavar="png|svg|html|json", help="Pictures, a page, or numbers.  [default: png]")
+    ] = None,
     beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1 is greedy.")] = None,
     length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
     checkpoint: Checkpoint = "best",
@@ -42,121 +58,60 @@ def visualize(
 ) -> None:
     """Draw where the attention of RUN looks: a row for each word of the output, a column for each of the source.
 
+    Of an autoencoder, draw reconstructions beside those of PCA, a walk between two pictures, the weights of its first
+    layer, and its code where that has two numbers.
+
     Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --output pictures
 
     Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --target "A dog is running."
 
     Example: attncli visualize runs/multi30k-de-en --curves
+
+    Example: attncli visualize runs/autoencoder-denoising --corruption gaussian:0.3
     """
-    if format not in _FORMATS:
-        raise CommandError(f"--format: {unknown('value', format, _FORMATS)}")
-    folder = output or run / "visualization"
+    options = VisualizationOptions(
+        output=output or run / "visualization",
+        format=format,
+        checkpoint=checkpoint,
+        device=device,
+        text=tuple(text or ()),
+        input=tuple(input or ()),
+        target=tuple(target or ()),
+        image=tuple(image or ()),
+        test=test,
+        corruption=corruption,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+    )
+    task = task_of(run, VISUALIZATIONS)
     if curves:
-        _check_alone(text, input, target, format)
-        _report([_draw_curves(run, folder, format)])
-        return
-    sentences = _sentences(text or (), input or ())
-    _check_targets(sentences, target)
-
-    from attncli.run import Run
-
-    loaded = Run.load(run, device=device, checkpoint=checkpoint)
-    if loaded.config.model.attention == "none":
-        raise _no_weights(run)
-    if target:
-        found = _forced(loaded, list(zip(sentences, target, strict=True)))
+        _check_alone(options)
+        typer.echo(f"wrote {_draw_curves(run, options, loss=LOSSES[task])}")
     else:
-        found = _searched(loaded, sentences, beam_size, length_penalty)
-    _report(_write(found, folder, format, title=f"{loaded.name}: attention"))
+        VISUALIZATIONS[task](run, options, task=task)
 
 
-def _check_alone(
-    text: Sequence[str] | None, input: Sequence[Path] | None, target: Sequence[str] | None, format: str
-) -> None:
-    given = [name for name, value in (("--text", text), ("--input", input), ("--target", target)) if value]
+def _check_alone(options: VisualizationOptions) -> None:
+    given = [
+        f"--{name}" for name in ("text", "input", "target", "image", "test", "corruption") if getattr(options, name)
+    ]
     if given:
         raise CommandError(f"--curves: draws the training log, so {given[0]} means nothing here; leave one of them out")
-    if format not in _PICTURES:
-        raise CommandError(f"--curves: drawn as png or svg, not {format}; the numbers are in the run's log.jsonl")
-
-
-def _sentences(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
-    from attncli.text.files import read_lines
-
-    placed = [(f"--text {text!r}", text) for text in texts]
-    placed += [(f"{path}:{number}", line) for path in files for number, line in enumerate(read_lines(path), start=1)]
-    if not placed:
-        raise CommandError("nothing to draw; give --text TEXT, --input FILE with at least one line, or --curves")
-    for where, line in placed:
-        if not line.strip():
-            raise DataError(f"{where}: empty; an alignment needs at least one token")
-    return [line for _, line in placed]
-
-
-def _check_targets(sentences: Sequence[str], targets: Sequence[str] | None) -> None:
-    if not targets:
-        return
-    if len(targets) != len(sentences):
+    if options.format in ("html", "json"):
         raise CommandError(
-            f"--target: {len(targets)} for {len(sentences)} sentences; give one for each, in their order"
+            f"--curves: drawn as png or svg, not {options.format}; the numbers are in the run's log.jsonl"
         )
-    if not all(target.strip() for target in targets):
-        raise CommandError("--target: empty; an alignment needs at least one token")
+    if options.format not in (None, *_PICTURES):
+        raise CommandError(f"--format: {unknown('value', options.format, _PICTURES)}")
 
 
-def _no_weights(folder: Path) -> RunError:
-    return RunError(
-        f"{folder}: there are no weights to draw: the model has attention: none, so its decoder looks at no source "
-        "word in particular; choose a run trained with an attention"
-    )
-
-
-def _forced(run: Run, pairs: Sequence[tuple[str, str]]) -> list[Alignment]:
-    from attncli.visualization.alignment import alignment_of
-
-    found = [alignment_of(translation, forced=True) for translation in run.align(pairs)]
-    return _with_weights(found, run.folder)
-
-
-def _searched(
-    run: Run, sentences: Sequence[str], beam_size: int | None, length_penalty: float | None
-) -> list[Alignment]:
-    from attncli.config.search import Search
-    from attncli.visualization.alignment import alignment_of
-
-    given = {"beam_size": beam_size, "length_penalty": length_penalty}
-    changed = {key: value for key, value in given.items() if value is not None}
-    search = Search.model_validate({**run.config.search.model_dump(), **changed})
-    translations = run.translate(sentences, search=search, with_weights=True)
-    return _with_weights([alignment_of(translation, forced=False) for translation in translations], run.folder)
-
-
-def _with_weights(found: Sequence[Alignment | None], folder: Path) -> list[Alignment]:
-    if any(alignment is None for alignment in found):
-        raise _no_weights(folder)
-    return [alignment for alignment in found if alignment is not None]
-
-
-def _write(found: Sequence[Alignment], folder: Path, format: str, *, title: str) -> list[Path]:
-    from attncli.visualization.output import draw_alignments, write_text
-
-    if format in _PICTURES:
-        return draw_alignments(found, folder, format, warn=lambda warning: typer.echo(f"warning: {warning}", err=True))
-    return [write_text(found, folder, format, title=title)]
-
-
-def _draw_curves(run: Path, folder: Path, format: str) -> Path:
+def _draw_curves(run: Path, options: VisualizationOptions, *, loss: str) -> Path:
     from attncli.visualization.curves import curves_figure
     from attncli.visualization.figures import save_figure, writing_into
     from attncli.visualization.log import read_log
 
-    path = folder / f"curves.{format}"
-    figure = curves_figure(read_log(run), title=run.resolve().name)
-    with writing_into(folder):
+    path = options.output / f"curves.{options.format or 'png'}"
+    figure = curves_figure(read_log(run), title=run.resolve().name, loss=loss)
+    with writing_into(options.output):
         save_figure(figure, path)
     return path
-
-
-def _report(paths: Sequence[Path]) -> None:
-    for path in paths:
-        typer.echo(f"wrote {path}")

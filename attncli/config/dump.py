@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter
 
 from attncli.config.load import CONFIGS, Config
 
@@ -35,5 +38,5 @@ _CoreDumper.add_representer(str, _CoreDumper.represent_text)
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of configuration files."""
-    (only,) = CONFIGS.values()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **only.model_json_schema()}
+    adapter: TypeAdapter[Any] = TypeAdapter(reduce(or_, CONFIGS.values()))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema()}

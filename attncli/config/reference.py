@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,41 @@ class Place:
     path: str
     mark: str | None
     schema: Schema
+    task: str
 
     @property
     def heading(self) -> str:
         """The path and, where it has one, the mark."""
-        return f"`{self.path}`" + (f" with `{self.mark}`" if self.mark else "")
+        path = f"`{self.path}`" if self.path else "The file"
+        return path + (f" with `{self.mark}`" if self.mark else "")
 
 
 def configuration_page() -> str:
     """Return the page as Markdown."""
     whole = json_schema()
-    places = [Place("", None, whole), *_places(whole, whole, "")]
+    places = _marked_by_task([place for task in _options(whole, whole) for place in _task_places(whole, task)])
     parts = [INTRODUCTION]
     for schema, group in _grouped(places):
         parts += _section(whole, schema, group)
     return "\n".join(parts)
+
+
+def _task_places(whole: Schema, section: Schema) -> Iterator[Place]:
+    task = section["properties"]["task"]["const"]
+    yield Place("", None, section, task)
+    for place in _places(whole, section, ""):
+        yield replace(place, task=task)
+
+
+def _marked_by_task(places: list[Place]) -> list[Place]:
+    """Return `places` with the task as the mark of those that are other sections in other tasks."""
+    found: dict[tuple[str, str | None], set[str]] = {}
+    for place in places:
+        found.setdefault((place.path, place.mark), set()).add(json.dumps(place.schema["properties"]))
+    return [
+        replace(place, mark=f"task: {place.task}") if place.mark is None and len(found[place.path, None]) > 1 else place
+        for place in places
+    ]
 
 
 def _grouped(places: list[Place]) -> list[tuple[Schema, list[Place]]]:
@@ -77,7 +97,7 @@ def _places(whole: Schema, section: Schema, path: str) -> Iterator[Place]:
             key = f"{key}.NAME"
         sections = [option for option in below if "properties" in option]
         for option in sections:
-            yield Place(key, _mark(option) if len(sections) > 1 else None, option)
+            yield Place(key, _mark(option) if len(sections) > 1 else None, option, task="")
             yield from _places(whole, option, key)
 
 
@@ -105,8 +125,9 @@ def _options(whole: Schema, field: Schema) -> list[Schema]:
 
 
 def _section(whole: Schema, schema: Schema, places: list[Place]) -> list[str]:
-    title = ", ".join(place.heading for place in places if place.path) or "The file"
-    depth = 3 if "." in places[0].path or places[0].mark else 2
+    title = ", ".join(dict.fromkeys(place.heading for place in places))
+    is_kind = places[0].mark is not None and not places[0].mark.startswith("task: ")
+    depth = 3 if "." in places[0].path or is_kind else 2
     rows = [_row(whole, schema, name, field) for name, field in schema["properties"].items()]
     table = ["| key | takes | default | |", "|---|---|---|---|", *rows]
     return [f"{'#' * depth} {title}\n", _one_line(schema["description"]) + "\n", "\n".join(table) + "\n"]

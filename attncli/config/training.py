@@ -102,6 +102,13 @@ class Plateau(Section):
 
 
 class Validation(Section):
+    """What is measured on the dev set during training; each task says what there is to choose by."""
+
+    metric: str
+    """What chooses checkpoints, and stops early."""
+
+
+class TranslationValidation(Validation):
     """What is measured on the dev set during training."""
 
     metric: Literal["bleu", "loss"] = "bleu"
@@ -122,16 +129,12 @@ class EarlyStopping(Section):
 
 
 class Training(Section):
-    """The training loop."""
+    """What the training loop reads, whatever it trains; each task adds how its batches are made."""
 
     seed: int = Field(default=1, ge=0)
     """Seed of the weights, of dropout and of the order of batches."""
-    batch_tokens: Count = 4096
-    """Size of a batch: sentences times the longest of them, of the longer side."""
-    batch_sentences: int | None = Field(default=None, ge=1)
-    """The most sentences of a batch, besides `batch_tokens`."""
     accumulate: Count = 1
-    """Batches an update; their losses are weighed by real target tokens."""
+    """Batches an update; each weighs by what its loss is summed over, such as real target tokens."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after so many updates."""
     max_epochs: int | None = Field(default=None, ge=1)
@@ -146,15 +149,13 @@ class Training(Section):
         Constant()
     )
     """The learning rate over the updates."""
-    label_smoothing: Factor = 0.0
-    """Share of the probability that is spread evenly over the vocabulary in the loss."""
     clip_norm: float | None = Field(default=5.0, gt=0)
     """Gradients with a larger norm are scaled down to it; `null` for no limit."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """Arithmetic of matrix products: full, TensorFloat-32 (CUDA), or bfloat16 with weights in full precision."""
     validate_every: Count = 1000
     """Updates between validations; there is always one at the end."""
-    validation: Validation = Validation()
+    validation: Validation
     """What a validation measures."""
     checkpoint_every: Count = 1000
     """Updates between saves of the training state, which `--resume` continues from; each validation saves it too."""
@@ -176,3 +177,16 @@ class Training(Section):
         if isinstance(self.schedule, Cosine) and self.schedule.steps is None and self.max_steps is None:
             raise ValueError("schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest")
         return self
+
+
+class TranslationTraining(Training):
+    """The training loop."""
+
+    batch_tokens: Count = 4096
+    """Size of a batch: sentences times the longest of them, of the longer side."""
+    batch_sentences: int | None = Field(default=None, ge=1)
+    """The most sentences of a batch, besides `batch_tokens`."""
+    label_smoothing: Factor = 0.0
+    """Share of the probability that is spread evenly over the vocabulary in the loss."""
+    validation: TranslationValidation = TranslationValidation()
+    """What a validation measures."""

@@ -11,7 +11,7 @@ from attncli.config.model import Attention, TranslationModel
 from attncli.config.search import Search
 from attncli.config.section import Section
 from attncli.config.tokenizer import Tokenizer
-from attncli.config.training import Training
+from attncli.config.training import TranslationTraining
 
 
 class TranslationConfig(Section):
@@ -25,7 +25,7 @@ class TranslationConfig(Section):
     """How text becomes tokens."""
     model: TranslationModel = TranslationModel()
     """The network."""
-    training: Training
+    training: TranslationTraining
     """How it is trained."""
     search: Search = Search()
     """How it is decoded."""

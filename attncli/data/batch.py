@@ -41,6 +41,16 @@ class Batch:
     source_tokens: int  # real tokens, the end symbols counted
     target_tokens: int  # real tokens, the end symbols counted
 
+    @property
+    def size(self) -> int:
+        """Real tokens of both sides."""
+        return self.source_tokens + self.target_tokens
+
+    @property
+    def terms(self) -> int:
+        """Real target tokens, which the loss is a sum over."""
+        return self.target_tokens
+
     def to(self, device: torch.device) -> Batch:
         """Return the same on `device`."""
         return Batch(self.source.to(device), self.target.to(device), self.source_tokens, self.target_tokens)

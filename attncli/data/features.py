@@ -141,9 +141,10 @@ class FeatureStore:
 
     def _opened(self, known: dict[str, int], names: Sequence[str]) -> StoredFeatures:
         shape = self._shape()
+        # Only whole rows: behind them another process may be writing, or a killed one have been.
+        whole = (self.folder / _ROWS).stat().st_size // (2 * shape["width"])
         # A plain view of the map, since slicing numpy's own memmap class is several times slower.
-        mapped = np.asarray(np.memmap(self.folder / _ROWS, np.float16, mode="r"))
-        rows = mapped[: len(mapped) // shape["width"] * shape["width"]].reshape(-1, shape["width"])
+        rows = np.asarray(np.memmap(self.folder / _ROWS, np.float16, mode="r", shape=(whole, shape["width"])))
         chosen = np.array([known[name] for name in names], dtype=np.int64)
         return StoredFeatures(rows, chosen, (shape["grid"][0], shape["grid"][1]), shape["channels"])
 

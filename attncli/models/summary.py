@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.load import Config
 from attncli.config.training import SGD
+from attncli.config.translation import TranslationConfig
 from attncli.losses import CHUNK
+from attncli.models.autoencoder import build_autoencoder
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
@@ -24,6 +29,7 @@ class Summary:
 
     parameters: dict[str, int]  # of each part; shared ones are counted once, where they first appear
     bytes: dict[str, int]
+    condition: str  # what the numbers assume, in words; empty where they are exact
 
     @property
     def total(self) -> int:
@@ -31,22 +37,38 @@ class Summary:
         return sum(self.parameters.values())
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """What a task says of its model, in numbers of floating point."""
+
+    parameters: dict[str, int]  # of each part
+    activations: int  # kept for the backward pass of a full batch, roughly
+    condition: str = ""
+
+
 def summarise(config: Config) -> Summary:
-    """Return the sizes of the model of `config`, with vocabularies as large as the tokenizer may make them."""
-    size = config.tokenizer.vocabulary_size
+    """Return the sizes of the model of `config`."""
     with torch.device("meta"):
-        model = build_translation_model(config.model, source_vocabulary=size, target_vocabulary=size)
-    parameters = count_parameters(model)
-    total = sum(parameters.values())
+        sizes = SIZES[config.task](config)
+    total = sum(sizes.parameters.values())
     moments = 2 if not isinstance(config.training.optimizer, SGD) else int(config.training.optimizer.momentum > 0)
     return Summary(
-        parameters,
+        sizes.parameters,
         {
             "weights and gradients": 2 * total * FLOAT_BYTES,
             "optimiser": moments * total * FLOAT_BYTES,
-            "activations": _activations(config) * FLOAT_BYTES,
+            "activations": sizes.activations * FLOAT_BYTES,
         },
+        sizes.condition,
     )
+
+
+def translation_sizes(config: TranslationConfig) -> Sizes:
+    """Return the sizes of a translation model with vocabularies as large as the tokenizer may make them."""
+    size = config.tokenizer.vocabulary_size
+    model = build_translation_model(config.model, source_vocabulary=size, target_vocabulary=size)
+    condition = "for the largest vocabulary the tokenizer may have"
+    return Sizes(count_parameters(model), _activations(config), condition)
 
 
 def count_parameters(model: EncoderDecoder) -> dict[str, int]:
@@ -68,7 +90,7 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
     return counts
 
 
-def _activations(config: Config) -> int:
+def _activations(config: TranslationConfig) -> int:
     """Return about how many numbers a forward pass keeps for the backward one, for a full batch."""
     model, positions = config.model, config.training.batch_tokens
     if config.training.batch_sentences is not None:
@@ -80,3 +102,25 @@ def _activations(config: Config) -> int:
     # Additive attention computes its inner layer again, so of every score only the weights are kept.
     attention = 0 if model.attention == "none" else 2 * TYPICAL_LENGTH
     return positions * (recurrent + attention + 4 * model.embedding_size) + 2 * CHUNK
+
+
+def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
+    """Return the sizes of an autoencoder."""
+    model = build_autoencoder(config)
+    halves = {"encoder": model.encoder, "decoder": model.decoder}
+    parameters = {name: sum(parameter.numel() for parameter in half.parameters()) for name, half in halves.items()}
+    outputs = 0
+
+    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal outputs
+        outputs += output.numel()
+
+    layers = [module for module in model.modules() if not list(module.children())]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    model(torch.zeros(1, config.data.size))
+    for handle in handles:
+        handle.remove()
+    return Sizes(parameters, config.training.batch_size * (outputs + 2 * config.data.size))
+
+
+SIZES: dict[str, Callable[[Any], Sizes]] = {"translation": translation_sizes, "autoencoding": autoencoder_sizes}

@@ -14,7 +14,7 @@ def described(record: Record) -> str | None:
     event = record["event"]
     if event in ("validation", "average"):
         scores = "  ".join(
-            f"{'BLEU' if name == 'bleu' else name} {record[name]:.{2 if name == 'bleu' else 4}f}"
+            f"BLEU {record[name]:.2f}" if name == "bleu" else f"{name.replace('_', ' ')} {record[name]:#.5g}"
             for name in record
             if name not in ("event", "step", "epoch", "seconds", "best", "steps", "perplexity")
         )
@@ -22,8 +22,8 @@ def described(record: Record) -> str | None:
         return f"{what}  dev {scores}{'  best' if record['best'] else ''}  {_time(record['seconds'])}"
     if event == "train":
         return (
-            f"{_place(record)}  loss {record['loss']:.4f}  learning rate {record['learning_rate']:.3g}  "
-            f"gradient norm {record['gradient_norm']:.3g}  {record['tokens_per_second']:,.0f} tokens/s"
+            f"{_place(record)}  loss {record['loss']:#.5g}  learning rate {record['learning_rate']:.3g}  "
+            f"gradient norm {record['gradient_norm']:.3g}  {_speed(record)}"
         )
     if event == "resume":
         return f"resumed at {_place(record)}"
@@ -32,6 +32,11 @@ def described(record: Record) -> str | None:
 
 def _place(record: Record) -> str:
     return f"step {record['step']:,}  epoch {record['epoch']}"
+
+
+def _speed(record: Record) -> str:
+    (key,) = (name for name in record if name.endswith("_per_second"))
+    return f"{record[key]:,.0f} {key.removesuffix('_per_second')}/s"
 
 
 def _time(seconds: float) -> str:
@@ -67,7 +72,7 @@ class PlainLines:
 
 
 class ProgressBar:
-    """A bar with loss, tokens/s and time left; validations scroll by above it."""
+    """A bar with loss, speed and time left; validations scroll by above it."""
 
     def __init__(self) -> None:
         self._bar = tqdm(
@@ -81,7 +86,7 @@ class ProgressBar:
         """Show a training record in the bar, anything else above it."""
         if record["event"] == "train":
             self._bar.set_description_str(
-                f"{_place(record)}  loss {record['loss']:.3f}  {record['tokens_per_second']:,.0f} tokens/s",
+                f"{_place(record)}  loss {record['loss']:#.4g}  {_speed(record)}",
                 refresh=False,
             )
         elif text := described(record):

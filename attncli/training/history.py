@@ -17,7 +17,7 @@ class Validation:
 
     def value(self, metric: str) -> float:
         """Return the score that chooses, higher better."""
-        return -self.scores["loss"] if metric == "loss" else self.scores[metric]
+        return -self.scores[metric] if metric.endswith("loss") else self.scores[metric]
 
 
 def best_validations(history: Sequence[Validation], metric: str, *, count: int) -> list[Validation]:

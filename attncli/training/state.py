@@ -16,33 +16,36 @@ from attncli.errors import RunError
 from attncli.training.history import Validation
 from attncli.training.updates import Update
 
+# What the fields of `Window` were called in runs that know translation alone.
+_EARLIER_NAMES = {"negative_log_likelihood": "reported_loss", "target_tokens": "terms", "tokens": "size"}
+
 
 @dataclass
 class Window:
     """What was seen since the last training record."""
 
-    negative_log_likelihood: float = 0.0  # nats
-    target_tokens: int = 0
-    tokens: int = 0  # source and target
+    reported_loss: float = 0.0  # summed over its terms
+    terms: int = 0
+    size: int = 0  # of the batches, in the task's unit
     seconds: float = 0.0  # of updates alone
     updates: int = 0
     gradient_norms: float = 0.0  # their sum
 
     def add(self, update: Update) -> None:
         """Count `update` in."""
-        self.negative_log_likelihood += update.negative_log_likelihood
-        self.target_tokens += update.target_tokens
-        self.tokens += update.tokens
+        self.reported_loss += update.reported_loss
+        self.terms += update.terms
+        self.size += update.size
         self.seconds += update.seconds
         self.updates += 1
         self.gradient_norms += update.gradient_norm
 
-    def means(self) -> dict[str, float]:
-        """Return what a record says: nats a target token, mean norm of an update, tokens of both sides a second."""
+    def means(self, unit: str) -> dict[str, float]:
+        """Return what a record says: loss a term, mean norm of an update, and speed in `unit` a second."""
         return {
-            "loss": self.negative_log_likelihood / self.target_tokens,
+            "loss": self.reported_loss / self.terms,
             "gradient_norm": self.gradient_norms / self.updates,
-            "tokens_per_second": self.tokens / self.seconds,
+            f"{unit}_per_second": self.size / self.seconds,
         }
 
 
@@ -71,7 +74,8 @@ class TrainingState:
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingState:
         """Return what `as_dict` was given."""
         history = [Validation(**validation) for validation in values["history"]]
-        return cls(**{**values, "history": history, "window": Window(**values["window"])})
+        window = Window(**{_EARLIER_NAMES.get(name, name): value for name, value in values["window"].items()})
+        return cls(**{**values, "history": history, "window": window})
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:

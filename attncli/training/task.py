@@ -14,15 +14,15 @@ AnyBatch = TypeVar("AnyBatch", bound="CountedBatch")
 
 
 class CountedBatch(Protocol):
-    """A batch that knows how many tokens it has, padding left out."""
+    """A batch that knows how much it holds, padding left out."""
 
     @property
-    def source_tokens(self) -> int:
-        """Real source tokens, for the speed that is reported."""
+    def size(self) -> int:
+        """What the reported speed counts, in the task's `unit`."""
 
     @property
-    def target_tokens(self) -> int:
-        """Real target tokens, which the loss is divided by."""
+    def terms(self) -> int:
+        """What the loss is divided by: `SummedLoss.terms` of this batch."""
 
     def to(self: AnyBatch, device: torch.device) -> AnyBatch:
         """Return the same on `device`."""
@@ -35,6 +35,10 @@ class Task(Protocol):
     def model(self) -> nn.Module:
         """The model, on its device."""
 
+    @property
+    def unit(self) -> str:
+        """What `CountedBatch.size` counts, in the plural, such as "tokens"."""
+
     def epoch(self, number: int) -> Sequence[Any]:
         """Return the batches (`CountedBatch`) of pass `number`, from 1: always the same, each made when asked for."""
 
@@ -43,4 +47,4 @@ class Task(Protocol):
         """Return the loss of `batch`, which `epoch` gave."""
 
     def validate(self) -> Mapping[str, float]:
-        """Return scores of the dev set: "loss", the mean negative log-likelihood a token in nats, and others."""
+        """Return scores of the dev set: "loss", the mean of `SummedLoss.reported` a term, and others."""

@@ -284,7 +284,7 @@ class _Trainer:
 
     def tell_training(self) -> None:
         window, self.state.window = self.state.window, Window()
-        self.tell("train", {**window.means(), "learning_rate": self.state.learning_rate})
+        self.tell("train", {**window.means(self.task.unit), "learning_rate": self.state.learning_rate})
 
     def not_finite(self, when: str, what: str) -> TrainingError:
         state = self.state

@@ -21,11 +21,11 @@ from attncli.training.task import CountedBatch, Task
 class Update:
     """What one update saw."""
 
-    loss: float  # what was minimised, summed over target tokens
-    negative_log_likelihood: float  # nats, summed over target tokens
-    gradient_norm: float  # of the mean loss a token, before clipping
-    target_tokens: int
-    tokens: int  # source and target
+    loss: float  # what was minimised, summed over its terms
+    reported_loss: float  # summed over its terms
+    gradient_norm: float  # of the mean loss a term, before clipping
+    terms: int
+    size: int  # of its batches, in the task's unit
     seconds: float
 
 
@@ -43,31 +43,31 @@ class Updater:
     def update(self, batches: Sequence[CountedBatch], learning_rate: float) -> Update:
         """Take one step on `batches` together; raises NotFiniteError before it where there is nothing to follow."""
         started = time.perf_counter()
-        target_tokens = sum(batch.target_tokens for batch in batches)
-        loss, likelihood, norm = self._gradients(batches, target_tokens)
+        terms = sum(batch.terms for batch in batches)
+        loss, reported, norm = self._gradients(batches, terms)
         if not math.isfinite(loss):
             raise NotFiniteError(f"the loss is {loss}")
         if not math.isfinite(norm):
             raise NotFiniteError(f"the norm of the gradient is {norm}")
         self._step(norm, learning_rate)
-        tokens = target_tokens + sum(batch.source_tokens for batch in batches)
-        return Update(loss, likelihood, norm, target_tokens, tokens, time.perf_counter() - started)
+        size = sum(batch.size for batch in batches)
+        return Update(loss, reported, norm, terms, size, time.perf_counter() - started)
 
-    def _gradients(self, batches: Sequence[CountedBatch], target_tokens: int) -> tuple[float, float, float]:
-        """Fill the gradients of the mean loss a token; return its sum, that without smoothing, and their norm.
+    def _gradients(self, batches: Sequence[CountedBatch], terms: int) -> tuple[float, float, float]:
+        """Fill the gradients of the mean loss a term; return its sum, the reported one, and their norm.
 
-        Every batch is divided by the tokens of all, so that the gradient is that of one large batch.
+        Every batch is divided by the terms of all, so that the gradient is that of one large batch.
         """
         sums = torch.zeros(2, device=self.device)
         for batch in batches:
             with autocast(self.config.precision, self.device):
                 loss = self.task.loss(batch.to(self.device))
-            (loss.total / target_tokens).backward()  # type: ignore[no-untyped-call]
-            sums += torch.stack((loss.total.detach(), loss.negative_log_likelihood))
+            (loss.total / terms).backward()  # type: ignore[no-untyped-call]
+            sums += torch.stack((loss.total.detach(), loss.reported))
         norm = get_total_norm(self._gradient_tensors())
         # The only wait for an accelerator in an update.
-        loss_sum, likelihood_sum, norm_value = torch.cat((sums, norm[None])).tolist()
-        return loss_sum, likelihood_sum, norm_value
+        loss_sum, reported_sum, norm_value = torch.cat((sums, norm[None])).tolist()
+        return loss_sum, reported_sum, norm_value
 
     def _gradient_tensors(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.task.model.parameters() if parameter.grad is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,10 +15,10 @@ from attncli.visualization.log import Curve, TrainingLog
 _WIDE = 20.0  # values whose largest is so many times the smallest are drawn on a logarithmic scale
 
 
-def curves_figure(log: TrainingLog, *, title: str) -> Figure:
-    """Return the curves of `log`, a panel for each kind of number that it holds."""
+def curves_figure(log: TrainingLog, *, title: str, loss: str = "nats a token") -> Figure:
+    """Return the curves of `log`, a panel for each kind of number that it holds; `loss` says what the loss counts."""
     panels: list[tuple[bool, Callable[[Axes, TrainingLog], str]]] = [
-        (_has(log, ("train", "loss"), ("validation", "loss")), _draw_loss),
+        (_has(log, ("train", "loss"), ("validation", "loss")), partial(_draw_loss, what=loss)),
         (_has(log, ("validation", "bleu")), _draw_bleu),
         (_has(log, ("train", "learning_rate")), _draw_rate),
         (_has(log, ("train", "gradient_norm")), _draw_norm),
@@ -42,14 +43,14 @@ def _has(log: TrainingLog, *curves: tuple[str, str]) -> bool:
     return any(log.curve(event, key).steps for event, key in curves)
 
 
-def _draw_loss(axes: Axes, log: TrainingLog) -> str:
+def _draw_loss(axes: Axes, log: TrainingLog, *, what: str) -> str:
     train, dev = log.curve("train", "loss"), log.curve("validation", "loss")
-    label = "loss (nats a token)"
+    label = f"loss ({what})"
     if train.steps:
         _plot(axes, train, COLOURS[0], label="training")
     if dev.steps:
         _plot(axes, dev, COLOURS[1], label="dev", points=True)
-        label += f", best dev {_mark_best(axes, dev, min(dev.values), '.3f')}"
+        label += f", best dev {_mark_best(axes, dev, min(dev.values), '#.4g')}"
     axes.legend(fontsize=9, framealpha=0.9)
     return label
 

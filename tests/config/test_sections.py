@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from attncli.config.load import CONFIGS
 from attncli.config.problems import _sections_in
 from attncli.config.section import Section
-from attncli.config.translation import TranslationConfig
 
 
 def sections() -> list[type[Section]]:
     """Return every section that a configuration may hold."""
-    found: dict[type[Section], None] = {TranslationConfig: None}
-    waiting = [TranslationConfig]
+    found: dict[type[Section], None] = dict.fromkeys(CONFIGS.values())
+    waiting: list[type[Section]] = list(CONFIGS.values())
     while waiting:
         for field in waiting.pop().model_fields.values():
             new = [section for section in _sections_in(field.annotation) if section not in found]
@@ -26,8 +26,11 @@ def test_all_sections_are_found() -> None:
     assert {section.__name__ for section in sections()} == {
         *("TranslationConfig", "TranslationData", "ParallelFiles", "PairFile", "MaximumLength", "Tokenizer"),
         *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
-        *("Training", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
-        *("Validation", "EarlyStopping", "Search", "Evaluation"),
+        *("TranslationTraining", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
+        *("TranslationValidation", "EarlyStopping", "Search", "Evaluation"),
+        *("AutoencodingConfig", "PictureData", "PictureSet", "VectorData", "VectorSet"),
+        *("DenseModel", "ConvolutionalModel", "GaussianNoise", "Masking"),
+        *("AutoencodingTraining", "AutoencodingValidation", "AutoencodingEvaluation"),
     }
 
 

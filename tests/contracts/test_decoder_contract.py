@@ -72,7 +72,7 @@ def test_a_training_step_reaches_every_parameter(overrides: tuple[str, ...]) -> 
     model = built(*overrides, "model.dropout=0.2").train()
     torch.manual_seed(3)
     loss = model.loss(SOURCE, TARGET, label_smoothing=0.1)
-    assert loss.tokens == int(TARGET.lengths.sum())
+    assert loss.terms == int(TARGET.lengths.sum())
     loss.total.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

@@ -18,7 +18,7 @@ LAYERS = (
     {"losses", "models"},
     {"search", "translator"},
     {"training"},
-    {"translation", "launch", "run", "evaluation", "visualization"},
+    {"translation", "autoencoding", "launch", "run", "evaluation", "visualization"},
     {"cli", "__main__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

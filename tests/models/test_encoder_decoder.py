@@ -24,12 +24,12 @@ def test_the_loss_is_the_cross_entropy_of_the_real_tokens(reader: str) -> None:
     logits, _ = model.decoder(prefix, model.encode(SOURCE))
     loss = model.loss(SOURCE, TARGET, label_smoothing=0.2)
     flat = (logits.flatten(0, 1), TARGET.ids.flatten())
-    close(loss.negative_log_likelihood, F.cross_entropy(*flat, ignore_index=PAD, reduction="sum"))
+    close(loss.reported, F.cross_entropy(*flat, ignore_index=PAD, reduction="sum"))
     close(loss.total, F.cross_entropy(*flat, ignore_index=PAD, reduction="sum", label_smoothing=0.2))
-    assert loss.tokens == 3 + 5
+    assert loss.terms == 3 + 5
     log_probs, _ = model.log_probs(SOURCE, TARGET)
     close(log_probs[0, 1], logits[0, 1].log_softmax(-1)[4])
-    close(log_probs.sum(), -loss.negative_log_likelihood)
+    close(log_probs.sum(), -loss.reported)
 
 
 def test_log_probs_are_in_full_precision_under_autocast() -> None:

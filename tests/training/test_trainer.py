@@ -81,7 +81,7 @@ def test_the_log_holds_every_event_with_its_numbers(tmp_path):
 
         def loss(self, batch):
             loss = super().loss(batch)
-            return SummedLoss(loss.total * 0 + 3 * loss.tokens, torch.tensor(2.0 * loss.tokens), loss.tokens)
+            return SummedLoss(loss.total * 0 + 3 * loss.terms, torch.tensor(2.0 * loss.terms), loss.terms)
 
     folder = tmp_path / "run"
     outcome = train_tiny(folder, Counted(scores=losses(4.0, 5.0)), max_steps=6, log_every=2)
@@ -131,7 +131,7 @@ def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path, bad):
     class Breaking(TinyTask):
         def loss(self, batch):
             loss = super().loss(batch)
-            return SummedLoss(loss.total * bad if len(self.seen) == 14 else loss.total, loss.negative_log_likelihood, 1)
+            return SummedLoss(loss.total * bad if len(self.seen) == 14 else loss.total, loss.reported, 1)
 
     task = Breaking()
     with pytest.raises(TrainingError) as error:
@@ -151,7 +151,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path):
         def loss(self, batch):
             loss = super().loss(batch)
             root = (self.model.output.bias * 0).sum().sqrt()  # 0, with an infinite slope
-            return SummedLoss(loss.total + root, loss.negative_log_likelihood, loss.tokens)
+            return SummedLoss(loss.total + root, loss.reported, loss.terms)
 
     with pytest.raises(
         TrainingError, match=r"^step 1 \(.*\): the norm of the gradient is nan; .* nothing was saved yet;"

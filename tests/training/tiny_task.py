@@ -29,16 +29,16 @@ CPU = torch.device("cpu")
 @dataclass(frozen=True)
 class TinyBatch:
     tokens: Tensor  # [n]
-    source_tokens: int
-    target_tokens: int
+    size: int
+    terms: int
 
     def to(self, device: torch.device) -> TinyBatch:
-        return TinyBatch(self.tokens.to(device), self.source_tokens, self.target_tokens)
+        return TinyBatch(self.tokens.to(device), self.size, self.terms)
 
 
 def tiny_batch(tokens: Tensor) -> TinyBatch:
-    # Sources count one token more than targets, so that mixing the two up shows.
-    return TinyBatch(tokens, len(tokens) + 1, len(tokens))
+    # As of a source of one token more than the target, so that mixing size and terms up shows.
+    return TinyBatch(tokens, 2 * len(tokens) + 1, len(tokens))
 
 
 class TinyModel(nn.Module):
@@ -55,6 +55,8 @@ class TinyModel(nn.Module):
 
 class TinyTask:
     """`scores` replaces what validation gives, one mapping a validation; the last one is repeated."""
+
+    unit = "tokens"
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class TinyTask:
             return self.scores[min(self.validations, len(self.scores)) - 1]
         tokens = torch.arange(1, VOCABULARY)
         loss = self.model.loss(tokens)
-        return {"loss": float(loss.negative_log_likelihood) / loss.tokens}
+        return {"loss": float(loss.reported) / loss.terms}
 
 
 def tiny_config(**changes: Any) -> Training:

@@ -1,0 +1,28 @@
+"""The option --corruption: what is done to the input of autoencoders."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from attncli.config.autoencoding import GaussianNoise, Masking
+from attncli.errors import CommandError
+
+HELP = "What is done to corrupted input: gaussian:DEVIATION, masking:SHARE or none."
+
+
+def parse_corruption(text: str) -> GaussianNoise | Masking | None:
+    """Return the corruption that `text` asks for."""
+    kind, _, amount = text.partition(":")
+    try:
+        if text == "none":
+            return None
+        if kind == "gaussian":
+            return GaussianNoise(deviation=float(amount))
+        if kind == "masking":
+            return Masking(share=float(amount))
+    except (ValueError, ValidationError):
+        pass
+    raise CommandError(
+        f"--corruption {text}: expected none, gaussian:DEVIATION with a number over 0, or masking:SHARE with one "
+        "between 0 and 1, such as gaussian:0.2"
+    )

@@ -1,0 +1,89 @@
+"""`attncli eval` for autoencoders: reconstruction errors beside PCA's, and the curve by width of the bottleneck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from attncli.cli.corruption import parse_corruption
+from attncli.cli.tasks import EvaluationOptions, names_of
+from attncli.errors import CommandError
+
+if TYPE_CHECKING:
+    from attncli.data.examples import Examples
+    from attncli.evaluation.autoencoder_report import AutoencoderReport
+    from attncli.evaluation.autoencoders import Measured
+    from attncli.run import AutoencoderRun
+
+
+def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -> None:
+    """Measure the runs in `folders` on one test set, clean and corrupted, each beside the PCA of its training data."""
+    from attncli.evaluation.autoencoder_report import terminal_report
+    from attncli.evaluation.autoencoders import evaluate_autoencoders
+    from attncli.run import AutoencoderRun
+
+    given = parse_corruption(options.corruption) if options.corruption is not None else None
+    runs = [AutoencoderRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
+    name, test = _test_set(runs, options.test)
+    # Runs that are compared see one input, so what the first of them that has a corruption says holds for all.
+    configured = next((found for run in runs if (found := run.config.eval_corruption)), None)
+    report = evaluate_autoencoders(
+        test,
+        _with_pca(runs),
+        runs[0].config.evaluation,
+        name=name,
+        corruption=configured if options.corruption is None else given,
+    )
+    typer.echo(terminal_report(report) + "\n")
+    _write(report, folders, options.output)
+
+
+def _test_set(runs: Sequence[AutoencoderRun], wanted: str | None) -> tuple[str, Examples]:
+    from attncli.data.autoencoding import read_examples
+    from attncli.evaluation.autoencoder_test_set import test_set_name
+
+    found = []
+    for run in runs:
+        name = test_set_name(run.config, wanted, where=run.folder)
+        found.append((name, read_examples(run.config, run.config.data.test[name])))
+    name, test = found[0]
+    for run, (other, examples) in zip(runs, found, strict=True):
+        if examples.values.shape != test.values.shape or (examples.values != test.values).any():
+            raise CommandError(
+                f"{run.folder}: its test set {other!r} is not the {name!r} of {runs[0].folder}; "
+                "compare runs that reconstruct the same examples"
+            )
+    return name, test
+
+
+def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
+    from attncli.data.autoencoding import read_examples
+    from attncli.evaluation.autoencoders import Measured
+    from attncli.evaluation.pca import PCA, principal_components
+
+    names = names_of([run.folder for run in runs])
+    known: dict[str, PCA] = {}
+    measured = []
+    for name, run in zip(names, runs, strict=True):
+        key = run.config.data.model_dump_json(exclude={"dev", "test", "cache"})
+        if key not in known:
+            train = read_examples(run.config, run.config.data.train)
+            typer.echo(f"{name}: PCA of {len(train):,} training {run.config.data.kind}", err=True)
+            known[key] = principal_components(train)
+        measured.append(Measured(name, run, known[key]))
+    return measured
+
+
+def _write(report: AutoencoderReport, folders: Sequence[Path], output: Path | None) -> None:
+    from attncli.evaluation.autoencoder_output import write_autoencoder_report
+
+    places = [folder / "evaluation" / report.test.replace("/", "_") for folder in folders]
+    written = write_autoencoder_report(report, output or places[0])
+    if output is None:
+        for system, place in zip(report.systems[1:], places[1:], strict=True):
+            written += write_autoencoder_report(report.of(system), place)
+    for path in written:
+        typer.echo(f"wrote {path}")

@@ -1,0 +1,103 @@
+"""`attncli visualize` for autoencoders: reconstructions, a walk in the code, the code itself and the first weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from attncli.cli.corruption import parse_corruption
+from attncli.cli.tasks import VisualizationOptions
+from attncli.errors import CommandError, unknown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from attncli.config.autoencoding import GaussianNoise, Masking
+    from attncli.data.examples import Examples
+    from attncli.evaluation.pca import PCA
+    from attncli.run import AutoencoderRun
+
+_PICTURES = ("png", "svg")
+_SHOWN = 8  # examples of the test set that are drawn
+
+
+def visualize_autoencoding(run: Path, options: VisualizationOptions) -> None:
+    """Draw what the run makes of pictures, named ones or those of a test set, and what it has learned."""
+    suffix = options.format or "png"
+    if suffix not in _PICTURES:
+        raise CommandError(f"--format: {unknown('value', suffix, _PICTURES)}; the numbers are in the report of eval")
+    corruption = parse_corruption(options.corruption) if options.corruption is not None else None
+
+    from attncli.run import AutoencoderRun
+    from attncli.visualization.figures import save_figure, writing_into
+
+    loaded = AutoencoderRun.load(run, device=options.device, checkpoint=options.checkpoint)
+    if options.corruption is None:
+        corruption = loaded.config.eval_corruption
+    found = _figures(loaded, options, corruption)
+    with writing_into(options.output):
+        for name, figure in found.items():
+            path = options.output / f"{name}.{suffix}"
+            save_figure(figure, path)
+            typer.echo(f"wrote {path}")
+
+
+def _figures(
+    run: AutoencoderRun, options: VisualizationOptions, corruption: GaussianNoise | Masking | None
+) -> dict[str, Figure]:
+    from attncli.config.autoencoding import DenseModel, PictureData
+    from attncli.visualization import autoencoders as draw
+
+    figures: dict[str, Figure] = {}
+    examples = _examples(run, options)
+    if isinstance(run.config.data, PictureData):
+        shown = _shown(run, examples, options)
+        figures["reconstructions"] = draw.reconstructions_figure(run, shown, pca=_pca(run), corruption=corruption)
+        if len(shown) > 1:
+            figures["walk"] = draw.walk_figure(run, shown[0], shown[1])
+        if isinstance(run.config.model, DenseModel):
+            figures["weights"] = draw.weights_figure(run)
+    if run.config.model.bottleneck == 2:
+        figures["code"] = draw.code_figure(run, examples)
+    if not figures:
+        raise CommandError(
+            f"{run.folder}: nothing to draw: its data are vectors, and its code has {run.config.model.bottleneck} "
+            "numbers; a code of two is drawn, and --curves draws the training"
+        )
+    return figures
+
+
+def _examples(run: AutoencoderRun, options: VisualizationOptions) -> Examples:
+    """Return the examples of the test set, or those of the dev set where the configuration names no test set."""
+    from attncli.data.autoencoding import read_examples
+    from attncli.evaluation.autoencoder_test_set import test_set_name
+
+    data = run.config.data
+    if options.test is None and not data.test:
+        return read_examples(run.config, data.dev)
+    name = next(iter(data.test)) if options.test is None else options.test
+    return read_examples(run.config, data.test[test_set_name(run.config, name, where=run.folder)])
+
+
+def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOptions) -> list[Tensor]:
+    """Return the rows [D] that are drawn: the pictures that were named, or the first of `examples`."""
+    import torch
+
+    from attncli.config.autoencoding import PictureData
+    from attncli.data.examples import WHITE, read_picture
+
+    data = run.config.data
+    assert isinstance(data, PictureData)
+    if not options.image:
+        return list(examples.rows(slice(0, _SHOWN)))
+    return [torch.tensor(read_picture(path, data)).float() / WHITE for path in options.image]
+
+
+def _pca(run: AutoencoderRun) -> PCA:
+    from attncli.data.autoencoding import read_examples
+    from attncli.evaluation.pca import principal_components
+
+    return principal_components(read_examples(run.config, run.config.data.train))

@@ -1,0 +1,259 @@
+"""The whole configuration of an autoencoder: pictures or vectors, the network, how it is trained and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from attncli.config.section import Section
+from attncli.config.training import Count, Training, Validation
+
+ActivationName = Literal["relu", "tanh", "sigmoid", "elu", "none"]
+Part = Literal["all", "train", "dev", "test"]
+
+
+class PictureSet(Section):
+    """Pictures of a folder and all folders in it."""
+
+    folder: str
+    """The folder, searched with all folders in it; every file that is named like a picture must be one."""
+    list: str | None = None
+    """Text file that names the pictures to take, one a line, by their paths within `folder`; all by default."""
+    part: Part = "all"
+    """Take only this part, which the checksum of a picture's path decides: of ten pictures about eight belong to
+    `train` and one each to `dev` and `test`."""
+
+
+class VectorSet(Section):
+    """Vectors of a file."""
+
+    file: str
+    """A `.csv` file with a vector a line (`.gz` too; a first line that is not of numbers is a header), or a `.npy` file
+    with a vector a row."""
+    part: Part = "all"
+    """Take only this part, which the checksum of a row's number decides: of ten rows about eight belong to `train` and
+    one each to `dev` and `test`."""
+
+
+class PictureData(Section):
+    """Pictures for training, validation and test."""
+
+    kind: Literal["pictures"] = "pictures"
+    """The kind of data."""
+    root: str = "."
+    """Folder that the other paths start from; itself taken from the current directory."""
+    height: Count = 32
+    """Every picture is resized to so many rows."""
+    width: Count = 32
+    """Every picture is resized to so many columns; its shape is not kept."""
+    colour: bool = False
+    """Whether pictures have three channels; grey by default."""
+    train: PictureSet
+    """The pictures to learn from."""
+    dev: PictureSet
+    """The pictures that choose the checkpoint; never trained on."""
+    test: dict[str, PictureSet] = Field(default={})
+    """Named test sets, which only `eval` and `visualize` read."""
+    cache: str | None = None
+    """Folder for decoded pictures; by default `attncli` in the user's cache folder."""
+
+    @property
+    def channels(self) -> int:
+        """Numbers of a pixel."""
+        return 3 if self.colour else 1
+
+    @property
+    def size(self) -> int:
+        """Components of a picture."""
+        return self.height * self.width * self.channels
+
+
+class VectorData(Section):
+    """Vectors for training, validation and test."""
+
+    kind: Literal["vectors"] = "vectors"
+    """The kind of data."""
+    root: str = "."
+    """Folder that the other paths start from; itself taken from the current directory."""
+    size: Count
+    """Components of a vector; a file with others is refused."""
+    train: VectorSet
+    """The vectors to learn from."""
+    dev: VectorSet
+    """The vectors that choose the checkpoint; never trained on."""
+    test: dict[str, VectorSet] = Field(default={})
+    """Named test sets, which only `eval` reads."""
+    cache: str | None = None
+    """Folder for the vectors as they are read fast; by default `attncli` in the user's cache folder."""
+
+
+class DenseModel(Section):
+    """Fully connected layers."""
+
+    kind: Literal["dense"] = "dense"
+    """The kind of layers."""
+    widths: tuple[Count, ...] = ()
+    """Widths of the layers between input and bottleneck, from the input on; none by default."""
+    bottleneck: Count
+    """Width of the code. At least as wide as the input, nothing forces it to be more than a copy."""
+    decoder_widths: tuple[Count, ...] | None = None
+    """Widths of the layers between bottleneck and output, from the bottleneck on; by default `widths` mirrored."""
+    activation: ActivationName = "relu"
+    """What follows every layer but the bottleneck and the output; with `none` and a linear code the whole is linear."""
+    code_activation: ActivationName = "none"
+    """What follows the bottleneck."""
+
+    @property
+    def mirrored_widths(self) -> tuple[int, ...]:
+        """Widths between bottleneck and output."""
+        return self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the reconstruction is a linear function of the input."""
+        return self.activation == "none" == self.code_activation
+
+    @property
+    def narrowest(self) -> int:
+        """Width that all must pass through."""
+        return min(self.bottleneck, *self.widths, *self.mirrored_widths, self.bottleneck)
+
+
+class ConvolutionalModel(Section):
+    """Convolutions that halve height and width one after the other, and their mirror image."""
+
+    kind: Literal["convolutional"] = "convolutional"
+    """The kind of layers."""
+    channels: tuple[Count, ...] = Field(default=(16, 32), min_length=1)
+    """Channels of the layers from the input on; each halves height and width."""
+    bottleneck: Count
+    """Width of the code, a fully connected layer of the last channels."""
+    decoder_channels: tuple[Count, ...] | None = None
+    """Channels of the layers from the bottleneck on, each of which doubles height and width except that the last layer
+    gives the picture; as many as `channels`, by default `channels` mirrored."""
+    activation: ActivationName = "relu"
+    """What follows every layer but the bottleneck and the output."""
+    code_activation: ActivationName = "none"
+    """What follows the bottleneck."""
+
+    is_linear: ClassVar[bool] = False
+
+    @property
+    def mirrored_channels(self) -> tuple[int, ...]:
+        """Channels from the bottleneck on."""
+        return self.channels[::-1] if self.decoder_channels is None else self.decoder_channels
+
+    @property
+    def narrowest(self) -> int:
+        """Width that all must pass through."""
+        return self.bottleneck
+
+
+class GaussianNoise(Section):
+    """Every component is moved by a draw from a normal distribution."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    """The kind of corruption."""
+    deviation: float = Field(default=0.2, gt=0)
+    """Standard deviation of the noise; components of pictures lie between 0 and 1."""
+
+
+class Masking(Section):
+    """Some components, drawn anew for every example, become 0."""
+
+    kind: Literal["masking"] = "masking"
+    """The kind of corruption."""
+    share: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the components that become 0."""
+
+
+Corruption = Annotated[GaussianNoise | Masking, Field(discriminator="kind")]
+
+
+class AutoencodingValidation(Validation):
+    """What is measured on the dev set during training."""
+
+    metric: Literal["loss", "corrupted_loss"] = "loss"
+    """What chooses checkpoints, and stops early: the mean squared error a component from clean or from corrupted
+    input, the same corruption at every validation."""
+
+
+class AutoencodingTraining(Training):
+    """The training loop."""
+
+    batch_size: Count = 128
+    """Examples of a batch."""
+    corruption: Corruption | None = None
+    """What is done to the input, anew at every step, while the clean one is to be reconstructed (Vincent et al. 2008);
+    nothing by default."""
+    validation: AutoencodingValidation = AutoencodingValidation()
+    """What a validation measures."""
+
+
+class AutoencodingEvaluation(Section):
+    """Reconstruction errors and their bounds."""
+
+    corruption: Corruption | None = None
+    """What is done to the corrupted input that `eval` measures beside the clean one; by default that of training."""
+    bootstrap_samples: Annotated[int, Field(ge=1)] = 1000
+    """Resamples behind the 95 % bounds."""
+    seed: Annotated[int, Field(ge=0)] = 12345
+    """Seed of the resampling and of the corruption."""
+
+
+class AutoencodingConfig(Section):
+    """Reconstruction of pictures or vectors through a code."""
+
+    task: Literal["autoencoding"]
+    """What is learned."""
+    data: Annotated[PictureData | VectorData, Field(discriminator="kind")]
+    """The pictures or vectors."""
+    model: Annotated[DenseModel | ConvolutionalModel, Field(discriminator="kind")]
+    """The network."""
+    training: AutoencodingTraining
+    """How it is trained."""
+    evaluation: AutoencodingEvaluation = AutoencodingEvaluation()
+    """What `eval` measures."""
+
+    @property
+    def eval_corruption(self) -> GaussianNoise | Masking | None:
+        """What is done to the corrupted input of `eval`."""
+        return self.evaluation.corruption or self.training.corruption
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is allowed and probably not meant, as `key: what and why`."""
+        if self.model.narrowest >= self.data.size and self.training.corruption is None:
+            yield (
+                f"model.bottleneck: {self.model.bottleneck} is no narrower than the {self.data.size} components of the "
+                "input, and nothing is corrupted: the network can copy its input, component by component, and need not "
+                "learn anything of the data; narrow it, or set training.corruption"
+            )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yield each rule between sections that is broken, as `key: what is wrong`."""
+        if self.training.validation.metric == "corrupted_loss" and self.training.corruption is None:
+            yield (
+                "training.validation.metric: 'corrupted_loss' is measured from corrupted input, but "
+                "training.corruption is not set; set it or choose 'loss'"
+            )
+        if isinstance(self.model, ConvolutionalModel):
+            yield from self._conflicts_with_convolutions(self.model)
+
+    def _conflicts_with_convolutions(self, model: ConvolutionalModel) -> Iterator[str]:
+        if isinstance(self.data, VectorData):
+            yield "model.kind: 'convolutional' reads pictures, but data.kind is 'vectors'; choose 'dense'"
+            return
+        if len(model.mirrored_channels) != len(model.channels):
+            yield (
+                f"model.decoder_channels: has {len(model.mirrored_channels)} layers, but model.channels has "
+                f"{len(model.channels)}; each of them undoes the halving of one"
+            )
+        factor = 2 ** len(model.channels)
+        for name, pixels in (("height", self.data.height), ("width", self.data.width)):
+            if pixels % factor:
+                yield (
+                    f"data.{name}: {pixels} cannot be halved {len(model.channels)} times, as model.channels asks; "
+                    f"choose a multiple of {factor}, or fewer channels"
+                )
