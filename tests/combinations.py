@@ -40,10 +40,12 @@ CELL = {name: (f"model.encoder.cell={name}", f"model.decoder.cell={name}") for n
 _OPTIONS: list[dict[str, Overrides]] = [
     READERS,
     CELL,
-    {name: (f"model.decoder.bridge={name}",) for name in ("final", "mean", "zero")},
-    {name: (f"model.decoder.readout={name}",) for name in ("null", "attentional", "maxout", "state")},
+    {name: (f"model.decoder.bridge={name}",) for name in ("final", "mean", "mean_mlp", "zero")},
+    {name: (f"model.decoder.readout={name}",) for name in ("null", "attentional", "maxout", "deep", "state")},
     {f"layers{n}": (f"model.encoder.layers={3 - n}", f"model.decoder.layers={n}") for n in (1, 2)},
     {f"tied-{name}": (f"model.tied_embeddings={name}",) for name in ("none", "target", "all")},
+    {"open": (), "gate": ("model.decoder.gate=true",)},
+    {"plain": (), "doubly": ("model.decoder.doubly_stochastic=0.5",)},
     {
         "both-ways": (),
         "one-way": ("model.encoder.bidirectional=false",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from attncli.models.gates import ContextGate
 from attncli.models.memory import Memory
 from attncli.models.scores import Score
 
@@ -27,9 +28,9 @@ class PreparedAttention:
 class Attention(nn.Module):
     """Global soft attention with an exchangeable score (Bahdanau et al. 2015; Luong et al. 2015, 3.1)."""
 
-    def __init__(self, score: Score):
+    def __init__(self, score: Score, gate: ContextGate | None = None):
         super().__init__()
-        self.score = score
+        self.score, self.gate = score, gate
 
     def prepare(self, memory: Memory) -> PreparedAttention:
         """Return what does not depend on the query."""
@@ -47,4 +48,7 @@ class Attention(nn.Module):
         scores = self.score(grouped, prepared.keys).float()
         weights = scores.masked_fill(~prepared.mask[:, None], -math.inf).softmax(-1)  # [B, K*T, S]
         context = weights.to(prepared.values.dtype) @ prepared.values  # [B, K*T, D]
-        return context.view(rows, steps, -1), weights.view(rows, steps, -1)
+        context = context.view(rows, steps, -1)
+        if self.gate is not None:
+            context = self.gate(query, context)
+        return context, weights.view(rows, steps, -1)

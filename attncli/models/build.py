@@ -8,7 +8,7 @@ from attncli.config.model import RecurrentDecoder as RecurrentDecoderConfig
 from attncli.config.model import RecurrentEncoder as RecurrentEncoderConfig
 from attncli.config.model import TranslationModel
 from attncli.models.attention import Attention
-from attncli.models.bridges import VECTORS, Bridge, ZeroBridge
+from attncli.models.bridges import VECTORS, Bridge, MLPBridge, ZeroBridge
 from attncli.models.decoders.recurrent import (
     CurrentStateDecoder,
     FixedContextDecoder,
@@ -19,7 +19,8 @@ from attncli.models.decoders.recurrent import (
 )
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
-from attncli.models.readouts import AttentionalReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
+from attncli.models.gates import ContextGate
+from attncli.models.readouts import AttentionalReadout, DeepReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
 from attncli.models.recurrence import CELLS, RecurrentLayers, initialise_recurrent
 from attncli.models.scores import build_score
 from attncli.text.tokenizer import PAD
@@ -35,7 +36,7 @@ def build_translation_model(
         target_embedding = nn.Embedding(target_vocabulary, config.embedding_size, padding_idx=PAD)
     encoder = build_encoder(config.encoder, source_embedding, config)
     decoder = build_decoder(config.decoder, target_embedding, config, memory_size=encoder.memory_size)
-    model = EncoderDecoder(encoder, decoder)
+    model = EncoderDecoder(encoder, decoder, doubly_stochastic=config.decoder.doubly_stochastic)
     initialise(model)
     return model
 
@@ -86,7 +87,8 @@ def build_decoder(
     )
     if model.attention == "none":
         return FixedContextDecoder(parts, every_step=config.context == "every_step")
-    attention = Attention(build_score(model.attention, query_size=config.hidden_size, memory_size=memory_size))
+    score = build_score(model.attention, query_size=config.hidden_size, memory_size=memory_size)
+    attention = Attention(score, ContextGate(config.hidden_size) if config.gate else None)
     if config.query == "previous_state":
         return PreviousStateDecoder(parts, attention)
     return (InputFeedingDecoder if config.input_feeding else CurrentStateDecoder)(parts, attention)
@@ -105,6 +107,8 @@ def build_readout(name: str, *, hidden_size: int, embedding_size: int, context_s
         return StateReadout(hidden_size)
     if name == "attentional":
         return AttentionalReadout(hidden_size, context_size)
+    if name == "deep":
+        return DeepReadout(hidden_size, embedding_size, context_size)
     return MaxoutReadout(hidden_size, embedding_size, context_size)
 
 
@@ -113,6 +117,8 @@ def build_bridge(config: RecurrentDecoderConfig, layers: RecurrentLayers, *, mem
     count, tensors = len(layers.layers), layers.cell.state_tensors
     if config.bridge == "zero":
         return ZeroBridge(hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
+    if config.bridge == "mean_mlp":
+        return MLPBridge(memory_size=memory_size, hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
     return Bridge(
         VECTORS[config.bridge],
         memory_size=memory_size,

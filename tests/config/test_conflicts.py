@@ -53,6 +53,14 @@ NONE = "model.attention=none"
             "model.decoder.input_feeding: there is nothing to feed back with model.attention: none; remove it",
         ),
         (
+            [NONE, "model.decoder.gate=true"],
+            "model.decoder.gate: there is no context to let in with model.attention: none; remove it",
+        ),
+        (
+            [NONE, "model.decoder.doubly_stochastic=1.0"],
+            "model.decoder.doubly_stochastic: there are no weights with model.attention: none; remove it",
+        ),
+        (
             [NONE, "model.decoder.readout=attentional"],
             "model.decoder.readout: 'attentional' joins state and attention's context, but model.attention is none; "
             "choose 'state' or 'maxout'",
