@@ -11,6 +11,7 @@ from attncli.cli.corruption import HELP
 from attncli.cli.options import Checkpoint, Device, RunArgument
 from attncli.cli.tasks import TaskCommand, VisualizationOptions, task_of
 from attncli.cli.visualize_autoencoding import visualize_autoencoding
+from attncli.cli.visualize_captioning import visualize_captioning
 from attncli.cli.visualize_translation import visualize_translation
 from attncli.errors import CommandError, unknown
 
@@ -18,10 +19,11 @@ VISUALIZATIONS: dict[str, TaskCommand[Path, VisualizationOptions]] = {
     "translation": TaskCommand(
         frozenset({"text", "input", "target", "format", "beam_size", "length_penalty"}), visualize_translation
     ),
+    "captioning": TaskCommand(frozenset({"image", "format", "beam_size", "length_penalty"}), visualize_captioning),
     "autoencoding": TaskCommand(frozenset({"image", "test", "corruption", "format"}), visualize_autoencoding),
 }
 # What a loss is, where curves are drawn.
-LOSSES = {"translation": "nats a token", "autoencoding": "squared error a component"}
+LOSSES = {"translation": "nats a token", "captioning": "nats a token", "autoencoding": "squared error a component"}
 
 _PICTURES = ("png", "svg")
 
@@ -37,7 +39,10 @@ def visualize(
         typer.Option(metavar="TEXT", help="Align with this translation instead of searching one; one a sentence."),
     ] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="Autoencoders: a picture to reconstruct; again for more.")
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="A picture to caption or, with autoencoders, to reconstruct; again for more."
+        ),
     ] = None,
     test: Annotated[
         str | None, typer.Option(metavar="NAME", help="Autoencoders: the test set that other pictures come from.")

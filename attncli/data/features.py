@@ -84,6 +84,11 @@ class FeatureStore:
                 "data.cache"
             ) from None
 
+    def missing(self, paths: Sequence[Path]) -> list[Path]:
+        """Return those of the files `paths` that are not stored yet."""
+        known = self._known()
+        return [path for path in paths if fingerprint(path) not in known]
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with (self.folder / _LOCK).open("w") as lock:

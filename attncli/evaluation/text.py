@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from attncli.evaluation.report import BinScore, BoundedScore, Comparison, Report, SystemReport
-from attncli.metrics.registry import METRICS
+from attncli.metrics.registry import ALL_METRICS
 
 Row = Sequence[str]
 Table = Callable[[Row, Sequence[Row]], str]
@@ -74,7 +74,7 @@ def _headline(report: Report) -> str:
 
 def _score_rows(report: Report) -> tuple[Row, list[Row]]:
     keys = list(report.systems[0].scores)
-    labels = [METRICS[key].label + (" ↓" if METRICS[key].lower_is_better else "") for key in keys]
+    labels = [ALL_METRICS[key].label + (" ↓" if ALL_METRICS[key].lower_is_better else "") for key in keys]
     decoded = any(system.speed for system in report.systems)
     header = ["run", *labels, "length ratio", *(["beam", "sentences/s", "tokens/s"] if decoded else [])]
     return header, [_score_row(system, decoded) for system in report.systems]
@@ -121,7 +121,7 @@ def _signed(value: float, *, digits: int = 1) -> str:
 
 
 def _signature_lines(report: Report) -> list[str]:
-    return [f"{METRICS[key].label} {signature}" for key, signature in report.systems[0].signatures.items()]
+    return [f"{ALL_METRICS[key].label} {signature}" for key, signature in report.systems[0].signatures.items()]
 
 
 def _bounded(score: BoundedScore, *, digits: int = 1) -> str:

@@ -19,3 +19,4 @@ CAPTION_METRICS: dict[str, Metric] = {
     "cider": CIDER,
     "meteor": METEOR,
 }
+ALL_METRICS = {**METRICS, **CAPTION_METRICS}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import nn
 
+from attncli.config.captioning import CaptioningModel
 from attncli.config.model import RecurrentDecoder as RecurrentDecoderConfig
 from attncli.config.model import RecurrentEncoder as RecurrentEncoderConfig
 from attncli.config.model import TranslationModel
+from attncli.config.picture_encoders import CNN as CNNConfig  # noqa: N811 - the class's own name
+from attncli.config.picture_encoders import EfficientNetLite0 as EfficientNetLite0Config
+from attncli.config.picture_encoders import Timm as TimmConfig
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, MLPBridge, ZeroBridge
 from attncli.models.decoders.recurrent import (
@@ -18,7 +24,11 @@ from attncli.models.decoders.recurrent import (
     RecurrentParts,
 )
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.cnn import CNN
+from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
+from attncli.models.encoders.pictures import Backbone, PictureEncoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
+from attncli.models.encoders.timm import TimmBackbone
 from attncli.models.gates import ContextGate
 from attncli.models.readouts import AttentionalReadout, DeepReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
 from attncli.models.recurrence import CELLS, RecurrentLayers, initialise_recurrent
@@ -41,6 +51,53 @@ def build_translation_model(
     return model
 
 
+def build_captioning_model(config: CaptioningModel, *, vocabulary: int, pretrained: bool) -> EncoderDecoder:
+    """Return the captioner that `config` describes, with fresh weights from torch's random state.
+
+    `pretrained` fetches the weights of an encoder that has some from elsewhere; a trained run brings its own.
+    """
+    attends = config.attention != "none"
+    summarises = not attends or config.decoder.bridge == "final"
+    backbone = build_backbone(config.encoder, pools=summarises)
+    encoder = PictureEncoder(
+        backbone, memory_size=config.encoder.memory_size, summarises=summarises, dropout=config.dropout.layers
+    )
+    embedding = nn.Embedding(vocabulary, config.embedding_size, padding_idx=PAD)
+    decoder = build_decoder(config.decoder, embedding, config, memory_size=encoder.memory_size)
+    model = EncoderDecoder(encoder, decoder, doubly_stochastic=config.decoder.doubly_stochastic)
+    initialise(model)
+    if pretrained and isinstance(backbone, EfficientNetLite0) and isinstance(config.encoder, EfficientNetLite0Config):
+        backbone.load(None if config.encoder.weights is None else Path(config.encoder.weights))
+    elif pretrained and isinstance(config.encoder, TimmConfig):
+        # After `initialise`, which knows nothing of them.
+        fresh = build_backbone(config.encoder, pools=summarises, pretrained=True)
+        backbone.load_state_dict(fresh.state_dict())
+    return model
+
+
+def build_backbone(
+    config: CNNConfig | EfficientNetLite0Config | TimmConfig, *, pools: bool, pretrained: bool = False
+) -> Backbone:
+    """Return the network over pictures that `config` describes; of timm's with weights from elsewhere if asked."""
+    if isinstance(config, CNNConfig):
+        return CNN(config.widths, blocks=config.blocks)
+    if isinstance(config, TimmConfig):
+        return TimmBackbone(
+            config.name,
+            layer=config.layer,
+            weights=config.weights,
+            pretrained=pretrained,
+            fine_tune_from=config.fine_tune_from,
+            rate_factor=config.learning_rate_factor,
+        )
+    return EfficientNetLite0(
+        layer=config.layer,
+        fine_tune_from=config.fine_tune_from,
+        rate_factor=config.learning_rate_factor,
+        pools=pools,
+    )
+
+
 def build_encoder(config: RecurrentEncoderConfig, embedding: nn.Embedding, model: TranslationModel) -> RecurrentEncoder:
     """Return the encoder that `config` describes over `embedding`."""
     return RecurrentEncoder(
@@ -56,7 +113,11 @@ def build_encoder(config: RecurrentEncoderConfig, embedding: nn.Embedding, model
 
 
 def build_decoder(
-    config: RecurrentDecoderConfig, embedding: nn.Embedding, model: TranslationModel, *, memory_size: int
+    config: RecurrentDecoderConfig,
+    embedding: nn.Embedding,
+    model: TranslationModel | CaptioningModel,
+    *,
+    memory_size: int,
 ) -> RecurrentDecoder:
     """Return the decoder that `config` describes, with `model`'s attention, over memories of width `memory_size`."""
     attends = model.attention != "none"

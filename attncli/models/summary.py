@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from attncli.config.autoencoding import AutoencodingConfig
+from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import Config
 from attncli.config.training import SGD
 from attncli.config.translation import TranslationConfig
 from attncli.losses import CHUNK
 from attncli.models.autoencoder import build_autoencoder
-from attncli.models.build import build_translation_model
+from attncli.models.build import build_captioning_model, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
 FLOAT_BYTES = 4
@@ -81,6 +82,10 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
         "output layer": model.decoder.output,
         "decoder": model.decoder,
     }
+    return _counted(parts)
+
+
+def _counted(parts: dict[str, Any]) -> dict[str, int]:
     seen: set[int] = set()
     counts = {}
     for name, part in parts.items():
@@ -104,6 +109,26 @@ def _activations(config: TranslationConfig) -> int:
     return positions * (recurrent + attention + 4 * model.embedding_size) + 2 * CHUNK
 
 
+def captioning_sizes(config: CaptioningConfig) -> Sizes:
+    """Return the sizes of a captioner with a vocabulary as large as the tokenizer may make it."""
+    model = build_captioning_model(config.model, vocabulary=config.tokenizer.vocabulary_size, pretrained=False)
+    parts: dict[str, Any] = {
+        "encoder": model.encoder,
+        "embeddings": model.decoder.embedding,
+        "attention": getattr(model.decoder, "attention", None),
+        "output layer": model.decoder.output,
+        "decoder": model.decoder,
+    }
+    recurrent = 8 * config.model.decoder.layers * config.model.decoder.hidden_size
+    positions = config.training.batch_tokens
+    if config.training.batch_sentences is not None:
+        positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
+    activations = positions * (recurrent + 4 * config.model.embedding_size) + 2 * CHUNK
+    return Sizes(
+        _counted(parts), activations, "for the largest vocabulary the tokenizer may have, without the pictures"
+    )
+
+
 def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
     """Return the sizes of an autoencoder."""
     model = build_autoencoder(config)
@@ -123,4 +148,8 @@ def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
     return Sizes(parameters, config.training.batch_size * (outputs + 2 * config.data.size))
 
 
-SIZES: dict[str, Callable[[Any], Sizes]] = {"translation": translation_sizes, "autoencoding": autoencoder_sizes}
+SIZES: dict[str, Callable[[Any], Sizes]] = {
+    "translation": translation_sizes,
+    "captioning": captioning_sizes,
+    "autoencoding": autoencoder_sizes,
+}

@@ -64,7 +64,8 @@ def test_captions_name_the_objects_and_nothing_else(made: Path) -> None:
 
 def test_the_boxes_hold_the_colours_that_the_words_say(made: Path) -> None:
     for line in lines(made / "objects.jsonl"):
-        pixels = np.asarray(Image.open(made / "images" / line["image"])).astype(int)
+        with Image.open(made / "images" / line["image"]) as image:
+            pixels = np.asarray(image).astype(int)
         assert pixels.shape == (SIDE, SIDE, 3)
         outside = np.ones((SIDE, SIDE), bool)
         for each in line["objects"]:
