@@ -45,7 +45,7 @@ def reconstructions_figure(
         kinds.append(f"seen ({corruption.kind})")
     width = run.config.model.narrowest
     grid += [run.reconstruct(seen), pca.reconstruct(seen, width).float()]
-    kinds += ["autoencoder", f"PCA of {width}"]
+    kinds += ["autoencoder", f"PCA of {min(width, pca.directions.shape[1])}"]
     return _picture_grid(run, grid, kinds, title=f"{run.name}: reconstructions through {width} numbers")
 
 

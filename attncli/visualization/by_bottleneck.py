@@ -17,7 +17,8 @@ def by_bottleneck_figure(report: AutoencoderReport) -> Figure:
     figure = new_figure(7.0, 4.6)
     axes = figure.subplots()
     widths = sorted({system.bottleneck for system in report.systems})
-    _draw_pca(axes, report, smallest=max(1, widths[0] // 2), largest=2 * widths[-1])
+    ends = max(1, widths[0] // 2), min(2 * widths[-1], len(report.pca_curve) - 1)
+    _draw_pca(axes, report, smallest=ends[0], largest=ends[1])
     for number, system in enumerate(report.systems):
         mse, colour = system.clean.mse, COLOURS[(number + 1) % len(COLOURS)]
         axes.vlines([system.bottleneck], mse.low, mse.high, color=colour, linewidth=1.4)
@@ -26,22 +27,22 @@ def by_bottleneck_figure(report: AutoencoderReport) -> Figure:
         axes.plot(
             [system.bottleneck], [mse.value], linestyle="", color=colour, marker=marker, markersize=8, label=label
         )
-    _finish(axes, report, widths)
+    _finish(axes, report, sorted({*ends, *widths}))
     return figure
 
 
 def _draw_pca(axes: Axes, report: AutoencoderReport, *, smallest: int, largest: int) -> None:
-    counts = np.arange(smallest, min(largest, len(report.pca_curve) - 1) + 1)
+    counts = np.arange(smallest, largest + 1)
     errors = report.pca_curve[counts]
     # What is left of an exact reconstruction is rounding, and has no place on a logarithmic axis.
     shown = errors > 1e-12
     axes.plot(counts[shown], errors[shown], color=GREY, linewidth=1.8, label="PCA")
 
 
-def _finish(axes: Axes, report: AutoencoderReport, widths: list[int]) -> None:
+def _finish(axes: Axes, report: AutoencoderReport, ticks: list[int]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(widths)
+    axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("width of the bottleneck")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny import TINY, configured
 
 from attncli.config.dump import json_schema, to_yaml
-from attncli.config.load import check_config, read_config
+from attncli.config.load import CONFIGS, check_config, read_config
 from attncli.config.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import ConfigError
@@ -173,8 +173,26 @@ ACCEPTED = [
     tiny_values(data={"train": {"pairs": "a.tsv", "source_field": "x"}, "test": {"a": {"source": "b", "target": "c"}}}),
     tiny_values(evaluation={"length_bins": [4, 9]}),
 ]
+AUTOENCODING: dict[str, Any] = {
+    "task": "autoencoding",
+    "data": {"kind": "vectors", "size": 3, "train": {"file": "a.csv"}, "dev": {"file": "b.npy", "part": "dev"}},
+    "model": {"kind": "dense", "bottleneck": 2, "decoder_widths": None},
+    "training": {"max_steps": 3, "corruption": {"kind": "masking"}},
+}
+ACCEPTED += [
+    AUTOENCODING,
+    {
+        **AUTOENCODING,
+        "data": {"kind": "pictures", "train": {"folder": "a"}, "dev": {"folder": "b", "list": "c"}},
+        "model": {"kind": "convolutional", "channels": [2], "bottleneck": 2},
+    },
+]
 REFUSED = [
     {},
+    {**AUTOENCODING, "task": "translation"},
+    {**AUTOENCODING, "search": {}},
+    {**AUTOENCODING, "training": {"max_steps": 3, "validation": {"metric": "bleu"}}},
+    {**AUTOENCODING, "model": {"kind": "convolutional", "channels": [], "bottleneck": 2}},
     tiny_values(modell={}),
     tiny_values(model={"dropout": 1.0}),
     tiny_values(model={"dropout": "often"}),
@@ -206,4 +224,6 @@ def test_the_schema_refuses_what_is_refused(values: dict[str, Any]) -> None:
 def test_the_schema_is_json_and_says_which_schema_it_is() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert schema["required"] == ["task", "data", "training"]
+    sections = [schema["$defs"][option["$ref"].rsplit("/", 1)[-1]] for option in schema["anyOf"]]
+    assert [section["properties"]["task"]["const"] for section in sections] == list(CONFIGS)
+    assert all({"task", "data", "training"} <= set(section["required"]) for section in sections)

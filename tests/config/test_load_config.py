@@ -159,9 +159,13 @@ def refused(path: Path) -> str:
         ),
         ("evaluation.length_bins=[5, 20, 20]", "FILE: evaluation: length_bins must rise, but are [5, 20, 20]"),
         # The task.
-        ("task=translatoin", "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation"),
-        ("task=captioning", "task: unknown task 'captioning'; choose from translation"),
-        ("task=[captions]", "task: unknown task \"['captions']\"; choose from translation"),
+        (
+            "task=translatoin",
+            "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, captioning, "
+            "autoencoding",
+        ),
+        ("task=painting", "task: unknown task 'painting'; choose from translation, captioning, autoencoding"),
+        ("task=[pictures]", "task: unknown task \"['pictures']\"; choose from translation, captioning, autoencoding"),
         # Text that is no Unicode.
         ('data.root="\\ud800"', "FILE: holds half of a surrogate pair, which is no text"),
         (
@@ -201,7 +205,10 @@ def test_every_problem_is_told_at_once_and_where_it_was_said(tmp_path: Path) -> 
 
 def test_a_missing_task_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("data: {}\n")
-    assert refused(tmp_path / "c.yaml") == f"{tmp_path}/c.yaml: task: missing; choose from translation"
+    assert (
+        refused(tmp_path / "c.yaml")
+        == f"{tmp_path}/c.yaml: task: missing; choose from translation, captioning, autoencoding"
+    )
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "- a\n", "just text\n", "3\n"])

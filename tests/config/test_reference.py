@@ -20,7 +20,7 @@ def test_the_committed_page_is_current() -> None:
 
 
 def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
-    rows = _rows(configuration_page(), "`training`")
+    rows = _rows(configuration_page(), "`training` with `task: translation`")
     assert rows["batch_sentences"] == [
         "whole number (at least 1) or `null`",
         "`null`",
@@ -31,7 +31,7 @@ def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
 
 
 def test_required_keys_and_sections_are_told_apart_from_defaults() -> None:
-    rows = _rows(configuration_page(), "The file")
+    rows = _rows(configuration_page(), "The file with `task: translation`")
     assert {key: cells[1] for key, cells in rows.items()} == {
         "task": "required",
         "data": "required",
@@ -50,6 +50,19 @@ def test_a_section_that_stands_at_several_places_is_explained_once_under_all_of_
     assert list(_rows(page, heading)) == ["pairs", "source_field", "target_field"]
 
 
+def test_what_is_another_section_in_another_task_is_told_apart_and_what_is_the_same_stands_once() -> None:
+    page = configuration_page()
+    assert "batch_size" in _rows(page, "`training` with `task: autoencoding`")
+    assert list(_rows(page, "The file with `task: autoencoding`")) == [
+        "task",
+        "data",
+        "model",
+        "training",
+        "evaluation",
+    ]
+    assert page.count("# `training.optimizer` with `kind: adam`\n") == 1
+
+
 def test_a_kind_has_its_own_table() -> None:
     rows = _rows(configuration_page(), "`training.schedule` with `kind: cosine`")
     assert list(rows) == ["kind", "warmup", "steps", "lowest"]
@@ -57,7 +70,7 @@ def test_a_kind_has_its_own_table() -> None:
 
 
 def test_a_number_that_may_stand_for_a_section_is_shown() -> None:
-    rows = _rows(configuration_page(), "`model`")
+    rows = _rows(configuration_page(), "`model` with `task: translation`")
     assert rows["dropout"][0] == "number (at least 0, under 1) or section"
     assert rows["attention"][0] == "`none` or section"
 
