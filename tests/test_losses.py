@@ -51,8 +51,8 @@ def test_negative_log_likelihood_has_no_smoothing_and_no_gradient(layer):
     assert not loss.reported.requires_grad
 
 
-def test_tokens_are_the_targets(layer):
-    assert cross_entropy(*layer).tokens == POSITIONS
+def test_terms_are_the_targets(layer):
+    assert cross_entropy(*layer).terms == POSITIONS
 
 
 def test_without_gradients_none_are_computed(layer):

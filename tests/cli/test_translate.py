@@ -307,8 +307,11 @@ def test_a_cut_checkpoint_is_refused(attncli: Any, copied: Path) -> None:
 def test_a_run_of_another_task_or_another_model_is_refused(attncli: Any, copied: Path) -> None:
     config = copied / "config.yaml"
     whole = config.read_text()
-    config.write_text(whole.replace("task: translation", "task: captioning"))
-    assert refused(attncli, copied) == (2, f"{config}: task: unknown task 'captioning'; choose from translation")
+    config.write_text(whole.replace("task: translation", "task: speech"))
+    assert refused(attncli, copied) == (
+        2,
+        f"{config}: task: unknown task 'speech'; choose from translation, captioning, autoencoding",
+    )
     config.write_text(whole.replace("hidden_size: 8", "hidden_size: 7"))
     code, message = refused(attncli, copied)
     assert code == 1
