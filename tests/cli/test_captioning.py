@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
 from attncli.data.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import CommandError, DataError, RunError
+from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
 
 CONFIG = """\
 task: captioning
@@ -206,3 +208,29 @@ def test_augmentation_of_a_fixed_encoder_is_refused(folder: Path) -> None:
     assert "training.augmentation: the features of a fixed encoder are computed once" in str(error)
     odd = invoke("config", "check", folder / "small.yaml", "--set", "model.encoder.preprocessing.size=30").exception
     assert "model.encoder.preprocessing.size: 30 is no multiple of 4" in str(odd)
+
+
+def test_features_of_a_fixed_encoder_are_computed_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(1)
+    torch.save(EfficientNetLite0(layer="head", fine_tune_from=None, rate_factor=1.0, pools=True).state_dict(), weights)
+    changes = [
+        f"model.encoder={{kind: efficientnet_lite0, weights: {weights}, memory_size: 9, preprocessing: {{size: 32}}}}",
+        "training.augmentation={}",
+        "training.max_steps=2",
+        f"data.cache={tmp_path}/cache",
+    ]
+    sets = [part for change in changes for part in ("--set", change)]
+    arguments = ["train", folder / "small.yaml", "--device", "cpu", *sets]
+    assert invoke(*arguments, "--run", tmp_path / "one").exit_code == 0
+    (store,) = (tmp_path / "cache" / "features").iterdir()
+    assert len((store / "pictures").read_text().splitlines()) == 20 + 4
+    monkeypatch.setattr("attncli.captioning.encode_pictures", lambda *given: pytest.fail("computed again"))
+    assert invoke(*arguments, "--run", tmp_path / "two").exit_code == 0
+    model = "checkpoints/last/model.safetensors"
+    assert (tmp_path / "one" / model).read_bytes() == (tmp_path / "two" / model).read_bytes()
+    result = invoke("caption", tmp_path / "two", folder / "images" / "test-00001.png")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{folder}/images/test-00001.png\t")
