@@ -15,6 +15,7 @@ import torch
 from attncli.config.search import Search
 from attncli.data.picture_batch import Features, Pictures
 from attncli.device import arithmetic, autocast
+from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import BestK, Hypothesis, search
 from attncli.text.tokenizer import Tokenizer
@@ -29,15 +30,20 @@ class CaptionHypothesis:
     log_prob: float
     score: float  # log_prob over the length penalty
     weights: np.ndarray | None  # [tokens, rows, columns], None without attention or where not asked for
+    marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
 
     def as_json(self) -> dict[str, Any]:
-        """Return the caption as JSON values; weights only where there are any."""
+        """Return the caption as JSON values; weights and marks only where there are any, a choice as a region's number.
+
+        Regions are numbered from 0, row by row.
+        """
         return {
             "text": self.text,
             "score": self.score,
             "log_prob": self.log_prob,
             "tokens": list(self.tokens),
             **({} if self.weights is None else {"attention": self.weights.round(6).tolist()}),
+            **({} if self.marks is None else self.marks.as_json()),
         }
 
 
@@ -66,10 +72,12 @@ class Captioner:
             )
         assert memory.grid is not None, "an encoder of pictures gives the grid"
         grid = memory.grid
-        return [[self._written(each, grid) for each in ranked] for ranked in found]
+        return [[self._written(each, grid, with_marks=with_weights) for each in ranked] for ranked in found]
 
-    def _written(self, found: Hypothesis, grid: tuple[int, int]) -> CaptionHypothesis:
+    def _written(self, found: Hypothesis, grid: tuple[int, int], *, with_marks: bool) -> CaptionHypothesis:
         weights = None if found.weights is None else found.weights.reshape(-1, *grid)
         tokens: Sequence[int] = found.tokens
         text = " ".join(self.tokenizer.decode(tokens).split())
-        return CaptionHypothesis(text, tuple(self.tokenizer.tokens(tokens)), found.log_prob, found.score, weights)
+        names = tuple(self.tokenizer.tokens(tokens))
+        marks = found.marks if with_marks else None
+        return CaptionHypothesis(text, names, found.log_prob, found.score, weights, marks)

@@ -59,7 +59,9 @@ def _looked_at(run: CaptionRun, options: VisualizationOptions) -> list[LookedAt]
         best, picture = found.hypotheses[0], read_picture(found.path)
         assert best.weights is not None, "a decoder with an attention reports weights"
         placement = place(picture.size, run.config.model.encoder.preprocessing)
-        drawn.append(LookedAt(found.path, picture, placement, best.text, best.tokens, best.weights, best.log_prob))
+        drawn.append(
+            LookedAt(found.path, picture, placement, best.text, best.tokens, best.weights, best.log_prob, best.marks)
+        )
     if not drawn:
         raise RunError("none of the files is a picture, so nothing was drawn")
     return drawn

@@ -79,10 +79,10 @@ class Placement:
         square[top:bottom, left:right] = np.asarray(filled)
         return square[:, ::-1] if self.flipped else square
 
-    def cell(self, row: int, column: int, grid: tuple[int, int]) -> Box:
+    def cell(self, row: float, column: float, grid: tuple[int, int]) -> Box:
         """Return the part of the picture under one cell of a `grid` (rows, columns) laid over the square.
 
-        It has no area where the cell lies in a bar of padding.
+        A row or column between two whole ones moves it. It has no area where the cell lies in a bar of padding.
         """
         rows, columns = grid
         if self.flipped:

@@ -130,11 +130,11 @@ def captioning_sizes(config: CaptioningConfig) -> Sizes:
         "output layer": model.decoder.output,
         "decoder": model.decoder,
     }
-    recurrent = 8 * config.model.decoder.layers * config.model.decoder.hidden_size
+    written = config.model.decoder.layers * _kept_by_layer(config.model.decoder)
     positions = config.training.batch_tokens
     if config.training.batch_sentences is not None:
         positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
-    activations = positions * (recurrent + 4 * config.model.embedding_size) + 2 * CHUNK
+    activations = positions * (written + 4 * config.model.embedding_size) + 2 * CHUNK
     return Sizes(
         _counted(parts), activations, "for the largest vocabulary the tokenizer may have, without the pictures"
     )

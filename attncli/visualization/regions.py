@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from attncli.data.placement import Placement
-from attncli.visualization.figures import new_figure
+from attncli.data.placement import Box, Placement
+from attncli.models.attention import Marks
+from attncli.visualization.figures import COLOURS, new_figure
 from attncli.visualization.fonts import Fonts
 from attncli.visualization.labels import readable
 
@@ -27,6 +29,7 @@ _TILE = 1.6  # inches
 _COLUMNS = 6
 _LONGEST_SIDE = 320  # pixels of a tile's picture
 _DARK = 0.25  # brightness where no weight is
+_MARK = COLOURS[1]
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,27 @@ class LookedAt:
     tokens: tuple[str, ...]
     weights: NDArray[np.floating[Any]]  # [T, rows, columns]
     log_prob: float
+    marks: Marks | None = None  # windows and choices of the attention, [T, ...]
+
+    def chosen(self, word: int) -> Box | None:
+        """Return the part of the picture that was read for `word`; None where it was a mean."""
+        if self.marks is None or self.marks.chosen is None:
+            return None
+        _, rows, columns = self.weights.shape
+        row, column = divmod(int(self.marks.chosen[word]), columns)
+        return self.placement.cell(row, column, (rows, columns))
+
+    def centre(self, word: int) -> tuple[float, float] | None:
+        """Return where the middle of the window of `word` lies, from left and top in pixels; None without one."""
+        if self.marks is None or self.marks.centres is None:
+            return None
+        _, rows, columns = self.weights.shape
+        row, column = self.marks.centres[word].tolist()
+        cell = self.placement.cell(row, column, (rows, columns))
+        return (cell.left + cell.right) / 2, (cell.top + cell.bottom) / 2
 
     def as_json(self) -> dict[str, Any]:
-        """Return the caption with one row of weights a word, region by region."""
+        """Return the caption with one row of weights a word, region by region, and its centre and choice if any."""
         grid = self.weights.shape[1:]
         return {
             "image": str(self.path),
@@ -53,6 +74,7 @@ class LookedAt:
             "weights": [
                 [round(float(weight), 8) for weight in row] for row in self.weights.reshape(len(self.tokens), -1)
             ],
+            **({} if self.marks is None else self.marks.as_json()),
         }
 
 
@@ -65,7 +87,8 @@ def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
     """Return the picture, and once a word with its weights: the brighter a place, the larger its weight.
 
     What the encoder did not see is black. Every word's brightest place is as bright as the picture, so that words are
-    compared by where they look, not by how sharply.
+    compared by where they look, not by how sharply. A frame is around the region that hard attention read, and a
+    cross in the middle of a local window.
     """
     labels = readable(found.tokens)
     tiles = len(labels) + 1
@@ -85,7 +108,19 @@ def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
         else:
             field = _field(found, number - 1, small.size)
             _show(axes, pixels * (_DARK + (1 - _DARK) * field)[:, :, None], labels[number - 1], fonts)
+            _mark(axes, found, number - 1, small.width / found.picture.width)
     return figure
+
+
+def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
+    """Frame the part that was read for `word`, and put a cross in the middle of its window."""
+    box, centre = found.chosen(word), found.centre(word)
+    if box is not None and box.width and box.height:  # not in a bar of padding
+        corner = box.left * factor - 0.5, box.top * factor - 0.5
+        frame = Rectangle(corner, box.width * factor, box.height * factor, fill=False, edgecolor=_MARK, linewidth=1.6)
+        axes.add_patch(frame)
+    if centre is not None:
+        axes.plot(*([at * factor - 0.5] for at in centre), "+", color=_MARK, markersize=7, markeredgewidth=1.6)
 
 
 def _reduced(picture: Image.Image) -> Image.Image:

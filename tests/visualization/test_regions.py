@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from attncli.config.pictures import Preprocessing
 from attncli.data.placement import place
+from attncli.models.attention import Marks
 from attncli.visualization.fonts import fonts_for
 from attncli.visualization.regions import LookedAt, json_text, regions_figure
 
@@ -54,3 +58,19 @@ def test_json_has_a_row_of_regions_a_word() -> None:
     assert found["target_tokens"] == list(TOKENS)
     assert found["weights"][1].index(1.0) == 1 * 4 + 2
     assert found["caption"] == "a dog"
+
+
+def test_what_was_chosen_is_framed_and_a_centre_marked() -> None:
+    # 96 × 48 shows its middle square alone, so a cell is 12 × 12 pixels, and the tile is 320 × 160.
+    marks = Marks(1, torch.tensor([[0.0, 0.0], [1.0, 2.5], [3.0, 3.0]]), torch.tensor([0, 6, 12]))
+    found = replace(looked_at((96, 48), Preprocessing(size=16)), marks=marks)
+    axes = regions_figure(found, fonts_for(TOKENS)).axes[2]
+    (frame,) = axes.patches
+    assert isinstance(frame, Rectangle)
+    factor = 320 / 96
+    close = [(24 + 2 * 12) * factor - 0.5, 12 * factor - 0.5, 12 * factor, 12 * factor]
+    assert np.allclose([*frame.get_xy(), frame.get_width(), frame.get_height()], close)
+    (cross,) = axes.lines
+    assert np.allclose(cross.get_xydata(), [[(24 + 3 * 12) * factor - 0.5, 18 * factor - 0.5]])
+    assert found.as_json()["chosen"] == [0, 6, 12]
+    assert found.as_json()["centres"][1] == [1.0, 2.5]
