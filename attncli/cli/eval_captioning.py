@@ -54,6 +54,7 @@ def evaluate_captioning(folders: Sequence[Path], options: EvaluationOptions) -> 
 def _decode(runs: Sequence[CaptionRun], test: CaptionTest, options: EvaluationOptions) -> list[System]:
     from attncli.config.search import Search
     from attncli.evaluation.captions import decode_captions
+    from attncli.evaluation.variants import variant_names
 
     given = {
         "beam_size": options.beam_size,
@@ -63,8 +64,9 @@ def _decode(runs: Sequence[CaptionRun], test: CaptionTest, options: EvaluationOp
     }
     changed = {key: value for key, value in given.items() if value is not None}
     systems = []
-    for name, run in zip(names_of([run.folder for run in runs]), runs, strict=True):
+    names = names_of([run.folder for run in runs])
+    for name, variant, run in zip(names, variant_names(names, [run.config for run in runs]), runs, strict=True):
         typer.echo(f"{name}: captioning {len(test.data)} pictures of {test.data.name}", err=True)
         search = Search.model_validate({**run.config.search.model_dump(), **changed})
-        systems.append(decode_captions(run, test, search, name=name))
+        systems.append(decode_captions(run, test, search, name=name, variant=variant))
     return systems

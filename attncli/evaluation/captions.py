@@ -11,6 +11,7 @@ from attncli.config.search import Search
 from attncli.data.captioning import reference_sets
 from attncli.data.captions import read_split
 from attncli.errors import CommandError, unknown
+from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
@@ -42,11 +43,15 @@ def caption_test(config: CaptioningConfig, name: str | None, *, where: str) -> C
     return CaptionTest(EvaluationSet(name, tuple(path.name for path in paths), references), paths)
 
 
-def decode_captions(run: CaptionRun, test: CaptionTest, search: Search, *, name: str) -> System:
-    """Return the best captions of `run` for the pictures of `test`, and how long that took, reading included.
+def decode_captions(
+    run: CaptionRun, test: CaptionTest, search: Search, *, name: str, variant: str | None = None
+) -> System:
+    """Return the best captions of `run` for the pictures of `test`, how long that took, reading included, and what its
+    training took.
 
     Raises a DataError that names every picture that cannot be read.
     """
+    training, notes = training_cost_or_note(run.folder, name)
     started = time.perf_counter()
     found = list(run.caption(test.paths, search=search))
     seconds = time.perf_counter() - started
@@ -65,5 +70,11 @@ def decode_captions(run: CaptionRun, test: CaptionTest, search: Search, *, name:
     }
     tokens = sum(len(hypothesis.tokens) for hypothesis in best)
     return System(
-        name, tuple(hypothesis.text for hypothesis in best), Speed(seconds, len(best), tokens), details=details
+        name=name,
+        hypotheses=tuple(hypothesis.text for hypothesis in best),
+        variant=variant,
+        speed=Speed(seconds, len(best), tokens),
+        training=training,
+        details=details,
+        notes=notes,
     )

@@ -142,6 +142,7 @@ def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> Non
     for key in keys:
         assert run[key]["low"] <= run[key]["score"] <= run[key]["high"]
     assert "BLEU-4" in result.stdout
+    assert "trained tokens/s" in result.stdout
     assert len((tmp_path / "out" / "hypotheses.txt").read_text().splitlines()) == 6
     again = invoke(
         "eval", folder / "run", "--hypotheses", tmp_path / "out" / "hypotheses.txt", "--output", tmp_path / "again"
