@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from attncli.autoencoding import open_autoencoding
+from attncli.captioning import open_captioning
 from attncli.config.dump import to_yaml
 from attncli.config.load import Config, read_config
 from attncli.config.training import Cosine
@@ -61,6 +62,7 @@ class LaunchedTask(Task, Protocol):
 
 TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {
     "translation": open_translation,
+    "captioning": open_captioning,
     "autoencoding": open_autoencoding,
 }
 """From a configuration, a device and the run to go on with, if there is one, to the task with a newly seeded model."""

@@ -26,6 +26,16 @@ class SummedLoss:
     terms: int
 
 
+def doubly_stochastic(weights: Tensor, steps: Tensor, positions: Tensor) -> Tensor:
+    """Return Σ_s (1 - Σ_t a_ts)², summed over examples, which asks that every position be looked at in all.
+
+    Xu et al. 2015, equation 14. `weights` [B, T, S] count at the real `steps` [B, T], and the sum is over the real
+    `positions` [B, S]. Cross-entropy summed over tokens, as here, stands to it as in the paper.
+    """
+    looked_at = (weights * steps[:, :, None]).sum(1)  # [B, S]
+    return ((1 - looked_at).square() * positions).sum()
+
+
 class _CrossEntropy(torch.autograd.Function):
     """The sum of an output layer's cross-entropy with its gradients, and log-probabilities, in chunks of rows.
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from attncli.captioner import Captioner, CaptionHypothesis
 from attncli.config.autoencoding import AutoencodingConfig
+from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import Config, read_config
 from attncli.config.search import Search
 from attncli.config.translation import TranslationConfig
+from attncli.data.captioning import square
+from attncli.data.picture_batch import stack_pictures
 from attncli.device import resolve_device
-from attncli.errors import CommandError
+from attncli.errors import CommandError, DataError
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
-from attncli.models.build import build_translation_model
+from attncli.models.build import build_captioning_model, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import Strategy
 from attncli.text.tokenizer import Tokenizers
@@ -26,6 +35,7 @@ from attncli.translator import Inspection, TooLong, Translation, Translator
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 AnyConfig = TypeVar("AnyConfig", bound=Config)
+_READERS, _BATCHES_AHEAD = 2, 3  # threads that read pictures, and how far
 _ROWS = 1024  # of an autoencoder's input, computed together
 
 
@@ -138,6 +148,80 @@ class Run(TrainedRun[TranslationConfig, EncoderDecoder]):
     def inspect(self, pairs: Iterable[tuple[str, str | None]], *, search: Search | None = None) -> Iterator[Inspection]:
         """Yield where every layer and head looks, for each source and its given target or, for None, a found one."""
         return Translator(self.model, self.tokenizers).inspect(pairs, settings=search or self.config.search)
+
+
+@dataclass(frozen=True)
+class CaptionedFile:
+    """A file with its captions, best first, or with what is wrong with it."""
+
+    path: Path
+    hypotheses: tuple[CaptionHypothesis, ...]  # empty where it is no picture
+    problem: str | None
+
+
+class CaptionRun(TrainedRun[CaptioningConfig, EncoderDecoder]):
+    """A trained run, ready to write captions."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: CaptioningConfig,
+        tokenizers: Tokenizers,
+        model: EncoderDecoder,
+        checkpoint: Mapping[str, Any],
+    ):
+        super().__init__(folder, config, model, checkpoint)
+        self.tokenizers = tokenizers
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> CaptionRun:
+        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
+        config = run_config(folder)
+        if not isinstance(config, CaptioningConfig):
+            raise wrong_task(folder, config.task, wanted="captioning")
+        tokenizers = Tokenizers.load(folder)
+        model = build_captioning_model(config.model, vocabulary=tokenizers.target.size, pretrained=False)
+        model = with_weights(model, folder, device=device, checkpoint=checkpoint)
+        return cls(folder, config, tokenizers, model, RunFolder(folder).checkpoint_facts(checkpoint))
+
+    def caption(
+        self, paths: Iterable[Path], *, search: Search | None = None, n_best: int = 1, with_weights: bool = False
+    ) -> Iterator[CaptionedFile]:
+        """Yield the captions of the files `paths` in their order; what is no picture is told, and the rest goes on."""
+        settings = search or self.config.search
+        captioner = Captioner(self.model, self.tokenizers.target)
+        read = partial(square, preprocessing=self.config.model.encoder.preprocessing)
+        for answers in _batches_read(paths, read, settings.batch_size):
+            squares = [answer for _, answer in answers if not isinstance(answer, DataError)]
+            found = iter(
+                captioner.caption(stack_pictures(squares), settings=settings, with_weights=with_weights)
+                if squares
+                else ()
+            )
+            for path, answer in answers:
+                if isinstance(answer, DataError):
+                    yield CaptionedFile(path, (), str(answer))
+                else:
+                    yield CaptionedFile(path, tuple(next(found)[:n_best]), None)
+
+
+def _batches_read(paths: Iterable[Path], read: Callable[[Path], Any], size: int) -> Iterator[list[tuple[Path, Any]]]:
+    """Yield `paths` in batches, each with what `read` makes of it or the DataError it raises; two are read ahead."""
+
+    def answer(path: Path) -> Any:
+        try:
+            return read(path)
+        except DataError as error:
+            return error
+
+    remaining, waiting = iter(paths), deque[list[tuple[Path, Future[Any]]]]()
+    with ThreadPoolExecutor(_READERS) as pool:
+        while True:
+            while len(waiting) < _BATCHES_AHEAD and (batch := list(islice(remaining, size))):
+                waiting.append([(path, pool.submit(answer, path)) for path in batch])
+            if not waiting:
+                return
+            yield [(path, future.result()) for path, future in waiting.popleft()]
 
 
 class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):

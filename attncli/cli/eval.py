@@ -10,6 +10,7 @@ import typer
 
 from attncli.cli.corruption import HELP
 from attncli.cli.eval_autoencoding import evaluate_autoencoding
+from attncli.cli.eval_captioning import evaluate_captioning
 from attncli.cli.eval_translation import evaluate_translation
 from attncli.cli.options import Checkpoint, Device
 from attncli.cli.tasks import EvaluationOptions, TaskCommand, one_task
@@ -24,6 +25,10 @@ EVALUATIONS: dict[str, TaskCommand[Sequence[Path], EvaluationOptions]] = {
             }
         ),
         evaluate_translation,
+    ),
+    "captioning": TaskCommand(
+        frozenset({"test", "hypotheses", "metric", "beam_size", "length_penalty", "batch_size", "precision"}),
+        evaluate_captioning,
     ),
     "autoencoding": TaskCommand(frozenset({"test", "corruption"}), evaluate_autoencoding),
 }

@@ -10,6 +10,7 @@ import typer
 import attncli
 from attncli.allocator import bound_kernel_caches
 from attncli.cli import config, data
+from attncli.cli.caption import caption
 from attncli.cli.eval import evaluate
 from attncli.cli.train import train
 from attncli.cli.translate import translate
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command("train")(train)
 app.command("eval")(evaluate)
 app.command("translate")(translate)
+app.command("caption")(caption)
 app.command("visualize")(visualize)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

@@ -12,6 +12,7 @@ from attncli.cli.corruption import HELP
 from attncli.cli.options import Checkpoint, Device
 from attncli.cli.tasks import TaskCommand, VisualizationOptions, check_alone, one_task
 from attncli.cli.visualize_autoencoding import visualize_autoencoding
+from attncli.cli.visualize_captioning import visualize_captioning
 from attncli.cli.visualize_translation import visualize_translation
 from attncli.errors import CommandError, unknown
 
@@ -25,10 +26,11 @@ VISUALIZATIONS: dict[str, TaskCommand[Sequence[Path], VisualizationOptions]] = {
         ),
         visualize_translation,
     ),
+    "captioning": TaskCommand(frozenset({"image", "format", "beam_size", "length_penalty"}), visualize_captioning),
     "autoencoding": TaskCommand(frozenset({"image", "test", "corruption", "format"}), visualize_autoencoding),
 }
 # What a loss is, where curves are drawn.
-LOSSES = {"translation": "nats a token", "autoencoding": "squared error a component"}
+LOSSES = {"translation": "nats a token", "captioning": "nats a token", "autoencoding": "squared error a component"}
 
 _PICTURES = ("png", "svg")
 
@@ -49,7 +51,10 @@ def visualize(
         typer.Option(metavar="TEXT", help="Align with this translation instead of searching one; one a sentence."),
     ] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="Autoencoders: a picture to reconstruct; again for more.")
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="A picture to caption or, with autoencoders, to reconstruct; again for more."
+        ),
     ] = None,
     test: Annotated[
         str | None,

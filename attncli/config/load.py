@@ -12,13 +12,18 @@ from pydantic import ValidationError
 
 from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.bases import read_values
+from attncli.config.captioning import CaptioningConfig
 from attncli.config.problems import explained
 from attncli.config.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import ConfigError, unknown
 
-Config = TranslationConfig | AutoencodingConfig
-CONFIGS: dict[str, type[Config]] = {"translation": TranslationConfig, "autoencoding": AutoencodingConfig}
+Config = TranslationConfig | CaptioningConfig | AutoencodingConfig
+CONFIGS: dict[str, type[Config]] = {
+    "translation": TranslationConfig,
+    "captioning": CaptioningConfig,
+    "autoencoding": AutoencodingConfig,
+}
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:

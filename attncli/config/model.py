@@ -273,11 +273,17 @@ class _RecurrentWriting(Section):
     context: Literal["initial", "every_step"] = "initial"
     """Without attention: the context vector starts the decoder (Sutskever et al. 2014), or is also an input of every
     step (Cho et al. 2014)."""
-    bridge: Literal["final", "mean", "zero"] = "final"
-    """What the first state is computed from: the encoder's final state, the mean of the memory, or nothing."""
-    readout: Literal["attentional", "maxout", "state"] | None = None
-    """What the output layer reads: Luong's attentional vector, Bahdanau's deep maxout layer, or the state itself. By
-    default what the query's paper has, and the state without attention."""
+    bridge: Literal["final", "mean", "mean_mlp", "zero"] = "final"
+    """What the first state is computed from: the encoder's final state, the mean of the memory (`mean_mlp`: by a
+    network of two layers for each of its parts, as Xu et al. 2015), or nothing."""
+    gate: bool = False
+    """Scale the context by a number between 0 and 1 that the asking state decides (Xu et al. 2015, 4.2.1)."""
+    doubly_stochastic: float = Field(default=0.0, ge=0)
+    """Weight λ of a term in training that asks for every source position to be looked at as much as any other (Xu et
+    al. 2015, 4.2.1; 1 in their released code)."""
+    readout: Literal["attentional", "maxout", "deep", "state"] | None = None
+    """What the output layer reads: Luong's attentional vector, Bahdanau's deep maxout layer, Xu's `deep` output layer,
+    or the state itself. By default what the query's paper has, and the state without attention."""
 
 
 class RecurrentDecoder(_RecurrentWriting, _Recurrent):

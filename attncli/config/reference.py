@@ -98,7 +98,10 @@ def _places(whole: Schema, section: Schema, path: str) -> Iterator[Place]:
         if any("additionalProperties" in option and "properties" not in option for option in options):
             below = [inner for option in options for inner in _options(whole, option["additionalProperties"])]
             key = f"{key}.NAME"
-        sections = [option for option in below if "properties" in option]
+        # A section that may also stand in a list of such is one section.
+        lists = [option["items"] for option in below if "properties" not in option and "items" in option]
+        below = [*below, *(inner for items in lists for inner in _options(whole, items))]
+        sections = list({json.dumps(option): option for option in below if "properties" in option}.values())
         for option in sections:
             yield Place(key, _mark(option) if len(sections) > 1 else None, option, task="")
             yield from _places(whole, option, key)
@@ -156,10 +159,10 @@ def _takes(whole: Schema, field: Schema) -> str:
     kinds = _kinds(options)
     if len(kinds) > 1:
         return f"section with `kind` {', '.join(f'`{kind}`' for kind in kinds)}"
-    return " or ".join(dict.fromkeys(_value(option) for option in options))
+    return " or ".join(dict.fromkeys(_value(whole, option) for option in options))
 
 
-def _value(option: Schema) -> str:
+def _value(whole: Schema, option: Schema) -> str:
     if "const" in option:
         return f"`{option['const']}`"
     if "enum" in option:
@@ -169,10 +172,14 @@ def _value(option: Schema) -> str:
         return _number(option)
     if kind == "array":
         items = option.get("prefixItems", [option.get("items")])
-        return f"list of {len(items) if len(items) > 1 else 'any length'}: {_value(items[0])}"
+        return f"list of {len(items) if len(items) > 1 else 'any length'}: {_listed(whole, items[0])}"
     if kind == "object":
         return "section" if "properties" in option else "sections by name"
     return {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}[str(kind)]
+
+
+def _listed(whole: Schema, item: Schema) -> str:
+    return " or ".join(dict.fromkeys(_value(whole, option) for option in _options(whole, item)))
 
 
 def _number(option: Schema) -> str:

@@ -6,18 +6,28 @@ N pairs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from attncli.data.corpus import EncodedCorpus
-
 Array = npt.NDArray[Any]
 
 
+class Lengths(Protocol):
+    """A corpus that knows the lengths of its pairs."""
+
+    @property
+    def source_lengths(self) -> Array:
+        """[N]."""
+
+    @property
+    def target_lengths(self) -> Array:
+        """[N]."""
+
+
 def epoch_batches(
-    corpus: EncodedCorpus, *, batch_tokens: int, batch_sentences: int | None, seed: int, epoch: int
+    corpus: Lengths, *, batch_tokens: int, batch_sentences: int | None, seed: int, epoch: int
 ) -> list[Array]:
     """Return the batches of one epoch, each the indices [B] of its pairs, in the order they are trained on.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,15 @@ class File:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A ZIP archive of which some members are unpacked, and the archive itself is not kept."""
+
+    md5: str  # what is published of it; against accidents, not against malice
+    size: int  # bytes, about
+    members: Mapping[str, str]  # a file, or a folder ending with /, and where it goes; `__MACOSX/` and the like do not
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set by others: what it is, what it may be used for, and how to tell that it arrived whole."""
 
@@ -23,11 +32,14 @@ class DataSet:
     files: Mapping[str, File]
     url: str | None  # of the folder the files are in; None if nobody serves them as they are
     made_by: str  # how the files come to be where there is no url
+    archives: Mapping[str, Archive] = field(default_factory=dict)
+    unpacked: Mapping[str, int] = field(default_factory=dict)  # patterns, and how many files there are of each
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files.values())
+        """Bytes of all that is fetched."""
+        files = sum(file.size for file in self.files.values())
+        return files + sum(archive.size for archive in self.archives.values())
 
 
 _MULTI30K = DataSet(
@@ -74,4 +86,32 @@ _LAWS = DataSet(
     },
 )
 
-DATA_SETS = {"multi30k": _MULTI30K, "laws-en-fr": _LAWS}
+_FLICKR8K = DataSet(
+    what="8,091 photographs with five English captions each, and the official split",
+    licence="none stated; its photographs are for non-commercial research and education",
+    url="https://github.com/jbrownlee/Datasets/releases/download/Flickr8k",
+    made_by="",
+    files={},
+    archives={
+        "Flickr8k_Dataset.zip": Archive(
+            "f18a1e2920de5bd84dae7cf08ec78978", 1_115_000_000, {"Flicker8k_Dataset/": "images/"}
+        ),
+        "Flickr8k_text.zip": Archive(
+            "bf6c1abcb8e4a833b7f922104de18627",
+            2_340_000,
+            {
+                name: name
+                for name in (
+                    "Flickr8k.token.txt",
+                    "Flickr_8k.trainImages.txt",
+                    "Flickr_8k.devImages.txt",
+                    "Flickr_8k.testImages.txt",
+                    "readme.txt",
+                )
+            },
+        ),
+    },
+    unpacked={"images/*.jpg": 8091, "Flickr8k.token.txt": 1, "Flickr_8k.*Images.txt": 3},
+)
+
+DATA_SETS = {"multi30k": _MULTI30K, "laws-en-fr": _LAWS, "flickr8k": _FLICKR8K}

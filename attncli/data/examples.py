@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from attncli.config.autoencoding import Part, PictureData, PictureSet, VectorData, VectorSet
 from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
+from attncli.data.pictures import read_picture as read_upright
 from attncli.errors import DataError
 from attncli.text.files import Problems, counted, read_lines, unreadable
 
-FORMAT = 1
+FORMAT = 2
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 WHITE = 255
 
@@ -135,19 +136,11 @@ def _decoded(folder: Path, names: Sequence[str], data: PictureData) -> Array:
 
 def read_picture(path: Path, data: PictureData) -> Array:
     """Return the picture in `path` as `data` wants it, [D] uint8: channels, in each rows from the top."""
-    try:
-        with Image.open(path) as image:
-            converted = image.convert("RGB" if data.colour else "L")
-        # A pixel is the mean of what it covers.
-        resized = converted.resize((data.width, data.height), Image.Resampling.BOX)
-        pixels = np.asarray(resized).reshape(data.height, data.width, data.channels)
-        return pixels.transpose(2, 0, 1).reshape(-1)
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: not a picture of a known kind") from None
-    except FileNotFoundError as error:
-        raise unreadable(path, error) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: a damaged picture: {error}") from None
+    converted = read_upright(path).convert("RGB" if data.colour else "L")
+    # A pixel is the mean of what it covers.
+    resized = converted.resize((data.width, data.height), Image.Resampling.BOX)
+    pixels = np.asarray(resized).reshape(data.height, data.width, data.channels)
+    return pixels.transpose(2, 0, 1).reshape(-1)
 
 
 def _vectors(path: Path, size: int, part: Part) -> tuple[Array, list[str]]:

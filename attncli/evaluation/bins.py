@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attncli.metrics.metric import References
+
 
 @dataclass(frozen=True)
 class LengthBin:
@@ -33,10 +35,10 @@ def word_counts(sentences: Sequence[str]) -> NDArray[np.intp]:
     return np.array([len(sentence.split()) for sentence in sentences], dtype=np.intp)
 
 
-def shortest_word_counts(references: Sequence[Sequence[str]]) -> NDArray[np.intp]:
+def shortest_word_counts(references: References) -> NDArray[np.intp]:
     """Return the white-space words [N] of the shortest of each sentence's references."""
-    shortest: NDArray[np.intp] = np.min([word_counts(stream) for stream in references], axis=0)
-    return shortest
+    sentences = zip(*references, strict=True)
+    return np.array([min(len(text.split()) for text in texts if text is not None) for texts in sentences], np.intp)
 
 
 def length_bins(lengths: NDArray[np.intp], upper_ends: Sequence[int]) -> tuple[LengthBin, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 from attncli.config.search import Search
-from attncli.errors import RunError
-from attncli.evaluation.cost import training_cost
+from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
@@ -24,12 +23,7 @@ def decode(
     too_long: TooLong = "error",
 ) -> System:
     """Return the best hypotheses of `run` for the sources of `test`, how long that took, and what its training took."""
-    notes = _notes(run, name)
-    try:
-        training = training_cost(run.folder)
-    except RunError as error:
-        training = None
-        notes.append(f"{name}: what its training took is not known: {error}")
+    training, notes = training_cost_or_note(run.folder, name)
     started = time.perf_counter()
     best = [found.hypotheses[0] for found in run.translate(test.sources, search=search, too_long=too_long)]
     seconds = time.perf_counter() - started
@@ -48,7 +42,7 @@ def decode(
         speed=Speed(seconds, len(best), sum(len(hypothesis.tokens) for hypothesis in best)),
         training=training,
         details=details,
-        notes=tuple(notes),
+        notes=(*_notes(run, name), *notes),
     )
 
 

@@ -29,7 +29,7 @@ from attncli.evaluation.test_set import EvaluationSet
 from attncli.metrics.bleu import length_ratio
 from attncli.metrics.bootstrap import Difference, bounds, paired_difference, resampled_scores
 from attncli.metrics.metric import Array, SentenceStatistics
-from attncli.metrics.registry import METRICS
+from attncli.metrics.registry import ALL_METRICS, METRICS
 from attncli.metrics.tokenised import tokenised_note
 
 LengthOf = Literal["source", "reference"]
@@ -77,7 +77,7 @@ def evaluate(
     length_of: LengthOf = "source",
 ) -> Report:
     """Return the scores of `systems` on `test`; BLEU is always among them. The same input gives the same numbers."""
-    keys = [key for key in METRICS if key == "bleu" or key in metrics]
+    keys = [key for key in ALL_METRICS if key == "bleu" or key in metrics]
     measured = {key: [_measure(key, test, system) for system in systems] for key in keys}
     whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
     bins = length_bins(_lengths(test, length_of), settings.length_bins)
@@ -114,7 +114,7 @@ def evaluate(
 
 
 def _measure(key: str, test: EvaluationSet, system: System) -> SentenceStatistics:
-    return METRICS[key].measure(system.hypotheses, test.references)
+    return ALL_METRICS[key].measure(system.hypotheses, test.references)
 
 
 def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _Resampled:
@@ -173,7 +173,7 @@ def _compare(
 
 
 def _test_notes(test: EvaluationSet) -> tuple[str, ...]:
-    note = tokenised_note("references", [line for stream in test.references for line in stream])
+    note = tokenised_note("references", [line for stream in test.references for line in stream if line is not None])
     return (note,) if note else ()
 
 

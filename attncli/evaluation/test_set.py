@@ -18,7 +18,7 @@ class EvaluationSet:
 
     name: str
     sources: tuple[str, ...]
-    references: tuple[tuple[str, ...], ...]  # for each set of references, one a sentence
+    references: tuple[tuple[str | None, ...], ...]  # for each set of references, one a sentence; None for fewer
 
     def __len__(self) -> int:
         """Return N."""

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from attncli.evaluation.evaluate import MOST_FOR_EVERY_PAIR
 from attncli.evaluation.report import BoundedScore, Comparison, Report, VariantReport
-from attncli.metrics.registry import METRICS
+from attncli.metrics.registry import ALL_METRICS
 
 Row = Sequence[str]
 Table = tuple[Row, Sequence[Row]]  # the header and what is below it
@@ -103,7 +103,7 @@ def _variant_rows(report: Report) -> Table:
 
 def _score_rows(report: Report) -> Table:
     keys = list(report.systems[0].scores)
-    labels = [METRICS[key].label + (" ↓" if METRICS[key].lower_is_better else "") for key in keys]
+    labels = [ALL_METRICS[key].label + (" ↓" if ALL_METRICS[key].lower_is_better else "") for key in keys]
     rows = [
         [system.name, *(_bounded(score, digits=2) for score in system.scores.values()), f"{system.length_ratio:.3f}"]
         for system in report.systems
@@ -197,7 +197,7 @@ def _signed(value: float, *, digits: int = 1) -> str:
 
 
 def _signature_lines(report: Report) -> list[str]:
-    return [f"{METRICS[key].label} {signature}" for key, signature in report.systems[0].signatures.items()]
+    return [f"{ALL_METRICS[key].label} {signature}" for key, signature in report.systems[0].signatures.items()]
 
 
 def _bounded(score: BoundedScore, *, digits: int = 1) -> str:

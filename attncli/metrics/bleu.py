@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sacrebleu.metrics.bleu import BLEU as SacrebleuBLEU  # noqa: N811 - the class's own name
 
-from attncli.metrics.metric import Metric, SentenceStatistics, sacrebleu_statistics
+from attncli.metrics.metric import Metric, References, SentenceStatistics, sacrebleu_statistics
 
 
-def _measure(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SentenceStatistics:
+def _measure(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
     # `force` silences sacreBLEU's own warning about tokenised text; `tokenised_note` says more, and of references too.
     return sacrebleu_statistics(SacrebleuBLEU(force=True), hypotheses, references)
 

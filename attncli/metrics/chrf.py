@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sacrebleu.metrics.chrf import CHRF as SacrebleuCHRF  # noqa: N811 - the class's own name
 
-from attncli.metrics.metric import Metric, SentenceStatistics, sacrebleu_statistics
+from attncli.metrics.metric import Metric, References, SentenceStatistics, sacrebleu_statistics
 
 
-def _measure(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> SentenceStatistics:
+def _measure(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
     return sacrebleu_statistics(SacrebleuCHRF(), hypotheses, references)
 
 

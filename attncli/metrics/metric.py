@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 
 Array = NDArray[np.float64]
+References = Sequence[Sequence[str | None]]
+"""For each set of references one a sentence; None where a sentence has fewer than others."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +45,34 @@ class Metric:
 
     label: str
     lower_is_better: bool
-    measure: Callable[[Sequence[str], Sequence[Sequence[str]]], SentenceStatistics]
+    measure: Callable[[Sequence[str], References], SentenceStatistics]
     """Takes N hypotheses and one list of N references for each set of references."""
 
 
-def sacrebleu_statistics(
-    metric: SacrebleuMetric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
-) -> SentenceStatistics:
-    """Return what sacreBLEU's `metric` counts in each hypothesis, scored by its own formula, with its own signature.
+def by_sentence(hypotheses: Sequence[str], references: References) -> list[list[str]]:
+    """Return the references of each sentence.
 
     Raises ValueError if the numbers of hypotheses and references differ or are 0.
     """
     counts = {len(hypotheses), *map(len, references)}
     if len(counts) != 1 or not hypotheses or not references:
         raise ValueError(f"{len(hypotheses)} hypotheses against references of lengths {[*map(len, references)]}")
+    found = [[text for text in texts if text is not None] for texts in zip(*references, strict=True)]
+    if not all(found):
+        raise ValueError(f"sentence {found.index([]) + 1} has no reference")
+    return found
+
+
+def sacrebleu_statistics(
+    metric: SacrebleuMetric, hypotheses: Sequence[str], references: References
+) -> SentenceStatistics:
+    """Return what sacreBLEU's `metric` counts in each hypothesis, scored by its own formula, with its own signature.
+
+    Raises ValueError if the numbers of hypotheses and references differ or are 0.
+    """
+    by_sentence(hypotheses, references)
     # The same two calls that sacreBLEU's corpus_score makes; the first fills in what the signature says of references.
-    rows: list[list[float]] = metric._extract_corpus_statistics(hypotheses, references)
+    rows: list[list[float]] = metric._extract_corpus_statistics(hypotheses, cast(Any, references))
 
     def score_of(totals: Array) -> float:
         score: Any = metric._compute_score_from_stats(totals.tolist())

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from attncli.metrics.bleu import BLEU
 from attncli.metrics.chrf import CHRF
+from attncli.metrics.coco import BLEU_N, CIDER, ROUGE_L
+from attncli.metrics.meteor import METEOR
 from attncli.metrics.metric import Metric
 from attncli.metrics.ter import TER
 
 METRICS: dict[str, Metric] = {"bleu": BLEU, "chrf": CHRF, "ter": TER}
+# Those of captions. BLEU is sacreBLEU's, against all references; BLEU-1 to BLEU-4 are the COCO evaluation's own.
+CAPTION_METRICS: dict[str, Metric] = {
+    "bleu": BLEU,
+    **BLEU_N,
+    "chrf": CHRF,
+    "rouge_l": ROUGE_L,
+    "cider": CIDER,
+    "meteor": METEOR,
+}
+ALL_METRICS = {**METRICS, **CAPTION_METRICS}

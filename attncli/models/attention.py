@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attncli.models.gates import ContextGate
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors
 from attncli.models.scores import Score
@@ -64,12 +65,13 @@ class Glimpse:
 class Attention(nn.Module):
     """Attention of three exchangeable parts; each works with each.
 
-    Bahdanau, Cho and Bengio 2015; the windows of Luong, Pham and Manning 2015; the selections of Xu et al. 2015.
+    Bahdanau, Cho and Bengio 2015; the windows of Luong, Pham and Manning 2015; the selections of Xu et al. 2015. A gate
+    may scale what was read.
     """
 
-    def __init__(self, score: Score, window: Window, selection: Selection):
+    def __init__(self, score: Score, window: Window, selection: Selection, gate: ContextGate | None = None):
         super().__init__()
-        self.score, self.window, self.selection = score, window, selection
+        self.score, self.window, self.selection, self.gate = score, window, selection, gate
 
     def prepare(self, memory: Memory) -> PreparedAttention:
         """Return what does not depend on the query."""
@@ -97,6 +99,8 @@ class Attention(nn.Module):
             weights = weights * focus.factor
         selected = self.selection(weights, prepared.selection)
         context = selected.mixture.to(prepared.values.dtype) @ prepared.values  # [B, K*T, D]
+        if self.gate is not None:
+            context = self.gate(grouped, context)
         marks = None
         if focus.centres is not None or selected.chosen is not None:
             marks = Marks(focus.half_width, focus.centres, selected.chosen)

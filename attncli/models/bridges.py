@@ -33,6 +33,29 @@ class Bridge(nn.Module):
         return tuple(parts[at : at + self.state_tensors] for at in range(0, len(parts), self.state_tensors))
 
 
+class MLPBridge(nn.Module):
+    """The first state of every layer: for each of its tensors a network of two tanh layers over the mean of the memory.
+
+    Xu et al. 2015, 3.1.2: f_init,c and f_init,h.
+    """
+
+    def __init__(self, *, memory_size: int, hidden_size: int, layers: int, state_tensors: int):
+        super().__init__()
+        self.state_tensors = state_tensors
+        self.networks = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(memory_size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, hidden_size), nn.Tanh()
+            )
+            for _ in range(layers * state_tensors)
+        )
+
+    def forward(self, memory: Memory) -> tuple[State, ...]:
+        """Return the state of every layer, each of `state_tensors` tensors [B, H]."""
+        mean = memory.mean()
+        parts = tuple(network(mean) for network in self.networks)
+        return tuple(parts[at : at + self.state_tensors] for at in range(0, len(parts), self.state_tensors))
+
+
 class ZeroBridge(nn.Module):
     """A first state of zeros, which knows nothing of the source."""
 

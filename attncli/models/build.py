@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import nn
 
 from attncli.config import model as configs
+from attncli.config.captioning import CaptioningModel
 from attncli.config.model import TranslationModel
+from attncli.config.picture_encoders import CNN as CNNConfig  # noqa: N811 - the class's own name
+from attncli.config.picture_encoders import EfficientNetLite0 as EfficientNetLite0Config
+from attncli.config.picture_encoders import Timm as TimmConfig
 from attncli.models.attention import Attention
-from attncli.models.bridges import VECTORS, Bridge, ZeroBridge
+from attncli.models.bridges import VECTORS, Bridge, MLPBridge, ZeroBridge
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
     CurrentStateDecoder,
@@ -19,12 +25,17 @@ from attncli.models.decoders.recurrent import (
 )
 from attncli.models.decoders.transformer import TransformerDecoder
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.cnn import CNN
+from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
 from attncli.models.encoders.encoder import Encoder
+from attncli.models.encoders.pictures import Backbone, PictureEncoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
+from attncli.models.encoders.timm import TimmBackbone
 from attncli.models.encoders.transformer import TransformerEncoder
+from attncli.models.gates import ContextGate
 from attncli.models.lstmn import LSTMNLayers
 from attncli.models.positions import LearnedPositions, Positions, SinusoidalPositions
-from attncli.models.readouts import AttentionalReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
+from attncli.models.readouts import AttentionalReadout, DeepReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
 from attncli.models.recurrence import CELLS, Layers, RecurrentLayers, initialise_recurrent
 from attncli.models.scores import build_score
 from attncli.models.selections import build_selection
@@ -48,6 +59,59 @@ def build_translation_model(
     model = EncoderDecoder(encoder, decoder)
     initialise(model)
     return model
+
+
+def build_captioning_model(config: CaptioningModel, *, vocabulary: int, pretrained: bool) -> EncoderDecoder:
+    """Return the captioner that `config` describes, with fresh weights from torch's random state.
+
+    `pretrained` fetches the weights of an encoder that has some from elsewhere; a trained run brings its own.
+    """
+    summarises = reads_summary(config)
+    backbone = build_backbone(config.encoder, pools=summarises)
+    encoder = PictureEncoder(
+        backbone, memory_size=config.encoder.memory_size, summarises=summarises, dropout=config.dropout.layers
+    )
+    embedding = nn.Embedding(vocabulary, config.embedding_size, padding_idx=PAD)
+    decoder = build_decoder(config.decoder, embedding, config, memory_size=encoder.memory_size, memory_axes=2)
+    model = EncoderDecoder(encoder, decoder)
+    initialise(model)
+    if pretrained and isinstance(backbone, EfficientNetLite0) and isinstance(config.encoder, EfficientNetLite0Config):
+        backbone.load(None if config.encoder.weights is None else Path(config.encoder.weights))
+    elif pretrained and isinstance(config.encoder, TimmConfig):
+        # After `initialise`, which knows nothing of them.
+        fresh = build_backbone(config.encoder, pools=summarises, pretrained=True)
+        backbone.load_state_dict(fresh.state_dict())
+    return model
+
+
+def reads_summary(config: CaptioningModel) -> bool:
+    """Return whether the decoder that `config` describes reads more of a picture than its regions."""
+    if isinstance(config.decoder, configs.TransformerDecoder):
+        return False
+    return config.attention == "none" or config.decoder.bridge == "final"
+
+
+def build_backbone(
+    config: CNNConfig | EfficientNetLite0Config | TimmConfig, *, pools: bool, pretrained: bool = False
+) -> Backbone:
+    """Return the network over pictures that `config` describes; of timm's with weights from elsewhere if asked."""
+    if isinstance(config, CNNConfig):
+        return CNN(config.widths, blocks=config.blocks)
+    if isinstance(config, TimmConfig):
+        return TimmBackbone(
+            config.name,
+            layer=config.layer,
+            weights=config.weights,
+            pretrained=pretrained,
+            fine_tune_from=config.fine_tune_from,
+            rate_factor=config.learning_rate_factor,
+        )
+    return EfficientNetLite0(
+        layer=config.layer,
+        fine_tune_from=config.fine_tune_from,
+        rate_factor=config.learning_rate_factor,
+        pools=pools,
+    )
 
 
 def build_encoder(config: configs.Encoder, embedding: nn.Embedding, model: TranslationModel) -> Encoder:
@@ -77,7 +141,7 @@ def build_encoder(config: configs.Encoder, embedding: nn.Embedding, model: Trans
 def build_decoder(
     config: configs.Decoder,
     embedding: nn.Embedding,
-    model: TranslationModel,
+    model: TranslationModel | CaptioningModel,
     *,
     memory_size: int,
     memory_axes: int = 1,
@@ -100,7 +164,9 @@ def build_decoder(
     return build_recurrent_decoder(config, embedding, model, memory_size=memory_size, memory_axes=memory_axes)
 
 
-def layer_sizes(config: configs.TransformerEncoder | configs.TransformerDecoder, model: TranslationModel) -> LayerSizes:
+def layer_sizes(
+    config: configs.TransformerEncoder | configs.TransformerDecoder, model: TranslationModel | CaptioningModel
+) -> LayerSizes:
     """Return what the layers of a Transformer's stack have in common."""
     return LayerSizes(
         size=config.hidden_size,
@@ -122,7 +188,7 @@ def build_positions(config: configs.TransformerEncoder | configs.TransformerDeco
 def build_recurrent_decoder(
     config: configs.RecurrentDecoder | configs.LSTMNDecoder,
     embedding: nn.Embedding,
-    model: TranslationModel,
+    model: TranslationModel | CaptioningModel,
     *,
     memory_size: int,
     memory_axes: int,
@@ -157,19 +223,32 @@ def build_recurrent_decoder(
     if model.attention == "none":
         return FixedContextDecoder(parts, every_step=config.context == "every_step")
     attention = build_attention(
-        model.attention, query_size=config.hidden_size, memory_size=memory_size, memory_axes=memory_axes
+        model.attention,
+        query_size=config.hidden_size,
+        memory_size=memory_size,
+        memory_axes=memory_axes,
+        gate=ContextGate(config.hidden_size) if config.gate else None,
     )
+    further = {"doubly_stochastic": config.doubly_stochastic}
     if config.query == "previous_state":
-        return PreviousStateDecoder(parts, attention)
-    return (InputFeedingDecoder if config.input_feeding else CurrentStateDecoder)(parts, attention)
+        return PreviousStateDecoder(parts, attention, **further)
+    return (InputFeedingDecoder if config.input_feeding else CurrentStateDecoder)(parts, attention, **further)
 
 
-def build_attention(config: configs.Attention, *, query_size: int, memory_size: int, memory_axes: int = 1) -> Attention:
-    """Return the attention that `config` describes, for queries and memories of these widths."""
+def build_attention(
+    config: configs.Attention,
+    *,
+    query_size: int,
+    memory_size: int,
+    memory_axes: int = 1,
+    gate: ContextGate | None = None,
+) -> Attention:
+    """Return the attention that `config` describes, for queries and memories of these widths, with `gate` behind."""
     return Attention(
         build_score(config, query_size=query_size, memory_size=memory_size),
         build_window(config, query_size=query_size, axes=memory_axes),
         build_selection(config),
+        gate,
     )
 
 
@@ -194,6 +273,8 @@ def build_readout(name: str, *, hidden_size: int, embedding_size: int, context_s
         return StateReadout(hidden_size)
     if name == "attentional":
         return AttentionalReadout(hidden_size, context_size)
+    if name == "deep":
+        return DeepReadout(hidden_size, embedding_size, context_size)
     return MaxoutReadout(hidden_size, embedding_size, context_size)
 
 
@@ -204,6 +285,8 @@ def build_bridge(
     count, tensors = len(layers.layers), layers.state_tensors
     if config.bridge == "zero":
         return ZeroBridge(hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
+    if config.bridge == "mean_mlp":
+        return MLPBridge(memory_size=memory_size, hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
     return Bridge(
         VECTORS[config.bridge],
         memory_size=memory_size,

@@ -6,6 +6,7 @@ B sources, L layers, S source positions, T target positions, R readout width, V 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,15 +41,18 @@ class EncoderDecoder(nn.Module):
         """Where the parameters are."""
         return next(self.parameters()).device
 
-    def encode(self, source: Tokens) -> Memory:
+    def encode(self, source: Any) -> Memory:
         """Return the memory of `source`."""
         return self.encoder(source)  # type: ignore[no-any-return]
 
-    def force(self, source: Tokens, target: Tokens) -> Forced:
+    def force(self, source: Any, target: Tokens) -> Forced:
         """Return features [B, T, R] and weights [B, T, S] at every position of `target`, which follow its prefix."""
-        return self.decoder.force(prefix_of(target), self.decoder.prepare(self.encode(source)))
+        return self._force(self.encode(source), target)
 
-    def head_weights(self, source: Tokens, target: Tokens) -> HeadWeights:
+    def _force(self, memory: Memory, target: Tokens) -> Forced:
+        return self.decoder.force(prefix_of(target), self.decoder.prepare(memory))
+
+    def head_weights(self, source: Any, target: Tokens) -> HeadWeights:
         """Return where every layer and head looks while `target` is written for `source`."""
         prepared, prefix = self.decoder.prepare(self.encode(source)), prefix_of(target)
         return HeadWeights(
@@ -57,9 +61,10 @@ class EncoderDecoder(nn.Module):
             self.decoder.cross_weights(prefix, prepared),
         )
 
-    def loss(self, source: Tokens, target: Tokens, *, label_smoothing: float) -> SummedLoss:
+    def loss(self, source: Any, target: Tokens, *, label_smoothing: float) -> SummedLoss:
         """Return the loss over the real tokens of `target`; in training with what the decoder adds to it."""
-        forced = self.force(source, target)
+        memory = self.encode(source)
+        forced = self._force(memory, target)
         # Only real positions go through the output layer, the largest product of all.
         real, output = target.mask, self.decoder.output
         read = output.project(forced.features[real])
@@ -69,10 +74,10 @@ class EncoderDecoder(nn.Module):
         if not self.training:
             return loss
         of_targets = log_probs.new_zeros(real.shape).masked_scatter_(real, log_probs).sum(1)
-        further = self.decoder.further_loss(forced, real=real, log_probs=of_targets)
+        further = self.decoder.further_loss(forced, memory, real=real, log_probs=of_targets)
         return loss if further is None else replace(loss, total=loss.total + further)
 
-    def log_probs(self, source: Tokens, target: Tokens) -> tuple[Tensor, Tensor | None]:
+    def log_probs(self, source: Any, target: Tokens) -> tuple[Tensor, Tensor | None]:
         """Return the log-probability [B, T] of every token of `target`, 0 on padding, and the weights [B, T, S]."""
         forced = self.force(source, target)
         return self.log_probs_of(forced, target), forced.weights

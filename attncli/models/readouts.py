@@ -65,6 +65,24 @@ class MaxoutReadout(Readout):
         return self.combine(torch.cat(parts, -1)).unflatten(-1, (self.size, 2)).amax(-1)  # type: ignore[no-any-return]
 
 
+class DeepReadout(Readout):
+    """A deep output layer of the embedding's width: tanh(E y + L_h h + L_z c) (Xu et al. 2015, equation 7).
+
+    The tanh is that of their released code.
+    """
+
+    def __init__(self, hidden_size: int, embedding_size: int, context_size: int):
+        super().__init__()
+        self.size = embedding_size
+        self.state = nn.Linear(hidden_size, embedding_size)
+        self.context = nn.Linear(context_size, embedding_size, bias=False) if context_size else None
+
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
+        """Return [..., E]."""
+        total = embedded + self.state(state)
+        return torch.tanh(total if context is None or self.context is None else total + self.context(context))
+
+
 class OutputLayer(nn.Module):
     """From a readout to the vocabulary; tied, the embeddings are its weights, and the readout comes to their width.
 

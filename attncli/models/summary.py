@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from attncli.config import model as configs
 from attncli.config.autoencoding import AutoencodingConfig
+from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import Config
 from attncli.config.training import SGD
 from attncli.config.translation import TranslationConfig
 from attncli.losses import CHUNK
 from attncli.models.autoencoder import build_autoencoder
-from attncli.models.build import build_translation_model
+from attncli.models.build import build_captioning_model, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
 FLOAT_BYTES = 4
@@ -82,6 +83,10 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
         "output layer": model.decoder.output,
         "decoder": model.decoder,
     }
+    return _counted(parts)
+
+
+def _counted(parts: dict[str, Any]) -> dict[str, int]:
     seen: set[int] = set()
     counts = {}
     for name, part in parts.items():
@@ -115,6 +120,26 @@ def _kept_by_layer(part: configs.Encoder | configs.Decoder) -> int:
     return kept if isinstance(part, configs.TransformerEncoder) else kept + 5 * size + 3 * part.heads * TYPICAL_LENGTH
 
 
+def captioning_sizes(config: CaptioningConfig) -> Sizes:
+    """Return the sizes of a captioner with a vocabulary as large as the tokenizer may make it."""
+    model = build_captioning_model(config.model, vocabulary=config.tokenizer.vocabulary_size, pretrained=False)
+    parts: dict[str, Any] = {
+        "encoder": model.encoder,
+        "embeddings": model.decoder.embedding,
+        "attention": getattr(model.decoder, "attention", None),
+        "output layer": model.decoder.output,
+        "decoder": model.decoder,
+    }
+    written = config.model.decoder.layers * _kept_by_layer(config.model.decoder)
+    positions = config.training.batch_tokens
+    if config.training.batch_sentences is not None:
+        positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
+    activations = positions * (written + 4 * config.model.embedding_size) + 2 * CHUNK
+    return Sizes(
+        _counted(parts), activations, "for the largest vocabulary the tokenizer may have, without the pictures"
+    )
+
+
 def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
     """Return the sizes of an autoencoder."""
     model = build_autoencoder(config)
@@ -134,4 +159,8 @@ def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
     return Sizes(parameters, config.training.batch_size * (outputs + 2 * config.data.size))
 
 
-SIZES: dict[str, Callable[[Any], Sizes]] = {"translation": translation_sizes, "autoencoding": autoencoder_sizes}
+SIZES: dict[str, Callable[[Any], Sizes]] = {
+    "translation": translation_sizes,
+    "captioning": captioning_sizes,
+    "autoencoding": autoencoder_sizes,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,22 +11,24 @@ from torch.optim import Optimizer
 
 from attncli.config import training as config
 
+Groups = list[dict[str, Any]]
 
-def _adam(parameters: Iterable[nn.Parameter], part: config.Adam, rate: float, fused: bool) -> Optimizer:
+
+def _adam(parameters: Groups, part: config.Adam, rate: float, fused: bool) -> Optimizer:
     return torch.optim.Adam(parameters, lr=rate, betas=part.betas, eps=part.epsilon, fused=fused)
 
 
-def _adamw(parameters: Iterable[nn.Parameter], part: config.AdamW, rate: float, fused: bool) -> Optimizer:
+def _adamw(parameters: Groups, part: config.AdamW, rate: float, fused: bool) -> Optimizer:
     return torch.optim.AdamW(
         parameters, lr=rate, betas=part.betas, eps=part.epsilon, weight_decay=part.weight_decay, fused=fused
     )
 
 
-def _sgd(parameters: Iterable[nn.Parameter], part: config.SGD, rate: float, fused: bool) -> Optimizer:
+def _sgd(parameters: Groups, part: config.SGD, rate: float, fused: bool) -> Optimizer:
     return torch.optim.SGD(parameters, lr=rate, momentum=part.momentum, fused=fused)
 
 
-OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], Any, float, bool], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[Groups, Any, float, bool], Optimizer]] = {
     "adam": _adam,
     "adamw": _adamw,
     "sgd": _sgd,
@@ -35,7 +37,23 @@ OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], Any, float, bool], Optim
 
 def build_optimizer(training: config.Training, model: nn.Module) -> Optimizer:
     """Return the optimiser that `training` asks for, over those parameters of `model` that learn."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = _groups(model)
     # One fused kernel a step instead of a loop over parameters; torch has it for these devices.
-    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
-    return OPTIMIZERS[training.optimizer.kind](parameters, training.optimizer, training.learning_rate, fused)
+    fused = all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group["params"])
+    return OPTIMIZERS[training.optimizer.kind](groups, training.optimizer, training.learning_rate, fused)
+
+
+def _groups(model: nn.Module) -> Groups:
+    """Return the parameters that learn, grouped by the factor on their learning rate.
+
+    A module with an attribute `rate_factor` sets that of all in it; the others have 1.
+    """
+    factors: dict[int, float] = {}
+    for module in model.modules():
+        if (factor := getattr(module, "rate_factor", None)) is not None:
+            factors.update((id(parameter), factor) for parameter in module.parameters())
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]

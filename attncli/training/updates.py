@@ -77,6 +77,6 @@ class Updater:
         if clip is not None and norm > clip:
             clip_grads_with_norm_(self.task.model.parameters(), clip, torch.tensor(norm, device=self.device))
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["factor"]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

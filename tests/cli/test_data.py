@@ -31,8 +31,12 @@ def test_list_shows_every_set_and_how_to_get_it() -> None:
         "laws-en-fr",
         "    size:    20.4 MB in 8 files",
         "    licence: Open Government Licence - Canada; name the source",
+        "flickr8k",
+        "    size:    1,117.3 MB in 2 files",
         "toy-translation",
         "    get it:  attncli data make toy-translation",
+        "toy-captioning",
+        "    get it:  attncli data make toy-captioning",
     ):
         assert line in text.splitlines()
     assert "attncli data get laws-en-fr --from FOLDER" in text
@@ -47,6 +51,15 @@ def test_make_writes_a_toy_language_of_the_sizes_asked_for(tmp_path: Path) -> No
         assert len((tmp_path / "toy" / f"{split}.source").read_text().splitlines()) == count
 
 
+def test_make_draws_toy_pictures_of_the_numbers_asked_for(tmp_path: Path) -> None:
+    result = invoke(
+        "make", "toy-captioning", "--to", str(tmp_path / "toy"), "--train", "3", "--dev", "2", "--test", "1"
+    )
+    assert result.exit_code == 0
+    assert len(list((tmp_path / "toy" / "images").iterdir())) == 6
+    assert len((tmp_path / "toy" / "captions.jsonl").read_text().splitlines()) == 6
+
+
 def test_make_writes_into_a_folder_of_its_name_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert invoke("make", "toy-translation", "--train", "4", "--dev", "3", "--test", "2").exit_code == 0
@@ -58,7 +71,7 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
     assert isinstance(made, CommandError)
     assert str(made) == (
         "unknown data set to make 'toy-translations'; did you mean 'toy-translation'? choose from toy-translation, "
-        "toy-pictures"
+        "toy-captioning, toy-pictures"
     )
     got = invoke("get", "multi30").exception
     assert isinstance(got, CommandError)

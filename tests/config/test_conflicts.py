@@ -55,6 +55,14 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
             "model.decoder.input_feeding: there is nothing to feed back with model.attention: none; remove it",
         ),
         (
+            [NONE, "model.decoder.gate=true"],
+            "model.decoder.gate: there is no context to let in with model.attention: none; remove it",
+        ),
+        (
+            [NONE, "model.decoder.doubly_stochastic=1.0"],
+            "model.decoder.doubly_stochastic: there are no weights with model.attention: none; remove it",
+        ),
+        (
             [NONE, "model.decoder.readout=attentional"],
             "model.decoder.readout: 'attentional' joins state and attention's context, but model.attention is none; "
             "choose 'state' or 'maxout'",

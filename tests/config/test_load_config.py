@@ -202,10 +202,11 @@ def refused(path: Path) -> str:
         # The task.
         (
             "task=translatoin",
-            "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, autoencoding",
+            "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, captioning, "
+            "autoencoding",
         ),
-        ("task=speech", "task: unknown task 'speech'; choose from translation, autoencoding"),
-        ("task=[captions]", "task: unknown task \"['captions']\"; choose from translation, autoencoding"),
+        ("task=painting", "task: unknown task 'painting'; choose from translation, captioning, autoencoding"),
+        ("task=[pictures]", "task: unknown task \"['pictures']\"; choose from translation, captioning, autoencoding"),
         # Text that is no Unicode.
         ('data.root="\\ud800"', "FILE: holds half of a surrogate pair, which is no text"),
         (
@@ -245,7 +246,10 @@ def test_every_problem_is_told_at_once_and_where_it_was_said(tmp_path: Path) -> 
 
 def test_a_missing_task_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("data: {}\n")
-    assert refused(tmp_path / "c.yaml") == f"{tmp_path}/c.yaml: task: missing; choose from translation, autoencoding"
+    assert (
+        refused(tmp_path / "c.yaml")
+        == f"{tmp_path}/c.yaml: task: missing; choose from translation, captioning, autoencoding"
+    )
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "- a\n", "just text\n", "3\n"])

@@ -70,7 +70,7 @@ def test_a_kind_has_its_own_table() -> None:
 
 
 def test_a_number_that_may_stand_for_a_section_is_shown() -> None:
-    rows = _rows(configuration_page(), "`model`")
+    rows = _rows(configuration_page(), "`model` with `task: translation`")
     assert rows["dropout"][0] == "number (at least 0, under 1) or section"
     assert rows["attention"][0] == "`none` or section"
 

@@ -16,9 +16,9 @@ LAYERS = (
     {"config", "text", "metrics"},
     {"data", "device", "allocator"},
     {"losses", "models"},
-    {"search", "translator"},
+    {"search", "translator", "captioner"},
     {"training"},
-    {"translation", "autoencoding", "launch", "run", "evaluation", "visualization"},
+    {"translation", "captioning", "autoencoding", "launch", "run", "evaluation", "visualization"},
     {"cli", "__main__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

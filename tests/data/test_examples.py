@@ -51,6 +51,15 @@ def test_a_pixel_is_the_mean_of_what_it_covers(tmp_path: Path) -> None:
     assert np.abs(found - np.array(means)).max() <= 0.5
 
 
+def test_a_picture_is_upright_as_its_exif_says(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: a quarter to the right makes it upright
+    Image.fromarray(PIXELS).save(tmp_path / "pictures" / "a.png", exif=exif)
+    found = pictures(tmp_path, height=6, width=4, colour=True).values[0]
+    assert np.array_equal(found.reshape(3, 6, 4).transpose(1, 2, 0), np.rot90(PIXELS, -1))
+
+
 def test_folders_are_searched_and_other_files_left_alone(tmp_path: Path) -> None:
     for name in ("b.PNG", "a/c.bmp", "a/b.jpg"):
         save(tmp_path / "pictures" / name)

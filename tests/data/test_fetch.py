@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attncli.data import catalogue
-from attncli.data.catalogue import DATA_SETS, DataSet, File
+from attncli.data.catalogue import DATA_SETS, Archive, DataSet, File
 from attncli.data.fetch import fetch
 from attncli.errors import CommandError, DataError
 
@@ -167,6 +168,64 @@ def test_an_unknown_set_is_answered_with_the_nearest_name(tmp_path: Path) -> Non
         CommandError, match=r"unknown data set 'multi30'; did you mean 'multi30k'\? choose from multi30k,"
     ):
         fetch("multi30", tmp_path, report=print)
+
+
+@pytest.fixture
+def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the archive of a data set of two pictures, a text and what nobody wants."""
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "set.zip", "w") as archive:
+        for name in ("Pictures/", "Pictures/a.jpg", "Pictures/b.jpg", "__MACOSX/Pictures/._a.jpg", "Pictures/.hidden"):
+            archive.writestr(name, name)
+        archive.writestr("captions.txt", b"a.jpg#0\tA dog .")
+        archive.writestr("Pictures/../../escaped.jpg", b"out")
+        archive.writestr("other.txt", b"not wanted")
+    md5 = hashlib.md5((folder / "set.zip").read_bytes()).hexdigest()
+    one = Archive(md5, 1000, {"Pictures/": "images/", "captions.txt": "captions.txt"})
+    data_set = DataSet(
+        what="pictures",
+        licence="none",
+        files={},
+        url=None,
+        made_by="packed by hand",
+        archives={"set.zip": one},
+        unpacked={"images/*.jpg": 2, "captions.txt": 1},
+    )
+    monkeypatch.setitem(catalogue.DATA_SETS, "packed", data_set)
+    return folder
+
+
+def test_archives_are_unpacked_and_what_nobody_wants_is_left(tmp_path: Path, packed: Path) -> None:
+    to, reports = tmp_path / "to", []
+    fetch("packed", to, origin=str(packed), report=reports.append)
+    assert reports == [f"{packed}/set.zip", "unpacking set.zip"]
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "packed/set.zip",
+        "to/captions.txt",
+        "to/images/a.jpg",
+        "to/images/b.jpg",
+    ]
+    fetch("packed", to, report=reports.append)
+    assert reports[2:] == [f"{to}: complete already"]
+    (to / "images" / "b.jpg").unlink()
+    fetch("packed", to, origin=str(packed), report=reports.append)
+    assert (to / "images" / "b.jpg").read_text() == "Pictures/b.jpg"
+
+
+def test_an_altered_archive_is_refused_and_nothing_is_left(tmp_path: Path, packed: Path) -> None:
+    for content, found in ((b"other", "5 bytes"), (bytes(5000), "more")):
+        (packed / "set.zip").write_bytes(content)
+        with pytest.raises(
+            DataError, match=rf"set\.zip: broken or altered: expected MD5 .* \({found}\); nothing was kept"
+        ):
+            fetch("packed", tmp_path / "to", origin=str(packed), report=print)
+        assert not (tmp_path / "to").exists()
+
+
+def test_the_archives_of_a_set_are_named(tmp_path: Path, packed: Path) -> None:
+    with pytest.raises(DataError, match=r"name a folder or URL that has set\.zip with --from"):
+        fetch("packed", tmp_path / "to", report=print)
 
 
 @pytest.mark.shared_data

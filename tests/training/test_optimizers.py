@@ -60,3 +60,12 @@ def test_steps_follow_the_definition(settings, expected):
 def test_every_optimizer_runs_as_one_kernel(kind):
     optimizer = build_optimizer(tiny_config(optimizer={"kind": kind}), torch.nn.Linear(2, 3))
     assert optimizer.defaults["fused"]
+
+
+def test_a_part_may_learn_at_a_share_of_the_rate() -> None:
+    slow, fast = torch.nn.Linear(2, 3), torch.nn.Linear(3, 4)
+    slow.rate_factor = 0.1  # type: ignore[assignment]
+    slow.bias.requires_grad_(False)
+    optimizer = build_optimizer(tiny_config(), torch.nn.Sequential(slow, fast))
+    found = {group["factor"]: [parameter.shape for parameter in group["params"]] for group in optimizer.param_groups}
+    assert found == {0.1: [(3, 2)], 1.0: [(4, 3), (4,)]}

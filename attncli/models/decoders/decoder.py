@@ -64,11 +64,11 @@ class Decoder(nn.Module, ABC):
     def force(self, tokens: Tensor, prepared: Any) -> Forced:
         """Return the features after each of `tokens` [B, T], the begin symbol first."""
 
-    def further_loss(self, forced: Forced, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
+    def further_loss(self, forced: Forced, memory: Memory, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
         """Return what training minimises beside cross-entropy, summed over the batch, or None for nothing.
 
-        Called once a batch of training. `real` [B, T] tells tokens from padding, and `log_probs` [B] are those of
-        whole targets, without gradient.
+        Called once a batch of training, with the `memory` that was read. `real` [B, T] tells tokens from padding, and
+        `log_probs` [B] are those of whole targets, without gradient.
         """
         return None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from attncli.losses import doubly_stochastic
 from attncli.models.attention import Attention, Glimpse, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.lstmn import square
@@ -147,11 +148,11 @@ class FixedContextDecoder(RecurrentDecoder):
 
 
 class AttentionalDecoder(RecurrentDecoder):
-    """A recurrent decoder with an attention."""
+    """A recurrent decoder with an attention; λ of `doubly_stochastic` weighs the term of this name in training."""
 
-    def __init__(self, parts: RecurrentParts, attention: Attention):
+    def __init__(self, parts: RecurrentParts, attention: Attention, *, doubly_stochastic: float):
         super().__init__(parts)
-        self.attention = attention
+        self.attention, self.doubly_stochastic = attention, doubly_stochastic
 
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` with the keys of the attention."""
@@ -170,9 +171,14 @@ class AttentionalDecoder(RecurrentDecoder):
         glimpse: Glimpse = self.attention(hidden[:, None], prepared.attention, step)
         return map_tensors(glimpse, lambda tensor: tensor[:, 0])
 
-    def further_loss(self, forced: Forced, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
-        """Return what the attention's selection learns from."""
-        return self.attention.selection.learn(forced.draws, real=real, log_probs=log_probs)
+    def further_loss(self, forced: Forced, memory: Memory, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
+        """Return what the attention's selection learns from, and the doubly stochastic term."""
+        further = self.attention.selection.learn(forced.draws, real=real, log_probs=log_probs)
+        if not self.doubly_stochastic:
+            return further
+        assert forced.weights is not None, "a decoder with an attention reports weights"
+        term = self.doubly_stochastic * doubly_stochastic(forced.weights, real, memory.mask)
+        return term if further is None else further + term
 
 
 class CurrentStateDecoder(AttentionalDecoder):

@@ -1,0 +1,143 @@
+"""The whole configuration of a captioner: pictures and captions, the network, how it is trained and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator
+
+from attncli.config.captions import CaptioningData
+from attncli.config.evaluation import Evaluation, Length
+from attncli.config.model import Attention, Decoder, Dropout, RecurrentDecoder
+from attncli.config.picture_encoders import CNN, EfficientNetLite0, PretrainedEncoder, Timm
+from attncli.config.pictures import Augmentation
+from attncli.config.search import Search
+from attncli.config.section import Section
+from attncli.config.tokenizer import Tokenizer
+from attncli.config.training import Count, Factor, Training, Validation
+from attncli.config.translation import decoder_conflicts
+
+
+def _attention_kind(value: Any) -> str:
+    return "<none>" if isinstance(value, str) else "<attention>"
+
+
+class CaptioningModel(Section):
+    """An encoder of pictures and a decoder of tokens."""
+
+    embedding_size: Count = 256
+    """Width of a token's embedding."""
+    tied_embeddings: Literal["none", "target"] = "none"
+    """`target`: the output layer uses the embeddings (then its input is projected to `embedding_size`)."""
+    dropout: Dropout = Dropout()
+    """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
+    encoder: Annotated[CNN | EfficientNetLite0 | Timm, Field(discriminator="kind")] = CNN()
+    """What reads the picture."""
+    attention: Annotated[
+        Annotated[Literal["none"], Tag("<none>")] | Annotated[Attention, Tag("<attention>")],
+        Discriminator(_attention_kind),
+    ] = Attention()
+    """`none` for one vector of the whole picture, or how the decoder looks at its regions."""
+    decoder: Decoder = RecurrentDecoder()
+    """What writes the caption; without a `kind` it is a recurrent one."""
+
+    @field_validator("attention", mode="before")
+    @classmethod
+    def _none_or_keys(cls, value: Any) -> Any:
+        if value != "none" and not isinstance(value, (dict, Attention)):
+            raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
+        return value
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the network that reads pictures does not learn, so that its features can be computed once."""
+        return isinstance(self.encoder, PretrainedEncoder) and self.encoder.fine_tune_from is None
+
+
+class CaptioningValidation(Validation):
+    """What is measured on the dev set during training."""
+
+    metric: Literal["bleu_4", "cider", "bleu", "loss"] = "bleu_4"
+    """What chooses checkpoints, and stops early: BLEU-4 or CIDEr of the COCO evaluation, sacreBLEU's BLEU, all of real
+    decoding against all references, or the mean loss a token."""
+    beam_size: Count = 1
+    """Hypotheses a picture when decoding."""
+    sentences: int | None = Field(default=None, ge=1)
+    """Decode only the first so many pictures of the dev set; the loss is always of all captions."""
+
+
+class CaptioningTraining(Training):
+    """The training loop."""
+
+    batch_tokens: Count = 4096
+    """Size of a batch: captions times the tokens of the longest."""
+    batch_sentences: int | None = Field(default=64, ge=1)
+    """The most captions of a batch, besides `batch_tokens`."""
+    label_smoothing: Factor = 0.0
+    """Share of the probability that is spread evenly over the vocabulary in the loss."""
+    augmentation: Augmentation = Augmentation()
+    """What is done to training pictures at random."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Threads that read pictures ahead of the training; 0 reads each when it is needed."""
+    validation: CaptioningValidation = CaptioningValidation()
+    """What a validation measures."""
+
+
+class CaptioningEvaluation(Evaluation):
+    """Scores, their bounds, and BLEU by the length of the shortest reference."""
+
+    length_bins: tuple[Length, ...] = (6, 8, 10, 12)
+    """Upper ends, in words, of the bins of BLEU by length; longer references form a last one."""
+
+
+class CaptioningConfig(Section):
+    """Captions of pictures."""
+
+    task: Literal["captioning"]
+    """What is learned."""
+    data: CaptioningData
+    """The pictures and captions."""
+    tokenizer: Tokenizer = Tokenizer()
+    """How captions become tokens; there is one vocabulary, whatever `shared` says."""
+    model: CaptioningModel = CaptioningModel()
+    """The network."""
+    training: CaptioningTraining
+    """How it is trained."""
+    search: Search = Search()
+    """How it is decoded."""
+    evaluation: CaptioningEvaluation = CaptioningEvaluation()
+    """What `eval` measures."""
+
+    def conflicts(self) -> Iterator[str]:
+        """Yield each rule between sections that is broken, as `key: what is wrong`."""
+        model = self.model
+        yield from decoder_conflicts(
+            model.attention,
+            model.decoder,
+            embedding_size=model.embedding_size,
+            memory_size=model.encoder.memory_size,
+            memory_key="model.encoder.memory_size",
+            longest_target=self.search.max_length,
+        )
+        if isinstance(model.attention, Attention) and model.attention.window == "local_m":
+            yield (
+                "model.attention.window: 'local_m' looks around the number of the step, but the regions of a picture "
+                "have no order; choose 'local_p' or 'global'"
+            )
+        if model.is_frozen and not self.training.augmentation.changes_nothing:
+            yield (
+                "training.augmentation: the features of a fixed encoder are computed once, so pictures cannot be "
+                "varied; remove it, or let the encoder learn with model.encoder.fine_tune_from"
+            )
+        yield from self._size_conflicts()
+
+    def _size_conflicts(self) -> Iterator[str]:
+        encoder = self.model.encoder
+        if isinstance(encoder, CNN):
+            cell = 2 ** len(encoder.widths)
+            if encoder.preprocessing.size % cell:
+                yield (
+                    f"model.encoder.preprocessing.size: {encoder.preprocessing.size} is no multiple of {cell}, the "
+                    f"pixels of a cell after {len(encoder.widths)} stages that halve it; choose one"
+                )

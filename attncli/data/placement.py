@@ -1,0 +1,181 @@
+"""Which part of a picture an encoder sees, and where: the way there as pixels, and the way back for weights.
+
+W width, H height of the picture; lengths are in pixels of the upright picture, not always whole, from its upper left
+corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from attncli.config.pictures import Augmentation, Preprocessing
+
+# What fills the bars of a padded picture: the middle of the range, which comes to nearly 0 in the network.
+GREY = 127
+
+Array = npt.NDArray[Any]
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """From left to right."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """From top to bottom."""
+        return self.bottom - self.top
+
+    def within(self, other: Box) -> Box:
+        """Return the part that lies in `other`; outside of it, a part of its edge without area."""
+        across, down = (other.left, other.right), (other.top, other.bottom)
+        return Box(
+            _clamped(self.left, *across),
+            _clamped(self.top, *down),
+            _clamped(self.right, *across),
+            _clamped(self.bottom, *down),
+        )
+
+
+def _clamped(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The part `seen` of a picture fills the part `target` of a square of `size` pixels, mirrored if `flipped`."""
+
+    seen: Box  # of the picture
+    target: Box  # of the square; whole pixels
+    size: int
+    flipped: bool = False
+
+    def apply(self, picture: Image.Image, *, of: Size | None = None) -> Array:
+        """Return the square [size, size, 3] uint8 made of `picture`, which may be a smaller copy of one sized `of`."""
+        across, down = (1.0, 1.0) if of is None else (picture.width / of[0], picture.height / of[1])
+        # Clipped, since a factor may round to just outside of the picture.
+        box = Box(
+            self.seen.left * across, self.seen.top * down, self.seen.right * across, self.seen.bottom * down
+        ).within(Box(0, 0, picture.width, picture.height))
+        left, top, right, bottom = (round(edge) for edge in _edges(self.target))
+        # One step, so that a thin picture is never enlarged as a whole only to be cut.
+        filled = picture.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=_edges(box))
+        square = np.full((self.size, self.size, 3), GREY, np.uint8)
+        square[top:bottom, left:right] = np.asarray(filled)
+        return square[:, ::-1] if self.flipped else square
+
+    def cell(self, row: float, column: float, grid: tuple[int, int]) -> Box:
+        """Return the part of the picture under one cell of a `grid` (rows, columns) laid over the square.
+
+        A row or column between two whole ones moves it. It has no area where the cell lies in a bar of padding.
+        """
+        rows, columns = grid
+        if self.flipped:
+            column = columns - 1 - column
+        on_square = Box(
+            column * self.size / columns,
+            row * self.size / rows,
+            (column + 1) * self.size / columns,
+            (row + 1) * self.size / rows,
+        ).within(self.target)
+        across, down = self.seen.width / self.target.width, self.seen.height / self.target.height
+        return Box(
+            self.seen.left + (on_square.left - self.target.left) * across,
+            self.seen.top + (on_square.top - self.target.top) * down,
+            self.seen.left + (on_square.right - self.target.left) * across,
+            self.seen.top + (on_square.bottom - self.target.top) * down,
+        )
+
+    def spread(self, weights: Array, picture: Size) -> Array:
+        """Return the `weights` [rows, columns] of cells as a smooth field [H, W] over a `picture` of W × H pixels.
+
+        NaN where the encoder saw nothing of the picture. Values are those of the cells, in whose middles they stand;
+        weights in bars of padding fall away.
+        """
+        width, height = picture
+        left, right = _covered(self.seen.left, self.seen.right, width)
+        top, bottom = _covered(self.seen.top, self.seen.bottom, height)
+        rows, columns = weights.shape
+        laid = np.ascontiguousarray(weights[:, ::-1] if self.flipped else weights, dtype=np.float32)
+        over = Box(
+            self._on_square(left, "x") * columns / self.size,
+            self._on_square(top, "y") * rows / self.size,
+            self._on_square(right, "x") * columns / self.size,
+            self._on_square(bottom, "y") * rows / self.size,
+        ).within(Box(0, 0, columns, rows))
+        # Linear: a cubic one swings below 0 beside a peak.
+        part = Image.fromarray(laid).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=_edges(over))
+        field = np.full((height, width), np.nan, np.float32)
+        field[top:bottom, left:right] = np.asarray(part)
+        return field
+
+    def _on_square(self, at: float, axis: str) -> float:
+        """Return where on the square the place `at` of the picture lies, along one axis."""
+        if axis == "x":
+            return self.target.left + (at - self.seen.left) * self.target.width / self.seen.width
+        return self.target.top + (at - self.seen.top) * self.target.height / self.seen.height
+
+
+def _edges(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.right, box.bottom
+
+
+def _covered(start: float, end: float, length: int) -> tuple[int, int]:
+    """Return the first pixel and the one behind the last whose middles lie from `start` to `end`; one at least."""
+    first = min(max(0, int(np.ceil(start - 0.5))), length - 1)
+    return first, max(first + 1, min(length, int(np.ceil(end - 0.5))))
+
+
+def place(picture: Size, preprocessing: Preprocessing) -> Placement:
+    """Return where a `picture` of W × H pixels is seen: in the middle, whole as far as it can be."""
+    return _fitted(Box(0, 0, *picture), preprocessing, across=0.5, down=0.5)
+
+
+def place_at_random(
+    picture: Size, preprocessing: Preprocessing, augmentation: Augmentation, generator: np.random.Generator
+) -> Placement:
+    """Return where a training `picture` is seen, drawn from `generator`.
+
+    The generator is asked for the same numbers whatever they are used for.
+    """
+    drawn, x, y, side = generator.random(4).tolist()
+    share = augmentation.smallest_crop + (1 - augmentation.smallest_crop) * drawn
+    width, height = picture[0] * share, picture[1] * share
+    left, top = (picture[0] - width) * x, (picture[1] - height) * y
+    part = Box(left, top, left + width, top + height)
+    # A part that is drawn lies anywhere, so what `fit: crop` takes of it may too.
+    across, down = (x, y) if augmentation.smallest_crop < 1 else (0.5, 0.5)
+    fitted = _fitted(part, preprocessing, across=across, down=down)
+    return Placement(fitted.seen, fitted.target, fitted.size, flipped=bool(augmentation.flip and side < 0.5))
+
+
+def _fitted(part: Box, preprocessing: Preprocessing, *, across: float, down: float) -> Placement:
+    """Return how `part` of a picture fills the square; a crop lies at the shares `across` and `down` of its play."""
+    size = preprocessing.size
+    whole = Box(0, 0, size, size)
+    if preprocessing.fit == "stretch":
+        return Placement(part, whole, size)
+    if preprocessing.fit == "pad":
+        longer = max(part.width, part.height)
+        width = max(1, round(part.width * size / longer))
+        height = max(1, round(part.height * size / longer))
+        bar, beam = (size - width) // 2, (size - height) // 2
+        return Placement(part, Box(bar, beam, bar + width, beam + height), size)
+    side = min(part.width, part.height) * size / preprocessing.shorter_side
+    left, top = part.left + (part.width - side) * across, part.top + (part.height - side) * down
+    return Placement(Box(left, top, left + side, top + side), whole, size)

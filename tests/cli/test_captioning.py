@@ -1,0 +1,237 @@
+"""Captioning from end to end: train, resume, caption, eval and visualize on a few toy pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from attncli.cli.main import app
+from attncli.data.toy_captioning import ToyPictureSizes, make_toy_captioning
+from attncli.errors import CommandError, DataError, RunError
+from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
+
+CONFIG = """\
+task: captioning
+data:
+  root: {root}
+  images: images
+  captions: captions.jsonl
+  train: {{split: train}}
+  dev: {{split: dev}}
+  test:
+    test: {{split: test}}
+  cache: {root}/cache
+tokenizer: {{kind: word, vocabulary_size: 60}}
+model:
+  embedding_size: 6
+  encoder: {{kind: cnn, preprocessing: {{size: 32}}, widths: [4, 6]}}
+  attention: {{score: additive, size: 7}}
+  decoder: {{hidden_size: 8, query: previous_state, bridge: mean_mlp, gate: true, readout: deep}}
+training:
+  batch_sentences: 9
+  max_steps: 12
+  learning_rate: 0.02
+  validate_every: 6
+  checkpoint_every: 5
+  log_every: 4
+  augmentation: {{smallest_crop: 0.8}}
+search: {{beam_size: 3, max_length: 12, batch_size: 4}}
+"""
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of toy pictures with a configuration and a trained run."""
+    made = tmp_path_factory.mktemp("captions")
+    make_toy_captioning(made, ToyPictureSizes(train=20, dev=4, test=6), seed=2)
+    (made / "small.yaml").write_text(CONFIG.format(root=made))
+    result = invoke("train", made / "small.yaml", "--run", made / "run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "train: 20 pictures, " in result.output
+    return made
+
+
+def scores(run: Path) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [record for record in records if record["event"] == "validation"]
+
+
+def test_training_validates_by_captions(folder: Path) -> None:
+    found = scores(folder / "run")
+    assert found
+    assert {"loss", "bleu", "bleu_4", "cider"} <= set(found[-1])
+    metadata = json.loads((folder / "run" / "metadata.json").read_text())
+    assert metadata["signatures"]["bleu_4"].endswith("tok:coco|smooth:none|order:4")
+
+
+def test_a_resumed_run_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    whole, stopped = ["--run", run, "--device", "cpu"], ["--set", "training.max_steps=5"]
+    assert invoke("train", folder / "small.yaml", *whole, *stopped).exit_code == 0
+    assert invoke("train", folder / "small.yaml", *whole, "--resume").exit_code == 0
+    weights = "checkpoints/last/model.safetensors"
+    assert (run / weights).read_bytes() == (folder / "run" / weights).read_bytes()
+
+
+def test_caption_writes_a_line_a_picture_and_survives_bad_files(folder: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    (pictures / "below").mkdir(parents=True)
+    names = ["a.png", "below/b.png", "c.png"]
+    for name in names:
+        Image.effect_noise((40, 30), 50).save(pictures / name)
+    (pictures / "bad.jpg").write_text("no picture")
+    result = invoke("caption", folder / "run", pictures, "--device", "cpu")
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        str(pictures / name) for name in ("a.png", "below/b.png", "c.png")
+    ]
+    assert result.stderr == f"attncli: {pictures}/bad.jpg: not a picture of a known kind\n"
+    assert isinstance(result.exception, DataError)
+    assert str(result.exception) == "1 of 4 files could not be captioned"
+
+
+def test_caption_takes_files_and_patterns_and_writes_json(folder: Path, tmp_path: Path) -> None:
+    images = folder / "images"
+    out = tmp_path / "out.jsonl"
+    given = ["--format", "jsonl", "--attention", "--n-best", "2", "--output", out]
+    assert invoke("caption", folder / "run", images / "dev-*1.png", images / "test-00002.png", *given).exit_code == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [Path(record["path"]).name for record in records] == ["dev-00001.png", "test-00002.png"]
+    best = records[0]["hypotheses"][0]
+    assert len(records[0]["hypotheses"]) == 2
+    assert np.shape(best["attention"]) == (len(best["tokens"]), 8, 8)
+    assert np.allclose(np.sum(best["attention"], (1, 2)), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["{images}/nothing-*.png"], "nothing-*.png: matches no file"),
+        (["{images}/dev-00001.png", "--n-best", "9"], "--n-best 9: a beam of 3 has no more; add --beam-size 9"),
+        (["{images}/dev-00001.png", "--attention"], "--attention writes weights into JSON; add --format jsonl"),
+        (["{empty}"], "empty: there is no picture in this folder"),
+    ],
+)
+def test_caption_says_what_is_wrong(folder: Path, tmp_path: Path, arguments: list[str], expected: str) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"images": folder / "images", "empty": tmp_path / "empty"}
+    error = invoke("caption", folder / "run", *(text.format(**places) for text in arguments)).exception
+    assert isinstance(error, CommandError)
+    assert str(error).endswith(expected)
+
+
+def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> None:
+    result = invoke("eval", folder / "run", "--output", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "run: captioning 6 pictures of test\n"
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    (run,) = report["runs"]
+    assert report["length_of"] == "reference"
+    assert report["references"] == 2
+    keys = ("bleu", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "cider")
+    for key in keys:
+        assert run[key]["low"] <= run[key]["score"] <= run[key]["high"]
+    assert "BLEU-4" in result.stdout
+    assert "trained tokens/s" in result.stdout
+    assert len((tmp_path / "out" / "hypotheses.txt").read_text().splitlines()) == 6
+    again = invoke(
+        "eval", folder / "run", "--hypotheses", tmp_path / "out" / "hypotheses.txt", "--output", tmp_path / "again"
+    )
+    assert again.exit_code == 0, again.output
+    (files,) = json.loads((tmp_path / "again" / "report.json").read_text())["runs"]
+    assert files["cider"] == run["cider"]
+
+
+def test_visualize_draws_the_picture_once_a_word(folder: Path, tmp_path: Path) -> None:
+    image = folder / "images" / "dev-00001.png"
+    result = invoke("visualize", folder / "run", "--image", image, "--output", tmp_path)
+    assert result.stdout == f"wrote {tmp_path}/attention-1-dev-00001.png\n"
+    with Image.open(tmp_path / "attention-1-dev-00001.png") as drawn:
+        assert drawn.width > 300
+    assert (
+        invoke("visualize", folder / "run", "--image", image, "--output", tmp_path, "--format", "json").exit_code == 0
+    )
+    (found,) = json.loads((tmp_path / "attention.json").read_text())
+    assert found["grid"] == [8, 8]
+    assert np.shape(found["weights"]) == (len(found["target_tokens"]), 64)
+
+
+def test_a_run_without_attention_has_no_weights_to_draw(folder: Path, tmp_path: Path) -> None:
+    changes = [
+        "model.attention=none",
+        "model.decoder={hidden_size: 8}",
+        "training.max_steps=1",
+    ]
+    run, sets = tmp_path / "none", [part for change in changes for part in ("--set", change)]
+    assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
+    error = invoke("visualize", run, "--image", folder / "images" / "dev-00001.png").exception
+    assert isinstance(error, RunError)
+    assert "there are no weights to draw: the model has attention: none" in str(error)
+    assert invoke("caption", run, folder / "images" / "dev-00001.png").exit_code == 0
+
+
+def test_bad_training_pictures_stop_or_are_left_out(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make_toy_captioning(root, ToyPictureSizes(train=8, dev=2, test=1), seed=2)
+    (root / "images" / "train-00003.png").write_bytes(b"")
+    (root / "small.yaml").write_text(CONFIG.format(root=root))
+    arguments = ["train", root / "small.yaml", "--device", "cpu", "--set", "training.max_steps=1"]
+    error = invoke(*arguments, "--run", tmp_path / "one").exception
+    assert isinstance(error, DataError)
+    assert str(error) == (
+        f"{root}/images/train-00003.png: an empty file, not a picture\n"
+        "mend these, or leave training pictures out with data.bad_pictures: skip"
+    )
+    result = invoke(*arguments, "--run", tmp_path / "two", "--set", "data.bad_pictures=skip")
+    assert result.exit_code == 0
+    assert "train: left out 1 bad picture, such as" in result.output
+
+
+def test_a_run_of_another_task_is_refused(trained: Path, folder: Path) -> None:
+    error = invoke("caption", trained, folder / "images").exception
+    assert isinstance(error, CommandError)
+    assert str(error) == (f"{trained}: is a run of task translation, but this command reads runs of task captioning")
+
+
+def test_augmentation_of_a_fixed_encoder_is_refused(folder: Path) -> None:
+    changed = "model.encoder={kind: efficientnet_lite0}"
+    error = invoke("config", "check", folder / "small.yaml", "--set", changed).exception
+    assert "training.augmentation: the features of a fixed encoder are computed once" in str(error)
+    odd = invoke("config", "check", folder / "small.yaml", "--set", "model.encoder.preprocessing.size=30").exception
+    assert "model.encoder.preprocessing.size: 30 is no multiple of 4" in str(odd)
+
+
+def test_features_of_a_fixed_encoder_are_computed_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(1)
+    torch.save(EfficientNetLite0(layer="head", fine_tune_from=None, rate_factor=1.0, pools=True).state_dict(), weights)
+    changes = [
+        f"model.encoder={{kind: efficientnet_lite0, weights: {weights}, memory_size: 9, preprocessing: {{size: 32}}}}",
+        "training.augmentation={}",
+        "training.max_steps=2",
+        f"data.cache={tmp_path}/cache",
+    ]
+    sets = [part for change in changes for part in ("--set", change)]
+    arguments = ["train", folder / "small.yaml", "--device", "cpu", *sets]
+    assert invoke(*arguments, "--run", tmp_path / "one").exit_code == 0
+    (store,) = (tmp_path / "cache" / "features").iterdir()
+    assert len((store / "pictures").read_text().splitlines()) == 20 + 4
+    monkeypatch.setattr("attncli.captioning.encode_pictures", lambda *given: pytest.fail("computed again"))
+    assert invoke(*arguments, "--run", tmp_path / "two").exit_code == 0
+    model = "checkpoints/last/model.safetensors"
+    assert (tmp_path / "one" / model).read_bytes() == (tmp_path / "two" / model).read_bytes()
+    result = invoke("caption", tmp_path / "two", folder / "images" / "test-00001.png")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{folder}/images/test-00001.png\t")

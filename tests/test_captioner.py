@@ -1,0 +1,117 @@
+"""Captioners of every kind of decoder: they are trained, stepped and rescored over grids.
+
+B=3 pictures, T=4 target positions, 2 × 2 regions.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import close, tokens
+
+from attncli.config.captioning import CaptioningConfig
+from attncli.config.load import check_config
+from attncli.config.yaml_core import parse_yaml
+from attncli.data.picture_batch import Pictures
+from attncli.errors import ConfigError
+from attncli.models.build import build_captioning_model
+from attncli.search import BestK, search
+from attncli.text.tokenizer import EOS
+
+CONFIG = """\
+task: captioning
+data: {{images: images, train: train, dev: dev}}
+model:
+  embedding_size: 6
+  encoder: {{kind: cnn, preprocessing: {{size: 8}}, widths: [4, 5]}}
+  attention: {attention}
+  decoder: {decoder}
+training: {{max_steps: 1}}
+"""
+VOCABULARY = 11
+PICTURES = Pictures(torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8))
+TARGET = tokens([5, 4], [6, 7, 8], [4])
+
+RECURRENT = "{hidden_size: 8, gate: true, doubly_stochastic: 0.5}"
+LSTMN = "{kind: lstmn, hidden_size: 8, gate: true, doubly_stochastic: 0.5}"
+TRANSFORMER = "{kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 2}"
+COMBINATIONS = [
+    *(
+        (attention, decoder)
+        for attention in ("none", "{score: general}")
+        for decoder in ("{hidden_size: 8}", "{kind: lstmn, hidden_size: 8}")
+    ),
+    *(
+        (f"{{score: additive, window: {window}, selection: {selection}}}", decoder)
+        for window in ("global", "local_p, half_width: 1")
+        for selection in ("soft", "hard", "hard, estimator: straight_through")
+        for decoder in (RECURRENT, LSTMN)
+    ),
+    ("{score: scaled_dot}", TRANSFORMER),
+]
+
+
+def configured(attention: str, decoder: str) -> CaptioningConfig:
+    found = check_config(parse_yaml(CONFIG.format(attention=attention, decoder=decoder), where="tiny"), where="tiny")
+    assert isinstance(found, CaptioningConfig)
+    return found
+
+
+@pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
+def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decoder: str) -> None:
+    torch.manual_seed(1)
+    model = build_captioning_model(configured(attention, decoder).model, vocabulary=VOCABULARY, pretrained=False)
+    loss = model.loss(PICTURES, TARGET, label_smoothing=0.1)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in model.decoder.parameters())
+    model.eval()
+    with torch.no_grad():
+        found = search(
+            model.decoder,
+            model.encode(PICTURES),
+            strategy=BestK(0.0),
+            beam_size=2,
+            max_length=5,
+            length_penalty=0.0,
+            with_weights=True,
+        )
+        for at, ranked in enumerate(found):
+            for hypothesis in ranked:
+                ids = list(hypothesis.tokens)
+                closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
+                picture = Pictures(PICTURES.pixels[at : at + 1])
+                log_probs, weights = model.log_probs(picture, closed)
+                close(log_probs[0, : len(ids)].sum(), torch.tensor(hypothesis.log_prob), tolerance=1e-4)
+                if weights is None:
+                    assert hypothesis.weights is None
+                else:
+                    close(weights[0, : len(ids)], torch.as_tensor(hypothesis.weights), tolerance=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("attention", "decoder", "problem"),
+    [
+        (
+            "{window: local_m}",
+            RECURRENT,
+            "model.attention.window: 'local_m' looks around the number of the step, but the regions of a picture have "
+            "no order; choose 'local_p' or 'global'",
+        ),
+        (
+            "none",
+            TRANSFORMER,
+            "model.attention: is none, but a transformer decoder knows the source by attention alone; set {score: "
+            "scaled_dot}, or choose model.decoder.kind recurrent or lstmn",
+        ),
+        (
+            "{score: scaled_dot}",
+            "{kind: transformer, hidden_size: 10, heads: 2}",
+            "model.decoder.hidden_size: is 10, but model.embedding_size is 6; a transformer's states begin as "
+            "embeddings, so make them equal",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(attention: str, decoder: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configured(attention, decoder)
+    assert str(caught.value) == f"tiny: {problem}"
