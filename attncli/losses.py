@@ -90,19 +90,15 @@ def _slope(log_probs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor
     return slope.scatter_add_(1, targets, slope.new_full(targets.shape, label_smoothing - 1))
 
 
-def cross_entropy(features: Tensor, output: nn.Linear, targets: Tensor, *, label_smoothing: float = 0.0) -> SummedLoss:
-    """Return the cross-entropy, in nats, of `targets` [n] under the logits that `output` makes of `features` [n, R].
-
-    With label smoothing ε (Szegedy et al. 2016, section 7) a target's loss is (1 - ε) · -log p(target) plus ε times the
-    mean of -log p over the vocabulary. Softmax and sums are in float32 or better whatever the products are in.
-    """
-    return cross_entropy_with_log_probs(features, output, targets, label_smoothing=label_smoothing)[0]
-
-
-def cross_entropy_with_log_probs(
+def cross_entropy(
     features: Tensor, output: nn.Linear, targets: Tensor, *, label_smoothing: float
 ) -> tuple[SummedLoss, Tensor]:
-    """Return `cross_entropy`, and the log-probability of each of `targets` [n], without gradient or smoothing."""
+    """Return the cross-entropy, in nats, of `targets` [n] under the logits that `output` makes of `features` [n, R].
+
+    Beside it comes the log-probability of each target [n], without gradient or smoothing. With label smoothing ε
+    (Szegedy et al. 2016, section 7) a target's loss is (1 - ε) · -log p(target) plus ε times the mean of -log p over
+    the vocabulary. Softmax and sums are in float32 or better whatever the products are in.
+    """
     if torch.is_autocast_enabled(features.device.type):
         features = features.to(torch.get_autocast_dtype(features.device.type))
     with torch.autocast(features.device.type, enabled=False):

@@ -4,9 +4,13 @@ from torch import nn
 from torch.nn import functional as F
 
 import attncli.losses
-from attncli.losses import cross_entropy, cross_entropy_with_log_probs
+from attncli.losses import cross_entropy
 
 POSITIONS, WIDTH, VOCABULARY = 6, 5, 11
+
+
+def summed(features, output, targets, *, label_smoothing=0.0):
+    return cross_entropy(features, output, targets, label_smoothing=label_smoothing)[0]
 
 
 @pytest.fixture(params=[1 << 22, 2 * VOCABULARY + 3], ids=["one chunk", "chunks of two"])
@@ -31,7 +35,7 @@ def test_total_and_gradients_follow_the_definition(layer, smoothing):
     inputs = (features, output.weight, output.bias)
     expected = by_definition(output(features), targets, smoothing)
     expected_gradients = torch.autograd.grad(2.5 * expected, inputs)
-    loss = cross_entropy(features, output, targets, label_smoothing=smoothing)
+    loss = summed(features, output, targets, label_smoothing=smoothing)
     torch.testing.assert_close(loss.total, expected.float())
     torch.testing.assert_close(torch.autograd.grad(2.5 * loss.total, inputs), expected_gradients)
 
@@ -40,12 +44,12 @@ def test_total_and_gradients_follow_the_definition(layer, smoothing):
 def test_total_is_that_of_torch(layer, smoothing):
     features, output, targets = layer
     expected = F.cross_entropy(output(features), targets, label_smoothing=smoothing, reduction="sum")
-    torch.testing.assert_close(cross_entropy(features, output, targets, label_smoothing=smoothing).total, expected)
+    torch.testing.assert_close(summed(features, output, targets, label_smoothing=smoothing).total, expected)
 
 
 def test_negative_log_likelihood_has_no_smoothing_and_no_gradient(layer):
     features, output, targets = layer
-    loss = cross_entropy(features, output, targets, label_smoothing=0.3)
+    loss = summed(features, output, targets, label_smoothing=0.3)
     expected = by_definition(output(features), targets, 0.0).float().detach()
     torch.testing.assert_close(loss.reported, expected)
     assert not loss.reported.requires_grad
@@ -53,20 +57,20 @@ def test_negative_log_likelihood_has_no_smoothing_and_no_gradient(layer):
 
 def test_log_probs_are_those_of_each_target_without_smoothing_or_gradient(layer):
     features, output, targets = layer
-    loss, log_probs = cross_entropy_with_log_probs(features, output, targets, label_smoothing=0.3)
+    loss, log_probs = cross_entropy(features, output, targets, label_smoothing=0.3)
     expected = [-by_definition(output(features[i : i + 1]), targets[i : i + 1], 0.0) for i in range(POSITIONS)]
     torch.testing.assert_close(log_probs, torch.stack(expected).float().detach())
     assert not log_probs.requires_grad
-    torch.testing.assert_close(loss.total, cross_entropy(features, output, targets, label_smoothing=0.3).total)
+    torch.testing.assert_close(loss.total, summed(features, output, targets, label_smoothing=0.3).total)
 
 
 def test_terms_are_the_targets(layer):
-    assert cross_entropy(*layer).terms == POSITIONS
+    assert summed(*layer).terms == POSITIONS
 
 
 def test_without_gradients_none_are_computed(layer):
     with torch.no_grad():
-        assert not cross_entropy(*layer).total.requires_grad
+        assert not summed(*layer).total.requires_grad
 
 
 def test_a_layer_without_bias_is_like_one_of_zeros(layer):
@@ -74,8 +78,8 @@ def test_a_layer_without_bias_is_like_one_of_zeros(layer):
     nn.init.zeros_(output.bias)
     bare = nn.Linear(WIDTH, VOCABULARY, bias=False)
     bare.weight = output.weight
-    expected = torch.autograd.grad(cross_entropy(features, output, targets).total, (features, output.weight))
-    found = torch.autograd.grad(cross_entropy(features, bare, targets).total, (features, bare.weight))
+    expected = torch.autograd.grad(summed(features, output, targets).total, (features, output.weight))
+    found = torch.autograd.grad(summed(features, bare, targets).total, (features, bare.weight))
     torch.testing.assert_close(found, expected)
 
 
@@ -83,7 +87,7 @@ def test_under_autocast_products_are_bfloat16_and_sums_float32(layer):
     features, output, targets = layer
     expected = by_definition(output(features), targets, 0.1)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = cross_entropy(features, output, targets, label_smoothing=0.1)
+        loss = summed(features, output, targets, label_smoothing=0.1)
     loss.total.backward()
     assert loss.total.dtype == output.weight.grad.dtype == features.grad.dtype == torch.float32
     assert loss.total != expected.float()
@@ -91,7 +95,7 @@ def test_under_autocast_products_are_bfloat16_and_sums_float32(layer):
 
 
 def test_a_second_gradient_is_refused(layer):
-    total = cross_entropy(*layer).total
+    total = summed(*layer).total
     total.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="can be taken once"):
         total.backward()
@@ -101,7 +105,7 @@ def test_huge_logits_give_a_finite_loss():
     output = nn.Linear(1, 3, bias=False)
     output.weight.data = torch.tensor([[1.0], [0.0], [-1.0]])
     features = torch.tensor([[1e30]], requires_grad=True)
-    loss = cross_entropy(features, output, torch.tensor([1]))
+    loss = summed(features, output, torch.tensor([1]))
     loss.total.backward()
     assert loss.total == 1e30
     assert torch.equal(features.grad, torch.tensor([[1.0]]))

@@ -50,7 +50,7 @@ def caption(
 
     if attention and format != "jsonl":
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
-    files = _files(paths)
+    files = picture_files(paths)
     loaded = CaptionRun.load(run, device=device, checkpoint=checkpoint)
     given = {
         "beam_size": beam_size,
@@ -78,7 +78,7 @@ def caption(
         raise DataError(f"{bad} of {len(files)} files could not be captioned")
 
 
-def _files(paths: Sequence[str]) -> list[Path]:
+def picture_files(paths: Sequence[str]) -> list[Path]:
     """Return the files that `paths` name: files as they are, pictures of folders, and what patterns match."""
     from attncli.data.pictures import find_pictures
     from attncli.errors import CommandError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from attncli.cli.eval_translation import _check_choice, _systems_of_files, _write
+from attncli.cli.eval_translation import check_choice, systems_of_files, write_scores
 from attncli.cli.tasks import EvaluationOptions, names_of
 from attncli.errors import CommandError
 
@@ -25,7 +25,7 @@ def evaluate_captioning(folders: Sequence[Path], options: EvaluationOptions) -> 
     """Score the runs in `folders`, or files of captions, on one test set."""
     metrics = options.metric or _WITHOUT_JAVA
     for name in metrics:
-        _check_choice("--metric", name, _METRICS)
+        check_choice("--metric", name, _METRICS)
     if not folders:
         raise CommandError("nothing to score; give at least one RUN")
     if options.hypotheses and len(folders) > 1:
@@ -45,10 +45,10 @@ def evaluate_captioning(folders: Sequence[Path], options: EvaluationOptions) -> 
                 f"{folder}: its test set {other.data.name!r} is not the {tests[0].data.name!r} of {folders[0]}"
             )
     systems = (
-        _systems_of_files(options.hypotheses, tests[0].data) if options.hypotheses else _decode(runs, tests[0], options)
+        systems_of_files(options.hypotheses, tests[0].data) if options.hypotheses else _decode(runs, tests[0], options)
     )
     report = evaluate(tests[0].data, systems, runs[0].config.evaluation, metrics=metrics, length_of="reference")
-    _write(report, systems, folders, options.output)
+    write_scores(report, systems, folders, options.output)
 
 
 def _decode(runs: Sequence[CaptionRun], test: CaptionTest, options: EvaluationOptions) -> list[System]:

@@ -24,12 +24,12 @@ _METRICS = ("bleu", "chrf", "ter")
 def evaluate_translation(folders: Sequence[Path], options: EvaluationOptions) -> None:
     """Score the runs in `folders`, or files of hypotheses, on one test set."""
     length, too_long, metrics = options.length or "source", options.too_long or "error", options.metric or _METRICS
-    _check_choice("--length", length, ("source", "reference"))
-    _check_choice("--too-long", too_long, ("error", "cut"))
+    check_choice("--length", length, ("source", "reference"))
+    check_choice("--too-long", too_long, ("error", "cut"))
     if options.precision is not None:
-        _check_choice("--precision", options.precision, ("fp32", "bf16"))
+        check_choice("--precision", options.precision, ("fp32", "bf16"))
     for name in metrics:
-        _check_choice("--metric", name, _METRICS)
+        check_choice("--metric", name, _METRICS)
     files = options.hypotheses
     _check_files(folders, files, options.source, options.reference)
 
@@ -41,7 +41,7 @@ def evaluate_translation(folders: Sequence[Path], options: EvaluationOptions) ->
     loaded = [] if files else [_load(folder, options.device, options.checkpoint) for folder in folders]
     data = _test_set(folders, configs, options.test, options.source, options.reference)
     if files:
-        systems = _systems_of_files(files, data)
+        systems = systems_of_files(files, data)
         places = folders or [Path()]
     else:
         search = {
@@ -53,10 +53,10 @@ def evaluate_translation(folders: Sequence[Path], options: EvaluationOptions) ->
         systems = _decode(loaded, data, search, too_long)
         places = folders
     report = evaluate(data, systems, settings, metrics=metrics, length_of=length)  # type: ignore[arg-type]
-    _write(report, systems, places, options.output)
+    write_scores(report, systems, places, options.output)
 
 
-def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise CommandError(f"{option}: {unknown('value', value, choices)}")
 
@@ -112,7 +112,7 @@ def _test_set(
     return sets[0]
 
 
-def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System]:
+def systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System]:
     from attncli.evaluation.evaluate import System
     from attncli.evaluation.test_set import read_aligned
 
@@ -140,7 +140,7 @@ def _decode(runs: Sequence[Run], data: EvaluationSet, given: dict[str, Any], too
     return systems
 
 
-def _write(report: Report, systems: Sequence[System], places: Sequence[Path], output: Path | None) -> None:
+def write_scores(report: Report, systems: Sequence[System], places: Sequence[Path], output: Path | None) -> None:
     from attncli.evaluation.output import write_hypotheses, write_report
     from attncli.evaluation.text import terminal_text
 

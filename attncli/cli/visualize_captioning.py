@@ -41,7 +41,7 @@ def visualize_captioning(runs: Sequence[Path], options: VisualizationOptions) ->
 
 
 def _looked_at(run: CaptionRun, options: VisualizationOptions) -> list[LookedAt]:
-    from attncli.cli.caption import _files
+    from attncli.cli.caption import picture_files
     from attncli.config.search import Search
     from attncli.data.pictures import read_picture
     from attncli.data.placement import place
@@ -50,7 +50,7 @@ def _looked_at(run: CaptionRun, options: VisualizationOptions) -> list[LookedAt]
     given = {"beam_size": options.beam_size, "length_penalty": options.length_penalty}
     changed = {key: value for key, value in given.items() if value is not None}
     search = Search.model_validate({**run.config.search.model_dump(), **changed})
-    files = _files([str(path) for path in options.image])
+    files = picture_files([str(path) for path in options.image])
     drawn = []
     for found in run.caption(files, search=search, with_weights=True):
         if found.problem is not None:

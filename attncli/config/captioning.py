@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field
 
 from attncli.config.captions import CaptioningData
 from attncli.config.evaluation import Evaluation, Length
-from attncli.config.model import Attention, Decoder, Dropout, RecurrentDecoder
+from attncli.config.model import Attention, AttentionChoice, Decoder, Dropout, RecurrentDecoder
 from attncli.config.picture_encoders import CNN, EfficientNetLite0, PretrainedEncoder, Timm
 from attncli.config.pictures import Augmentation
 from attncli.config.search import Search
@@ -34,20 +34,10 @@ class CaptioningModel(Section):
     """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
     encoder: Annotated[CNN | EfficientNetLite0 | Timm, Field(discriminator="kind")] = CNN()
     """What reads the picture."""
-    attention: Annotated[
-        Annotated[Literal["none"], Tag("<none>")] | Annotated[Attention, Tag("<attention>")],
-        Discriminator(_attention_kind),
-    ] = Attention()
+    attention: AttentionChoice = Attention()
     """`none` for one vector of the whole picture, or how the decoder looks at its regions."""
     decoder: Decoder = RecurrentDecoder()
     """What writes the caption; without a `kind` it is a recurrent one."""
-
-    @field_validator("attention", mode="before")
-    @classmethod
-    def _none_or_keys(cls, value: Any) -> Any:
-        if value != "none" and not isinstance(value, (dict, Attention)):
-            raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
-        return value
 
     @property
     def is_frozen(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -327,6 +327,19 @@ def _attention_kind(value: Any) -> str:
     return "<none>" if isinstance(value, str) else "<attention>"
 
 
+def _none_or_keys(value: Any) -> Any:
+    if value != "none" and not isinstance(value, (dict, Attention)):
+        raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
+    return value
+
+
+AttentionChoice = Annotated[
+    Annotated[Literal["none"], Tag("<none>")] | Annotated[Attention, Tag("<attention>")],
+    Discriminator(_attention_kind),
+    BeforeValidator(_none_or_keys),
+]
+
+
 class TranslationModel(Section):
     """An encoder-decoder over tokens."""
 
@@ -339,17 +352,7 @@ class TranslationModel(Section):
     """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
     encoder: Encoder = RecurrentEncoder()
     """What reads the source; without a `kind` it is a recurrent one."""
-    attention: Annotated[
-        Annotated[Literal["none"], Tag("<none>")] | Annotated[Attention, Tag("<attention>")],
-        Discriminator(_attention_kind),
-    ] = Attention()
+    attention: AttentionChoice = Attention()
     """`none` for a fixed context vector, or how the decoder looks at the source."""
     decoder: Decoder = RecurrentDecoder()
     """What writes the target; without a `kind` it is a recurrent one."""
-
-    @field_validator("attention", mode="before")
-    @classmethod
-    def _none_or_keys(cls, value: Any) -> Any:
-        if value != "none" and not isinstance(value, (dict, Attention)):
-            raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
-        return value

@@ -21,12 +21,12 @@ from torch import Tensor
 
 from attncli.config.autoencoding import Part, PictureData, PictureSet, VectorData, VectorSet
 from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
+from attncli.data.pictures import SUFFIXES, find_pictures
 from attncli.data.pictures import read_picture as read_upright
 from attncli.errors import DataError
 from attncli.text.files import Problems, counted, read_lines, unreadable
 
 FORMAT = 2
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 WHITE = 255
 
 Array = npt.NDArray[Any]
@@ -109,7 +109,7 @@ def _picture_names(folder: Path, data: PictureData, pictures: PictureSet) -> lis
     if not folder.is_dir():
         raise DataError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
     if pictures.list is None:
-        found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        found = find_pictures(folder)
         return sorted(path.relative_to(folder).as_posix() for path in found)
     listing = Path(data.root) / pictures.list
     names = [line.strip() for line in read_lines(listing)]

@@ -12,7 +12,7 @@ from attncli.errors import DataError
 from attncli.text.files import unreadable
 
 # What a folder is searched for; any file that is named is tried, whatever its suffix.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # 300 megabytes as RGB, more than any camera's picture. A small file may claim far more.
 MOST_PIXELS = 100_000_000
 

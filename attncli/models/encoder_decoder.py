@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncli.data.batch import Tokens
-from attncli.losses import SummedLoss, cross_entropy_with_log_probs
+from attncli.losses import SummedLoss, cross_entropy
 from attncli.models.decoders.decoder import Decoder, Forced
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
@@ -68,9 +68,7 @@ class EncoderDecoder(nn.Module):
         # Only real positions go through the output layer, the largest product of all.
         real, output = target.mask, self.decoder.output
         read = output.project(forced.features[real])
-        loss, log_probs = cross_entropy_with_log_probs(
-            read, output.classify, target.ids[real], label_smoothing=label_smoothing
-        )
+        loss, log_probs = cross_entropy(read, output.classify, target.ids[real], label_smoothing=label_smoothing)
         if not self.training:
             return loss
         of_targets = log_probs.new_zeros(real.shape).masked_scatter_(real, log_probs).sum(1)

@@ -16,9 +16,6 @@ from attncli.errors import RunError
 from attncli.training.history import Validation
 from attncli.training.updates import Update
 
-# What the fields of `Window` were called in runs that know translation alone.
-_EARLIER_NAMES = {"negative_log_likelihood": "reported_loss", "target_tokens": "terms", "tokens": "size"}
-
 
 @dataclass
 class Window:
@@ -74,8 +71,7 @@ class TrainingState:
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingState:
         """Return what `as_dict` was given."""
         history = [Validation(**validation) for validation in values["history"]]
-        window = Window(**{_EARLIER_NAMES.get(name, name): value for name, value in values["window"].items()})
-        return cls(**{**values, "history": history, "window": window})
+        return cls(**{**values, "history": history, "window": Window(**values["window"])})
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ class TinyModel(nn.Module):
 
     def loss(self, tokens: Tensor, *, label_smoothing: float = 0.0) -> SummedLoss:
         features = self.dropout(self.embedding(tokens))
-        return cross_entropy(features, self.output, tokens, label_smoothing=label_smoothing)
+        return cross_entropy(features, self.output, tokens, label_smoothing=label_smoothing)[0]
 
 
 class TinyTask:
