@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import attncli
-from attncli.allocator import bound_kernel_caches
+from attncli.allocator import bound_kernel_caches, keep_freed_memory
 from attncli.cli import config, data
 from attncli.cli.caption import caption
 from attncli.cli.eval import evaluate
@@ -54,6 +54,7 @@ def main() -> None:
     Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130).
     """
     bound_kernel_caches()
+    keep_freed_memory()
     try:
         app(prog_name="attncli")
     except UserError as error:

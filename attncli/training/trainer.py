@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from attncli.allocator import keep_freed_memory
 from attncli.config.training import Training
 from attncli.device import arithmetic, autocast
 from attncli.errors import DataError, RunError, Stopped, TrainingError
@@ -66,7 +65,6 @@ def train(
     Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot go on, RunError where a checkpoint
     cannot be read.
     """
-    keep_freed_memory()
     saved = read_state(run.checkpoint("last") / STATE) if resume and run.has_checkpoint("last") else None
     with (
         arithmetic(config.precision, device),

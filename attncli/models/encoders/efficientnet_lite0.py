@@ -105,12 +105,26 @@ class ConvolutionNorm(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return a map [B, C, rows / stride, columns / stride], rounded up."""
+        """Return a map [B, C, rows / stride, columns / stride], rounded up.
+
+        Where nothing learns, the normalisation is a factor of the kernels and a bias, so that the map is passed once.
+        """
         down, across = (self._padding(length) for length in inputs.shape[-2:])
         if down or across:
             # An odd rest goes to the right and to the bottom.
             inputs = F.pad(inputs, (across // 2, across - across // 2, down // 2, down - down // 2))
-        return self.norm(self.convolution(inputs))  # type: ignore[no-any-return]
+        if self.norm.training or torch.is_grad_enabled():
+            return self.norm(self.convolution(inputs))  # type: ignore[no-any-return]
+        factor, bias = self._affine()
+        kernels = self.convolution.weight * factor[:, None, None, None]
+        return F.conv2d(inputs, kernels, bias, self.stride, groups=self.convolution.groups)
+
+    def _affine(self) -> tuple[Tensor, Tensor]:
+        """Return the factor and the bias [C] that the normalisation amounts to outside of training."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and variance is not None
+        factor = self.norm.weight * (variance + self.norm.eps).rsqrt()
+        return factor, self.norm.bias - mean * factor
 
     def _padding(self, length: int) -> int:
         return max((-(-length // self.stride) - 1) * self.stride + self.kernel - length, 0)
@@ -129,8 +143,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return a map [B, C, rows / stride, columns / stride]."""
-        hidden = inputs if self.expand is None else F.relu6(self.expand(inputs))
-        projected: Tensor = self.project(F.relu6(self.depthwise(hidden)))
+        hidden = inputs if self.expand is None else F.relu6(self.expand(inputs), inplace=True)
+        projected: Tensor = self.project(F.relu6(self.depthwise(hidden), inplace=True))
         return inputs + projected if self.adds else projected
 
 

@@ -59,8 +59,10 @@ class Backbone(nn.Module, ABC):
         """Return the features of `pictures`."""
         mean = torch.tensor(self.mean, device=pictures.pixels.device)[:, None, None]
         std = torch.tensor(self.std, device=pictures.pixels.device)[:, None, None]
+        # Convolutions are fastest with the channels of a pixel beside each other; the layout spreads to every map.
+        pixels = pictures.pixels.contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns):
-            found, pooled = self.maps((pictures.pixels / 255 - mean) / std)
+            found, pooled = self.maps((pixels / 255 - mean) / std)
         rows, columns = found.shape[-2:]
         return Features(found.flatten(2).transpose(1, 2), pooled, (rows, columns))
 
