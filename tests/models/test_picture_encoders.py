@@ -295,7 +295,8 @@ def test_an_unknown_network_is_answered_with_the_nearest(fake_timm: dict[str, An
 def test_the_normalisation_within_the_kernels_is_the_normalisation_after_them(stride: int, groups: int) -> None:
     torch.manual_seed(3)
     layer = ConvolutionNorm(6, 12, 3, stride=stride, groups=groups).eval()
-    assert layer.norm.running_mean is not None and layer.norm.running_var is not None
+    assert layer.norm.running_mean is not None
+    assert layer.norm.running_var is not None
     for tensor in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean):
         nn.init.normal_(tensor)
     nn.init.uniform_(layer.norm.running_var, 0.2, 3.0)

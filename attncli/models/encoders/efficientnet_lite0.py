@@ -122,7 +122,8 @@ class ConvolutionNorm(nn.Module):
     def _affine(self) -> tuple[Tensor, Tensor]:
         """Return the factor and the bias [C] that the normalisation amounts to outside of training."""
         mean, variance = self.norm.running_mean, self.norm.running_var
-        assert mean is not None and variance is not None
+        assert mean is not None
+        assert variance is not None
         factor = self.norm.weight * (variance + self.norm.eps).rsqrt()
         return factor, self.norm.bias - mean * factor
 
