@@ -15,6 +15,7 @@ ScoreName = Literal["content", "additive", "location", "general", "dot", "scaled
 WindowName = Literal["global", "local_m", "local_p"]
 SelectionName = Literal["soft", "hard"]
 EstimatorName = Literal["reinforce", "straight_through"]
+RewardName = Literal["token", "sentence"]
 InferenceName = Literal["argmax", "expectation", "sample"]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -141,8 +142,12 @@ class Reinforce(Section):
 
     kind: Literal["reinforce"] = "reinforce"
     """The kind of estimator."""
+    reward: RewardName = "token"
+    """What rewards the draws of a sentence: the log-probability of its mean `token`, so that long sentences are not
+    punished for their length (as the released code), or that of the whole `sentence` (as the paper; with a weight of 1
+    the estimate is that of the bound's own gradient)."""
     reward_weight: Weight = 0.1
-    """What the reward of a sentence's draws is multiplied by (λr in the paper; the value is its released code's)."""
+    """What the reward is multiplied by (λr in the paper; the value is the released code's, for its reward by token)."""
     entropy_weight: Weight = 0.002
     """What the entropy of the distributions is multiplied by (λe; the value is the released code's)."""
     expectation_rate: float = Field(default=0.5, ge=0, le=1)

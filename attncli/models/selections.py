@@ -99,17 +99,20 @@ class ReinforceSelection(Selection):
     """Draws a position and learns from what came of it (Xu et al. 2015, section 4.1; Williams 1992).
 
     The gradient of the bound on log p(y) is estimated by that of log p(y|s) with the drawn positions s, plus
-    λr (log p(y|s) - b) times that of log p(s), plus λe times that of the entropy. The reward is one a sentence, and b
-    is its moving average over batches before this one. To lower the variance, a sentence's draws are all replaced by
-    their expectation with a given probability. The authors' released code decides that once a batch; this follows the
-    paper, which decides it for each example.
+    λr (r - b) times that of log p(s), plus λe times that of the entropy. The reward r is one a sentence, log p(y|s) as in
+    the paper, or that over the number of tokens as in the authors' released code (`by_token`): sentences of a batch
+    differ in length, so that otherwise r - b tells length rather than the draws. b is the moving average of r over
+    batches before this one. To lower the variance, a sentence's draws are all replaced by their expectation with a
+    given probability. The released code decides that once a batch; this follows the paper, which decides it for each
+    example.
     """
 
     DECAY = 0.9  # of b, section 4.1
     baseline: Tensor
 
-    def __init__(self, *, reward_weight: float, entropy_weight: float, expectation_rate: float):
+    def __init__(self, *, by_token: bool, reward_weight: float, entropy_weight: float, expectation_rate: float):
         super().__init__()
+        self.by_token = by_token
         self.reward_weight, self.entropy_weight = reward_weight, entropy_weight
         self.expectation_rate = expectation_rate
         self.register_buffer("baseline", torch.zeros(()))
@@ -133,8 +136,9 @@ class ReinforceSelection(Selection):
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor:
         """Return the loss whose gradient is that of reward and entropy, and let the baseline follow."""
         assert draws is not None
-        advantages = log_probs - self.baseline
-        self.baseline.lerp_(log_probs.mean(), 1 - self.DECAY)
+        rewards = log_probs / real.sum(1) if self.by_token else log_probs
+        advantages = rewards - self.baseline
+        self.baseline.lerp_(rewards.mean(), 1 - self.DECAY)
         of_draws = (draws.log_probs * real).sum(1)
         entropy = (draws.entropies * real).sum()
         return -(self.reward_weight * (advantages * of_draws).sum() + self.entropy_weight * entropy)
@@ -220,6 +224,7 @@ def _log(probabilities: Tensor) -> Tensor:
 
 ESTIMATORS: dict[str, Callable[[Any], Selection]] = {
     "reinforce": lambda config: ReinforceSelection(
+        by_token=config.reward == "token",
         reward_weight=config.reward_weight,
         entropy_weight=config.entropy_weight,
         expectation_rate=config.expectation_rate,

@@ -152,7 +152,7 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         (
             ["model.attention={selection: hard, estimator: {kind: reinforce, temperature: 2}}"],
             "model.attention.estimator.temperature: unknown key 'temperature'; choose from entropy_weight, "
-            "expectation_rate, kind, reward_weight",
+            "expectation_rate, kind, reward, reward_weight",
         ),
     ],
 )

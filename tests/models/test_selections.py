@@ -171,7 +171,7 @@ def test_draws_always_replaced_by_their_expectation_train_as_soft_attention_does
 
 
 def test_a_sentence_is_drawn_as_a_whole_or_not_at_all_and_half_of_them_are() -> None:
-    selection = ReinforceSelection(reward_weight=0.1, entropy_weight=0.0, expectation_rate=0.5)
+    selection = ReinforceSelection(by_token=True, reward_weight=0.1, entropy_weight=0.0, expectation_rate=0.5)
     many = Memory(torch.zeros(4000, S, 1), torch.ones(4000, S, dtype=torch.bool), torch.zeros(4000, 1))
     weights = torch.full((4000, 3, S), 1 / S)
     torch.manual_seed(1)
@@ -192,7 +192,8 @@ LEAST = [(tokens([4]), tokens([5]), 2), (tokens([4, 6]), tokens([]), 3)]
 
 
 def learner(reward: float, entropy: float, query: str, window: str) -> tuple[EncoderDecoder, ReinforceSelection]:
-    estimator = f"{{kind: reinforce, reward_weight: {reward}, entropy_weight: {entropy}, expectation_rate: 0.0}}"
+    weights = f"reward_weight: {reward}, entropy_weight: {entropy}"
+    estimator = f"{{kind: reinforce, reward: sentence, {weights}, expectation_rate: 0.0}}"
     asked = (f"model.decoder.query={query}", f"model.attention.window={window}")
     model = hard(estimator, *asked, seed=7, spread=2.0).train()
     selection = model.decoder.attention.selection
@@ -259,8 +260,11 @@ def flat(gradients: Sequence[Tensor | None]) -> Tensor:
     return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
 
-def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_batches() -> None:
-    selection = ReinforceSelection(reward_weight=0.3, entropy_weight=0.02, expectation_rate=0.5)
+@pytest.mark.parametrize(("by_token", "lengths"), [(False, (1, 1)), (True, (4, 2))])
+def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_batches(
+    by_token: bool, lengths: tuple[int, int]
+) -> None:
+    selection = ReinforceSelection(by_token=by_token, reward_weight=0.3, entropy_weight=0.02, expectation_rate=0.5)
     selection.baseline.fill_(-4.0)
     draws = Draws(-random(B, T, seed=1).abs(), random(B, T, seed=2).abs())
     real = torch.tensor([[True, True, True, True], [True, True, False, False]])
@@ -268,19 +272,21 @@ def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_batches()
     expected = 0.0
     for b, t in product(range(B), range(T)):
         if real[b, t]:
-            expected -= 0.3 * (float(rewards[b]) + 4.0) * float(draws.log_probs[b, t])
+            expected -= 0.3 * (float(rewards[b]) / lengths[b] + 4.0) * float(draws.log_probs[b, t])
             expected -= 0.02 * float(draws.entropies[b, t])
     close(selection.learn(draws, real=real, log_probs=rewards), torch.tensor(expected))
-    close(selection.baseline, torch.tensor(0.9 * -4.0 + 0.1 * (-9.0 - 2.0) / 2))
+    close(selection.baseline, torch.tensor(0.9 * -4.0 + 0.1 * (-9.0 / lengths[0] - 2.0 / lengths[1]) / 2))
 
 
-def test_a_sentence_s_reward_is_its_own_log_probability() -> None:
+@pytest.mark.parametrize("reward", ["token", "sentence"])
+def test_a_sentence_s_reward_is_its_own_log_probability(reward: str) -> None:
     source, target = tokens([4, 5, 6], [7]), tokens([5, 4, 9], [6])
-    model = hard(ALWAYS).train()
+    model = hard(f"{{kind: reinforce, reward: {reward}, expectation_rate: 1.0}}").train()
     expected = model.log_probs(source, target)[0].sum(1)
     model.loss(source, target, label_smoothing=0.2)
     [baseline] = model.buffers()
-    close(baseline, 0.1 * expected.mean())
+    # Four and two tokens, the end symbols counted.
+    close(baseline, 0.1 * (expected / torch.tensor([4.0, 2.0]) if reward == "token" else expected).mean())
 
 
 # Learning straight through
@@ -340,5 +346,6 @@ def test_what_is_configured_is_built() -> None:
     default = attention(selection="hard").selection
     assert isinstance(default, HardSelection)
     assert isinstance(default.learning, ReinforceSelection)
+    assert default.learning.by_token
     found = (default.learning.reward_weight, default.learning.entropy_weight, default.learning.expectation_rate)
     assert found == (0.1, 0.002, 0.5), "the released code's constants"
