@@ -99,9 +99,9 @@ class ReinforceSelection(Selection):
     """Draws a position and learns from what came of it (Xu et al. 2015, section 4.1; Williams 1992).
 
     The gradient of the bound on log p(y) is estimated by that of log p(y|s) with the drawn positions s, plus
-    λr (r - b) times that of log p(s), plus λe times that of the entropy. The reward r is one a sentence, log p(y|s) as in
-    the paper, or that over the number of tokens as in the authors' released code (`by_token`): sentences of a batch
-    differ in length, so that otherwise r - b tells length rather than the draws. b is the moving average of r over
+    λr (r - b) times that of log p(s), plus λe times that of the entropy. The reward r is one a sentence: log p(y|s) as
+    in the paper, or that over the number of tokens as in the authors' released code (`by_token`), since sentences of a
+    batch differ in length, and otherwise r - b tells length rather than the draws. b is the moving average of r over
     batches before this one. To lower the variance, a sentence's draws are all replaced by their expectation with a
     given probability. The released code decides that once a batch; this follows the paper, which decides it for each
     example.
