@@ -13,9 +13,9 @@ help: ## Show this list
 demo: $(VENV)/.installed ## Train a toy translator without and with attention, and draw what differs (under 10 minutes)
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
-compare: $(VENV)/.installed ## Train a set of variants and score them together (SET=configs/..., SEEDS="1 2 3", VARIANTS, TEST, RUNS, OPTIONS)
-	PATH="$(CURDIR)/$(BIN):$$PATH" SEEDS="$(SEEDS)" VARIANTS="$(VARIANTS)" TEST="$(TEST)" RUNS="$(RUNS)" \
-		scripts/compare $(SET) $(OPTIONS)
+compare: $(VENV)/.installed ## Train a set of variants and score them together (SET=configs/..., SEEDS="1 2 3", VARIANTS, TEST, METRICS, RUNS, OPTIONS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" SEEDS="$(SEEDS)" VARIANTS="$(VARIANTS)" TEST="$(TEST)" METRICS="$(METRICS)" \
+		RUNS="$(RUNS)" scripts/compare $(SET) $(OPTIONS)
 
 test: $(VENV)/.installed-dev ## Check format, lint and types, and run every test
 	$(BIN)/ruff format --check .

@@ -60,13 +60,13 @@ def test_every_variant_is_trained_and_all_are_scored_together(place: Path) -> No
 
 
 def test_seeds_variants_test_set_folder_and_options_can_be_chosen(place: Path) -> None:
-    settings = {"SEEDS": "3 5", "VARIANTS": "dot none", "TEST": "news", "RUNS": "elsewhere"}
+    settings = {"SEEDS": "3 5", "VARIANTS": "dot none", "TEST": "news", "RUNS": "elsewhere", "METRICS": "bleu_4 cider"}
     assert compare(place, "sets/small", "--set", "training.max_steps=20", **settings).returncode == 0
     runs = [f"elsewhere/{name}-seed-{seed}" for seed in (3, 5) for name in ("dot", "none")]
     more = " --set training.max_steps=20"
     assert calls(place) == [
         *(training(run, Path(run).name[:-7], int(run[-1]), more) for run in runs),
-        f"eval {' '.join(runs)} --test news --metric bleu --output elsewhere/evaluation",
+        f"eval {' '.join(runs)} --test news --metric bleu --metric bleu_4 --metric cider --output elsewhere/evaluation",
     ]
 
 
