@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attncli.models.dropout import Dropout
 from attncli.models.recurrence import CELLS, Layers, State, Steps, repeated_product, weights_of
 from attncli.models.tape import Tape
 
@@ -46,7 +47,7 @@ class LSTMNLayers(Layers):
         self.layers = nn.ModuleList(
             LSTMNLayer(input_size if number == 0 else hidden_size, hidden_size) for number in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def start(self, states: tuple[State, ...]) -> tuple[State, ...]:
         """Return the state of every layer before the first step: (hidden, cell) of `states`, and an empty tape."""

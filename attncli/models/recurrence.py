@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from attncli.models.dropout import Dropout
+
 State = tuple[Tensor, ...]  # of one layer: (hidden,) or (hidden, cell), each [N, H]
 
 
@@ -222,7 +224,7 @@ class RecurrentLayers(Layers):
             cell.network(input_size if number == 0 else hidden_size, hidden_size, batch_first=True)
             for number in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def start(self, states: tuple[State, ...]) -> tuple[State, ...]:
         """Return `states`."""

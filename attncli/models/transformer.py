@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attncli.models.dropout import Dropout
 from attncli.models.multi_head import KeysAndValues, MultiHeadAttention
 from attncli.models.positions import Positions
 
@@ -22,7 +23,7 @@ class Placing(nn.Module):
 
     def __init__(self, positions: Positions, *, dropout: float):
         super().__init__()
-        self.positions, self.dropout = positions, nn.Dropout(dropout)
+        self.positions, self.dropout = positions, Dropout(dropout)
 
     def forward(self, embedded: Tensor, *, first: int = 0) -> Tensor:
         """Return states [N, T, H] for the `embedded` [N, T, H] tokens, of which the first stands at `first`."""
@@ -35,7 +36,7 @@ class Residual(nn.Module, ABC):
 
     def __init__(self, size: int, *, dropout: float):
         super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(size), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(size), Dropout(dropout)
 
     @abstractmethod
     def enter(self, states: Tensor) -> Tensor:

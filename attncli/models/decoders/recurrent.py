@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from attncli.losses import doubly_stochastic
 from attncli.models.attention import Attention, Glimpse, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
+from attncli.models.dropout import Dropout
 from attncli.models.lstmn import square
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer, Readout
@@ -68,7 +69,7 @@ class RecurrentDecoder(Decoder):
         super().__init__()
         self.embedding, self.layers, self.bridge = parts.embedding, parts.layers, parts.bridge
         self.readout, self.output = parts.readout, parts.output
-        self.input_dropout, self.output_dropout = nn.Dropout(parts.input_dropout), nn.Dropout(parts.output_dropout)
+        self.input_dropout, self.output_dropout = Dropout(parts.input_dropout), Dropout(parts.output_dropout)
 
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` alone; a decoder with attention adds its keys."""

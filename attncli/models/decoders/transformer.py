@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attncli.models.decoders.decoder import Decoder, Forced, Step
+from attncli.models.dropout import Dropout
 from attncli.models.memory import Memory
 from attncli.models.multi_head import KeysAndValues
 from attncli.models.positions import Positions
@@ -65,7 +66,7 @@ class TransformerDecoder(Decoder):
             DecoderLayer(sizes, memory_size=memory_size) for _ in range(layers)
         )
         self.last_norm = sizes.last_norm()
-        self.output_dropout = nn.Dropout(output_dropout)
+        self.output_dropout = Dropout(output_dropout)
 
     @property
     def attention(self) -> nn.ModuleList:

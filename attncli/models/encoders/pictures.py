@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attncli.data.picture_batch import Features, Pictures
+from attncli.models.dropout import Dropout
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
 
@@ -80,7 +81,7 @@ class PictureEncoder(Encoder):
         self.memory_size = memory_size or backbone.map_size
         self.project = None if memory_size is None else nn.Linear(backbone.map_size, memory_size)
         self.summarise = nn.Linear(backbone.pooled_size, self.memory_size) if summarises else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, source: Pictures | Features) -> Memory:
         """Return the memory of pictures, or of the features that the backbone made of them earlier."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attncli.data.batch import Tokens
+from attncli.models.dropout import Dropout
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.lstmn import LSTMNLayers, square
 from attncli.models.memory import Memory
@@ -44,7 +45,7 @@ class RecurrentEncoder(Encoder):
         self.embedding = embedding
         self.memory_size = hidden_size
         self.reverses_source = reverses_source
-        self.input_dropout, self.layer_dropout = nn.Dropout(input_dropout), nn.Dropout(layer_dropout)
+        self.input_dropout, self.layer_dropout = Dropout(input_dropout), Dropout(layer_dropout)
         width = hidden_size // 2 if bidirectional else hidden_size
 
         def direction() -> nn.ModuleList:
