@@ -44,8 +44,7 @@ from attncli.text.tokenizer import Tokenizers
 # Metrics of every validation; others are measured where they choose.
 _MEASURED = ("bleu", "bleu_4", "cider")
 _AHEAD = 4  # batches whose pictures are read while one is worked on
-# Few, so that the maps of the first layers, the largest, stay in the processor's cache.
-_ENCODED_TOGETHER = 8
+_ENCODED_TOGETHER = 32
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
 
 Triple = tuple[float, float, float]
+# With few pictures the maps of the first layers, the largest, stay in the processor's cache.
+_TOGETHER_ON_A_CPU = 8
 
 
 class Backbone(nn.Module, ABC):
@@ -58,12 +60,20 @@ class Backbone(nn.Module, ABC):
 
     def forward(self, pictures: Pictures) -> Features:
         """Return the features of `pictures`."""
-        mean = torch.tensor(self.mean, device=pictures.pixels.device)[:, None, None]
-        std = torch.tensor(self.std, device=pictures.pixels.device)[:, None, None]
+        if torch.is_grad_enabled() and self.learns:
+            return self._features(pictures.pixels)
+        with torch.no_grad():
+            together = _TOGETHER_ON_A_CPU if pictures.pixels.device.type == "cpu" else len(pictures)
+            parts = [self._features(pixels) for pixels in torch.split(pictures.pixels, together)]
+        regions, pooled = torch.cat([part.regions for part in parts]), torch.cat([part.pooled for part in parts])
+        return Features(regions, pooled, parts[0].grid)
+
+    def _features(self, pixels: Tensor) -> Features:
+        mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
+        std = torch.tensor(self.std, device=pixels.device)[:, None, None]
         # Convolutions are fastest with the channels of a pixel beside each other; the layout spreads to every map.
-        pixels = pictures.pixels.contiguous(memory_format=torch.channels_last)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns):
-            found, pooled = self.maps((pixels / 255 - mean) / std)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        found, pooled = self.maps((pixels / 255 - mean) / std)
         rows, columns = found.shape[-2:]
         return Features(found.flatten(2).transpose(1, 2), pooled, (rows, columns))
 
