@@ -65,7 +65,11 @@ def evaluate(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(metavar="bleu|chrf|ter", help="Which scores beside BLEU; again for more.  [default: all]"),
+        typer.Option(
+            metavar="NAME",
+            help="A score beside BLEU, again for more. Translation: chrf, ter; captions: bleu_1, bleu_2, bleu_3, "
+            "bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which is a Java program]",
+        ),
     ] = None,
     corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
     checkpoint: Checkpoint = "best",
@@ -78,8 +82,8 @@ def evaluate(
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
     RUN/evaluation/TEST, and the first one's report is that of all; with --output everything goes there.
 
-    Runs that differ in their seeds alone are taken together: their mean BLEU is reported and compared. Of up to four
-    every pair is compared, and of more each with the first.
+    Runs that differ in their seeds alone are taken together: their mean scores are reported and compared. Of up to four
+    every pair is compared by every score, and of more each with the first.
 
     Example: attncli eval runs/none runs/additive --test test_2016_flickr
 
