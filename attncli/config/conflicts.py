@@ -108,6 +108,11 @@ def conflicts_with_attention(
 
 def conflicts_without_attention(decoder: RecurrentDecoder | LSTMNDecoder) -> Iterator[str]:
     """Yield what does not go together where there is no attention."""
+    if decoder.query == "previous_state":
+        yield (
+            "model.decoder.query: there is nothing to ask with model.attention: none, but it is 'previous_state'; "
+            "remove it"
+        )
     if decoder.gate:
         yield "model.decoder.gate: there is no context to let in with model.attention: none; remove it"
     if decoder.doubly_stochastic:
