@@ -14,7 +14,7 @@ import torch
 
 from attncli.config.search import Search
 from attncli.data.picture_batch import Features, Pictures
-from attncli.device import arithmetic, autocast
+from attncli.device import arithmetic, autocast, in_precision
 from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import BestK, Hypothesis, search
@@ -49,18 +49,24 @@ class CaptionHypothesis:
 
 @dataclass(frozen=True)
 class Captioner:
-    """A model that reads pictures, with the tokenizer of its captions."""
+    """A model that reads pictures, with the tokenizer of its captions; `of` makes one."""
 
-    model: EncoderDecoder
+    model: EncoderDecoder  # in the precision of the settings
     tokenizer: Tokenizer
+    settings: Search
 
-    def caption(
-        self, source: Pictures | Features, *, settings: Search, with_weights: bool = False
-    ) -> list[list[CaptionHypothesis]]:
+    @classmethod
+    def of(cls, model: EncoderDecoder, tokenizer: Tokenizer, settings: Search) -> Captioner:
+        """Return one that searches by `settings`, with a copy of `model` where their precision is another."""
+        return cls(in_precision(model, settings.precision), tokenizer, settings)
+
+    def caption(self, source: Pictures | Features, *, with_weights: bool = False) -> list[list[CaptionHypothesis]]:
         """Return the captions of each picture of `source`, best first."""
-        device = self.model.device
-        with torch.inference_mode(), arithmetic(settings.precision, device), autocast(settings.precision, device):
-            memory = self.model.encode(source.to(device))
+        settings, device = self.settings, self.model.device
+        with torch.inference_mode(), arithmetic(settings.precision, device):
+            # Pixels come to the first convolution in float32.
+            with autocast(settings.precision, device):
+                memory = self.model.encode(source.to(device))
             found = search(
                 self.model.decoder,
                 memory,

@@ -189,15 +189,11 @@ class CaptionRun(TrainedRun[CaptioningConfig, EncoderDecoder]):
     ) -> Iterator[CaptionedFile]:
         """Yield the captions of the files `paths` in their order; what is no picture is told, and the rest goes on."""
         settings = search or self.config.search
-        captioner = Captioner(self.model, self.tokenizers.target)
+        captioner = Captioner.of(self.model, self.tokenizers.target, settings)
         read = partial(square, preprocessing=self.config.model.encoder.preprocessing)
         for answers in _batches_read(paths, read, settings.batch_size):
             squares = [answer for _, answer in answers if not isinstance(answer, DataError)]
-            found = iter(
-                captioner.caption(stack_pictures(squares), settings=settings, with_weights=with_weights)
-                if squares
-                else ()
-            )
+            found = iter(captioner.caption(stack_pictures(squares), with_weights=with_weights) if squares else ())
             for path, answer in answers:
                 if isinstance(answer, DataError):
                     yield CaptionedFile(path, (), str(answer))
