@@ -80,9 +80,10 @@ def _check_files(
 
 
 def _config(folder: Path) -> TranslationConfig:
-    from attncli.run import translation_config
+    from attncli.config.translation import TranslationConfig
+    from attncli.run import config_of
 
-    return translation_config(folder)
+    return config_of(folder, TranslationConfig)
 
 
 def _load(folder: Path, device: str, checkpoint: str) -> Run:
