@@ -88,7 +88,7 @@ def translate(
         "batch_size": batch_size,
         "precision": precision,
     }
-    search = loaded.config.search.model_copy(update={key: value for key, value in given.items() if value is not None})
+    search = loaded.config.search.changed(given)
     if n_best > search.beam_size:
         raise CommandError(f"--n-best {n_best}: a beam of {search.beam_size} has no more; add --beam-size {n_best}")
     if (attention or replace_unknown) and loaded.config.model.attention == "none":

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
+from attncli.captioner import CaptionHypothesis
 from attncli.config.search import Search
+from attncli.evaluation.captions import CaptionTest
 from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
-from attncli.run import Run
-from attncli.translator import TooLong
+from attncli.run import CaptionRun, Run
+from attncli.text.files import Problems
+from attncli.translator import TooLong, TranslatedHypothesis
+
+Best = Sequence[TranslatedHypothesis] | Sequence[CaptionHypothesis]
 
 
 def decode(
@@ -23,10 +29,50 @@ def decode(
     too_long: TooLong = "error",
 ) -> System:
     """Return the best hypotheses of `run` for the sources of `test`, how long that took, and what its training took."""
-    training, notes = training_cost_or_note(run.folder, name)
+
+    def best() -> Best:
+        return [found.hypotheses[0] for found in run.translate(test.sources, search=search, too_long=too_long)]
+
+    notes: tuple[str, ...] = ()
+    if run.config.tokenizer.lowercase:
+        notes = (f"{name}: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart",)
+    return _timed(run, best, search, name=name, variant=variant, notes=notes)
+
+
+def decode_captions(
+    run: CaptionRun, test: CaptionTest, search: Search, *, name: str, variant: str | None = None
+) -> System:
+    """Return the best captions of `run` for the pictures of `test`, how long that took, reading included, and what its
+    training took.
+
+    Raises a DataError that names every picture that cannot be read.
+    """
+
+    def best() -> Best:
+        found, problems = list(run.caption(test.paths, search=search)), Problems()
+        for each in found:
+            if each.problem is not None:
+                problems.add(each.problem)
+        problems.raise_if_any("a test set is scored whole; mend these")
+        return [each.hypotheses[0] for each in found]
+
+    return _timed(run, best, search, name=name, variant=variant)
+
+
+def _timed(
+    run: Run | CaptionRun,
+    best: Callable[[], Best],
+    search: Search,
+    *,
+    name: str,
+    variant: str | None,
+    notes: tuple[str, ...] = (),
+) -> System:
+    """Return what `best` finds of each sentence or picture as a system, with how long that took."""
     started = time.perf_counter()
-    best = [found.hypotheses[0] for found in run.translate(test.sources, search=search, too_long=too_long)]
+    hypotheses = best()
     seconds = time.perf_counter() - started
+    training, notes_on_training = training_cost_or_note(run.folder, name)
     details = {
         "folder": str(run.folder),
         "step": run.step,
@@ -37,16 +83,10 @@ def decode(
     return System(
         name=name,
         # A line of output is a line of `hypotheses.txt`, whatever the model wrote.
-        hypotheses=tuple(" ".join(hypothesis.text.splitlines()) for hypothesis in best),
+        hypotheses=tuple(" ".join(hypothesis.text.splitlines()) for hypothesis in hypotheses),
         variant=variant,
-        speed=Speed(seconds, len(best), sum(len(hypothesis.tokens) for hypothesis in best)),
+        speed=Speed(seconds, len(hypotheses), sum(len(hypothesis.tokens) for hypothesis in hypotheses)),
         training=training,
         details=details,
-        notes=(*_notes(run, name), *notes),
+        notes=(*notes, *notes_on_training),
     )
-
-
-def _notes(run: Run, name: str) -> list[str]:
-    if not run.config.tokenizer.lowercase:
-        return []
-    return [f"{name}: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart"]
