@@ -37,10 +37,15 @@ class _CoreDumper(yaml.SafeDumper):
 _CoreDumper.add_representer(str, _CoreDumper.represent_text)
 
 
+def schema_of_whole_files() -> dict[str, Any]:
+    """Return the JSON Schema of configuration files that say everything themselves."""
+    adapter: TypeAdapter[Any] = TypeAdapter(reduce(or_, CONFIGS.values()))
+    return adapter.json_schema()
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of configuration files, whole ones and those with a `base`."""
-    adapter: TypeAdapter[Any] = TypeAdapter(reduce(or_, CONFIGS.values()))
-    whole = adapter.json_schema()
+    whole = schema_of_whole_files()
     parts = {f"{_PART}{name}": _part(section) for name, section in whole["$defs"].items()}
     over_bases = [f"{_PART}{config.__name__}" for config in CONFIGS.values()]
     for name in over_bases:
