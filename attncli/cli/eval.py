@@ -12,7 +12,7 @@ from attncli.cli.corruption import HELP
 from attncli.cli.eval_autoencoding import evaluate_autoencoding
 from attncli.cli.eval_captioning import evaluate_captioning
 from attncli.cli.eval_translation import evaluate_translation
-from attncli.cli.options import Checkpoint, Device
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import EvaluationOptions, TaskCommand, one_task
 from attncli.errors import CommandError
 
@@ -52,9 +52,9 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/evaluation/TEST]"),
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Sentences decoded together.")] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    batch_size: BatchSize = None,
     precision: Annotated[str | None, typer.Option(metavar="fp32|bf16", help="Arithmetic of the products.")] = None,
     too_long: Annotated[
         str | None, typer.Option(metavar="error|cut", help="What to do about too long a source.  [default: error]")
