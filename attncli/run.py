@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from attncli.captioner import Captioner, CaptionHypothesis
+from attncli.captioner import Captioner
 from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import CONFIGS, Config, read_config
@@ -24,6 +24,7 @@ from attncli.data.captioning import square
 from attncli.data.picture_batch import stack_pictures
 from attncli.device import resolve_device
 from attncli.errors import CommandError, DataError
+from attncli.hypotheses import WrittenHypothesis
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.build import build_captioning_model, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -167,7 +168,7 @@ class CaptionedFile:
     """A file with its captions, best first, or with what is wrong with it."""
 
     path: Path
-    hypotheses: tuple[CaptionHypothesis, ...]  # empty where it is no picture
+    hypotheses: tuple[WrittenHypothesis, ...]  # empty where it is no picture
     problem: str | None
 
 

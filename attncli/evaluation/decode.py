@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from attncli.captioner import CaptionHypothesis
 from attncli.config.search import Search
 from attncli.evaluation.captions import CaptionTest
 from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
+from attncli.hypotheses import WrittenHypothesis
 from attncli.run import CaptionRun, Run
 from attncli.text.files import Problems
-from attncli.translator import TooLong, TranslatedHypothesis
-
-Best = Sequence[TranslatedHypothesis] | Sequence[CaptionHypothesis]
+from attncli.translator import TooLong
 
 
 def decode(
@@ -30,7 +28,7 @@ def decode(
 ) -> System:
     """Return the best hypotheses of `run` for the sources of `test`, how long that took, and what its training took."""
 
-    def best() -> Best:
+    def best() -> Sequence[WrittenHypothesis]:
         return [found.hypotheses[0] for found in run.translate(test.sources, search=search, too_long=too_long)]
 
     notes: tuple[str, ...] = ()
@@ -48,7 +46,7 @@ def decode_captions(
     Raises a DataError that names every picture that cannot be read.
     """
 
-    def best() -> Best:
+    def best() -> Sequence[WrittenHypothesis]:
         found, problems = list(run.caption(test.paths, search=search)), Problems()
         for each in found:
             if each.problem is not None:
@@ -61,7 +59,7 @@ def decode_captions(
 
 def _timed(
     run: Run | CaptionRun,
-    best: Callable[[], Best],
+    best: Callable[[], Sequence[WrittenHypothesis]],
     search: Search,
     *,
     name: str,

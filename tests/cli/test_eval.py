@@ -17,10 +17,11 @@ from attncli.cli.eval import evaluate
 from attncli.config.load import read_config
 from attncli.config.search import Search
 from attncli.errors import CommandError, DataError, RunError, UserError
+from attncli.hypotheses import WrittenHypothesis
 from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
 from attncli.run import Run
 from attncli.training.run_folder import RunFolder
-from attncli.translator import TranslatedHypothesis, Translation
+from attncli.translator import Translation
 
 SOURCES = ["ein Hund rennt schnell", "zwei Männer sitzen auf einer Bank", "sie liest"]
 TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]
@@ -41,7 +42,7 @@ class FakeRun:
         words = len(self.folder.name)
         for sentence in sentences:
             text = " ".join(TARGETS[SOURCES.index(sentence)].split()[:words])
-            hypothesis = TranslatedHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
+            hypothesis = WrittenHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
             yield Translation(sentence, ("x",), (hypothesis,))
 
 
