@@ -221,7 +221,12 @@ def _comparison_rows(report: Report) -> Table:
 def _difference(found: Difference, metric: Metric) -> str:
     value = _signed(found.value, digits=metric.digits)
     low, high = (_signed(bound, digits=metric.digits - 1) for bound in (found.bounds.low, found.bounds.high))
-    return f"{value} [{low}, {high}] p={found.p_value:.3f}"
+    return f"{value} [{low}, {high}] {_p_value(found.p_value)}"
+
+
+def _p_value(value: float) -> str:
+    # Never 0: resampling cannot tell that.
+    return f"p={value:.3f}" if value >= 0.0005 else "p<0.001"
 
 
 def _signed(value: float, *, digits: int) -> str:

@@ -275,6 +275,14 @@ def test_scores_between_0_and_10_have_a_digit_more() -> None:
     assert f"  {difference.value:+.3f} [{low:+.2f}, {high:+.2f}] p={difference.p_value:.3f}\n" in text
 
 
+@pytest.mark.parametrize(("value", "shown"), [(0.0004, "p<0.001"), (0.0006, "p=0.001"), (0.25, "p=0.250")])
+def test_a_p_value_is_never_shown_as_0(value: float, shown: str) -> None:
+    found = report(System("good", GOOD), System("bad", BAD), metrics=["bleu"])
+    difference = Difference(1.0, Bounds(0.5, 1.5), value)
+    changed = replace(found.comparisons[0], differences={"bleu": difference})
+    assert f"  +1.00 [+0.5, +1.5] {shown}\n" in terminal_text(replace(found, comparisons=(changed,)))
+
+
 def test_columns_of_the_terminal_table_line_up() -> None:
     table = terminal_text(report(System("good", GOOD), System("a longer name", BAD))).split("\n\n")[1].splitlines()
     assert table[0].split()[:4] == ["run", "BLEU", "chrF", "TER"]
