@@ -7,60 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 
 from attncli.config.search import Search
 from attncli.data.picture_batch import Features, Pictures
-from attncli.device import arithmetic, autocast
-from attncli.models.attention import Marks
+from attncli.device import arithmetic, autocast, in_precision
+from attncli.hypotheses import WrittenHypothesis
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.search import BestK, Hypothesis, search
 from attncli.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class CaptionHypothesis:
-    """One caption of a picture."""
-
-    text: str
-    tokens: tuple[str, ...]  # the end symbol included where the model closed the caption
-    log_prob: float
-    score: float  # log_prob over the length penalty
-    weights: np.ndarray | None  # [tokens, rows, columns], None without attention or where not asked for
-    marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the caption as JSON values; weights and marks only where there are any, a choice as a region's number.
-
-        Regions are numbered from 0, row by row.
-        """
-        return {
-            "text": self.text,
-            "score": self.score,
-            "log_prob": self.log_prob,
-            "tokens": list(self.tokens),
-            **({} if self.weights is None else {"attention": self.weights.round(6).tolist()}),
-            **({} if self.marks is None else self.marks.as_json()),
-        }
-
-
-@dataclass(frozen=True)
 class Captioner:
-    """A model that reads pictures, with the tokenizer of its captions."""
+    """A model that reads pictures, with the tokenizer of its captions; `of` makes one."""
 
-    model: EncoderDecoder
+    model: EncoderDecoder  # in the precision of the settings
     tokenizer: Tokenizer
+    settings: Search
 
-    def caption(
-        self, source: Pictures | Features, *, settings: Search, with_weights: bool = False
-    ) -> list[list[CaptionHypothesis]]:
+    @classmethod
+    def of(cls, model: EncoderDecoder, tokenizer: Tokenizer, settings: Search) -> Captioner:
+        """Return one that searches by `settings`, with a copy of `model` where their precision is another."""
+        return cls(in_precision(model, settings.precision), tokenizer, settings)
+
+    def caption(self, source: Pictures | Features, *, with_weights: bool = False) -> list[list[WrittenHypothesis]]:
         """Return the captions of each picture of `source`, best first."""
-        device = self.model.device
-        with torch.inference_mode(), arithmetic(settings.precision, device), autocast(settings.precision, device):
-            memory = self.model.encode(source.to(device))
+        settings, device = self.settings, self.model.device
+        with torch.inference_mode(), arithmetic(settings.precision, device):
+            # Pixels come to the first convolution in float32.
+            with autocast(settings.precision, device):
+                memory = self.model.encode(source.to(device))
             found = search(
                 self.model.decoder,
                 memory,
@@ -74,10 +52,10 @@ class Captioner:
         grid = memory.grid
         return [[self._written(each, grid, with_marks=with_weights) for each in ranked] for ranked in found]
 
-    def _written(self, found: Hypothesis, grid: tuple[int, int], *, with_marks: bool) -> CaptionHypothesis:
+    def _written(self, found: Hypothesis, grid: tuple[int, int], *, with_marks: bool) -> WrittenHypothesis:
         weights = None if found.weights is None else found.weights.reshape(-1, *grid)
         tokens: Sequence[int] = found.tokens
         text = " ".join(self.tokenizer.decode(tokens).split())
         names = tuple(self.tokenizer.tokens(tokens))
         marks = found.marks if with_marks else None
-        return CaptionHypothesis(text, names, found.log_prob, found.score, weights, marks)
+        return WrittenHypothesis(text, names, found.log_prob, found.score, weights, marks)

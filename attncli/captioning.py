@@ -154,11 +154,12 @@ class CaptioningTask:
         count = min(len(dev.pictures), validation.sentences or len(dev.pictures))
         # One caption each, which stands for its picture.
         first = np.searchsorted(dev.picture_of, np.arange(count))
-        reader, captioner = self._reader("dev", dev, self._plain), Captioner(self.model, self.corpora.tokenizers.target)
+        reader = self._reader("dev", dev, self._plain)
+        captioner = Captioner.of(self.model, self.corpora.tokenizers.target, settings)
         texts: list[str] = []
         for start in range(0, count, settings.batch_size):
             source = reader.start(first[start : start + settings.batch_size])()
-            texts += [found[0].text for found in captioner.caption(source, settings=settings)]
+            texts += [found[0].text for found in captioner.caption(source)]
         references = [stream[:count] for stream in dev.references]
         kept = [stream for stream in references if any(text is not None for text in stream)]
         return {key: CAPTION_METRICS[key].measure(texts, kept).score() for key in _MEASURED}

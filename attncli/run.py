@@ -14,16 +14,17 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from attncli.captioner import Captioner, CaptionHypothesis
+from attncli.captioner import Captioner
 from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.captioning import CaptioningConfig
-from attncli.config.load import Config, read_config
+from attncli.config.load import CONFIGS, Config, read_config
 from attncli.config.search import Search
 from attncli.config.translation import TranslationConfig
 from attncli.data.captioning import square
 from attncli.data.picture_batch import stack_pictures
 from attncli.device import resolve_device
 from attncli.errors import CommandError, DataError
+from attncli.hypotheses import WrittenHypothesis
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.build import build_captioning_model, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -39,31 +40,25 @@ _READERS, _BATCHES_AHEAD = 2, 3  # threads that read pictures, and how far
 _ROWS = 1024  # of an autoencoder's input, computed together
 
 
-def run_config(folder: Path) -> Config:
-    """Return the configuration of the run in `folder`, or raise a RunError that says what is wrong."""
+def config_of(folder: Path, kind: type[AnyConfig]) -> AnyConfig:
+    """Return the configuration of the run in `folder`, which should be of the task that `kind` configures.
+
+    A RunError says what is wrong with the folder, a CommandError names another task.
+    """
     run_folder = RunFolder(folder)
     run_folder.check()
-    return read_config(run_folder.config_path)
-
-
-def translation_config(folder: Path) -> TranslationConfig:
-    """Return the configuration of the translation run in `folder`; a CommandError names another task."""
-    config = run_config(folder)
-    if not isinstance(config, TranslationConfig):
-        raise wrong_task(folder, config.task, wanted="translation")
+    config = read_config(run_folder.config_path)
+    if not isinstance(config, kind):
+        wanted = next(task for task, section in CONFIGS.items() if section is kind)
+        raise CommandError(f"{folder}: is a run of task {config.task}, but this command reads runs of task {wanted}")
     return config
 
 
-def wrong_task(folder: Path, found: str, *, wanted: str) -> CommandError:
-    """Return the error of a run of task `found` where only one of `wanted` fits."""
-    return CommandError(f"{folder}: is a run of task {found}, but this command reads runs of task {wanted}")
-
-
-def with_weights(model: AnyModel, folder: Path, *, device: str, checkpoint: str) -> AnyModel:
-    """Return `model` for evaluation on `device`, with the weights of `checkpoint` of the run in `folder`."""
+def _with_weights(model: AnyModel, folder: Path, *, device: str, checkpoint: str) -> tuple[AnyModel, Mapping[str, Any]]:
+    """Return `model` for evaluation on `device` with the weights of `checkpoint` in `folder`, and their facts."""
     run_folder = RunFolder(folder)
     put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
-    return model.to(resolve_device(device)).eval()
+    return model.to(resolve_device(device)).eval(), run_folder.checkpoint_facts(checkpoint)
 
 
 class TrainedRun(Generic[AnyConfig, AnyModel]):
@@ -89,30 +84,43 @@ class TrainedRun(Generic[AnyConfig, AnyModel]):
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
-class Run(TrainedRun[TranslationConfig, EncoderDecoder]):
-    """A trained run, ready to translate."""
+class WritingRun(TrainedRun[AnyConfig, EncoderDecoder]):
+    """A trained run that writes tokens."""
 
     def __init__(
         self,
         folder: Path,
-        config: TranslationConfig,
-        tokenizers: Tokenizers,
+        config: AnyConfig,
         model: EncoderDecoder,
         checkpoint: Mapping[str, Any],
+        tokenizers: Tokenizers,
     ):
         super().__init__(folder, config, model, checkpoint)
         self.tokenizers = tokenizers
 
+
+def _writing_parts(
+    folder: Path,
+    kind: type[AnyConfig],
+    build: Callable[[AnyConfig, Tokenizers], EncoderDecoder],
+    *,
+    device: str,
+    checkpoint: str,
+) -> tuple[AnyConfig, EncoderDecoder, Mapping[str, Any], Tokenizers]:
+    """Return what a `WritingRun` is made of besides its folder; `build` makes its model."""
+    config, tokenizers = config_of(folder, kind), Tokenizers.load(folder)
+    model, facts = _with_weights(build(config, tokenizers), folder, device=device, checkpoint=checkpoint)
+    return config, model, facts, tokenizers
+
+
+class Run(WritingRun[TranslationConfig]):
+    """A trained run, ready to translate."""
+
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> Run:
         """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
-        config = translation_config(folder)
-        tokenizers = Tokenizers.load(folder)
-        model = build_translation_model(
-            config.model, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
-        )
-        model = with_weights(model, folder, device=device, checkpoint=checkpoint)
-        return cls(folder, config, tokenizers, model, RunFolder(folder).checkpoint_facts(checkpoint))
+        parts = _writing_parts(folder, TranslationConfig, _translation_model, device=device, checkpoint=checkpoint)
+        return cls(folder, *parts)
 
     def translate(
         self,
@@ -150,59 +158,48 @@ class Run(TrainedRun[TranslationConfig, EncoderDecoder]):
         return Translator(self.model, self.tokenizers).inspect(pairs, settings=search or self.config.search)
 
 
+def _translation_model(config: TranslationConfig, tokenizers: Tokenizers) -> EncoderDecoder:
+    sizes = {"source_vocabulary": tokenizers.source.size, "target_vocabulary": tokenizers.target.size}
+    return build_translation_model(config.model, **sizes)
+
+
 @dataclass(frozen=True)
 class CaptionedFile:
     """A file with its captions, best first, or with what is wrong with it."""
 
     path: Path
-    hypotheses: tuple[CaptionHypothesis, ...]  # empty where it is no picture
+    hypotheses: tuple[WrittenHypothesis, ...]  # empty where it is no picture
     problem: str | None
 
 
-class CaptionRun(TrainedRun[CaptioningConfig, EncoderDecoder]):
+class CaptionRun(WritingRun[CaptioningConfig]):
     """A trained run, ready to write captions."""
-
-    def __init__(
-        self,
-        folder: Path,
-        config: CaptioningConfig,
-        tokenizers: Tokenizers,
-        model: EncoderDecoder,
-        checkpoint: Mapping[str, Any],
-    ):
-        super().__init__(folder, config, model, checkpoint)
-        self.tokenizers = tokenizers
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> CaptionRun:
         """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
-        config = run_config(folder)
-        if not isinstance(config, CaptioningConfig):
-            raise wrong_task(folder, config.task, wanted="captioning")
-        tokenizers = Tokenizers.load(folder)
-        model = build_captioning_model(config.model, vocabulary=tokenizers.target.size, pretrained=False)
-        model = with_weights(model, folder, device=device, checkpoint=checkpoint)
-        return cls(folder, config, tokenizers, model, RunFolder(folder).checkpoint_facts(checkpoint))
+        parts = _writing_parts(folder, CaptioningConfig, _captioning_model, device=device, checkpoint=checkpoint)
+        return cls(folder, *parts)
 
     def caption(
         self, paths: Iterable[Path], *, search: Search | None = None, n_best: int = 1, with_weights: bool = False
     ) -> Iterator[CaptionedFile]:
         """Yield the captions of the files `paths` in their order; what is no picture is told, and the rest goes on."""
         settings = search or self.config.search
-        captioner = Captioner(self.model, self.tokenizers.target)
+        captioner = Captioner.of(self.model, self.tokenizers.target, settings)
         read = partial(square, preprocessing=self.config.model.encoder.preprocessing)
         for answers in _batches_read(paths, read, settings.batch_size):
             squares = [answer for _, answer in answers if not isinstance(answer, DataError)]
-            found = iter(
-                captioner.caption(stack_pictures(squares), settings=settings, with_weights=with_weights)
-                if squares
-                else ()
-            )
+            found = iter(captioner.caption(stack_pictures(squares), with_weights=with_weights) if squares else ())
             for path, answer in answers:
                 if isinstance(answer, DataError):
                     yield CaptionedFile(path, (), str(answer))
                 else:
                     yield CaptionedFile(path, tuple(next(found)[:n_best]), None)
+
+
+def _captioning_model(config: CaptioningConfig, tokenizers: Tokenizers) -> EncoderDecoder:
+    return build_captioning_model(config.model, vocabulary=tokenizers.target.size, pretrained=False)
 
 
 def _batches_read(paths: Iterable[Path], read: Callable[[Path], Any], size: int) -> Iterator[list[tuple[Path, Any]]]:
@@ -230,11 +227,9 @@ class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> AutoencoderRun:
         """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
-        config = run_config(folder)
-        if not isinstance(config, AutoencodingConfig):
-            raise wrong_task(folder, config.task, wanted="autoencoding")
-        model = with_weights(build_autoencoder(config), folder, device=device, checkpoint=checkpoint)
-        return cls(folder, config, model, RunFolder(folder).checkpoint_facts(checkpoint))
+        config = config_of(folder, AutoencodingConfig)
+        model, facts = _with_weights(build_autoencoder(config), folder, device=device, checkpoint=checkpoint)
+        return cls(folder, config, model, facts)
 
     @torch.inference_mode()
     def encode(self, rows: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from attncli.config.search import Search
 from attncli.data.batch import Tokens, pad_tokens
 from attncli.device import arithmetic, in_precision
 from attncli.errors import DataError
-from attncli.models.attention import Marks
+from attncli.hypotheses import WrittenHypothesis
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import map_tensors
 from attncli.search import BestK, Hypothesis, Strategy, penalty, search
@@ -28,41 +28,19 @@ TooLong = Literal["error", "cut"]
 
 
 @dataclass(frozen=True)
-class TranslatedHypothesis:
-    """One translation of a sentence."""
-
-    text: str
-    tokens: tuple[str, ...]  # the end symbol included where the model closed the sentence
-    log_prob: float
-    score: float  # log_prob over the length penalty
-    weights: np.ndarray | None  # [tokens, source tokens], None without attention or where not asked for
-    marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
-
-
-@dataclass(frozen=True)
 class Translation:
     """A sentence with its translations, best first."""
 
     source: str
     source_tokens: tuple[str, ...]  # the end symbol included
-    hypotheses: tuple[TranslatedHypothesis, ...]
+    hypotheses: tuple[WrittenHypothesis, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the translation as JSON values; weights, windows and choices only where there are any."""
         return {
             "source": self.source,
             "source_tokens": list(self.source_tokens),
-            "hypotheses": [
-                {
-                    "text": found.text,
-                    "score": found.score,
-                    "log_prob": found.log_prob,
-                    "tokens": list(found.tokens),
-                    **({} if found.weights is None else {"attention": found.weights.round(6).tolist()}),
-                    **({} if found.marks is None else found.marks.as_json()),
-                }
-                for found in self.hypotheses
-            ],
+            "hypotheses": [found.as_json() for found in self.hypotheses],
         }
 
 
@@ -161,7 +139,7 @@ class Translator:
             for at, ranked in zip(batch, hypotheses, strict=True):
                 found[at] = self._translation(sentences[at], ranked[: how.n_best], how)
         for at, sentence in enumerate(sentences):
-            yield found.get(at) or Translation(sentence.text, (), (TranslatedHypothesis("", (), 0.0, 0.0, None),))
+            yield found.get(at) or Translation(sentence.text, (), (WrittenHypothesis("", (), 0.0, 0.0, None),))
 
     def _search(self, sources: Sequence[np.ndarray], how: _How) -> list[list[Hypothesis]]:
         settings = how.settings
@@ -231,7 +209,7 @@ class Translator:
             tuple(self._written(sentence, found, how) for found in ranked),
         )
 
-    def _written(self, sentence: _Sentence, found: Hypothesis, how: _How) -> TranslatedHypothesis:
+    def _written(self, sentence: _Sentence, found: Hypothesis, how: _How) -> WrittenHypothesis:
         target = self.tokenizers.target
         tokens = target.tokens(found.tokens)
         text = target.decode(found.tokens)
@@ -244,7 +222,7 @@ class Translator:
             ]
             text = target.join(tokens)
         weights, marks = (found.weights, found.marks) if how.with_weights else (None, None)
-        return TranslatedHypothesis(text, tuple(tokens), found.log_prob, found.score, weights, marks)
+        return WrittenHypothesis(text, tuple(tokens), found.log_prob, found.score, weights, marks)
 
 
 def _of_one(weights: torch.Tensor | None) -> np.ndarray | None:

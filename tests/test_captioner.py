@@ -5,16 +5,25 @@ B=3 pictures, T=4 target positions, 2 × 2 regions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import torch
 from tiny import close, tokens
 
+from attncli.captioner import Captioner
 from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import check_config
+from attncli.config.search import Search
 from attncli.config.yaml_core import parse_yaml
-from attncli.data.picture_batch import Pictures
+from attncli.data.picture_batch import Features, Pictures
+from attncli.device import in_precision
 from attncli.errors import ConfigError
 from attncli.models.build import build_captioning_model
+from attncli.models.decoders.decoder import Decoder
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.memory import Memory
 from attncli.search import BestK, search
 from attncli.text.tokenizer import EOS
 
@@ -86,6 +95,70 @@ def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decode
                     assert hypothesis.weights is None
                 else:
                     close(weights[0, : len(ids)], torch.as_tensor(hypothesis.weights), tolerance=1e-4)
+
+
+class Numbers:
+    """Writes tokens as their numbers."""
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        return [str(number) for number in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(self.tokens(ids))
+
+
+def bf16_captioner(attention: str, decoder: str) -> tuple[EncoderDecoder, Captioner]:
+    """Return a model of float32 weights and a captioner that searches with it in bf16."""
+    torch.manual_seed(1)
+    model = build_captioning_model(configured(attention, decoder).model, vocabulary=VOCABULARY, pretrained=False).eval()
+    settings = Search(beam_size=2, max_length=5, length_penalty=0.0, precision="bf16")
+    return model, Captioner.of(model, Numbers(), settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
+def test_bf16_captions_are_those_of_weights_cast_once_as_a_translator_casts_them(attention: str, decoder: str) -> None:
+    model, captioner = bf16_captioner(attention, decoder)
+    features = Features(torch.randn(3, 4, 5).half(), torch.randn(3, 5).half(), (2, 2))
+    found = captioner.caption(features)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}, "it is a copy that is cast"
+    cast = in_precision(model, "bf16")
+    with torch.inference_mode():
+        expected = search(
+            cast.decoder,
+            cast.encode(features),
+            strategy=BestK(0.0),
+            beam_size=2,
+            max_length=5,
+            length_penalty=0.0,
+            with_weights=False,
+        )
+    assert [[(one.tokens, one.log_prob) for one in ranked] for ranked in found] == [
+        [(tuple(map(str, one.tokens)), one.log_prob) for one in ranked] for ranked in expected
+    ]
+
+
+@pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
+def test_bf16_reads_pixels_and_searches_without_casting_again(
+    attention: str, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, captioner = bf16_captioner(attention, decoder)
+    searched = []
+
+    def watched(decoder: Decoder, memory: Memory, **options: Any) -> Any:
+        kinds = {memory.states.dtype, *(parameter.dtype for parameter in decoder.parameters())}
+        searched.append((kinds, torch.is_autocast_enabled("cpu")))
+        return search(decoder, memory, **options)
+
+    monkeypatch.setattr("attncli.captioner.search", watched)
+    found = captioner.caption(PICTURES)
+    assert searched == [({torch.bfloat16}, False)]
+    for at, [best, *_] in enumerate(found):
+        ids = [int(token) for token in best.tokens]
+        closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
+        with torch.no_grad():
+            log_probs, _ = model.log_probs(Pictures(PICTURES.pixels[at : at + 1]), closed)
+        assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.02)
+        assert best.log_prob != float(log_probs[0, : len(ids)].sum())
 
 
 @pytest.mark.parametrize(

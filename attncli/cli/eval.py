@@ -12,7 +12,7 @@ from attncli.cli.corruption import HELP
 from attncli.cli.eval_autoencoding import evaluate_autoencoding
 from attncli.cli.eval_captioning import evaluate_captioning
 from attncli.cli.eval_translation import evaluate_translation
-from attncli.cli.options import Checkpoint, Device
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import EvaluationOptions, TaskCommand, one_task
 from attncli.errors import CommandError
 
@@ -52,9 +52,9 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/evaluation/TEST]"),
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Sentences decoded together.")] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    batch_size: BatchSize = None,
     precision: Annotated[str | None, typer.Option(metavar="fp32|bf16", help="Arithmetic of the products.")] = None,
     too_long: Annotated[
         str | None, typer.Option(metavar="error|cut", help="What to do about too long a source.  [default: error]")
@@ -65,7 +65,11 @@ def evaluate(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(metavar="bleu|chrf|ter", help="Which scores beside BLEU; again for more.  [default: all]"),
+        typer.Option(
+            metavar="NAME",
+            help="A score beside BLEU, again for more. Translation: chrf, ter; captions: bleu_1, bleu_2, bleu_3, "
+            "bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which is a Java program]",
+        ),
     ] = None,
     corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
     checkpoint: Checkpoint = "best",
@@ -78,8 +82,8 @@ def evaluate(
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
     RUN/evaluation/TEST, and the first one's report is that of all; with --output everything goes there.
 
-    Runs that differ in their seeds alone are taken together: their mean BLEU is reported and compared. Of up to four
-    every pair is compared, and of more each with the first.
+    Runs that differ in their seeds alone are taken together: their mean scores are reported and compared. Of up to four
+    every pair is compared by every score, and of more each with the first.
 
     Example: attncli eval runs/none runs/additive --test test_2016_flickr
 

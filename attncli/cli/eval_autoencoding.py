@@ -43,11 +43,11 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
 
 def _test_set(runs: Sequence[AutoencoderRun], wanted: str | None) -> tuple[str, Examples]:
     from attncli.data.autoencoding import read_examples
-    from attncli.evaluation.autoencoder_test_set import test_set_name
+    from attncli.evaluation.test_set import chosen_test_set
 
     found = []
     for run in runs:
-        name = test_set_name(run.config, wanted, where=run.folder)
+        name = chosen_test_set(run.config.data.test, wanted, where=run.folder)
         found.append((name, read_examples(run.config, run.config.data.test[name])))
     name, test = found[0]
     for run, (other, examples) in zip(runs, found, strict=True):

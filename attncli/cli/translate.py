@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from attncli.cli.options import Checkpoint, Device, RunArgument
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, RunArgument
 
 if TYPE_CHECKING:
     from attncli.run import Run
@@ -34,12 +34,12 @@ def translate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="The most tokens of a translation.")] = None,
     max_source_length: Annotated[int | None, typer.Option(min=1, help="The most tokens of a source.")] = None,
     too_long: Annotated[Literal["error", "cut"], typer.Option(help="What to do about a longer source.")] = "error",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Sentences decoded together.")] = None,
+    batch_size: BatchSize = None,
     precision: Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Arithmetic of matrix products.")] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Translations a sentence, best first.")] = 1,
     format: Annotated[
@@ -88,7 +88,7 @@ def translate(
         "batch_size": batch_size,
         "precision": precision,
     }
-    search = loaded.config.search.model_copy(update={key: value for key, value in given.items() if value is not None})
+    search = loaded.config.search.changed(given)
     if n_best > search.beam_size:
         raise CommandError(f"--n-best {n_best}: a beam of {search.beam_size} has no more; add --beam-size {n_best}")
     if (attention or replace_unknown) and loaded.config.model.attention == "none":

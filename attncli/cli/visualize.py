@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attncli.cli.corruption import HELP
-from attncli.cli.options import Checkpoint, Device
+from attncli.cli.options import BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import TaskCommand, VisualizationOptions, check_alone, one_task
 from attncli.cli.visualize_autoencoding import visualize_autoencoding
 from attncli.cli.visualize_captioning import visualize_captioning
@@ -88,8 +88,8 @@ def visualize(
     format: Annotated[
         str | None, typer.Option(metavar="png|svg|html|json", help="Pictures, a page, or numbers.  [default: png]")
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
 ) -> None:

@@ -75,13 +75,13 @@ def _figures(
 def _examples(run: AutoencoderRun, options: VisualizationOptions) -> Examples:
     """Return the examples of the test set, or those of the dev set where the configuration names no test set."""
     from attncli.data.autoencoding import read_examples
-    from attncli.evaluation.autoencoder_test_set import test_set_name
+    from attncli.evaluation.test_set import chosen_test_set
 
     data = run.config.data
     if options.test is None and not data.test:
         return read_examples(run.config, data.dev)
     name = next(iter(data.test)) if options.test is None else options.test
-    return read_examples(run.config, data.test[test_set_name(run.config, name, where=run.folder)])
+    return read_examples(run.config, data.test[chosen_test_set(data.test, name, where=run.folder)])
 
 
 def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOptions) -> list[Tensor]:

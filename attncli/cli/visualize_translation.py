@@ -122,11 +122,7 @@ def _searched(run: Run, sentences: Sequence[str], search: Search) -> list[Alignm
 
 
 def _search(run: Run, beam_size: int | None, length_penalty: float | None) -> Search:
-    from attncli.config.search import Search
-
-    given = {"beam_size": beam_size, "length_penalty": length_penalty}
-    changed = {key: value for key, value in given.items() if value is not None}
-    return Search.model_validate({**run.config.search.model_dump(), **changed})
+    return run.config.search.changed({"beam_size": beam_size, "length_penalty": length_penalty})
 
 
 def _check_heads(options: VisualizationOptions, format: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from attncli.config.captions import CaptioningData
+from attncli.config.conflicts import decoder_conflicts
 from attncli.config.evaluation import Evaluation, Length
 from attncli.config.model import Attention, AttentionChoice, Decoder, Dropout, RecurrentDecoder
 from attncli.config.picture_encoders import CNN, EfficientNetLite0, PretrainedEncoder, Timm
@@ -16,7 +17,6 @@ from attncli.config.search import Search
 from attncli.config.section import Section
 from attncli.config.tokenizer import Tokenizer
 from attncli.config.training import Count, Factor, Training, Validation
-from attncli.config.translation import decoder_conflicts
 
 
 def _attention_kind(value: Any) -> str:

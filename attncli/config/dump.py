@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
+from attncli.config.bases import BASE
 from attncli.config.load import CONFIGS, Config
 
 
@@ -36,7 +37,47 @@ class _CoreDumper(yaml.SafeDumper):
 _CoreDumper.add_representer(str, _CoreDumper.represent_text)
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of configuration files."""
+def schema_of_whole_files() -> dict[str, Any]:
+    """Return the JSON Schema of configuration files that say everything themselves."""
     adapter: TypeAdapter[Any] = TypeAdapter(reduce(or_, CONFIGS.values()))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema()}
+    return adapter.json_schema()
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of configuration files, whole ones and those with a `base`."""
+    whole = schema_of_whole_files()
+    parts = {f"{_PART}{name}": _part(section) for name, section in whole["$defs"].items()}
+    over_bases = [f"{_PART}{config.__name__}" for config in CONFIGS.values()]
+    for name in over_bases:
+        parts[name] |= {"properties": {BASE: _BASE_SCHEMA, **parts[name]["properties"]}, "required": [BASE]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {**whole["$defs"], **parts},
+        "anyOf": [*whole["anyOf"], *({"$ref": f"{_DEFINITIONS}{name}"} for name in over_bases)],
+    }
+
+
+_DEFINITIONS, _PART = "#/$defs/", "PartOf"
+_BASE_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "description": "Another configuration, as a path from this file on, of which this one says what differs.",
+}
+
+
+def _part(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return `schema` with every key of its sections left to choice; lists, which replace the base's, stay whole."""
+    part: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "$ref":
+            part[key] = value.replace(_DEFINITIONS, f"{_DEFINITIONS}{_PART}")
+        elif key in ("anyOf", "oneOf"):
+            # Without their `kind`, sections of several kinds may look the same.
+            part["anyOf"] = [_part(option) for option in value]
+        elif key == "properties":
+            part[key] = {name: _part(inner) for name, inner in value.items()}
+        elif key == "additionalProperties" and isinstance(value, dict):
+            part[key] = _part(value)
+        elif key not in ("required", "discriminator"):
+            part[key] = value
+    return part

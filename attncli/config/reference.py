@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attncli.config.dump import json_schema
+from attncli.config.dump import schema_of_whole_files
 
 Schema = dict[str, Any]
 
@@ -56,7 +56,7 @@ class Place:
 
 def configuration_page() -> str:
     """Return the page as Markdown."""
-    whole = json_schema()
+    whole = schema_of_whole_files()
     places = _marked_by_task([place for task in _options(whole, whole) for place in _task_places(whole, task)])
     parts = [INTRODUCTION]
     for schema, group in _grouped(places):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -24,3 +25,8 @@ class Search(Section):
     """Sources decoded together."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of matrix products: full, or bfloat16, faster where the processor has it and a little less exact."""
+
+    def changed(self, given: Mapping[str, Any]) -> Search:
+        """Return these settings with those of `given` that are not None."""
+        changes = {key: value for key, value in given.items() if value is not None}
+        return Search.model_validate({**self.model_dump(), **changes})

@@ -107,8 +107,8 @@ def evaluate(
         samples=settings.bootstrap_samples,
         seed=settings.seed,
         systems=tuple(reports),
-        variants=tuple(_variants(groups, reports, whole["bleu"], binned, bins)),
-        comparisons=tuple(_compare(compared, whole["bleu"], binned)),
+        variants=tuple(_variants(groups, reports, whole, binned, bins)),
+        comparisons=tuple(_compare(compared, whole, binned)),
         notes=_test_notes(test),
     )
 
@@ -141,35 +141,42 @@ def _grouped(systems: Sequence[System]) -> dict[str, list[int]]:
 def _variants(
     groups: Mapping[str, Sequence[int]],
     reports: Sequence[SystemReport],
-    whole: _Resampled,
+    whole: Mapping[str, _Resampled],
     binned: Sequence[_Resampled],
     bins: Sequence[LengthBin],
 ) -> Iterator[VariantReport]:
-    members = list(groups.values())
-    means, binned_means = whole.means(members), [scores.means(members) for scores in binned]
+    means, binned_means = _means(list(groups.values()), whole, binned)
     for number, (name, group) in enumerate(groups.items()):
         yield VariantReport(
             name,
             tuple(reports[at] for at in group),
-            means.bounded(number),
+            {key: scores.bounded(number) for key, scores in means.items()},
             tuple(_bin_score(bin_, scores, number) for bin_, scores in zip(bins, binned_means, strict=True)),
         )
 
 
 def _compare(
-    groups: Mapping[str, Sequence[int]], whole: _Resampled, binned: Sequence[_Resampled]
+    groups: Mapping[str, Sequence[int]], whole: Mapping[str, _Resampled], binned: Sequence[_Resampled]
 ) -> Iterator[Comparison]:
     """Yield the comparisons of the systems in `groups`, taken together: every pair, or of many each with the first."""
-    names, members = list(groups), list(groups.values())
-    means, binned_means = whole.means(members), [scores.means(members) for scores in binned]
+    names = list(groups)
+    means, binned_means = _means(list(groups.values()), whole, binned)
 
     def difference(of: _Resampled, a: int, b: int) -> Difference:
         return paired_difference(of.scores[a] - of.scores[b], of.resamples[a], of.resamples[b])
 
     places = range(len(groups))
     for a, b in combinations(places, 2) if len(groups) <= MOST_FOR_EVERY_PAIR else ((at, 0) for at in places[1:]):
+        differences = {key: difference(scores, a, b) for key, scores in means.items()}
         by_length = tuple(difference(scores, a, b) for scores in binned_means)
-        yield Comparison(names[a], names[b], difference(means, a, b), by_length)
+        yield Comparison(names[a], names[b], differences, by_length)
+
+
+def _means(
+    members: Sequence[Sequence[int]], whole: Mapping[str, _Resampled], binned: Sequence[_Resampled]
+) -> tuple[dict[str, _Resampled], list[_Resampled]]:
+    """Return the means over each of `members`, of every metric and by length."""
+    return {key: scores.means(members) for key, scores in whole.items()}, [scores.means(members) for scores in binned]
 
 
 def _test_notes(test: EvaluationSet) -> tuple[str, ...]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Report
@@ -18,11 +20,17 @@ PICTURE = "by_length.png"
 
 def write_report(report: Report, folder: Path) -> list[Path]:
     """Write `report` into `folder`, made if need be, and return the paths."""
-    paths = [folder / "report.json", folder / "report.md", folder / PICTURE]
+    return write_files(folder, report.as_json(), markdown_text(report, PICTURE), {PICTURE: by_length_figure(report)})
+
+
+def write_files(folder: Path, values: object, page: str, figures: Mapping[str, Figure]) -> list[Path]:
+    """Write report.json of `values`, report.md of `page`, and `figures` by their names; return the paths."""
+    paths = [folder / "report.json", folder / "report.md", *(folder / name for name in figures)]
     with writing_into(folder):
-        paths[0].write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        paths[1].write_text(markdown_text(report, PICTURE), encoding="utf-8")
-        save_figure(by_length_figure(report), paths[2])
+        paths[0].write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        paths[1].write_text(page, encoding="utf-8")
+        for path, figure in zip(paths[2:], figures.values(), strict=True):
+            save_figure(figure, path)
     return paths
 
 

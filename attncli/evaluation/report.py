@@ -104,7 +104,7 @@ class SystemReport:
 
 @dataclass(frozen=True)
 class VariantReport:
-    """Runs that differ in their seeds alone, or one run by itself. Its BLEU is the mean of theirs.
+    """Runs that differ in their seeds alone, or one run by itself. Its scores are the means of theirs.
 
     The bounds are those of that mean over resampled sentences: they hold for these runs, and say nothing of other
     seeds, of which `deviation` gives an idea.
@@ -112,13 +112,17 @@ class VariantReport:
 
     name: str
     systems: tuple[SystemReport, ...]
-    bleu: BoundedScore
+    scores: Mapping[str, BoundedScore]  # by the keys of METRICS
     by_length: tuple[BinScore, ...]
 
     @property
-    def deviation(self) -> float | None:
-        """The standard deviation of BLEU between the runs; None of one run."""
-        scores = [system.scores["bleu"].score for system in self.systems]
+    def bleu(self) -> BoundedScore:
+        """The mean BLEU."""
+        return self.scores["bleu"]
+
+    def deviation(self, metric: str) -> float | None:
+        """Return the standard deviation of `metric` between the runs; None of one run."""
+        scores = [system.scores[metric].score for system in self.systems]
         return stdev(scores) if len(scores) > 1 else None
 
     def as_json(self) -> dict[str, Any]:
@@ -126,29 +130,32 @@ class VariantReport:
         return {
             "variant": self.name,
             "runs": [system.name for system in self.systems],
-            "bleu": {**self.bleu.as_json(), "deviation": self.deviation},
+            **{key: {**score.as_json(), "deviation": self.deviation(key)} for key, score in self.scores.items()},
             "by_length": [found.as_json() for found in self.by_length],
         }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far the BLEU of variant `a` is above that of `b`, on the whole test set and by length."""
+    """How far each score of variant `a` is above that of `b`, and BLEU also by length."""
 
     a: str
     b: str
-    bleu: Difference
-    by_length: tuple[Difference, ...]  # in the order of SystemReport.by_length
+    differences: Mapping[str, Difference]  # by the keys of METRICS, BLEU's first
+    by_length: tuple[Difference, ...]  # of BLEU, in the order of SystemReport.by_length
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the comparison as an entry of `comparisons`; `difference` is a's BLEU minus b's."""
-        return {
-            "a": self.a,
-            "b": self.b,
-            "metric": "bleu",
-            **_difference_as_json(self.bleu),
-            "by_length": [_difference_as_json(difference) for difference in self.by_length],
-        }
+    @property
+    def bleu(self) -> Difference:
+        """That of BLEU."""
+        return self.differences["bleu"]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return an entry of `comparisons` for each metric; `difference` is a's score minus b's."""
+        by_length = {"bleu": {"by_length": [_difference_as_json(difference) for difference in self.by_length]}}
+        return [
+            {"a": self.a, "b": self.b, "metric": key, **_difference_as_json(difference), **by_length.get(key, {})}
+            for key, difference in self.differences.items()
+        ]
 
 
 def _difference_as_json(difference: Difference) -> dict[str, float]:
@@ -177,7 +184,7 @@ class Report:
 
     def of(self, system: SystemReport) -> Report:
         """Return the report on `system` alone."""
-        alone = VariantReport(system.name, (system,), system.scores["bleu"], system.by_length)
+        alone = VariantReport(system.name, (system,), system.scores, system.by_length)
         return replace(self, systems=(system,), variants=(alone,), comparisons=())
 
     @property
@@ -200,6 +207,6 @@ class Report:
             "bootstrap": {"samples": self.samples, "seed": self.seed},
             "runs": [system.as_json() for system in self.systems],
             "variants": [variant.as_json() for variant in self.variants],
-            "comparisons": [comparison.as_json() for comparison in self.comparisons],
+            "comparisons": [entry for comparison in self.comparisons for entry in comparison.as_json()],
             "notes": list(self.all_notes),
         }

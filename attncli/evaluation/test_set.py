@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,16 +25,25 @@ class EvaluationSet:
         return len(self.references[0])
 
 
-def configured_set(config: TranslationConfig, name: str | None, *, where: str) -> EvaluationSet:
-    """Return the test set `name` of `config`, or its only one where `name` is None; `where` begins the messages."""
-    names = list(config.data.test)
+def chosen_test_set(
+    names: Collection[str], name: str | None, *, where: str | Path, otherwise: str = "add one under data.test"
+) -> str:
+    """Return `name`, which should be one of `names`, or the only one of them where it is None.
+
+    A CommandError begins with `where`, and where there are no names it says what would do `otherwise`.
+    """
     if not names:
-        raise CommandError(f"{where}: the configuration names no test sets; give --source and --reference")
+        raise CommandError(f"{where}: the configuration names no test sets; {otherwise}")
     if name is None and len(names) > 1:
         raise CommandError(f"{where}: has {len(names)} test sets; choose one with --test: {', '.join(names)}")
-    name = names[0] if name is None else name
-    if name not in config.data.test:
+    if name is not None and name not in names:
         raise CommandError(f"{where}: {unknown('test set', name, names)}")
+    return next(iter(names)) if name is None else name
+
+
+def configured_set(config: TranslationConfig, name: str | None, *, where: str) -> EvaluationSet:
+    """Return the test set `name` of `config`, or its only one where `name` is None; `where` begins the messages."""
+    name = chosen_test_set(config.data.test, name, where=where, otherwise="give --source and --reference")
     pairs = list(read_pairs(config.data.test[name], Path(config.data.root)))
     if not pairs:
         raise DataError(f"{where}: the test set {name!r} holds no sentences")

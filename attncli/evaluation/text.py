@@ -7,7 +7,9 @@ from datetime import timedelta
 from statistics import fmean
 
 from attncli.evaluation.evaluate import MOST_FOR_EVERY_PAIR
-from attncli.evaluation.report import BoundedScore, Comparison, Report, VariantReport
+from attncli.evaluation.report import BoundedScore, Report, VariantReport
+from attncli.metrics.bootstrap import Difference
+from attncli.metrics.metric import Metric
 from attncli.metrics.registry import ALL_METRICS
 
 Row = Sequence[str]
@@ -23,8 +25,8 @@ def terminal_text(report: Report) -> str:
         if report.has_seeds
         else aligned_table(*_score_rows(report)),
         aligned_table(*_cost_rows(report)) if _costs(report) else "",
-        f"BLEU by words of the {report.length_of}\n{aligned_table(*_length_rows(report))}",
-        "\n".join([*_comparison_heading(report), *_comparison_lines(report)]),
+        f"{_by_length_heading(report)}\n{aligned_table(*_length_rows(report))}",
+        f"{_comparison_heading(report)}\n{aligned_table(*_comparison_rows(report))}" if report.comparisons else "",
         aligned_table(*_score_rows(report)) if report.has_seeds else "",
         "\n".join(_signature_lines(report)),
         "\n".join(notes),
@@ -41,13 +43,12 @@ def markdown_text(report: Report, picture: str) -> str:
         markdown_table(
             *_beside(_variant_rows(report) if report.has_seeds else _score_rows(report), _cost_rows(report))
         ),
-        f"## BLEU by words of the {report.length_of}",
+        f"## {_by_length_heading(report)}",
         f"![BLEU by length]({picture})",
         markdown_table(*_length_rows(report)),
     ]
     if report.comparisons:
-        parts += ["## Comparisons", *_comparison_heading(report)]
-        parts += ["\n".join(f"- {line}" for line in _comparison_lines(report))]
+        parts += ["## Comparisons", _comparison_heading(report) + ".", markdown_table(*_comparison_rows(report))]
     if report.has_seeds:
         parts += ["## Single runs", markdown_table(*_score_rows(report))]
     if report.all_notes:
@@ -85,30 +86,40 @@ def _headline(report: Report) -> str:
     )
 
 
-_SEEDS = "Runs that differ in their seeds alone, taken together; deviation is the standard one between seeds."
+_SEEDS = (
+    "Runs that differ in their seeds alone, taken together: means, and after ± the standard deviation of the seeds."
+)
 
 
 def _variant_rows(report: Report) -> Table:
-    header = ["variant", "seeds", "mean BLEU", "deviation"]
-    return header, [
-        [
-            variant.name,
-            str(len(variant.systems)),
-            _bounded(variant.bleu, digits=2),
-            "" if variant.deviation is None else f"{variant.deviation:.2f}",
-        ]
+    rows = [
+        [variant.name, str(len(variant.systems)), *(_mean_score(variant, key) for key in variant.scores)]
         for variant in report.variants
     ]
+    return ["variant", "seeds", *(f"mean {label}" for label in _labels(report))], rows
+
+
+def _mean_score(variant: VariantReport, key: str) -> str:
+    metric, deviation = ALL_METRICS[key], variant.deviation(key)
+    return _score(variant.scores[key], metric) + ("" if deviation is None else f" ± {deviation:.{metric.digits}f}")
 
 
 def _score_rows(report: Report) -> Table:
-    keys = list(report.systems[0].scores)
-    labels = [ALL_METRICS[key].label + (" ↓" if ALL_METRICS[key].lower_is_better else "") for key in keys]
     rows = [
-        [system.name, *(_bounded(score, digits=2) for score in system.scores.values()), f"{system.length_ratio:.3f}"]
+        [
+            system.name,
+            *(_score(score, ALL_METRICS[key]) for key, score in system.scores.items()),
+            f"{system.length_ratio:.3f}",
+        ]
         for system in report.systems
     ]
-    return ["run", *labels, "length ratio"], rows
+    return ["run", *_labels(report), "length ratio"], rows
+
+
+def _labels(report: Report) -> list[str]:
+    """Return what the metrics are called, marked where lower is better."""
+    metrics = [ALL_METRICS[key] for key in report.systems[0].scores]
+    return [f"{metric.label} ↓" if metric.lower_is_better else metric.label for metric in metrics]
 
 
 def _costs(report: Report) -> bool:
@@ -160,38 +171,65 @@ def _beside(left: Table, right: Table) -> Table:
     return [*header, *more[1:]], joined
 
 
+def _by_length_heading(report: Report) -> str:
+    # Captions have two kinds of BLEU.
+    return f"sacreBLEU's BLEU by words of the {report.length_of}"
+
+
 def _length_rows(report: Report) -> Table:
     """Return BLEU of each variant by length: what there is more of, variants or lengths, goes down the page."""
     bins = report.variants[0].by_length
     header = ["words", "sentences", *(variant.name for variant in report.variants)]
     columns = [[found.label for found in bins], [str(found.sentences) for found in bins]]
-    columns += [[_bounded(found.bleu) for found in variant.by_length] for variant in report.variants]
-    if len(report.variants) <= len(bins):
-        return header, list(zip(*columns, strict=True))
-    first, *rows = [[name, *cells] for name, cells in zip(header, columns, strict=True)]
-    return first, rows
+    columns += [
+        [_bounded(found.bleu, digits=1, digits_of_bounds=1) for found in variant.by_length]
+        for variant in report.variants
+    ]
+    rows = list(zip(*columns, strict=True))
+    return (header, rows) if len(report.variants) <= len(bins) else _turned(header, rows)
 
 
-def _comparison_heading(report: Report) -> list[str]:
-    if len(report.variants) <= MOST_FOR_EVERY_PAIR:
-        return []
-    return [f"Each is compared with {report.variants[0].name}, the first, on the same resampled sentences:"]
+def _turned(header: Row, rows: Sequence[Row]) -> Table:
+    """Return the table whose rows are the columns."""
+    first, *others = zip(header, *rows, strict=True)
+    return first, others
 
 
-def _comparison_lines(report: Report) -> list[str]:
-    return [_comparison_line(comparison) for comparison in report.comparisons]
+def _comparison_heading(report: Report) -> str:
+    pairs = ""
+    if len(report.variants) > MOST_FOR_EVERY_PAIR:
+        pairs = f"; each is compared with {report.variants[0].name}, the first"
+    is_mixed = any(ALL_METRICS[key].lower_is_better for key in report.systems[0].scores)
+    sign = "; ↓: lower is better, so a minus favours the first of a pair" if is_mixed else ""
+    return f"Differences on the same resampled sentences (paired bootstrap){pairs}{sign}"
 
 
-def _comparison_line(comparison: Comparison) -> str:
-    bleu = comparison.bleu
-    return (
-        f"{comparison.a} − {comparison.b}: BLEU {_signed(bleu.value, digits=2)} "
-        f"[{_signed(bleu.bounds.low)}, {_signed(bleu.bounds.high)}], "
-        f"p = {bleu.p_value:.3f} (paired bootstrap)"
-    )
+def _comparison_rows(report: Report) -> Table:
+    """Return the differences of all pairs: what there is more of, pairs or metrics, goes down the page."""
+    rows = [
+        [
+            f"{comparison.a} − {comparison.b}",
+            *(_difference(found, ALL_METRICS[key]) for key, found in comparison.differences.items()),
+        ]
+        for comparison in report.comparisons
+    ]
+    labels = _labels(report)
+    table = ["difference", *labels], rows
+    return table if len(rows) >= len(labels) else _turned(*table)
 
 
-def _signed(value: float, *, digits: int = 1) -> str:
+def _difference(found: Difference, metric: Metric) -> str:
+    value = _signed(found.value, digits=metric.digits)
+    low, high = (_signed(bound, digits=metric.digits - 1) for bound in (found.bounds.low, found.bounds.high))
+    return f"{value} [{low}, {high}] {_p_value(found.p_value)}"
+
+
+def _p_value(value: float) -> str:
+    # Never 0: resampling cannot tell that.
+    return f"p={value:.3f}" if value >= 0.0005 else "p<0.001"
+
+
+def _signed(value: float, *, digits: int) -> str:
     # Adding 0 turns the negative zero that rounding leaves into a plain one.
     return f"{round(value, digits) + 0.0:+.{digits}f}"
 
@@ -200,5 +238,9 @@ def _signature_lines(report: Report) -> list[str]:
     return [f"{ALL_METRICS[key].label} {signature}" for key, signature in report.systems[0].signatures.items()]
 
 
-def _bounded(score: BoundedScore, *, digits: int = 1) -> str:
-    return f"{score.score:.{digits}f} [{score.low:.1f}, {score.high:.1f}]"
+def _score(score: BoundedScore, metric: Metric) -> str:
+    return _bounded(score, digits=metric.digits, digits_of_bounds=metric.digits - 1)
+
+
+def _bounded(score: BoundedScore, *, digits: int, digits_of_bounds: int) -> str:
+    return f"{score.score:.{digits}f} [{score.low:.{digits_of_bounds}f}, {score.high:.{digits_of_bounds}f}]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -23,18 +23,14 @@ _CIDER_SIGMA = 6.0
 Tokens = list[str]
 NGrams = Counter[tuple[str, ...]]
 
+# Every metric reads the same references again, for every system.
+_tokens = lru_cache(maxsize=2**16)(caption_tokens)
+
 
 def _tokenised(hypotheses: Sequence[str], references: References) -> list[tuple[Tokens, list[Tokens]]]:
     """Return the tokens of each hypothesis, and those of its references."""
-    known: dict[str, Tokens] = {}
-
-    def tokens(text: str) -> Tokens:
-        if text not in known:
-            known[text] = caption_tokens(text)
-        return known[text]
-
     pairs = zip(hypotheses, by_sentence(hypotheses, references), strict=True)
-    return [(tokens(hypothesis), [tokens(text) for text in texts]) for hypothesis, texts in pairs]
+    return [(_tokens(hypothesis), [_tokens(text) for text in texts]) for hypothesis, texts in pairs]
 
 
 def _ngrams(tokens: Tokens, order: int) -> NGrams:
@@ -190,4 +186,4 @@ def _bleu_metric(order: int) -> Metric:
 
 BLEU_N = {f"bleu_{order}": _bleu_metric(order) for order in range(1, ORDERS + 1)}
 ROUGE_L = Metric("ROUGE-L", lower_is_better=False, measure=_rouge_l)
-CIDER = Metric("CIDEr", lower_is_better=False, measure=_cider)
+CIDER = Metric("CIDEr", lower_is_better=False, measure=_cider, digits=3)

@@ -47,6 +47,8 @@ class Metric:
     lower_is_better: bool
     measure: Callable[[Sequence[str], References], SentenceStatistics]
     """Takes N hypotheses and one list of N references for each set of references."""
+    digits: int = 2
+    """Decimals of a score in tables; bounds have one less."""
 
 
 def by_sentence(hypotheses: Sequence[str], references: References) -> list[list[str]]:

@@ -25,7 +25,7 @@ def by_length_figure(report: Report) -> Figure:
 
 def _title(report: Report) -> str:
     seeds = "; thin: single seeds" if report.has_seeds else ""
-    return f"{report.test}: BLEU by length (shaded: 95 % bounds{seeds})"
+    return f"{report.test}: sacreBLEU's BLEU by length (shaded: 95 % bounds{seeds})"
 
 
 def _families(report: Report) -> list[str]:

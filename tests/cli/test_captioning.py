@@ -152,6 +152,20 @@ def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> Non
     assert files["cider"] == run["cider"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--precision", "fp16"], "--precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, bf16"),
+        (["--metric", "ter"], "--metric: unknown value 'ter'; did you mean 'meteor'? choose from bleu, bleu_1, bleu_2"),
+        (["--test", "tests"], "RUN: unknown test set 'tests'; did you mean 'test'? choose from test"),
+    ],
+)
+def test_eval_says_what_is_wrong(folder: Path, arguments: list[str], expected: str) -> None:
+    error = invoke("eval", folder / "run", *arguments, "--device", "cpu").exception
+    assert isinstance(error, CommandError)
+    assert str(error).startswith(expected.replace("RUN", str(folder / "run")))
+
+
 def test_visualize_draws_the_picture_once_a_word(folder: Path, tmp_path: Path) -> None:
     image = folder / "images" / "dev-00001.png"
     result = invoke("visualize", folder / "run", "--image", image, "--output", tmp_path)

@@ -48,3 +48,11 @@ def test_schema_prints_json(attncli: Any) -> None:
     result = attncli("config", "schema")
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == json_schema()
+
+
+def test_check_and_show_read_a_file_over_its_base(attncli: Any, config: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(f"base: {config}\ntraining: {{seed: 5}}\n")
+    result = attncli("config", "check", changed)
+    assert (result.code, result.out.splitlines()[0]) == (0, f"{changed}: ok")
+    assert attncli("config", "show", changed).out == attncli("config", "show", config, "--set", "training.seed=5").out

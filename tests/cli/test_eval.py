@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from attncli.cli import eval_captioning, eval_translation
 from attncli.cli.eval import evaluate
 from attncli.config.load import read_config
 from attncli.config.search import Search
 from attncli.errors import CommandError, DataError, RunError, UserError
+from attncli.hypotheses import WrittenHypothesis
+from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
 from attncli.run import Run
 from attncli.training.run_folder import RunFolder
-from attncli.translator import TranslatedHypothesis, Translation
+from attncli.translator import Translation
 
 SOURCES = ["ein Hund rennt schnell", "zwei Männer sitzen auf einer Bank", "sie liest"]
 TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]
@@ -38,7 +42,7 @@ class FakeRun:
         words = len(self.folder.name)
         for sentence in sentences:
             text = " ".join(TARGETS[SOURCES.index(sentence)].split()[:words])
-            hypothesis = TranslatedHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
+            hypothesis = WrittenHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
             yield Translation(sentence, ("x",), (hypothesis,))
 
 
@@ -114,7 +118,10 @@ def test_several_runs_share_a_report_and_keep_their_own(tmp_path: Path, loaded: 
     assert result.exit_code == 0, result.output
     joint = report(runs[0] / "evaluation" / "small")
     assert [found["run"] for found in joint["runs"]] == ["six", "fo", "fourteen"]
-    assert [(c["a"], c["b"]) for c in joint["comparisons"]] == [("six", "fo"), ("six", "fourteen"), ("fo", "fourteen")]
+    pairs = [("six", "fo"), ("six", "fourteen"), ("fo", "fourteen")]
+    assert [(c["a"], c["b"], c["metric"]) for c in joint["comparisons"]] == [
+        (*pair, metric) for pair in pairs for metric in ("bleu", "chrf", "ter")
+    ]
     alone = report(runs[1] / "evaluation" / "small")
     assert (alone["runs"], alone["comparisons"]) == ([joint["runs"][1]], [])
     assert (runs[2] / "evaluation" / "small" / "hypotheses.txt").read_text().splitlines() == TARGETS
@@ -219,7 +226,7 @@ def test_seeds_of_a_configuration_are_one_variant(tmp_path: Path, loaded: list[F
     assert result.exit_code == 0, result.output
     found = report(tmp_path / "out")
     assert [(v["variant"], v["runs"]) for v in found["variants"]] == [("a", ["a-1", "a-2"]), ("other", ["other"])]
-    assert [(c["a"], c["b"]) for c in found["comparisons"]] == [("a", "other")]
+    assert [(c["a"], c["b"]) for c in found["comparisons"] if c["metric"] == "bleu"] == [("a", "other")]
 
 
 def test_choice_between_test_sets_is_asked_for(tmp_path: Path, loaded: list[FakeRun]) -> None:
@@ -283,3 +290,13 @@ def test_hypotheses_that_do_not_match_are_named(tmp_path: Path) -> None:
     assert refused(run_eval(run, "--hypotheses", path), DataError) == (
         f"{path}: 2 lines, but the test set small has 3; they must match line by line"
     )
+
+
+def test_every_metric_is_named_in_the_help_and_can_be_chosen() -> None:
+    app = typer.Typer()
+    app.command()(evaluate)
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300", "NO_COLOR": "1"}).stdout
+    [explained] = [line for line in text.splitlines() if "--metric " in line]
+    assert set(ALL_METRICS) - {"bleu"} <= set(re.findall(r"\w+", explained))
+    assert tuple(METRICS) == eval_translation._METRICS
+    assert set(CAPTION_METRICS) == set(eval_captioning._METRICS)

@@ -17,14 +17,15 @@ from typer.testing import CliRunner, Result
 from attncli.cli.visualize import visualize
 from attncli.config.search import Search
 from attncli.errors import CommandError, DataError, RunError, UserError
+from attncli.hypotheses import WrittenHypothesis
 from attncli.run import Run
-from attncli.translator import TranslatedHypothesis, Translation
+from attncli.translator import Translation
 
 
 def translation(source: str, target: str, *, attends: bool) -> Translation:
     tokens = tuple(f"▁{word}" for word in source.split()), tuple(f"▁{word}" for word in target.split())
     weights = np.full((len(tokens[1]), len(tokens[0])), 1 / len(tokens[0]), dtype=np.float32) if attends else None
-    return Translation(source, tokens[0], (TranslatedHypothesis(target, tokens[1], -2.0, -1.0, weights),))
+    return Translation(source, tokens[0], (WrittenHypothesis(target, tokens[1], -2.0, -1.0, weights),))
 
 
 class FakeRun:

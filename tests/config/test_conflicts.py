@@ -51,6 +51,11 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
             "read the attention; choose 'attentional' or 'maxout', or model.attention: none",
         ),
         (
+            [NONE, "model.decoder.query=previous_state"],
+            "model.decoder.query: there is nothing to ask with model.attention: none, but it is 'previous_state'; "
+            "remove it",
+        ),
+        (
             [NONE, "model.decoder.input_feeding=true"],
             "model.decoder.input_feeding: there is nothing to feed back with model.attention: none; remove it",
         ),
@@ -172,7 +177,8 @@ def test_a_conflict_names_both_keys_and_a_way_out(overrides: list[str], problem:
         ["model.attention={window: local_p, half_width: 3, selection: hard, estimator: straight_through}"],
         ["model.attention={selection: hard, estimator: {kind: reinforce, reward_weight: 1}}"],
         ["model.attention={selection: hard, inference: sample, sampling_seed: 0}"],
-        [NONE, "model.decoder.readout=maxout"],
+        [NONE, "model.decoder.readout=maxout"],  # of state and embedding
+        [NONE, "model.decoder.readout=deep"],
         [f"{TRANSFORMER}}}", SCALED_DOT],  # its queries and keys are projected, so the memory may have another width
         [f"{TRANSFORMER}, positions: learned, maximum_length: 9}}", SCALED_DOT],
         ["model.encoder={kind: lstmn}", "model.decoder={kind: lstmn, query: previous_state}"],

@@ -128,6 +128,8 @@ def accepts(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         return False
     if isinstance(value, dict) and not within_keys(value, schema, root):
         return False
+    if isinstance(value, str) and len(value) < schema.get("minLength", 0):
+        return False
     if isinstance(value, list):
         fixed = schema.get("prefixItems", [])
         rest = [accepts(item, schema.get("items", {}), root) for item in value[len(fixed) :]]
@@ -225,5 +227,37 @@ def test_the_schema_is_json_and_says_which_schema_it_is() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     sections = [schema["$defs"][option["$ref"].rsplit("/", 1)[-1]] for option in schema["anyOf"]]
-    assert [section["properties"]["task"]["const"] for section in sections] == list(CONFIGS)
-    assert all({"task", "data", "training"} <= set(section["required"]) for section in sections)
+    assert [section["properties"]["task"]["const"] for section in sections] == [*CONFIGS, *CONFIGS]
+    whole, over_bases = sections[: len(CONFIGS)], sections[len(CONFIGS) :]
+    assert all({"task", "data", "training"} <= set(section["required"]) for section in whole)
+    assert all(section["required"] == ["base"] for section in over_bases)
+
+
+CONFIGURATIONS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGURATIONS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_the_schema_accepts_every_file_of_the_project_with_a_base_or_without(path: Path) -> None:
+    assert accepts(parse_yaml(path.read_text(), where="x"), json_schema(), json_schema())
+
+
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        ({}, True),
+        ({"model": {"encoder": {"layers": 2}}, "training": {"schedule": {"warmup": 3}}}, True),
+        ({"task": "autoencoding", "training": {"corruption": {"share": 0.5}}}, True),
+        ({"data": {"test": {"a": {"source": "b"}}}}, True),
+        ({"base": ""}, False),
+        ({"base": 3}, False),
+        ({"modell": {}}, False),
+        ({"model": {"encoder": {"lairs": 2}}}, False),
+        ({"model": {"encoder": {"layers": 0}}}, False),
+        ({"data": {"test": {"a": {"sauce": "b"}}}}, False),
+        ({"training": {"optimizer": {"kind": "adam", "betas": [0.5]}}}, False),
+        ({"task": "autoencoding", "search": {}}, False),
+    ],
+)
+def test_with_a_base_the_schema_asks_for_no_key_and_knows_them_all(changes: dict[str, Any], fits: bool) -> None:
+    schema = json_schema()
+    assert accepts({"base": "base.yaml", **changes}, schema, schema) is fits

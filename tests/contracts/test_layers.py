@@ -16,7 +16,7 @@ LAYERS = (
     {"config", "text", "metrics"},
     {"data", "device", "allocator"},
     {"losses", "models"},
-    {"search", "translator", "captioner"},
+    {"search", "hypotheses", "translator", "captioner"},
     {"training"},
     {"translation", "captioning", "autoencoding", "launch", "run", "evaluation", "visualization"},
     {"cli", "__main__"},

@@ -14,8 +14,8 @@ from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report, Speed, TrainingCost
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.evaluation.text import markdown_text, terminal_text
-from attncli.metrics.bleu import BLEU
 from attncli.metrics.bootstrap import Bounds, Difference, resampled_scores
+from attncli.metrics.registry import METRICS
 
 SOURCES = (
     "ein Hund rennt",
@@ -75,13 +75,16 @@ def test_json_has_the_agreed_form() -> None:
     assert first["ter"]["score"] == pytest.approx(sacrebleu.corpus_ter(GOOD, [REFERENCES]).score)
     assert "smooth:exp" in first["bleu"]["signature"]
     assert set(first["by_length"][0]) == {"from", "to", "sentences", "bleu", "low", "high"}
-    [comparison] = found["comparisons"]
-    assert (comparison["a"], comparison["b"], comparison["metric"]) == ("good", "bad", "bleu")
-    assert comparison["difference"] == pytest.approx(first["bleu"]["score"] - second["bleu"]["score"])
-    assert comparison["low"] <= comparison["difference"] <= comparison["high"]
-    assert 0 < comparison["p_value"] <= 1
+    assert [found["metric"] for found in found["comparisons"]] == ["bleu", "chrf", "ter"]
+    for comparison in found["comparisons"]:
+        key = comparison["metric"]
+        assert (comparison["a"], comparison["b"]) == ("good", "bad")
+        assert comparison["difference"] == pytest.approx(first[key]["score"] - second[key]["score"])
+        assert comparison["low"] <= comparison["difference"] <= comparison["high"]
+        assert 0 < comparison["p_value"] <= 1
+        assert ("by_length" in comparison) == (key == "bleu")
     by_length = [a["bleu"] - b["bleu"] for a, b in zip(first["by_length"], second["by_length"], strict=True)]
-    assert [d["difference"] for d in comparison["by_length"]] == pytest.approx(by_length)
+    assert [d["difference"] for d in found["comparisons"][0]["by_length"]] == pytest.approx(by_length)
 
 
 def test_every_pair_of_systems_is_compared_and_the_same_ones_do_not_differ() -> None:
@@ -97,7 +100,7 @@ def test_of_many_systems_each_is_compared_with_the_first() -> None:
     assert (
         found.comparisons[1].bleu.value == found.systems[2].scores["bleu"].score - found.systems[0].scores["bleu"].score
     )
-    assert "Each is compared with a, the first, on the same resampled sentences:" in terminal_text(found)
+    assert "each is compared with a, the first" in terminal_text(found)
     # Five variants over three lengths: a line a variant.
     assert "\nc   " in terminal_text(found).split("BLEU by words of the source\n")[1].split("\n\n")[0]
 
@@ -118,15 +121,23 @@ def test_a_variant_is_the_mean_of_its_runs_also_in_every_resample() -> None:
     assert ([system.name for system in x.systems], [system.name for system in y.systems]) == (["x-1", "x-2"], ["y"])
     good, bad = bleu(GOOD, [0, 1, 2, 3]), bleu(BAD, [0, 1, 2, 3])
     assert x.bleu.score == pytest.approx((good + bad) / 2)
-    assert x.deviation == pytest.approx(np.std([good, bad], ddof=1))
-    assert (y.bleu, y.by_length, y.deviation) == (found.systems[1].scores["bleu"], found.systems[1].by_length, None)
-    drawn = resampled_scores([BLEU.measure(text, TEST.references) for text in (GOOD, BAD)], samples=40, seed=7)
-    assert [x.bleu.low, x.bleu.high] == pytest.approx(np.percentile(drawn.mean(0), [2.5, 97.5]))
+    assert x.deviation("bleu") == pytest.approx(np.std([good, bad], ddof=1))
+    assert (y.scores, y.by_length) == (found.systems[1].scores, found.systems[1].by_length)
+    assert y.deviation("bleu") is None
     [comparison] = found.comparisons
     assert (comparison.a, comparison.b) == ("x", "y")
     assert comparison.bleu.value == pytest.approx((bad - good) / 2)
-    limits = np.percentile(drawn.mean(0) - drawn[0], [2.5, 97.5])
-    assert [comparison.bleu.bounds.low, comparison.bleu.bounds.high] == pytest.approx(limits)
+    for key, metric in METRICS.items():
+        measured = [metric.measure(text, TEST.references) for text in (GOOD, BAD)]
+        of_good, of_bad = (statistics.score() for statistics in measured)
+        drawn = resampled_scores(measured, samples=40, seed=7)
+        assert x.scores[key].score == pytest.approx((of_good + of_bad) / 2)
+        assert x.deviation(key) == pytest.approx(np.std([of_good, of_bad], ddof=1))
+        assert [x.scores[key].low, x.scores[key].high] == pytest.approx(np.percentile(drawn.mean(0), [2.5, 97.5]))
+        difference = comparison.differences[key]
+        assert difference.value == pytest.approx((of_bad - of_good) / 2)
+        limits = np.percentile(drawn.mean(0) - drawn[0], [2.5, 97.5])
+        assert [difference.bounds.low, difference.bounds.high] == pytest.approx(limits)
 
 
 def test_runs_of_one_variant_alone_are_compared_with_each_other() -> None:
@@ -143,7 +154,12 @@ def test_json_tells_variants_and_what_training_took() -> None:
     ]
     first, second = found["variants"]
     assert (first["variant"], first["runs"], second["runs"]) == ("x", ["x-1", "x-2"], ["y"])
-    assert set(first["bleu"]) == {"score", "low", "high", "deviation"}
+    for key in ("bleu", "chrf", "ter"):
+        assert set(first[key]) == {"score", "low", "high", "deviation"}
+        runs = [found["runs"][at][key]["score"] for at in (0, 2)]
+        assert first[key]["score"] == pytest.approx(np.mean(runs))
+        assert first[key]["deviation"] == pytest.approx(np.std(runs, ddof=1))
+        assert second[key]["deviation"] is None
     assert set(first["by_length"][0]) == {"from", "to", "sentences", "bleu", "low", "high"}
 
 
@@ -152,7 +168,16 @@ def test_text_shows_variants_with_their_mean_cost_and_every_run(write: object) -
     found = seeded()
     text = write(found)  # type: ignore[operator]
     x = found.variants[0]
-    for number in (f"{x.bleu.score:.2f} [", f"{x.deviation:.2f}", "1,200", "0:01:00", "2,000", "3.0", "x-1", "x-2"):
+    for number in (
+        f"{x.bleu.score:.2f} [",
+        f"] ± {x.deviation('ter'):.2f}",
+        "1,200",
+        "0:01:00",
+        "2,000",
+        "3.0",
+        "x-1",
+        "x-2",
+    ):
         assert number in text
     for system in found.systems:
         assert f"{system.scores['bleu'].score:.2f} [" in text
@@ -190,14 +215,17 @@ def numbers_of(found: Report) -> list[str]:
     systems = found.systems
     score = systems[0].scores["bleu"]
     last = systems[1].by_length[-1].bleu
-    difference = found.comparisons[0].bleu
     return [
         f"{score.score:.2f} [{score.low:.1f}, {score.high:.1f}]",
         f"{systems[1].scores['chrf'].score:.2f} [",
         f"{systems[1].scores['ter'].score:.2f} [",
         f"{last.score:.1f} [{last.low:.1f}, {last.high:.1f}]",
-        f"good − bad: BLEU {difference.value:+.2f} [{difference.bounds.low:+.1f}, {difference.bounds.high:+.1f}], "
-        f"p = {difference.p_value:.3f} (paired bootstrap)",
+        "good − bad",
+        *(
+            f"{difference.value:+.2f} [{difference.bounds.low:+.1f}, {difference.bounds.high:+.1f}] "
+            f"p={difference.p_value:.3f}"
+            for difference in found.comparisons[0].differences.values()
+        ),
         f"{systems[0].length_ratio:.3f}",
         "2.0",
         "15",
@@ -213,16 +241,46 @@ def test_text_shows_every_number(write: object) -> None:
     for number in numbers_of(found):
         assert number in text
     assert "park: 4 sentences, 1 reference each; in brackets 95 % bounds from 40 bootstrap resamples (seed 7)" in text
-    assert "BLEU by words of the source" in text
+    assert "sacreBLEU's BLEU by words of the source" in text
+    assert "(paired bootstrap); ↓: lower is better, so a minus favours the first of a pair" in text
 
 
 def test_no_difference_has_no_minus() -> None:
     # 1e-15 below, as rounding errors leave it.
-    nearly = replace(
-        report(System("a", GOOD), System("b", GOOD)).comparisons[0], bleu=Difference(-1e-15, Bounds(0, 0), 1)
+    same = report(System("a", GOOD), System("b", GOOD), metrics=["bleu"])
+    nearly = replace(same.comparisons[0], differences={"bleu": Difference(-1e-15, Bounds(0, 0), 1)})
+    found = terminal_text(replace(same, comparisons=(nearly,)))
+    assert "\na − b       +0.00 [+0.0, +0.0] p=1.000\n" in found
+    assert "↓" not in found, "nothing here is better when lower"
+
+
+def test_more_pairs_than_metrics_go_down_the_page() -> None:
+    systems = [System(name, text) for name, text in (("a", GOOD), ("b", BAD), ("c", SOURCES))]
+    few, many = (
+        terminal_text(report(*systems, metrics=metrics)).split("(paired bootstrap)")[1].splitlines()[1:5]
+        for metrics in (["bleu", "bleu_1", "chrf", "ter"], ["bleu", "chrf"])
     )
-    found = replace(report(System("a", GOOD), System("b", GOOD)), comparisons=(nearly,))
-    assert "a − b: BLEU +0.00 [+0.0, +0.0], p = 1.000 (paired bootstrap)" in terminal_text(found)
+    assert few[0].split() == ["difference", "a", "−", "b", "a", "−", "c", "b", "−", "c"]
+    assert [line.split()[0] for line in few[2:]] == ["BLEU", "chrF"]
+    assert many[0].split() == ["difference", "BLEU", "chrF"]
+    assert [line[:5] for line in many[2:]] == ["a − b", "a − c"]
+
+
+def test_scores_between_0_and_10_have_a_digit_more() -> None:
+    found = report(System("good", GOOD), System("bad", BAD), metrics=["bleu", "cider"])
+    score, difference = found.systems[0].scores["cider"], found.comparisons[0].differences["cider"]
+    text = terminal_text(found)
+    assert f"  {score.score:.3f} [{score.low:.2f}, {score.high:.2f}]  " in text
+    low, high = difference.bounds.low, difference.bounds.high
+    assert f"  {difference.value:+.3f} [{low:+.2f}, {high:+.2f}] p={difference.p_value:.3f}\n" in text
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.0004, "p<0.001"), (0.0006, "p=0.001"), (0.25, "p=0.250")])
+def test_a_p_value_is_never_shown_as_0(value: float, shown: str) -> None:
+    found = report(System("good", GOOD), System("bad", BAD), metrics=["bleu"])
+    difference = Difference(1.0, Bounds(0.5, 1.5), value)
+    changed = replace(found.comparisons[0], differences={"bleu": difference})
+    assert f"  +1.00 [+0.5, +1.5] {shown}\n" in terminal_text(replace(found, comparisons=(changed,)))
 
 
 def test_columns_of_the_terminal_table_line_up() -> None:
