@@ -1,0 +1,98 @@
+"""Sequence training on a reward: targets are drawn from the model, and those better than expected made likelier.
+
+Rennie et al. 2017, "Self-critical sequence training for image captioning". B sources, K targets drawn for each,
+N = B*K rows, T target positions, V vocabulary, n real target positions of all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attncli.data.batch import pad_tokens
+from attncli.losses import SummedLoss
+from attncli.models.encoder_decoder import EncoderDecoder, prefix_of
+from attncli.models.memory import Memory
+from attncli.models.rows import take_rows
+from attncli.search import BestK, Sampling, Strategy, search
+from attncli.text.tokenizer import BOS, PAD
+
+Targets = Sequence[Sequence[Sequence[int]]]
+"""Some targets of each source, as token ids, closed by the end symbol unless the longest length was reached."""
+Reward = Callable[[Targets], Sequence[Sequence[float]]]
+"""Gives each target of each source its reward."""
+
+
+@dataclass(frozen=True)
+class SelfCritic:
+    """An estimate of the gradient of the expected reward, -(r - b) ∇ log p(y) a drawn target y (section 3).
+
+    Of each source K targets are drawn independently, token by token, at temperature 1 and with at most `max_length`
+    tokens. Without `greedy` the baseline b is the mean reward of the source's other K - 1 targets. With it b is the
+    reward of the greedy target (equations 9 to 11), which need not be drawn. Neither depends on y, so that neither
+    changes the mean of the estimate.
+
+    Drawing, greedy search and log p(y) read one memory in the mode the model is in, and log p(y) is computed at once by
+    `force`, from the distribution without PAD and BOS that tokens are drawn from. What draws anew in training, dropout
+    and hard attention, must be off; otherwise a target would be scored by another network than drew it.
+    """
+
+    samples: int
+    max_length: int
+    greedy: bool
+
+    def loss(self, model: EncoderDecoder, source: Any, reward: Reward, generator: torch.Generator) -> SummedLoss:
+        """Return what has the estimated gradient, summed over the N targets that are its terms.
+
+        What it reports is minus their rewards, the sum of what is minimised in expectation.
+        """
+        memory = model.encode(source)
+        drawn = self._found(model, memory, Sampling(generator), count=self.samples)
+        rewards = _tensor(reward(drawn), memory.mask.device)  # [B, K]
+        advantages = rewards - self._baseline(model, memory, reward, rewards)
+        log_probs = drawn_log_probs(model, memory, drawn)
+        return SummedLoss(-(advantages * log_probs).sum(), -rewards.sum(), rewards.numel())
+
+    def _baseline(self, model: EncoderDecoder, memory: Memory, reward: Reward, rewards: Tensor) -> Tensor:
+        """Return the baselines [B, 1] or [B, K] of `rewards` [B, K]."""
+        if self.greedy:
+            best = self._found(model, memory, BestK(length_penalty=0.0), count=1)
+            return _tensor(reward(best), rewards.device)
+        return (rewards.sum(1, keepdim=True) - rewards) / (self.samples - 1)
+
+    def _found(self, model: EncoderDecoder, memory: Memory, strategy: Strategy, *, count: int) -> Targets:
+        found = search(
+            model.decoder,
+            memory,
+            strategy=strategy,
+            beam_size=count,
+            max_length=self.max_length,
+            length_penalty=0.0,
+        )
+        # Search has left bfloat16 copies of the weights that have no gradient.
+        torch.clear_autocast_cache()
+        return [[hypothesis.tokens for hypothesis in ranked] for ranked in found]
+
+
+def drawn_log_probs(model: EncoderDecoder, memory: Memory, drawn: Targets) -> Tensor:
+    """Return the log-probability [B, K] with which each of `drawn`, K a source of `memory`, is drawn."""
+    device = memory.mask.device
+    target = pad_tokens([np.array(tokens) for targets in drawn for tokens in targets]).to(device)
+    sources = torch.arange(len(drawn), device=device).repeat_interleave(len(drawn[0]))
+    prepared = take_rows(model.decoder.prepare(memory), sources)
+    forced = model.decoder.force(prefix_of(target), prepared)
+    real = target.mask  # [N, T]
+    logits = model.decoder.output(forced.features[real]).float()  # [n, V]
+    never = torch.tensor([PAD, BOS], device=device)
+    chosen = logits.index_fill(1, never, -torch.inf).log_softmax(-1).gather(1, target.ids[real][:, None])[:, 0]
+    of_tokens: Tensor = chosen.new_zeros(real.shape).masked_scatter(real, chosen)
+    return of_tokens.sum(1).view(len(drawn), -1)
+
+
+def _tensor(rewards: Sequence[Sequence[float]], device: torch.device) -> Tensor:
+    return torch.tensor(rewards, dtype=torch.float32, device=device)
