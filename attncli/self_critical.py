@@ -74,7 +74,7 @@ class SelfCritic:
             max_length=self.max_length,
             length_penalty=0.0,
         )
-        # Search has left bfloat16 copies of the weights that have no gradient.
+        # Autocast of torch 2.6 would go on with the bfloat16 copies of search, through which no gradient flows.
         torch.clear_autocast_cache()
         return [[hypothesis.tokens for hypothesis in ranked] for ranked in found]
 
