@@ -1,7 +1,7 @@
 """Sequence training on a reward: targets are drawn from the model, and those better than expected made likelier.
 
 Rennie et al. 2017, "Self-critical sequence training for image captioning". B sources, K targets drawn for each,
-N = B*K rows, T target positions, V vocabulary, n real target positions of all rows.
+N = B*K targets in all, M of them read together, T target positions, n real ones, V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attncli.data.batch import pad_tokens
+from attncli.data.batch import Tokens, pad_tokens
 from attncli.losses import SummedLoss
 from attncli.models.encoder_decoder import EncoderDecoder, prefix_of
 from attncli.models.memory import Memory
@@ -81,17 +81,28 @@ class SelfCritic:
 
 def drawn_log_probs(model: EncoderDecoder, memory: Memory, drawn: Targets) -> Tensor:
     """Return the log-probability [B, K] with which each of `drawn`, K a source of `memory`, is drawn."""
-    device = memory.mask.device
-    target = pad_tokens([np.array(tokens) for targets in drawn for tokens in targets]).to(device)
-    sources = torch.arange(len(drawn), device=device).repeat_interleave(len(drawn[0]))
-    prepared = take_rows(model.decoder.prepare(memory), sources)
+    device, prepared = memory.mask.device, model.decoder.prepare(memory)
+    rows = [(source, np.array(tokens)) for source, targets in enumerate(drawn) for tokens in targets]
+    order = np.argsort([len(tokens) for _, tokens in rows], kind="stable")
+    parts = []
+    # The longest draw has often twice the mean length: as many parts as draws of a source, like lengths together.
+    for part in np.array_split(order, len(drawn[0])):
+        sources = torch.tensor([rows[at][0] for at in part], device=device)
+        target = pad_tokens([rows[at][1] for at in part]).to(device)
+        parts.append(_log_probs(model, take_rows(prepared, sources), target))
+    back = torch.from_numpy(np.argsort(order)).to(device)
+    return torch.cat(parts)[back].view(len(drawn), -1)
+
+
+def _log_probs(model: EncoderDecoder, prepared: Any, target: Tokens) -> Tensor:
+    """Return the log-probability [M] of each row of `target` [M, T], among what may be drawn."""
     forced = model.decoder.force(prefix_of(target), prepared)
-    real = target.mask  # [N, T]
+    real = target.mask
     logits = model.decoder.output(forced.features[real]).float()  # [n, V]
-    never = torch.tensor([PAD, BOS], device=device)
+    never = torch.tensor([PAD, BOS], device=logits.device)
     chosen = logits.index_fill(1, never, -torch.inf).log_softmax(-1).gather(1, target.ids[real][:, None])[:, 0]
     of_tokens: Tensor = chosen.new_zeros(real.shape).masked_scatter(real, chosen)
-    return of_tokens.sum(1).view(len(drawn), -1)
+    return of_tokens.sum(1)
 
 
 def _tensor(rewards: Sequence[Sequence[float]], device: torch.device) -> Tensor:

@@ -171,10 +171,9 @@ class _Vector:
 
 
 def _all_ngrams(tokens: Tokens) -> NGrams:
-    counts: NGrams = Counter()
-    for order in range(1, ORDERS + 1):
-        counts += _ngrams(tokens, order)
-    return counts
+    return Counter(
+        tuple(tokens[at : at + order]) for order in range(1, ORDERS + 1) for at in range(len(tokens) - order + 1)
+    )
 
 
 def _similarity(one: _Vector, other: _Vector) -> float:
