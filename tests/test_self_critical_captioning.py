@@ -21,6 +21,7 @@ from attncli.data.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import ConfigError
 from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.coco import CiderD, DocumentFrequencies
+from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
 from attncli.search import Sampling, search
 from attncli.training.run_folder import RunFolder
 from attncli.training.weights import weights_of
@@ -34,6 +35,7 @@ data:
   captions: captions.jsonl
   train: {{split: train}}
   dev: {{split: dev}}
+  test: {{test: {{split: test}}}}
   cache: {root}/cache
 tokenizer: {{kind: word, vocabulary_size: 60}}
 model:
@@ -80,7 +82,7 @@ def train(config: Path, run: Path, *arguments: str) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of toy pictures with both configurations and a run of the first."""
     made = tmp_path_factory.mktemp("captions")
-    make_toy_captioning(made, ToyPictureSizes(train=20, dev=4, test=1), seed=2)
+    make_toy_captioning(made, ToyPictureSizes(train=20, dev=4, test=3), seed=2)
     (made / "base.yaml").write_text(BASE.format(root=made))
     (made / "critical.yaml").write_text(CRITICAL.format(root=made))
     train(made / "base.yaml", made / "run")
@@ -168,6 +170,25 @@ def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(folder: Path,
         assert all(-10 <= loss <= 0 for loss in losses[0].values())
 
 
+def test_features_of_a_fixed_encoder_are_those_of_the_other_run(folder: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(1)
+    torch.save(EfficientNetLite0(layer="head", fine_tune_from=None, rate_factor=1.0, pools=True).state_dict(), weights)
+    encoder = "model.encoder={kind: efficientnet_lite0, memory_size: 9, preprocessing: {size: 32}, weights: %s}"
+    fixed = ["training.augmentation={}", f"data.cache={tmp_path}/cache", "training.max_steps=2"]
+    sets = [part for change in fixed for part in ("--set", change)]
+    train(folder / "base.yaml", tmp_path / "start", *sets, "--set", encoder % weights)
+    (store,) = (tmp_path / "cache" / "features").iterdir()
+    before = (store / "pictures").read_bytes()
+    weights.unlink()
+    begun = ("--set", encoder % "null", "--set", f"training.objective.start_from={tmp_path}/start")
+    train(folder / "critical.yaml", tmp_path / "run", *sets, *begun)
+    assert list((tmp_path / "cache" / "features").iterdir()) == [store]
+    assert (store / "pictures").read_bytes() == before
+    result = invoke("eval", tmp_path / "run", "--output", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+
+
 def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> None:
     train(folder / "critical.yaml", tmp_path / "run", "--set", "training.max_steps=2")
     for run, what in ((tmp_path / "run", "minus CIDEr of drawn captions"), (folder / "run", "nats a token")):
@@ -188,7 +209,7 @@ def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
         (
             ["training.objective.start_from={root}/images"],
             "{root}/images: not a run: missing metadata.json, config.yaml; found dev-00001.png, dev-00002.png, "
-            "dev-00003.png, dev-00004.png, test-00001.png, train-00001.png and 19 more",
+            "dev-00003.png, dev-00004.png, test-00001.png, test-00002.png and 21 more",
         ),
         (
             ["model.attention.size=5", "model.decoder.hidden_size=9"],
