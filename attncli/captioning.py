@@ -3,73 +3,58 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from attncli.caption_objectives import build_objective
 from attncli.captioner import Captioner
 from attncli.config.captioning import CaptioningConfig
-from attncli.data.batches import epoch_batches
 from attncli.data.cache import cache_folder
+from attncli.data.caption_sources import CaptioningSources
 from attncli.data.captioning import (
-    CaptionBatch,
-    CaptionBatches,
-    CaptionCorpus,
     CaptioningCorpora,
-    FeatureReader,
-    PixelReader,
-    Reader,
     bad_pictures,
     prepare_captioning,
     raise_bad_pictures,
     square,
-    varied_square,
     without_bad_pictures,
 )
-from attncli.data.features import FeatureStore, StoredFeatures
+from attncli.data.features import FeatureStore
 from attncli.data.picture_batch import Features, stack_pictures
 from attncli.losses import SummedLoss
 from attncli.metrics.registry import CAPTION_METRICS
 from attncli.models.build import build_captioning_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.pictures import PictureEncoder
+from attncli.starting_point import starting_point
 from attncli.text.files import counted
 from attncli.text.tokenizer import Tokenizers
 
 # Metrics of every validation; others are measured where they choose.
 _MEASURED = ("bleu", "bleu_4", "cider")
-_AHEAD = 4  # batches whose pictures are read while one is worked on
 _ENCODED_TOGETHER = 32
-
-
-@dataclass(frozen=True)
-class CaptioningSources:
-    """The corpora with what reads their pictures."""
-
-    corpora: CaptioningCorpora
-    features: dict[str, StoredFeatures]  # of the splits' pictures, where the encoder is fixed
-    notes: tuple[str, ...]
 
 
 class CaptioningTask:
     """A model, the captioned pictures it learns from and is validated on, and what is minimised."""
 
-    unit = "tokens"
-
     def __init__(self, config: CaptioningConfig, sources: CaptioningSources, model: EncoderDecoder):
         self.config, self.sources, self.model = config, sources, model
-        workers = config.training.workers
-        self._pool = ThreadPoolExecutor(workers) if workers and not sources.features else None
+        self.objective = build_objective(sources)
 
     @property
     def corpora(self) -> CaptioningCorpora:
         """The corpora without what reads them."""
         return self.sources.corpora
+
+    @property
+    def unit(self) -> str:
+        """What the size of a batch counts."""
+        return self.objective.unit
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -78,8 +63,8 @@ class CaptioningTask:
 
     @property
     def examples(self) -> str:
-        """How many captions are trained on."""
-        return f"{len(self.corpora.train):,} training captions"
+        """How many captions or pictures are trained on."""
+        return self.objective.examples
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -93,59 +78,25 @@ class CaptioningTask:
         if not (folder / "tokenizer.json").exists():
             self.corpora.tokenizers.save(folder)
 
-    def epoch(self, number: int) -> CaptionBatches:
+    def epoch(self, number: int) -> Sequence[Any]:
         """Return the batches of epoch `number`, which the seed and the number alone decide."""
-        training = self.config.training
-        read = partial(self._varied, number)
-        return self._batches("train", self.corpora.train, training.batch_sentences, epoch=number, read=read)
+        return self.objective.epoch(number)
 
-    def _varied(self, epoch: int, path: Path, caption: int) -> Any:
-        training = self.config.training
-        seed = (training.seed, epoch, caption)
-        return varied_square(path, self.config.model.encoder.preprocessing, training.augmentation, seed)
+    def largest_batch(self) -> tuple[Any, str]:
+        """Return the batch that takes most memory, and what it holds in words."""
+        return self.objective.largest_batch()
 
-    def _plain(self, path: Path, caption: int) -> Any:
-        return square(path, self.config.model.encoder.preprocessing)
-
-    def _batches(self, split: str, corpus: CaptionCorpus, most: int | None, *, epoch: int, read: Any) -> CaptionBatches:
-        training = self.config.training
-        rows = epoch_batches(
-            corpus,
-            batch_tokens=training.batch_tokens,
-            batch_sentences=most,
-            seed=training.seed,
-            epoch=epoch,
-        )
-        ahead = _AHEAD if self._pool else 0
-        return CaptionBatches(corpus, rows, self._reader(split, corpus, read), ahead=ahead)
-
-    def _reader(self, split: str, corpus: CaptionCorpus, read: Any) -> Reader:
-        if split in self.sources.features:
-            return FeatureReader(corpus, self.sources.features[split])
-        return PixelReader(corpus, read, self._pool)
-
-    def largest_batch(self) -> tuple[CaptionBatch, str]:
-        """Return the batch with most positions, padding included, and what it holds in words."""
-        batches = self.epoch(1)
-        lengths = self.corpora.train.target_lengths
-        sizes = [len(rows) * int(lengths[rows].max()) for rows in batches.rows]
-        largest = batches[int(np.argmax(sizes))]
-        return largest, f"{counted(len(largest.target.ids), 'caption')}, {largest.size} tokens"
-
-    def loss(self, batch: CaptionBatch) -> SummedLoss:
+    def loss(self, batch: Any) -> SummedLoss:
         """Return the loss of `batch`."""
-        return self.model.loss(batch.source, batch.target, label_smoothing=self.config.training.label_smoothing)
+        return self.objective.loss(self.model, batch)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Return the mean loss a token, in nats, and scores of what the model writes for the dev pictures."""
-        total, tokens, device = 0.0, 0, self.model.device
-        most = self.config.training.batch_sentences
-        for batch in self._batches("dev", self.corpora.dev, most, epoch=0, read=self._plain):
-            moved = batch.to(device)
-            loss = self.model.loss(moved.source, moved.target, label_smoothing=0.0)
-            total, tokens = total + float(loss.reported), tokens + loss.terms
-        return {"loss": total / tokens, **self._scores()}
+        """Return the mean loss a term of the dev set, and scores of what the model writes for its pictures."""
+        total, terms = 0.0, 0
+        for loss in self.objective.dev_losses(self.model):
+            total, terms = total + float(loss.reported), terms + loss.terms
+        return {"loss": total / terms, **self._scores()}
 
     def _scores(self) -> dict[str, float]:
         validation, dev = self.config.training.validation, self.corpora.dev
@@ -153,8 +104,8 @@ class CaptioningTask:
         settings = self.config.search.model_copy(update={"beam_size": validation.beam_size, "precision": precision})
         count = min(len(dev.pictures), validation.sentences or len(dev.pictures))
         # One caption each, which stands for its picture.
-        first = np.searchsorted(dev.picture_of, np.arange(count))
-        reader = self._reader("dev", dev, self._plain)
+        first = dev.first_captions[:count]
+        reader = self.sources.reader("dev")
         captioner = Captioner.of(self.model, self.corpora.tokenizers.target, settings)
         texts: list[str] = []
         for start in range(0, count, settings.batch_size):
@@ -166,11 +117,21 @@ class CaptioningTask:
 
 
 def open_captioning(config: CaptioningConfig, device: torch.device, run: Path | None) -> CaptioningTask:
-    """Return the task of `config`, with the tokenizer of `run` where it has one."""
-    has_tokenizer = run is not None and (run / "tokenizer.json").exists()
-    corpora = prepare_captioning(config, Tokenizers.load(run) if run is not None and has_tokenizer else None)
+    """Return the task of `config`, with the tokenizer of `run` where it has one.
+
+    Where the configuration starts from another run, weights are that run's, and the tokenizer too where `run` has none;
+    a `run` that has saved its own goes on from those, and needs the other no more.
+    """
+    start = starting_point(config, run)
+    known = start.folder if start is not None else None
+    if run is not None and (run / "tokenizer.json").exists():
+        known = run
+    corpora = prepare_captioning(config, None if known is None else Tokenizers.load(known))
     torch.manual_seed(config.training.seed)
-    model = build_captioning_model(config.model, vocabulary=corpora.tokenizers.target.size, pretrained=True)
+    vocabulary = corpora.tokenizers.target.size
+    model = build_captioning_model(config.model, vocabulary=vocabulary, pretrained=start is None)
+    if start is not None:
+        start.put_weights(model)
     model.to(device)
     return CaptioningTask(config, _readable(config, corpora, model), model)
 
@@ -197,7 +158,7 @@ def _readable(config: CaptioningConfig, corpora: CaptioningCorpora, model: Encod
         features = {
             key: store.features(corpus.paths, compute, batch=_ENCODED_TOGETHER) for key, corpus in splits.items()
         }
-    return CaptioningSources(kept, features, tuple(notes))
+    return CaptioningSources(config, kept, features, tuple(notes))
 
 
 def feature_store(config: CaptioningConfig, encoder: PictureEncoder) -> FeatureStore:

@@ -13,6 +13,7 @@ import torch
 
 from attncli.autoencoding import open_autoencoding
 from attncli.captioning import open_captioning
+from attncli.config.differences import differing
 from attncli.config.dump import to_yaml
 from attncli.config.load import Config, read_config
 from attncli.config.training import Cosine
@@ -108,7 +109,7 @@ def ending(config: Config, run: RunFolder) -> dict[str, Any] | None:
 
 def _changes(before: Config, after: Config) -> Iterator[str]:
     """Yield what is wrong with going on with `after` where training began with `before`."""
-    for key, (found, wanted) in _differing(before.model_dump(), after.model_dump()).items():
+    for key, (found, wanted) in differing(before.model_dump(), after.model_dump()).items():
         if not any(f"{key}.".startswith(f"{movable}.") for movable in MOVABLE):
             yield (
                 f"was started with another {key}: {found!r}, now {wanted!r}; to go on, give what it was started with "
@@ -120,15 +121,6 @@ def _changes(before: Config, after: Config) -> Iterator[str]:
             f"training.max_steps: was {steps}, where schedule: cosine ends, so that another one would change the "
             "learning rates; give the same, or start a run with training.schedule.steps"
         )
-
-
-def _differing(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        found = {}
-        for key in {**before, **after}:
-            found.update(_differing(before.get(key), after.get(key), f"{path}.{key}" if path else str(key)))
-        return found
-    return {} if before == after else {path: (before, after)}
 
 
 def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:

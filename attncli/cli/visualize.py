@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from attncli.cli.corruption import HELP
 from attncli.cli.options import BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import TaskCommand, VisualizationOptions, check_alone, one_task
 from attncli.cli.visualize_autoencoding import visualize_autoencoding
-from attncli.cli.visualize_captioning import visualize_captioning
+from attncli.cli.visualize_captioning import captioning_loss, visualize_captioning
 from attncli.cli.visualize_translation import visualize_translation
 from attncli.errors import CommandError, unknown
 
@@ -29,8 +29,12 @@ VISUALIZATIONS: dict[str, TaskCommand[Sequence[Path], VisualizationOptions]] = {
     "captioning": TaskCommand(frozenset({"image", "format", "beam_size", "length_penalty"}), visualize_captioning),
     "autoencoding": TaskCommand(frozenset({"image", "test", "corruption", "format"}), visualize_autoencoding),
 }
-# What a loss is, where curves are drawn.
-LOSSES = {"translation": "nats a token", "captioning": "nats a token", "autoencoding": "squared error a component"}
+LOSSES: dict[str, Callable[[Path], str]] = {
+    "translation": lambda run: "nats a token",
+    "captioning": captioning_loss,
+    "autoencoding": lambda run: "squared error a component",
+}
+"""From the folder of a run to what its loss counts, where curves are drawn."""
 
 _PICTURES = ("png", "svg")
 
@@ -140,7 +144,7 @@ def visualize(
     if curves:
         check_alone("--curves", options, draws="the training log", takes={"format"})
         _check_format(options.format)
-        typer.echo(f"wrote {_draw_curves(runs[0], options, loss=LOSSES[task])}")
+        typer.echo(f"wrote {_draw_curves(runs[0], options, task=task)}")
     else:
         VISUALIZATIONS[task](runs, options, task=task)
 
@@ -152,13 +156,13 @@ def _check_format(format: str | None) -> None:
         raise CommandError(f"--format: {unknown('value', format, _PICTURES)}")
 
 
-def _draw_curves(run: Path, options: VisualizationOptions, *, loss: str) -> Path:
+def _draw_curves(run: Path, options: VisualizationOptions, *, task: str) -> Path:
     from attncli.visualization.curves import curves_figure
     from attncli.visualization.figures import save_figure, writing_into
     from attncli.visualization.log import read_log
 
     path = options.output / f"curves.{options.format or 'png'}"
-    figure = curves_figure(read_log(run), title=run.resolve().name, loss=loss)
+    figure = curves_figure(read_log(run), title=run.resolve().name, loss=LOSSES[task](run))
     with writing_into(options.output):
         save_figure(figure, path)
     return path

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _FORMATS = ("png", "svg", "json")
 
 
+def captioning_loss(run: Path) -> str:
+    """Return what the loss of `run` counts."""
+    from attncli.config.captioning import CaptioningConfig
+    from attncli.run import config_of
+
+    return config_of(run, CaptioningConfig).training.objective.loss
+
+
 def visualize_captioning(runs: Sequence[Path], options: VisualizationOptions) -> None:
     """Caption the pictures that `options` name, and draw them with the weights of every word."""
     format = options.format or "png"

@@ -10,7 +10,8 @@ from pydantic import Field
 from attncli.config.captions import CaptioningData
 from attncli.config.conflicts import decoder_conflicts
 from attncli.config.evaluation import Evaluation, Length
-from attncli.config.model import Attention, AttentionChoice, Decoder, Dropout, RecurrentDecoder
+from attncli.config.model import Attention, AttentionChoice, Decoder, Dropout, RecurrentDecoder, TransformerDecoder
+from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
 from attncli.config.picture_encoders import CNN, EfficientNetLite0, PretrainedEncoder, Timm
 from attncli.config.pictures import Augmentation
 from attncli.config.search import Search
@@ -60,10 +61,13 @@ class CaptioningValidation(Validation):
 class CaptioningTraining(Training):
     """The training loop."""
 
+    objective: Annotated[Objective, Field(discriminator="kind")] = CrossEntropy()
+    """What is minimised."""
     batch_tokens: Count = 4096
-    """Size of a batch: captions times the tokens of the longest."""
+    """Size of a batch: captions times the tokens of the longest. Captions that are drawn have no length beforehand."""
     batch_sentences: int | None = Field(default=64, ge=1)
-    """The most captions of a batch, besides `batch_tokens`."""
+    """The most captions of a batch, besides `batch_tokens`; where captions are drawn (`self_critical`), the pictures of
+    a batch."""
     label_smoothing: Factor = 0.0
     """Share of the probability that is spread evenly over the vocabulary in the loss."""
     augmentation: Augmentation = Augmentation()
@@ -121,6 +125,8 @@ class CaptioningConfig(Section):
                 "varied; remove it, or let the encoder learn with model.encoder.fine_tune_from"
             )
         yield from self._size_conflicts()
+        if isinstance(self.training.objective, SelfCritical):
+            yield from self._self_critical_conflicts()
 
     def _size_conflicts(self) -> Iterator[str]:
         encoder = self.model.encoder
@@ -131,3 +137,32 @@ class CaptioningConfig(Section):
                     f"model.encoder.preprocessing.size: {encoder.preprocessing.size} is no multiple of {cell}, the "
                     f"pixels of a cell after {len(encoder.widths)} stages that halve it; choose one"
                 )
+
+    def _self_critical_conflicts(self) -> Iterator[str]:
+        """Yield what would make a caption's probability another one than that which it was drawn with, or no use."""
+        model, training = self.model, self.training
+        if any(model.dropout.model_dump().values()):
+            yield (
+                "model.dropout: a drawn caption is scored by the network that drew it, which dropout changes each "
+                "time; set it to 0 for training.objective.kind 'self_critical'"
+            )
+        if isinstance(model.attention, Attention) and model.attention.selection == "hard":
+            yield (
+                "model.attention.selection: 'hard' draws positions, and given others a caption has another "
+                "probability than it was drawn with; choose 'soft' for training.objective.kind 'self_critical'"
+            )
+        if not isinstance(model.decoder, TransformerDecoder) and model.decoder.doubly_stochastic:
+            yield (
+                "model.decoder.doubly_stochastic: is weighed against cross-entropy; set it to 0 for "
+                "training.objective.kind 'self_critical'"
+            )
+        if training.label_smoothing:
+            yield (
+                "training.label_smoothing: smooths cross-entropy; set it to 0 for training.objective.kind "
+                "'self_critical'"
+            )
+        if training.batch_sentences is None:
+            yield (
+                "training.batch_sentences: is how many pictures are in a batch with training.objective.kind "
+                "'self_critical'; give a number"
+            )

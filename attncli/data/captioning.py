@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from attncli.text.tokenizer import EOS, Tokenizer, Tokenizers, train_tokenizers
 
 Array = npt.NDArray[Any]
 Source = Pictures | Features
+AnyBatch = TypeVar("AnyBatch", bound="CaptionBatch | PictureBatch")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,24 @@ class CaptionBatch:
     def to(self, device: torch.device) -> CaptionBatch:
         """Return the same on `device`."""
         return CaptionBatch(self.source.to(device), self.target.to(device), self.size)
+
+
+@dataclass(frozen=True)
+class PictureBatch:
+    """Pictures for which captions are drawn."""
+
+    source: Source
+    pictures: tuple[int, ...]  # their numbers in the corpus
+    size: int  # captions that are drawn for all of them
+
+    @property
+    def terms(self) -> int:
+        """What the loss is divided by."""
+        return self.size
+
+    def to(self, device: torch.device) -> PictureBatch:
+        """Return the same on `device`."""
+        return PictureBatch(self.source.to(device), self.pictures, self.size)
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,11 @@ class CaptionCorpus:
     def paths(self) -> list[Path]:
         """The files of the pictures."""
         return [picture.path for picture in self.pictures]
+
+    @property
+    def first_captions(self) -> Array:
+        """The number of the first caption of each picture."""
+        return np.searchsorted(self.picture_of, np.arange(len(self.pictures)))
 
     @property
     def references(self) -> list[list[str | None]]:
@@ -220,18 +244,21 @@ class PixelReader:
         return lambda: stack_pictures([each.result() for each in waiting])
 
 
-class CaptionBatches(Sequence[CaptionBatch]):
-    """The batches of an epoch; the pictures of the next ones are read while one is worked on."""
+class CaptionBatches(Sequence[AnyBatch]):
+    """The batches of an epoch; the pictures of the next ones are read while one is worked on.
 
-    def __init__(self, corpus: CaptionCorpus, rows: Sequence[Array], reader: Reader, *, ahead: int):
-        self.corpus, self.rows, self.reader, self.ahead = corpus, rows, reader, ahead
+    `make` gives the batch of the captions [B] of a row with their pictures.
+    """
+
+    def __init__(self, rows: Sequence[Array], reader: Reader, make: Callable[[Array, Source], AnyBatch], *, ahead: int):
+        self.rows, self.reader, self.make, self.ahead = rows, reader, make, ahead
         self._started: dict[int, Callable[[], Source]] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> CaptionBatch:  # type: ignore[override]
+    def __getitem__(self, index: int) -> AnyBatch:  # type: ignore[override]
         for at in range(index, min(index + 1 + self.ahead, len(self.rows))):
             if at not in self._started:
                 self._started[at] = self.reader.start(self.rows[at])
-        return self.corpus.batch(self.rows[index], self._started.pop(index)())
+        return self.make(self.rows[index], self._started.pop(index)())

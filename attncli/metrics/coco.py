@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -111,19 +111,32 @@ def _cider(hypotheses: Sequence[str], references: References) -> SentenceStatist
     return _mean_of(scores, _signature(references, "cider:d|df:test"), scale=1)
 
 
+class DocumentFrequencies:
+    """How many images have an n-gram in any of their references."""
+
+    def __init__(self, references: Iterable[Sequence[Tokens]]):
+        self._counts: NGrams = Counter()
+        images = 0
+        for texts in references:
+            self._counts.update(set().union(*map(_all_ngrams, texts)))
+            images += 1
+        self._images = math.log(images)
+
+    def rarity(self, ngram: tuple[str, ...]) -> float:
+        """Return the logarithm of images over images with `ngram`, of which one is counted where there is none."""
+        return self._images - math.log(max(1, self._counts[ngram]))
+
+
 class CiderD:
     """Scores captions against references, by n-grams weighed by how rare they are among the references of all images.
 
-    A score is between 0 and 10. With one image alone every n-gram is in all images, so that all scores are 0.
+    All images are those of `references`, unless `frequencies` of others are given. A score is between 0 and 10. With
+    one image alone every n-gram is in all images, so that all scores are 0.
     """
 
-    def __init__(self, references: Sequence[Sequence[Tokens]]):
-        self._images = math.log(len(references))
-        counted = [[_all_ngrams(tokens) for tokens in texts] for texts in references]
-        self._frequencies: NGrams = Counter()
-        for texts in counted:
-            self._frequencies.update(set().union(*texts))
-        self._references = [[self._vector(ngrams) for ngrams in texts] for texts in counted]
+    def __init__(self, references: Sequence[Sequence[Tokens]], frequencies: DocumentFrequencies | None = None):
+        self._frequencies = frequencies or DocumentFrequencies(references)
+        self._references = [[self._vector(_all_ngrams(tokens)) for tokens in texts] for texts in references]
 
     def scores(self, hypotheses: Sequence[Tokens]) -> list[float]:
         """Return the score of one hypothesis for each of the images."""
@@ -141,8 +154,7 @@ class CiderD:
     def _vector(self, ngrams: NGrams) -> _Vector:
         weights: list[dict[tuple[str, ...], float]] = [{} for _ in range(ORDERS)]
         for ngram, count in ngrams.items():
-            rarity = self._images - math.log(max(1, self._frequencies[ngram]))
-            weights[len(ngram) - 1][ngram] = count * rarity
+            weights[len(ngram) - 1][ngram] = count * self._frequencies.rarity(ngram)
         norms = [math.sqrt(sum(weight**2 for weight in order.values())) for order in weights]
         return _Vector(weights, norms, sum(count for ngram, count in ngrams.items() if len(ngram) == 2))
 
@@ -155,10 +167,9 @@ class _Vector:
 
 
 def _all_ngrams(tokens: Tokens) -> NGrams:
-    counts: NGrams = Counter()
-    for order in range(1, ORDERS + 1):
-        counts += _ngrams(tokens, order)
-    return counts
+    return Counter(
+        tuple(tokens[at : at + order]) for order in range(1, ORDERS + 1) for at in range(len(tokens) - order + 1)
+    )
 
 
 def _similarity(one: _Vector, other: _Vector) -> float:

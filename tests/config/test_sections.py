@@ -32,7 +32,7 @@ def test_all_sections_are_found() -> None:
         *("TranslationValidation", "EarlyStopping", "Search", "Evaluation"),
         *("CaptioningConfig", "CaptioningData", "CaptionFile", "CaptionSplit", "CaptioningModel", "CNN"),
         *("EfficientNetLite0", "Timm", "Preprocessing", "Augmentation"),
-        *("CaptioningTraining", "CaptioningValidation", "CaptioningEvaluation"),
+        *("CaptioningTraining", "CaptioningValidation", "CaptioningEvaluation", "CrossEntropy", "SelfCritical"),
         *("AutoencodingConfig", "PictureData", "PictureSet", "VectorData", "VectorSet"),
         *("DenseModel", "ConvolutionalModel", "GaussianNoise", "Masking"),
         *("AutoencodingTraining", "AutoencodingValidation", "AutoencodingEvaluation"),

@@ -16,9 +16,12 @@ LAYERS = (
     {"config", "text", "metrics"},
     {"data", "device", "allocator"},
     {"losses", "models"},
-    {"search", "hypotheses", "translator", "captioner"},
+    {"search", "hypotheses", "translator", "captioner", "self_critical"},
     {"training"},
-    {"translation", "captioning", "autoencoding", "launch", "run", "evaluation", "visualization"},
+    {
+        *("translation", "captioning", "caption_objectives", "starting_point", "autoencoding"),
+        *("launch", "run", "evaluation", "visualization"),
+    },
     {"cli", "__main__"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

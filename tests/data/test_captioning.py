@@ -73,9 +73,9 @@ def test_what_is_read_ahead_is_what_is_read_one_by_one(tmp_path: Path) -> None:
 
     rows = [np.array([4, 0]), np.array([1, 5]), np.array([2, 3])]
     with ThreadPoolExecutor(2) as pool:
-        ahead = CaptionBatches(corpus, rows, PixelReader(corpus, partial(read, 1), pool), ahead=2)
-        alone = CaptionBatches(corpus, rows, PixelReader(corpus, partial(read, 1), None), ahead=0)
-        other = CaptionBatches(corpus, rows, PixelReader(corpus, partial(read, 2), None), ahead=0)
+        ahead = CaptionBatches(rows, PixelReader(corpus, partial(read, 1), pool), corpus.batch, ahead=2)
+        alone = CaptionBatches(rows, PixelReader(corpus, partial(read, 1), None), corpus.batch, ahead=0)
+        other = CaptionBatches(rows, PixelReader(corpus, partial(read, 2), None), corpus.batch, ahead=0)
         assert len(ahead) == 3
         # Also from the middle, as a resumed run does.
         for at in (1, 2, 0):

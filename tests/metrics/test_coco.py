@@ -16,7 +16,7 @@ from attncli.errors import UserError
 from attncli.metrics import meteor
 from attncli.metrics.bootstrap import bounds, resampled_scores
 from attncli.metrics.caption_tokens import caption_tokens
-from attncli.metrics.coco import CiderD
+from attncli.metrics.coco import CiderD, DocumentFrequencies
 from attncli.metrics.registry import CAPTION_METRICS
 
 HYPOTHESES = ["A dog runs over the grass .", "Two men sit", "A woman reads a red book on a bench", "Dogs"]
@@ -90,17 +90,23 @@ def test_rouge_l_is_its_definition() -> None:
     assert score("rouge_l") == pytest.approx(100 * float(np.mean(scores)))
 
 
-def cider_by_definition(hypotheses: list[str], references: list[list[str]]) -> list[float]:
-    """Return Vedantam et al. 2015, equations 1 to 4 and CIDEr-D of section 5, with dense vectors."""
+def cider_by_definition(
+    hypotheses: list[str], references: list[list[str]], documents: list[list[str]] | None = None
+) -> list[float]:
+    """Return Vedantam et al. 2015, equations 1 to 4 and CIDEr-D of section 5, with dense vectors.
+
+    Document frequencies are of the images of `documents`, which are written as `references` are.
+    """
     images = [[caption_tokens(text) for text in texts] for texts in zip(*references, strict=True)]
+    counted = [[caption_tokens(text) for text in texts] for texts in zip(*(documents or references), strict=True)]
     totals = np.zeros(len(images))
     for order in (1, 2, 3, 4):
         vocabulary = sorted(
             {ngram for texts in images for text in texts for ngram in ngrams(text, order)}
             | {ngram for text in hypotheses for ngram in ngrams(caption_tokens(text), order)}
         )
-        there = [{ngram for text in texts for ngram in ngrams(text, order)} for texts in images]
-        rarity = np.array([math.log(len(images) / max(1, sum(gram in each for each in there))) for gram in vocabulary])
+        there = [{ngram for text in texts for ngram in ngrams(text, order)} for texts in counted]
+        rarity = np.array([math.log(len(counted) / max(1, sum(gram in each for each in there))) for gram in vocabulary])
 
         def vector(words: list[str], order: int = order, vocabulary: list[tuple[str, ...]] = vocabulary) -> np.ndarray:
             return np.array([ngrams(words, order).count(ngram) for ngram in vocabulary], float)
@@ -124,6 +130,16 @@ def test_cider_is_its_definition() -> None:
     scorer = CiderD(images)
     assert scorer.scores([caption_tokens(text) for text in HYPOTHESES]) == pytest.approx(expected)
     assert scorer.score(caption_tokens(HYPOTHESES[2]), 2) == pytest.approx(expected[2])
+
+
+def test_cider_takes_document_frequencies_of_other_images() -> None:
+    documents = [["A dog sits", "The grass", "A cat", "A bench", "Dogs"], ["Dog .", "Men", "Cats sleep", "A", "A dog"]]
+    tokens = [[caption_tokens(text) for text in texts] for texts in zip(*documents, strict=True)]
+    images = [[caption_tokens(text) for text in texts] for texts in zip(*REFERENCES, strict=True)]
+    scorer = CiderD(images, DocumentFrequencies(tokens))
+    expected = cider_by_definition(HYPOTHESES, REFERENCES, documents)
+    assert scorer.scores([caption_tokens(text) for text in HYPOTHESES]) == pytest.approx(expected)
+    assert expected != pytest.approx(cider_by_definition(HYPOTHESES, REFERENCES))
 
 
 @pytest.mark.parametrize("key", MEASURED_WITHOUT_JAVA)
