@@ -4,6 +4,9 @@ Every round measures each contender once, one after another, so that ratios hold
 tables give medians over the rounds. Tokens are source and target pieces, without padding and end symbols. Decoding is
 the time of the whole command for the test set less that of the same command for one sentence.
 
+`--pictures` is a folder of pictures: how fast they are read and placed, and how long a training of a captioner on them
+waits for its batches.
+
 `--harness` is a folder with a `bars.py` that measures other toolkits on the same task and appends what it finds to
 `results.jsonl` in its work folder.
 """
@@ -20,11 +23,19 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from sacrebleu.metrics.bleu import BLEU
+
+from attncli.captioning import CaptioningTask, open_captioning
+from attncli.config.captioning import CaptioningConfig
+from attncli.config.load import check_config
+from attncli.data.captioning import varied_square
+from attncli.data.pictures import find_pictures
+from attncli.training.updates import Updater
 
 CONFIG = Path("configs/benchmark.yaml")
 DATA = Path("data/multi30k")
@@ -38,6 +49,8 @@ UPDATES, WARM_UP = 45, 15
 FIT = 725  # updates of the models that are decoded with: two passes over the data
 MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
 ONE_BY_ONE = 100  # sentences of the test set that are decoded with batches of 1
+WORKERS = (0, 1, 2)  # threads that read pictures
+MOST_PICTURES = 500
 
 
 @dataclass
@@ -72,13 +85,13 @@ def main() -> None:
     options = _options()
     options.work.mkdir(parents=True, exist_ok=True)
     found = Measurements()
-    if options.only != "decoding":
+    if options.only in (None, "training"):
         for _ in range(options.rounds):
             measure_products(found)
             for precision in ("fp32", "bf16"):
                 measure_training(precision, options.work, found)
             measure_peers(options, "train", ["--rounds", "1", "--steps", "15", "--batch", "80"], found)
-    if options.only != "training":
+    if options.only in (None, "decoding"):
         fit(options, found)
         for _ in range(options.rounds):
             for precision in ("fp32", "bf16"):
@@ -86,6 +99,10 @@ def main() -> None:
                     measure_decoding(precision, mode, options.work, found)
             measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:64", "1:64"], found)
         measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:1", "1:1"], found)
+    if options.pictures is not None:
+        for _ in range(options.rounds):
+            for workers in WORKERS:
+                measure_pictures(options.pictures, workers, options.work, found)
     print("\n".join(found.tables()))
 
 
@@ -93,11 +110,15 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for runs and outputs")
-    parser.add_argument("--only", choices=["training", "decoding"])
+    parser.add_argument("--only", choices=["training", "decoding", "pictures"])
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="pictures that a captioner reads from files")
     parser.add_argument("--peers", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--harness", type=Path, help="folder with bars.py")
     parser.add_argument("--environments", type=Path, help="folder with a virtual environment a peer")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only == "pictures" and options.pictures is None:
+        parser.error("--only pictures: add --pictures FOLDER")
+    return options
 
 
 def measure_products(found: Measurements) -> None:
@@ -185,6 +206,66 @@ def measure_decoding(precision: str, mode: str, work: Path, found: Measurements)
     if count == len(sources):
         columns["BLEU"] = BLEU(force=True).corpus_score(output.read_text().splitlines(), [references]).score
     found.add(f"decoding, {mode}", f"attncli {precision}", **columns)
+
+
+def measure_pictures(folder: Path, workers: int, work: Path, found: Measurements) -> None:
+    """Measure how fast `workers` read and place pictures, and what share of a training's time goes in waiting for them.
+
+    The network is a small one, which waits for its pictures rather than they for it, and pictures are varied.
+    """
+    task = _captioning_task(folder, workers, work)
+    training, preprocessing = task.config.training, task.config.model.encoder.preprocessing
+    paths = task.corpora.train.paths
+
+    def read(path: Path) -> object:
+        return varied_square(path, preprocessing, training.augmentation, (1, 1, 1))
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        seconds = _timed(lambda: list((pool.map if workers else map)(read, paths)))
+    updater, batches, waited = Updater(task, training, task.model.device), task.epoch(1), 0.0
+    updater.update([batches[0]], 1e-3)  # the first update allocates, and its pictures were not read ahead
+    started = time.perf_counter()
+    for index in range(1, len(batches)):
+        asked = time.perf_counter()
+        batch = batches[index]
+        waited += time.perf_counter() - asked
+        updater.update([batch], 1e-3)
+    whole = time.perf_counter() - started
+    found.add(
+        "reading pictures",
+        f"workers: {workers}",
+        pictures_per_second=len(paths) / seconds,
+        trained_pictures_per_second=len(paths) * (1 - 1 / len(batches)) / whole,
+        percent_of_training_waiting=100 * waited / whole,
+    )
+
+
+def _captioning_task(folder: Path, workers: int, work: Path) -> CaptioningTask:
+    """Return a captioner to train on the first pictures of `folder`, each with one made-up caption."""
+    paths = find_pictures(folder)[:MOST_PICTURES]
+    lines = [json.dumps({"image": path.name, "captions": ["a picture of something " * 3]}) for path in paths]
+    (work / "captions.jsonl").write_text("\n".join(lines) + "\n")
+    split = {"captions": str((work / "captions.jsonl").resolve())}
+    config = check_config(
+        {
+            "task": "captioning",
+            "data": {"images": str(folder.resolve()), "train": split, "dev": split, "cache": str(work / "cache")},
+            "tokenizer": {"kind": "word"},
+            "model": {
+                "encoder": {"kind": "cnn", "preprocessing": {"size": 224}, "widths": [4, 8, 16, 32]},
+                "decoder": {"hidden_size": 64},
+            },
+            "training": {
+                "batch_sentences": 32,
+                "max_steps": 1,
+                "workers": workers,
+                "augmentation": {"smallest_crop": 0.8},
+            },
+        },
+        where="bench.py",
+    )
+    assert isinstance(config, CaptioningConfig)
+    return open_captioning(config, torch.device("cpu"), None)
 
 
 def measure_peers(

@@ -57,7 +57,9 @@ def visualize(
     image: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="PATH", help="A picture to caption or, with autoencoders, to reconstruct; again for more."
+            metavar="PATH",
+            help="A picture, folder or pattern with * to caption, or with autoencoders a picture to reconstruct; again "
+            "for more.",
         ),
     ] = None,
     test: Annotated[
@@ -99,6 +101,8 @@ def visualize(
 ) -> None:
     """Draw where the attention of RUN looks: a row for each word of the output, a column for each of the source.
 
+    Of a captioner, draw each picture once a word, and several pictures with their captions on contact sheets too.
+
     Of an autoencoder, draw reconstructions beside those of PCA, a walk between two pictures, the weights of its first
     layer, and its code where that has two numbers.
 
@@ -109,6 +113,8 @@ def visualize(
     Example: attncli visualize runs/transformer --text "Ein Hund rennt." --self-attention --heads
 
     Example: attncli visualize runs/multi30k-de-en --curves
+
+    Example: attncli visualize runs/toy-captioning --image photos/ --output pictures
 
     Example: attncli visualize runs/autoencoder-denoising --corruption gaussian:0.3
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from PIL import Image
 
 from attncli.data.placement import Box, Placement
 from attncli.models.attention import Marks
+from attncli.text.tokenizer import EOS, SPECIAL
 from attncli.visualization.figures import COLOURS, new_figure
 from attncli.visualization.fonts import Fonts
 from attncli.visualization.labels import readable
 
 _TILE = 1.6  # inches
 _COLUMNS = 6
-_LONGEST_SIDE = 320  # pixels of a tile's picture
+LONGEST_SIDE = 320  # pixels of a tile's picture
 _DARK = 0.25  # brightness where no weight is
 _MARK = COLOURS[1]
 
@@ -78,7 +79,7 @@ class LookedAt:
         }
 
 
-def json_text(found: Sequence[LookedAt]) -> str:
+def json_text(found: Iterable[LookedAt]) -> str:
     """Return a JSON list of `found`."""
     return json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1) + "\n"
 
@@ -88,13 +89,13 @@ def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
 
     What the encoder did not see is black. Every word's brightest place is as bright as the picture, so that words are
     compared by where they look, not by how sharply. A frame is around the region that hard attention read, and a
-    cross in the middle of a local window.
+    cross in the middle of a local window. The end symbol is no word, so it has no picture; `as_json` has its weights.
     """
-    labels = readable(found.tokens)
+    labels = readable(found.tokens[:-1] if found.tokens[-1:] == (SPECIAL[EOS],) else found.tokens)
     tiles = len(labels) + 1
     columns = min(_COLUMNS, tiles)
     rows = math.ceil(tiles / columns)
-    small = _reduced(found.picture)
+    small = reduced(found.picture)
     height = _TILE * small.height / small.width
     figure = new_figure(columns * _TILE * 1.08, rows * (height + 0.42))
     pixels = np.asarray(small) / 255
@@ -123,8 +124,9 @@ def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
         axes.plot(*([at * factor - 0.5] for at in centre), "+", color=_MARK, markersize=7, markeredgewidth=1.6)
 
 
-def _reduced(picture: Image.Image) -> Image.Image:
-    factor = _LONGEST_SIDE / max(picture.size)
+def reduced(picture: Image.Image) -> Image.Image:
+    """Return `picture` with a longer side of LONGEST_SIDE pixels."""
+    factor = LONGEST_SIDE / max(picture.size)
     size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
     return picture.resize(size, Image.Resampling.BICUBIC)
 
@@ -141,6 +143,6 @@ def _field(found: LookedAt, word: int, size: tuple[int, int]) -> NDArray[np.floa
 
 
 def _show(axes: Axes, pixels: NDArray[np.floating[Any]], label: str, fonts: Fonts) -> None:
-    axes.imshow(np.clip(pixels, 0, 1), interpolation="nearest", aspect="auto")
+    axes.imshow(np.clip(pixels, 0, 1), aspect="auto")
     axes.set_axis_off()
-    axes.set_title(label, fontsize=11, pad=3, family=fonts.families)
+    axes.set_title(label, fontsize=11, pad=3, family=fonts.families, parse_math=False)

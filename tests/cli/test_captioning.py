@@ -180,7 +180,48 @@ def test_visualize_draws_the_picture_once_a_word(folder: Path, tmp_path: Path) -
     assert np.shape(found["weights"]) == (len(found["target_tokens"]), 64)
 
 
-def test_a_run_without_attention_has_no_weights_to_draw(folder: Path, tmp_path: Path) -> None:
+def test_several_pictures_are_on_a_sheet_too_and_bad_files_are_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    for name in ("a.png", "below/b.png"):
+        Image.effect_noise((40, 30), 50).save(tmp_path / "in" / name)
+    (tmp_path / "in" / "bad.jpg").write_text("no picture")
+    pattern, out = folder / "images" / "dev-*1.png", tmp_path / "out"
+    arguments = ["--image", tmp_path / "in", "--image", pattern, "--output", out, "--format", "svg"]
+    result = invoke("visualize", folder / "run", *arguments, "--device", "cpu")
+    names = ["attention-1-a.svg", "attention-2-b.svg", "attention-3-dev-00001.svg", "contact-sheet.svg"]
+    assert result.stdout == "".join(f"wrote {out / name}\n" for name in names)
+    assert result.stderr == f"attncli: {tmp_path}/in/bad.jpg: not a picture of a known kind\n"
+    assert isinstance(result.exception, DataError)
+    assert str(result.exception) == "1 of 4 files could not be drawn"
+    assert result.exception.exit_code == 1
+    assert sorted(path.name for path in out.iterdir()) == names
+
+
+def test_many_pictures_have_sheets_with_numbers(folder: Path, tmp_path: Path) -> None:
+    result = invoke("visualize", folder / "run", "--image", folder / "images", "--output", tmp_path, "--device", "cpu")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in tmp_path.glob("contact-sheet*")) == [
+        "contact-sheet-1.png",
+        "contact-sheet-2.png",
+    ]
+
+
+def test_json_has_every_picture_and_no_sheet(folder: Path, tmp_path: Path) -> None:
+    images = [part for name in ("dev-00001.png", "dev-00002.png") for part in ("--image", folder / "images" / name)]
+    assert invoke("visualize", folder / "run", *images, "--output", tmp_path, "--format", "json").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["attention.json"]
+    found = json.loads((tmp_path / "attention.json").read_text())
+    assert [Path(each["image"]).name for each in found] == ["dev-00001.png", "dev-00002.png"]
+
+
+def test_nothing_but_bad_files_is_an_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_text("no picture")
+    error = invoke("visualize", folder / "run", "--image", tmp_path / "bad.jpg", "--output", tmp_path).exception
+    assert isinstance(error, RunError)
+    assert str(error) == "none of the files is a picture, so nothing was drawn"
+
+
+def test_a_run_without_attention_has_captions_to_draw_and_no_weights(folder: Path, tmp_path: Path) -> None:
     changes = [
         "model.attention=none",
         "model.decoder={hidden_size: 8}",
@@ -188,9 +229,18 @@ def test_a_run_without_attention_has_no_weights_to_draw(folder: Path, tmp_path: 
     ]
     run, sets = tmp_path / "none", [part for change in changes for part in ("--set", change)]
     assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
-    error = invoke("visualize", run, "--image", folder / "images" / "dev-00001.png").exception
+    arguments = ["visualize", run, "--image", folder / "images" / "dev-00001.png", "--output", tmp_path / "out"]
+    result = invoke(*arguments)
+    assert result.exit_code == 0
+    assert result.stdout == f"wrote {tmp_path}/out/contact-sheet.png\n"
+    problem = (
+        f"{run}: there are no weights to draw: the model has attention: none, so its decoder looks at no region in "
+        "particular; "
+    )
+    assert result.stderr == f"attncli: {problem}the contact sheet shows its captions alone\n"
+    error = invoke(*arguments, "--format", "json").exception
     assert isinstance(error, RunError)
-    assert "there are no weights to draw: the model has attention: none" in str(error)
+    assert str(error) == f"{problem}choose a run trained with an attention, or write its captions with attncli caption"
     assert invoke("caption", run, folder / "images" / "dev-00001.png").exit_code == 0
 
 

@@ -107,6 +107,15 @@ def test_a_picture_is_read_alike_alone_and_in_a_batch() -> None:
         close(backbone(batch).regions[1:], backbone(Pictures(batch.pixels[1:])).regions, tolerance=1e-4)
 
 
+def test_fresh_convolutions_keep_the_size_of_what_goes_through_rectifiers() -> None:
+    torch.manual_seed(3)
+    for convolution in (each for each in CNN((32, 48), blocks=1).modules() if isinstance(each, nn.Conv2d)):
+        inputs = convolution.in_channels * math.prod(convolution.kernel_size)
+        # He et al. 2015, equation 10.
+        assert convolution.weight.var().item() == pytest.approx(2 / inputs, rel=0.15)
+        assert convolution.bias is None or not convolution.bias.any()
+
+
 def test_a_cell_of_the_small_network_stands_for_the_pixels_under_it() -> None:
     # What reaches a cell from the left and from the right must be alike: the gradient's middle is the cell's middle.
     torch.manual_seed(0)

@@ -19,7 +19,9 @@ class CNN(Backbone):
     """Stages of residual blocks (He et al. 2016), each beginning with a convolution that halves height and width.
 
     That one is 4 pixels wide, so that a cell of the map stands for the pixels under it and not for those beside. Groups
-    of channels are normalised, since that depends on one picture alone.
+    of channels are normalised, since that depends on one picture alone. Fresh weights are those of He et al. 2015
+    ("Delving Deep into Rectifiers"): with narrower ones small objects hardly differ from the ground at first, and
+    attention finds them late.
     """
 
     def __init__(self, widths: Sequence[int], *, blocks: int):
@@ -31,6 +33,11 @@ class CNN(Backbone):
             layers += [ResidualBlock(width) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
         self.norm = _norm(widths[-1])
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the map [B, C, rows, columns] of the last stage, and its mean [B, C]."""
