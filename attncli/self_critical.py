@@ -74,7 +74,7 @@ class SelfCritic:
             max_length=self.max_length,
             length_penalty=0.0,
         )
-        # Autocast of torch 2.6 would go on with the bfloat16 copies of search, through which no gradient flows.
+        # Older versions of torch go on with the bfloat16 copies of search, which have no gradient (its issue 112583).
         torch.clear_autocast_cache()
         return [[hypothesis.tokens for hypothesis in ranked] for ranked in found]
 
