@@ -170,14 +170,16 @@ def test_visualize_draws_the_picture_once_a_word(folder: Path, tmp_path: Path) -
     image = folder / "images" / "dev-00001.png"
     result = invoke("visualize", folder / "run", "--image", image, "--output", tmp_path)
     assert result.stdout == f"wrote {tmp_path}/attention-1-dev-00001.png\n"
-    with Image.open(tmp_path / "attention-1-dev-00001.png") as drawn:
-        assert drawn.width > 300
     assert (
         invoke("visualize", folder / "run", "--image", image, "--output", tmp_path, "--format", "json").exit_code == 0
     )
     (found,) = json.loads((tmp_path / "attention.json").read_text())
     assert found["grid"] == [8, 8]
     assert np.shape(found["weights"]) == (len(found["target_tokens"]), 64)
+    words = [token for token in found["target_tokens"] if token != "</s>"]
+    with Image.open(tmp_path / "attention-1-dev-00001.png") as drawn:
+        # The picture and one a word, six beside each other, of 1.7 inches and 160 pixels an inch.
+        assert round(drawn.width / 276) == min(6, 1 + len(words))
 
 
 def test_several_pictures_are_on_a_sheet_too_and_bad_files_are_told(folder: Path, tmp_path: Path) -> None:
