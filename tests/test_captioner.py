@@ -157,7 +157,7 @@ def test_bf16_reads_pixels_and_searches_without_casting_again(
         closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
         with torch.no_grad():
             log_probs, _ = model.log_probs(Pictures(PICTURES.pixels[at : at + 1]), closed)
-        assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.02)
+        assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.05)
         assert best.log_prob != float(log_probs[0, : len(ids)].sum())
 
 
