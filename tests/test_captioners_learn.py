@@ -47,7 +47,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[Look]:
     task, run = open_captioning(config, cpu, None), RunFolder(folder / "run")
     run.create("task: captioning\n")
     train(task, config.training, run, device=cpu, progress=False)
-    trained = CaptionRun(run.path, config, task.corpora.tokenizers, task.model.eval(), {"step": STEPS})
+    trained = CaptionRun(run.path, config, task.model.eval(), {"step": STEPS}, task.corpora.tokenizers)
     scenes = [json.loads(line) for line in (folder / "objects.jsonl").read_text().splitlines()]
     objects = {
         folder / "images" / each["image"]: each["objects"] for each in scenes if each["image"].startswith("test")
