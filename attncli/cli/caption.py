@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from attncli.cli.options import Checkpoint, Device, RunArgument
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, RunArgument
 
 if TYPE_CHECKING:
     from attncli.run import CaptionedFile
@@ -26,10 +26,10 @@ def caption(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
     ] = None,
-    beam_size: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a picture; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="The most tokens of a caption.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures decoded together.")] = None,
+    batch_size: BatchSize = None,
     n_best: Annotated[int, typer.Option(min=1, help="Captions a picture, best first.")] = 1,
     format: Annotated[
         Literal["tsv", "jsonl"], typer.Option(help="Path, tab, caption; or JSON with hypotheses, scores and tokens.")
@@ -58,7 +58,7 @@ def caption(
         "max_length": max_length,
         "batch_size": batch_size,
     }
-    search = loaded.config.search.model_copy(update={key: value for key, value in given.items() if value is not None})
+    search = loaded.config.search.changed(given)
     if n_best > search.beam_size:
         raise CommandError(f"--n-best {n_best}: a beam of {search.beam_size} has no more; add --beam-size {n_best}")
     if attention and loaded.config.model.attention == "none":

@@ -72,11 +72,8 @@ def _tell_of_no_weights(run: CaptionRun, format: str) -> None:
 
 def _captioned(run: CaptionRun, files: Sequence[Path], options: VisualizationOptions) -> list[CaptionedFile]:
     """Return the files with their captions, without those that are no pictures, which are told."""
-    from attncli.config.search import Search
-
     given = {"beam_size": options.beam_size, "length_penalty": options.length_penalty}
-    changed = {key: value for key, value in given.items() if value is not None}
-    search = Search.model_validate({**run.config.search.model_dump(), **changed})
+    search = run.config.search.changed(given)
     found = []
     for each in run.caption(files, search=search, with_weights=_has_weights(run)):
         if each.problem is None:
