@@ -59,6 +59,7 @@ _OPTIONS: list[dict[str, Overrides]] = [
     {f"layers{n}": (f"model.encoder.layers={3 - n}", f"model.decoder.layers={n}") for n in (1, 2)},
     {f"tied-{name}": (f"model.tied_embeddings={name}",) for name in ("none", "target", "all")},
     {"open": (), "gate": ("model.decoder.gate=true",)},
+    {"once": (), "again": ("model.decoder.context=every_step",)},
     {"plain": (), "doubly": ("model.decoder.doubly_stochastic=0.5",)},
     {
         "both-ways": (),

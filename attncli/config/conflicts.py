@@ -84,11 +84,6 @@ def conflicts_with_attention(
             f"model.decoder.hidden_size is {decoder.hidden_size} and {memory_key} is {memory_size}; "
             "make them equal or choose 'general'"
         )
-    if decoder.context != "initial":
-        yield (
-            "model.decoder.context: 'every_step' belongs to model.attention: none, but an attention is set; "
-            "remove one of them"
-        )
     if decoder.input_feeding and decoder.query == "previous_state":
         yield (
             "model.decoder.input_feeding: needs model.decoder.query 'current_state', but it is 'previous_state'; "

@@ -276,8 +276,8 @@ class _RecurrentWriting(Section):
     input_feeding: bool = False
     """The attentional vector joins the next step's input (Luong et al. 2015, 3.3); only with `query: current_state`."""
     context: Literal["initial", "every_step"] = "initial"
-    """Without attention: the context vector starts the decoder (Sutskever et al. 2014), or is also an input of every
-    step (Cho et al. 2014)."""
+    """Where the vector of the whole source goes: into the decoder's first state by `bridge` (Sutskever et al. 2014),
+    or also into the input of every step (Cho et al. 2014; beside an attention Lu et al. 2017)."""
     bridge: Literal["final", "mean", "mean_mlp", "zero"] = "final"
     """What the first state is computed from: the encoder's final state, the mean of the memory (`mean_mlp`: by a
     network of two layers for each of its parts, as Xu et al. 2015), or nothing."""

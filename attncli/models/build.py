@@ -88,7 +88,7 @@ def reads_summary(config: CaptioningModel) -> bool:
     """Return whether the decoder that `config` describes reads more of a picture than its regions."""
     if isinstance(config.decoder, configs.TransformerDecoder):
         return False
-    return config.attention == "none" or config.decoder.bridge == "final"
+    return config.attention == "none" or config.decoder.bridge == "final" or config.decoder.context == "every_step"
 
 
 def build_backbone(
@@ -195,18 +195,19 @@ def build_recurrent_decoder(
 ) -> RecurrentDecoder:
     """Return the decoder that `config` describes, with `model`'s attention, over memories of width `memory_size`."""
     attends = model.attention != "none"
-    enters_input = config.query == "previous_state" if attends else config.context == "every_step"
-    reads_context = attends or config.context == "every_step"
+    summary_enters = config.context == "every_step"
     readout = build_readout(
         config.readout or default_readout(config, attends=attends),
         hidden_size=config.hidden_size,
         embedding_size=embedding.embedding_dim,
-        context_size=memory_size if reads_context else 0,
+        context_size=memory_size if attends or summary_enters else 0,
     )
-    fed_size = memory_size if enters_input else readout.size if config.input_feeding else 0
+    fed_size = readout.size if config.input_feeding else 0
+    if attends and config.query == "previous_state":
+        fed_size = memory_size
     layers = build_layers(
         config,
-        input_size=embedding.embedding_dim + fed_size,
+        input_size=embedding.embedding_dim + (memory_size if summary_enters else 0) + fed_size,
         hidden_size=config.hidden_size,
         layers=config.layers,
         dropout=model.dropout.layers,
@@ -217,11 +218,13 @@ def build_recurrent_decoder(
         bridge=build_bridge(config, layers, memory_size=memory_size),
         readout=readout,
         output=OutputLayer(readout.size, embedding, tied=model.tied_embeddings != "none"),
+        summary_enters=summary_enters,
+        fed_size=fed_size,
         input_dropout=model.dropout.inputs,
         output_dropout=model.dropout.outputs,
     )
     if model.attention == "none":
-        return FixedContextDecoder(parts, every_step=config.context == "every_step")
+        return FixedContextDecoder(parts)
     attention = build_attention(
         model.attention,
         query_size=config.hidden_size,

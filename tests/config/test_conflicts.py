@@ -26,11 +26,6 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
             "8 and model.encoder.hidden_size is 12; make them equal or choose 'general'",
         ),
         (
-            ["model.decoder.context=every_step"],
-            "model.decoder.context: 'every_step' belongs to model.attention: none, but an attention is set; remove one "
-            "of them",
-        ),
-        (
             ["model.decoder.input_feeding=true", "model.decoder.query=previous_state"],
             "model.decoder.input_feeding: needs model.decoder.query 'current_state', but it is 'previous_state'; there "
             "the context enters every step already",
@@ -191,8 +186,8 @@ def test_what_goes_together_is_read(overrides: list[str]) -> None:
 
 
 def test_all_conflicts_are_told_together() -> None:
-    overrides = ["model.attention={score: dot}", "model.decoder.context=every_step", "model.tied_embeddings=all"]
+    overrides = ["model.attention={score: dot}", "model.decoder.readout=state", "model.tied_embeddings=all"]
     with pytest.raises(ConfigError) as caught:
         configured(*overrides, "tokenizer.shared=false")
     keys = [problem.split(": ")[1] for problem in caught.value.problems]
-    assert keys == ["model.attention.score", "model.decoder.context", "model.tied_embeddings"]
+    assert keys == ["model.attention.score", "model.decoder.readout", "model.tied_embeddings"]

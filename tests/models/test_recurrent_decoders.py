@@ -93,8 +93,8 @@ class Loop:
         return torch.maximum(both[:, 0::2], both[:, 1::2])
 
 
-def compare(reader: str, cell: str, depth: int, step: Callable[[Loop], Any]) -> None:
-    model = built(*READERS[reader], *CELL[cell], f"model.decoder.layers={depth}")
+def compare(reader: str, cell: str, depth: int, step: Callable[[Loop], Any], *more: str) -> None:
+    model = built(*READERS[reader], *CELL[cell], f"model.decoder.layers={depth}", *more)
     with torch.no_grad():
         memory = model.encode(SOURCE)
         loop = Loop(model.decoder, cell, memory)
@@ -178,6 +178,30 @@ def test_without_attention_the_summary_may_enter_every_step(cell: str, depth: in
         return step
 
     compare("none-every_step", cell, depth, steps)
+
+
+@EVERY_CELL
+@DEPTHS
+@pytest.mark.parametrize("reader", ["current-additive", "feeding-additive", "previous-additive"])
+def test_the_summary_may_enter_every_step_beside_an_attention(reader: str, cell: str, depth: int) -> None:
+    # Lu et al. 2017: x_t = [y_{t-1}; v], with what the query's paper feeds behind it.
+    def steps(loop: Loop) -> Any:
+        stack, combine = Stack(loop.decoder, cell), loop.decoder.readout.combine
+
+        def step(embedded: Tensor, states: list[Any]) -> Any:
+            inputs = torch.cat([embedded, loop.memory.summary], 1)
+            if reader.startswith("previous"):
+                context, weights = loop.attend(top(states))
+                states = stack(torch.cat([inputs, context], 1), states)
+                return loop.maxout(top(states), embedded, context), weights, states
+            states = stack(torch.cat([inputs, loop.fed], 1) if reader.startswith("feeding") else inputs, states)
+            context, weights = loop.attend(top(states))
+            loop.fed = torch.tanh(torch.cat([context, top(states)], 1) @ combine.weight.T)
+            return loop.fed, weights, states
+
+        return step
+
+    compare(reader, cell, depth, steps, "model.decoder.context=every_step")
 
 
 def first_layers(bridge: str) -> tuple[Any, Memory, Any]:

@@ -28,7 +28,8 @@ class RecurrentState:
     """Where a recurrent decoder stands."""
 
     layers: tuple[State, ...]  # of each layer (hidden,) or (hidden, cell), each [N, H]
-    fed: Tensor | None = None  # what joins the next step's input, [N, F]
+    summary: Tensor | None = None  # of the source [N, D], where it joins every step's input
+    fed: Tensor | None = None  # what else joins the next step's input, [N, F]
     step: Tensor | None = None  # [N], the tokens written so far, where the attention counts them
 
     @property
@@ -58,6 +59,8 @@ class RecurrentParts:
     bridge: nn.Module
     readout: Readout
     output: OutputLayer
+    summary_enters: bool  # every step, behind the embedding
+    fed_size: int  # F
     input_dropout: float
     output_dropout: float
 
@@ -69,6 +72,7 @@ class RecurrentDecoder(Decoder):
         super().__init__()
         self.embedding, self.layers, self.bridge = parts.embedding, parts.layers, parts.bridge
         self.readout, self.output = parts.readout, parts.output
+        self.summary_enters, self.fed_size = parts.summary_enters, parts.fed_size
         self.input_dropout, self.output_dropout = Dropout(parts.input_dropout), Dropout(parts.output_dropout)
 
     def prepare(self, memory: Memory) -> PreparedSource:
@@ -77,20 +81,21 @@ class RecurrentDecoder(Decoder):
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
         """Return the bridge's state, a row a source; a decoder that feeds something into its steps adds it."""
-        return RecurrentState(self.layers.start(self.bridge(prepared.memory)))
+        summary = prepared.memory.summary if self.summary_enters else None
+        return RecurrentState(self.layers.start(self.bridge(prepared.memory)), summary)
 
     def step(self, tokens: Tensor, state: RecurrentState, prepared: PreparedSource) -> Step:
         """Return what follows `tokens` [N]."""
         embedded, steps = self.embed(tokens), self.steps()
-        feature, glimpse, state = self.advance(steps, steps.first_gates(embedded), embedded, state, prepared)
+        gates = steps.first_gates(self.inputs(embedded, state))
+        feature, glimpse, state = self.advance(steps, gates, embedded, state, prepared)
         logits = self.output(feature)
         return Step(logits, None, state) if glimpse is None else Step(logits, glimpse.weights, state, glimpse.marks)
 
     def self_weights(self, tokens: Tensor, prepared: PreparedSource) -> Tensor | None:
         """Return the weights [B, L, 1, T, T] of layers that look back; None where none does."""
-        state, steps, rows = self.start(prepared), self.steps(), []
-        embedded = self.embed(tokens).transpose(0, 1)  # [T, B, E]
-        for gates, at in zip(steps.first_gates(embedded).unbind(), embedded.unbind(), strict=True):
+        embedded, state, steps, rows = self.embed(tokens), self.start(prepared), self.steps(), []
+        for gates, at in zip(self.gates(steps, embedded, state), embedded.unbind(1), strict=True):
             _, _, state = self.advance(steps, gates, at, state, prepared)
             rows.append(self.layers.self_weights(state.layers))
         looking = [row for row in rows if row is not None]
@@ -103,12 +108,23 @@ class RecurrentDecoder(Decoder):
         """Return feature [N, R], what was seen, and next state, given the `gates` [N, G] of the `embedded` [N, E]."""
 
     def steps(self) -> Steps:
-        """Return the layers for stepping; all of their input that is not the embedding is fed."""
-        return self.layers.steps(fed_size=self.layers.input_size - self.embedding.embedding_dim)
+        """Return the layers for stepping."""
+        return self.layers.steps(fed_size=self.fed_size)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the embeddings [..., E] of `tokens` [...]."""
         return self.input_dropout(self.embedding(tokens))  # type: ignore[no-any-return]
+
+    def inputs(self, embedded: Tensor, state: RecurrentState) -> Tensor:
+        """Return `embedded` [N, E] or [B, T, E] with the summary behind each embedding where it enters every step."""
+        if state.summary is None:
+            return embedded
+        summary = state.summary if embedded.dim() == 2 else state.summary[:, None].expand(-1, embedded.shape[1], -1)
+        return torch.cat([embedded, summary], -1)
+
+    def gates(self, steps: Steps, embedded: Tensor, state: RecurrentState) -> tuple[Tensor, ...]:
+        """Return for each of T steps the bottom layer's gates [B, G] of `embedded` [B, T, E], nothing fed yet."""
+        return steps.first_gates(self.inputs(embedded, state).transpose(0, 1)).unbind()
 
     def read(self, hidden: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
         """Return what the output layer reads [..., R]."""
@@ -121,30 +137,18 @@ class FixedContextDecoder(RecurrentDecoder):
     Sutskever et al. 2014 (`initial`); Cho et al. 2014 (`every_step`), where the readout sees the summary too.
     """
 
-    def __init__(self, parts: RecurrentParts, *, every_step: bool):
-        super().__init__(parts)
-        self.every_step = every_step
-
-    def start(self, prepared: PreparedSource) -> RecurrentState:
-        """Return the bridge's state, with the summary [B, D] to feed if it enters every step."""
-        return replace(super().start(prepared), fed=prepared.memory.summary if self.every_step else None)
-
     def advance(
         self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, None, RecurrentState]:
         """Return feature [N, R], that nothing was looked at, and the next state."""
-        if state.fed is not None:
-            gates = steps.fed_gates(gates, state.fed)
-        state = replace(state, layers=steps.advance(gates, state.layers))
-        return self.read(state.hidden, embedded, state.fed), None, state
+        state = state.after(steps.advance(gates, state.layers))
+        return self.read(state.hidden, embedded, state.summary), None, state
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T], in one call of the fused layers."""
-        embedded, state, context = self.embed(tokens), self.start(prepared), None
-        inputs = embedded
-        if state.fed is not None:
-            context = state.fed[:, None].expand(-1, tokens.shape[1], -1)
-            inputs = torch.cat([embedded, context], -1)
+        embedded, state = self.embed(tokens), self.start(prepared)
+        inputs = self.inputs(embedded, state)
+        context = None if state.summary is None else inputs[..., embedded.shape[-1] :]
         return Forced(self.read(self.layers(inputs, state.layers), embedded, context), None)
 
 
@@ -199,7 +203,7 @@ class CurrentStateDecoder(AttentionalDecoder):
         runs in one call of the fused layers, and the attention in one batch.
         """
         embedded, state = self.embed(tokens), self.start(prepared)
-        hidden = self.layers(embedded, state.layers)  # [B, T, H]
+        hidden = self.layers(self.inputs(embedded, state), state.layers)  # [B, T, H]
         steps = (
             None if state.step is None else state.step[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
         )
@@ -227,9 +231,9 @@ class InputFeedingDecoder(AttentionalDecoder):
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T], step by step."""
-        embedded = self.embed(tokens).transpose(0, 1)  # [T, B, E]
-        state, features, glimpses, steps = self.start(prepared), [], [], self.steps()
-        for gates, at in zip(steps.first_gates(embedded).unbind(), embedded.unbind(), strict=True):
+        embedded, steps = self.embed(tokens), self.steps()
+        state, features, glimpses = self.start(prepared), [], []
+        for gates, at in zip(self.gates(steps, embedded, state), embedded.unbind(1), strict=True):
             feature, glimpse, state = self.advance(steps, gates, at, state, prepared)
             features.append(feature)
             glimpses.append(glimpse)
@@ -251,7 +255,7 @@ class PreviousStateDecoder(AttentionalDecoder):
         embedded = self.embed(tokens)
         state, steps = self.start(prepared), self.steps()
         hidden, glimpses = [], []
-        for gates in steps.first_gates(embedded.transpose(0, 1)).unbind():
+        for gates in self.gates(steps, embedded, state):
             glimpse, state = self._attend_and_advance(steps, gates, state, prepared)
             hidden.append(state.hidden)
             glimpses.append(glimpse)
