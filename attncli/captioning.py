@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from attncli.data.caption_sources import CaptioningSources
 from attncli.data.captioning import (
     CaptioningCorpora,
     bad_pictures,
+    mirror,
     prepare_captioning,
     raise_bad_pictures,
     square,
@@ -142,42 +143,49 @@ def _readable(config: CaptioningConfig, corpora: CaptioningCorpora, model: Encod
     encoder = model.encoder
     assert isinstance(encoder, PictureEncoder)
     store = feature_store(config, encoder) if config.model.is_frozen else None
+    read = partial(square, preprocessing=preprocessing)
     splits, notes = {}, list(corpora.notes)
     for key, corpus in (("train", corpora.train), ("dev", corpora.dev)):
         unknown = corpus.paths if store is None else store.missing(corpus.paths)
-        bad = bad_pictures(unknown, partial(square, preprocessing=preprocessing), workers=config.training.workers)
+        bad = bad_pictures(unknown, read, workers=config.training.workers)
         if key == "dev" or config.data.bad_pictures == "error":
             raise_bad_pictures(bad, "mend these, or leave training pictures out with data.bad_pictures: skip")
         elif bad:
             notes.append(f"{key}: left out {counted(len(bad), 'bad picture')}, such as {next(iter(bad.values()))}")
         splits[key] = without_bad_pictures(corpus, set(bad), tokenizer)
     kept = CaptioningCorpora(corpora.tokenizers, splits["train"], splits["dev"], corpora.notes)
-    features = {}
+    features, mirrored = {}, None
     if store is not None:
-        compute = partial(encode_pictures, encoder, preprocessing)
+        compute = partial(encode_pictures, encoder, read)
         features = {
             key: store.features(corpus.paths, compute, batch=_ENCODED_TOGETHER) for key, corpus in splits.items()
         }
-    return CaptioningSources(config, kept, features, tuple(notes))
+        if config.training.augmentation.flip:
+            compute = partial(encode_pictures, encoder, lambda path: mirror(read(path)))
+            store = feature_store(config, encoder, mirrored=True)
+            mirrored = store.features(splits["train"].paths, compute, batch=_ENCODED_TOGETHER)
+    return CaptioningSources(config, kept, features, mirrored, tuple(notes))
 
 
-def feature_store(config: CaptioningConfig, encoder: PictureEncoder) -> FeatureStore:
-    """Return where the features of the fixed network of `encoder` are kept."""
+def feature_store(config: CaptioningConfig, encoder: PictureEncoder, *, mirrored: bool = False) -> FeatureStore:
+    """Return where the features of the fixed network of `encoder` are kept, of pictures as they are or `mirrored`."""
     total = hashlib.sha256()
     for name, tensor in encoder.backbone.state_dict().items():
         total.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     facts = config.model.encoder.model_dump(exclude={"memory_size", "weights", "learning_rate_factor"})
     folder = cache_folder(config.data.cache) / "features"
-    return FeatureStore(folder, {"weights": total.hexdigest(), "encoder": facts})
+    return FeatureStore(
+        folder, {"weights": total.hexdigest(), "encoder": facts, **({"mirrored": True} if mirrored else {})}
+    )
 
 
 @torch.inference_mode()
-def encode_pictures(encoder: PictureEncoder, preprocessing: Any, paths: Any) -> Features:
-    """Return the features of the files `paths`."""
+def encode_pictures(encoder: PictureEncoder, read: Callable[[Path], Any], paths: Sequence[Path]) -> Features:
+    """Return the features of the files `paths`, each read to a square [size, size, 3]."""
     device = next(encoder.parameters()).device
     mode = encoder.backbone.training
     encoder.backbone.eval()
-    pictures = stack_pictures([square(path, preprocessing) for path in paths])
+    pictures = stack_pictures([read(path) for path in paths])
     found: Features = encoder.backbone(pictures.to(device))
     encoder.backbone.train(mode)
     return found

@@ -119,10 +119,10 @@ class CaptioningConfig(Section):
                 "model.attention.window: 'local_m' looks around the number of the step, but the regions of a picture "
                 "have no order; choose 'local_p' or 'global'"
             )
-        if model.is_frozen and not self.training.augmentation.changes_nothing:
+        if model.is_frozen and self.training.augmentation.smallest_crop < 1:
             yield (
-                "training.augmentation: the features of a fixed encoder are computed once, so pictures cannot be "
-                "varied; remove it, or let the encoder learn with model.encoder.fine_tune_from"
+                "training.augmentation.smallest_crop: the features of a fixed encoder are computed once, so pictures "
+                "cannot be cropped anew; remove it, or let the encoder learn with model.encoder.fine_tune_from"
             )
         yield from self._size_conflicts()
         if isinstance(self.training.objective, SelfCritical):

@@ -18,6 +18,7 @@ from attncli.data.captioning import (
     CaptionCorpus,
     CaptioningCorpora,
     FeatureReader,
+    MirroringFeatureReader,
     PixelReader,
     Reader,
     Source,
@@ -38,6 +39,7 @@ class CaptioningSources:
     config: CaptioningConfig
     corpora: CaptioningCorpora
     features: dict[str, StoredFeatures]  # of the splits' pictures, where the encoder is fixed
+    mirrored: StoredFeatures | None  # of the training pictures' mirror images, where those are trained on too
     notes: tuple[str, ...]  # what a person should know of the data
 
     def corpus(self, split: Split) -> CaptionCorpus:
@@ -48,7 +50,10 @@ class CaptioningSources:
         """Return what reads pictures of `split`, with the variations of training in `epoch` where one is given."""
         corpus = self.corpus(split)
         if split in self.features:
-            return FeatureReader(corpus, self.features[split])
+            plain = FeatureReader(corpus, self.features[split])
+            if self.mirrored is None or epoch is None:
+                return plain
+            return MirroringFeatureReader(plain, self.mirrored, (self.config.training.seed, epoch))
         return PixelReader(corpus, self._plain if epoch is None else partial(self._varied, epoch), self._pool)
 
     def batches(

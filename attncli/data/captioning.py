@@ -199,6 +199,11 @@ def square(path: Path, preprocessing: Preprocessing) -> Array:
     return place(picture.size, preprocessing).apply(picture)
 
 
+def mirror(square: Array) -> Array:
+    """Return the square [H, W, 3] with left and right exchanged."""
+    return np.ascontiguousarray(square[:, ::-1])
+
+
 def varied_square(path: Path, preprocessing: Preprocessing, augmentation: Augmentation, seed: Sequence[int]) -> Array:
     """Return a training picture, varied by what `seed` decides."""
     if augmentation.changes_nothing:
@@ -225,6 +230,28 @@ class FeatureReader:
     def start(self, indices: Array) -> Callable[[], Source]:
         """Return what reads the features of the captions `indices`."""
         return lambda: self.features.batch(self.corpus.picture_of[indices])
+
+
+@dataclass(frozen=True)
+class MirroringFeatureReader:
+    """Takes features that were computed earlier, of every other picture those of its mirror image."""
+
+    plain: FeatureReader
+    mirrored: StoredFeatures  # of the same pictures
+    seed: Sequence[int]  # which captions see a mirrored picture
+
+    def start(self, indices: Array) -> Callable[[], Source]:
+        """Return what reads the features of the captions `indices`."""
+        return lambda: self._read(indices)
+
+    def _read(self, indices: Array) -> Source:
+        read = self.plain.start(indices)()
+        assert isinstance(read, Features)
+        drawn = [np.random.default_rng([*self.seed, int(caption)]).random() < 0.5 for caption in indices]
+        rows = np.flatnonzero(drawn)
+        others = self.mirrored.batch(self.plain.corpus.picture_of[indices[rows]])
+        read.regions[rows], read.pooled[rows] = others.regions, others.pooled
+        return read
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
+from attncli.config.pictures import Preprocessing
+from attncli.data.captioning import square
+from attncli.data.picture_batch import Pictures, stack_pictures
 from attncli.data.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import CommandError, DataError, RunError
 from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
@@ -269,12 +272,41 @@ def test_a_run_of_another_task_is_refused(trained: Path, folder: Path) -> None:
     assert str(error) == (f"{trained}: is a run of task translation, but this command reads runs of task captioning")
 
 
-def test_augmentation_of_a_fixed_encoder_is_refused(folder: Path) -> None:
+def test_crops_for_a_fixed_encoder_are_refused(folder: Path) -> None:
     changed = "model.encoder={kind: efficientnet_lite0}"
     error = invoke("config", "check", folder / "small.yaml", "--set", changed).exception
-    assert "training.augmentation: the features of a fixed encoder are computed once" in str(error)
+    assert "training.augmentation.smallest_crop: the features of a fixed encoder are computed once" in str(error)
     odd = invoke("config", "check", folder / "small.yaml", "--set", "model.encoder.preprocessing.size=30").exception
     assert "model.encoder.preprocessing.size: 30 is no multiple of 4" in str(odd)
+
+
+def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(1)
+    network = EfficientNetLite0(layer="head", fine_tune_from=0, rate_factor=1.0, pools=False)
+    # Statistics of some pictures, without which so deep a network of random weights gives next to nothing.
+    for _ in range(40):
+        network.train()(Pictures(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8)))
+    network.eval()
+    torch.save(network.state_dict(), weights)
+    changes = [
+        f"model.encoder={{kind: efficientnet_lite0, weights: {weights}, memory_size: 9, layer: head, "
+        "preprocessing: {size: 32}}",
+        "training.augmentation={flip: true}",
+        "training.max_steps=2",
+        f"data.cache={tmp_path}/cache",
+    ]
+    sets = [part for change in changes for part in ("--set", change)]
+    assert invoke("train", folder / "small.yaml", "--run", tmp_path / "run", "--device", "cpu", *sets).exit_code == 0
+    stores = sorted((tmp_path / "cache" / "features").iterdir(), key=lambda store: (store / "pictures").stat().st_size)
+    assert [len((store / "pictures").read_text().splitlines()) for store in stores] == [20, 20 + 4]
+    # The first training picture, mirrored by Pillow before anything else; what is kept is in half precision.
+    with Image.open(folder / "images" / "train-00001.png") as picture:
+        ImageOps.mirror(picture).save(tmp_path / "mirrored.png")
+    expected = network(stack_pictures([square(tmp_path / "mirrored.png", Preprocessing(size=32))]))
+    wanted = expected.regions.detach().flatten().numpy()
+    rows = np.fromfile(stores[0] / "features.f16", np.float16).reshape(20, -1)[:, : len(wanted)]
+    assert np.abs(rows - wanted).max(1).min() < 1e-2 * np.abs(wanted).max()
 
 
 def test_features_of_a_fixed_encoder_are_computed_once(

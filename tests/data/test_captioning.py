@@ -14,6 +14,8 @@ from attncli.config.pictures import Augmentation, Preprocessing
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.captioning import (
     CaptionBatches,
+    FeatureReader,
+    MirroringFeatureReader,
     PixelReader,
     encoded,
     reference_sets,
@@ -21,7 +23,8 @@ from attncli.data.captioning import (
     without_bad_pictures,
 )
 from attncli.data.captions import CaptionedPicture
-from attncli.data.picture_batch import Pictures
+from attncli.data.features import StoredFeatures
+from attncli.data.picture_batch import Features, Pictures
 from attncli.text.tokenizer import EOS, train_tokenizers
 
 CAPTIONS = (("a dog",), ("a cow runs", "a cow", "the cow"), ("a cat", "one cat"))
@@ -84,3 +87,28 @@ def test_what_is_read_ahead_is_what_is_read_one_by_one(tmp_path: Path) -> None:
             first, second, third = (source.pixels for source in sources if isinstance(source, Pictures))
             assert torch.equal(first, second)
             assert not torch.equal(first, third)
+
+
+def test_stored_features_are_those_of_mirror_images_half_of_the_time(tmp_path: Path) -> None:
+    corpus = encoded(pictures(tmp_path), TOKENIZER)
+
+    def stored(first: int) -> StoredFeatures:
+        # Pictures are told by their values: two regions of three channels, and a pooled vector of one.
+        return StoredFeatures(first + np.arange(3)[:, None] + np.zeros((3, 7), np.float16), np.arange(3), (1, 2), 3)
+
+    def read(epoch: int, captions: np.ndarray) -> list[float]:
+        reader = MirroringFeatureReader(FeatureReader(corpus, stored(0)), stored(100), (1, epoch))
+        found = reader.start(captions)()
+        assert isinstance(found, Features)
+        for at in range(len(captions)):
+            assert found.regions[at].unique().tolist() == [found.pooled[at].item()]
+        return found.pooled[:, 0].tolist()
+
+    order = np.array([3, 0, 5])
+    seen = np.array([read(epoch, order) for epoch in range(200)])
+    assert (seen % 100 == corpus.picture_of[order]).all()
+    # Each by itself: 200 draws are 100 +- 7.
+    assert (abs((seen >= 100).sum(0) - 100) < 30).all()
+    assert read(4, order) == read(4, order)
+    # A caption's draw does not hang on the batch it is in.
+    assert read(4, order[::-1])[::-1] == read(4, order)
