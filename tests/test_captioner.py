@@ -32,7 +32,7 @@ task: captioning
 data: {{images: images, train: train, dev: dev}}
 model:
   embedding_size: 6
-  encoder: {{kind: cnn, preprocessing: {{size: 8}}, widths: [4, 5]}}
+  encoder: {{kind: cnn, preprocessing: {{size: 8}}, widths: [4, 5], memory_size: 7}}
   attention: {attention}
   decoder: {decoder}
 training: {{max_steps: 1}}
@@ -48,8 +48,10 @@ COMBINATIONS = [
     *(
         (attention, decoder)
         for attention in ("none", "{score: general}")
-        for decoder in ("{hidden_size: 8}", "{kind: lstmn, hidden_size: 8}")
+        for decoder in ("{hidden_size: 8}", "{kind: lstmn, hidden_size: 8}", "{hidden_size: 8, context: every_step}")
     ),
+    ("none", "{hidden_size: 8, context: every_step, bridge: mean_mlp}"),
+    ("{score: additive}", "{hidden_size: 8, context: every_step, bridge: mean_mlp, query: previous_state}"),
     *(
         (f"{{score: additive, window: {window}, selection: {selection}}}", decoder)
         for window in ("global", "local_p, half_width: 1")
@@ -72,7 +74,7 @@ def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decode
     model = build_captioning_model(configured(attention, decoder).model, vocabulary=VOCABULARY, pretrained=False)
     loss = model.loss(PICTURES, TARGET, label_smoothing=0.1)
     loss.total.backward()  # type: ignore[no-untyped-call]
-    assert all(parameter.grad is not None for parameter in model.decoder.parameters())
+    assert not [name for name, parameter in model.named_parameters() if parameter.grad is None]
     model.eval()
     with torch.no_grad():
         found = search(

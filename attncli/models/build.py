@@ -69,7 +69,11 @@ def build_captioning_model(config: CaptioningModel, *, vocabulary: int, pretrain
     summarises = reads_summary(config)
     backbone = build_backbone(config.encoder, pools=summarises)
     encoder = PictureEncoder(
-        backbone, memory_size=config.encoder.memory_size, summarises=summarises, dropout=config.dropout.layers
+        backbone,
+        memory_size=config.encoder.memory_size,
+        summarises=summarises,
+        dropout=config.dropout.layers,
+        regions_are_read=reads_regions(config),
     )
     embedding = nn.Embedding(vocabulary, config.embedding_size, padding_idx=PAD)
     decoder = build_decoder(config.decoder, embedding, config, memory_size=encoder.memory_size, memory_axes=2)
@@ -82,6 +86,13 @@ def build_captioning_model(config: CaptioningModel, *, vocabulary: int, pretrain
         fresh = build_backbone(config.encoder, pools=summarises, pretrained=True)
         backbone.load_state_dict(fresh.state_dict())
     return model
+
+
+def reads_regions(config: CaptioningModel) -> bool:
+    """Return whether the decoder that `config` describes reads the regions of a picture, be it their mean alone."""
+    if isinstance(config.decoder, configs.TransformerDecoder):
+        return True
+    return config.attention != "none" or config.decoder.bridge in ("mean", "mean_mlp")
 
 
 def reads_summary(config: CaptioningModel) -> bool:

@@ -82,14 +82,25 @@ class PictureEncoder(Encoder):
     """A memory of a picture's regions, row by row (Xu et al. 2015, 3.1.1).
 
     `memory_size` D projects regions to another width. With `summarises` a layer makes the summary of the pooled vector
-    (Vinyals et al. 2015, "Show and Tell"); else it is the mean region.
+    (Vinyals et al. 2015, "Show and Tell"); else it is the mean region. Where nothing reads the regions they stay as the
+    backbone gives them.
     """
 
-    def __init__(self, backbone: Backbone, *, memory_size: int | None, summarises: bool, dropout: float):
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        memory_size: int | None,
+        summarises: bool,
+        dropout: float,
+        regions_are_read: bool = True,
+    ):
         super().__init__()
         self.backbone = backbone
         self.memory_size = memory_size or backbone.map_size
-        self.project = None if memory_size is None else nn.Linear(backbone.map_size, memory_size)
+        self.regions_are_read = regions_are_read
+        projects = regions_are_read and memory_size is not None
+        self.project = nn.Linear(backbone.map_size, self.memory_size) if projects else None
         self.summarise = nn.Linear(backbone.pooled_size, self.memory_size) if summarises else None
         self.dropout = Dropout(dropout)
 
@@ -100,7 +111,8 @@ class PictureEncoder(Encoder):
         regions, pooled = features.regions.to(kind), features.pooled.to(kind)
         if self.project is not None:
             regions = self.project(regions)
-        regions = self.dropout(regions)  # [B, S, D]
+        if self.regions_are_read:
+            regions = self.dropout(regions)  # [B, S, D]
         mask = torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device)
         summary = regions.mean(1) if self.summarise is None else self.summarise(pooled)
         return Memory(regions, mask, summary, features.grid)
