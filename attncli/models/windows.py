@@ -118,11 +118,15 @@ class PredictiveWindow(Window):
     positions, and after the softmax inside the window the weights are multiplied by exp(-(s - p)² / 2σ²), σ = D / 2,
     and not brought back to a sum of 1. On a grid p is a row and a column, the window a square, and the Gaussian the
     product over both axes. A place past the last position is put onto it, so that a window is never empty.
+
+    `place` is v times the root of its width. Adam moves every number of it by about the learning rate, and where that
+    was v itself, some updates drove the sigmoid to 0 or 1, where it learns no more: places stuck to the sentence's ends.
     """
 
     def __init__(self, query_size: int, half_width: int, *, axes: int):
         super().__init__()
         self.half_width = half_width
+        self.scale = query_size**-0.5
         self.hidden = nn.Linear(query_size, query_size, bias=False)
         self.place = nn.Linear(query_size, axes, bias=False)
 
@@ -133,7 +137,7 @@ class PredictiveWindow(Window):
     def forward(self, query: Tensor, steps: Tensor | None, prepared: Places) -> Focus:
         """Return the focus around the places that `query` [B, T, Q] predicts."""
         sizes = prepared.sizes[:, None]  # [B, 1, X]
-        shares = torch.sigmoid(self.place(torch.tanh(self.hidden(query))).float())
+        shares = torch.sigmoid(self.place(torch.tanh(self.hidden(query))).float() * self.scale)
         centres = torch.minimum(sizes * shares, sizes - 1)  # [B, T, X]
         distances = prepared.distances(centres)
         squares = sum((distance.square() for distance in distances[1:]), start=distances[0].square())

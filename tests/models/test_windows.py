@@ -45,7 +45,7 @@ def predictive(half_width: int, *, axes: int, spread: float = 3.0) -> Predictive
     torch.manual_seed(4)
     window = PredictiveWindow(Q, half_width, axes=axes)
     with torch.no_grad():
-        window.place.weight.mul_(spread)  # so that places differ, and some lie past the last position
+        window.place.weight.mul_(spread * math.sqrt(Q))  # so that places differ, and some lie past the last position
     return window.requires_grad_(requires_grad=False)
 
 
@@ -63,7 +63,8 @@ def focused(window: GlobalWindow | MonotonicWindow | PredictiveWindow, memory: M
 def predicted(window: PredictiveWindow, query: Tensor, axis: int) -> float:
     """Return sigmoid(v · tanh(W q)) by sums over single numbers."""
     hidden = [math.tanh(sum(float(window.hidden.weight[i, j]) * float(query[j]) for j in range(Q))) for i in range(Q)]
-    return 1 / (1 + math.exp(-sum(float(window.place.weight[axis, i]) * hidden[i] for i in range(Q))))
+    v = window.place.weight[axis] / math.sqrt(Q)
+    return 1 / (1 + math.exp(-sum(float(v[i]) * hidden[i] for i in range(Q))))
 
 
 def test_every_window_of_the_configuration_is_there() -> None:
