@@ -120,7 +120,7 @@ class PredictiveWindow(Window):
     product over both axes. A place past the last position is put onto it, so that a window is never empty.
 
     `place` is v times the root of its width. Adam moves every number of it by about the learning rate, and where that
-    was v itself, some updates drove the sigmoid to 0 or 1, where it learns no more: places stuck to the sentence's ends.
+    was v itself, some updates drove the sigmoid to 0 or 1, where it learns no more: places stuck to a sentence's ends.
     """
 
     def __init__(self, query_size: int, half_width: int, *, axes: int):
