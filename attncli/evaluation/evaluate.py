@@ -85,6 +85,7 @@ def evaluate(
     groups = _grouped(systems)
     # Runs of one variant have nothing else to be compared with than each other.
     compared = groups if len(groups) > 1 else {system.name: [at] for at, system in enumerate(systems)}
+    test_notes = _test_notes(test)
     reports = [
         SystemReport(
             name=system.name,
@@ -95,7 +96,7 @@ def evaluate(
             speed=system.speed,
             training=system.training,
             details=system.details,
-            notes=_system_notes(system),
+            notes=system.notes if test_notes else (*_system_notes(system), *system.notes),
         )
         for number, system in enumerate(systems)
     ]
@@ -109,7 +110,7 @@ def evaluate(
         systems=tuple(reports),
         variants=tuple(_variants(groups, reports, whole, binned, bins)),
         comparisons=tuple(_compare(compared, whole, binned)),
-        notes=_test_notes(test),
+        notes=test_notes,
     )
 
 
@@ -185,5 +186,6 @@ def _test_notes(test: EvaluationSet) -> tuple[str, ...]:
 
 
 def _system_notes(system: System) -> tuple[str, ...]:
+    """Return what looks wrong with the hypotheses of `system`, where references like them would not have told it."""
     note = tokenised_note(f"hypotheses of {system.name}", system.hypotheses)
-    return (*((note,) if note else ()), *system.notes)
+    return (note,) if note else ()

@@ -209,6 +209,10 @@ def test_tokenised_text_is_noted_where_it_is() -> None:
     assert [note.split(":")[0] for note in found.all_notes] == ["hypotheses of cut", "cut"]
     assert "note: hypotheses of cut: 4 of 4 lines look tokenised" in terminal_text(found)
     assert found.of(found.systems[0]).all_notes == ()
+    # Of references that do, the rest follows: one note, not one a run as well.
+    both = EvaluationSet("park", SOURCES, (tuple(f"{line} ." for line in REFERENCES),))
+    notes = evaluate(both, [System("cut", tokenised, notes=("cut: said by the run",))], SETTINGS).all_notes
+    assert [note.split(":")[0] for note in notes] == ["references", "cut"]
 
 
 def numbers_of(found: Report) -> list[str]:
