@@ -172,11 +172,11 @@ def feature_store(config: CaptioningConfig, encoder: PictureEncoder, *, mirrored
     total = hashlib.sha256()
     for name, tensor in encoder.backbone.state_dict().items():
         total.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-    facts = config.model.encoder.model_dump(exclude={"memory_size", "weights", "learning_rate_factor"})
-    folder = cache_folder(config.data.cache) / "features"
-    return FeatureStore(
-        folder, {"weights": total.hexdigest(), "encoder": facts, **({"mirrored": True} if mirrored else {})}
-    )
+    encoder_facts = config.model.encoder.model_dump(exclude={"memory_size", "weights", "learning_rate_factor"})
+    facts: dict[str, Any] = {"weights": total.hexdigest(), "encoder": encoder_facts}
+    if mirrored:
+        facts["mirrored"] = True
+    return FeatureStore(cache_folder(config.data.cache) / "features", facts)
 
 
 @torch.inference_mode()

@@ -96,7 +96,10 @@ def _draw_legend(axes: Axes, report: Report, handles: Sequence[Line2D]) -> None:
     # A leading underscore would hide a name from the legend.
     labels = [f" {variant.name}  ({variant.bleu.score:.1f} overall)" for variant in report.variants]
     font = {"family": _families(report)}
-    legend = axes.legend(handles, labels, loc="best", fontsize=10, framealpha=0.9, prop=font)
+    # Beside the lines: among them there need not be a place where it hides none.
+    legend = axes.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=10, frameon=False, prop=font
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
 

@@ -243,6 +243,13 @@ def test_lines_bounds_counts_and_names_are_drawn() -> None:
     assert counts.get_xlabel() == "words of the source"
 
 
+def test_the_legend_hides_no_line() -> None:
+    figure = by_length_figure(length_report([f"run{i}" for i in range(7)]))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert axes.get_legend().get_window_extent().x0 > axes.get_window_extent().x1
+
+
 def test_as_many_runs_as_colours_stay_apart() -> None:
     lines = by_length_figure(length_report([f"run{i}" for i in range(7)])).axes[0].lines
     assert len({line.get_color() for line in lines}) == 7
