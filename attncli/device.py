@@ -14,7 +14,8 @@ from torch import nn
 
 from attncli.errors import CommandError
 
-Precision = Literal["fp32", "tf32", "bf16"]
+Arithmetic = Literal["fp32", "tf32", "bf16"]
+Precision = Arithmetic | Literal["auto"]
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -41,6 +42,22 @@ def _why_no_cuda() -> str:
     return "no CUDA device was found on this machine"
 
 
+def resolve_precision(name: Precision, device: torch.device) -> Arithmetic:
+    """Return the precision called `name`; `auto` is bf16 where `device` computes in it faster than in float32."""
+    if name != "auto":
+        return name
+    if device.type == "cpu":
+        return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return "bf16" if has_bf16(device) else "fp32"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Tell whether all that models are made of runs in bfloat16 on `device`: on CPUs, whether oneDNN has kernels."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     """Within it, products of float32 matrices are computed as `precision` says; afterwards as before.
@@ -48,10 +65,15 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     On CPUs they go to oneDNN where that keeps the accuracy of float32. bf16 also needs `autocast` around each forward
     pass. Raises a CommandError where the device has no such arithmetic.
     """
+    precision = resolve_precision(precision, device)
     if precision == "tf32" and device.type != "cuda":
         raise CommandError(
             f"training.precision: 'tf32' is arithmetic of CUDA devices, but the device is {device.type}; "
             "choose fp32 or bf16"
+        )
+    if precision == "bf16" and not has_bf16(device):
+        raise CommandError(
+            f"precision: 'bf16' is arithmetic that this {device.type} device has not; choose fp32, or auto in training"
         )
     products, recurrent = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
@@ -63,7 +85,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = recurrent
 
 
-def _products(precision: Precision, device: torch.device) -> str:
+def _products(precision: Arithmetic, device: torch.device) -> str:
     if device.type == "cpu":
         return "medium" if _medium_is_accurate() else "highest"
     return "high" if precision == "tf32" else "highest"
@@ -93,7 +115,7 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
 
     It must not last over an update, since it keeps the bfloat16 copies of the weights until it is left.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16")
 
 
 def in_precision(model: Model, precision: Precision) -> Model:

@@ -15,12 +15,11 @@ from attncli.autoencoding import open_autoencoding
 from attncli.captioning import open_captioning
 from attncli.config.differences import differing
 from attncli.config.dump import to_yaml
-from attncli.config.load import Config, read_config
+from attncli.config.load import Config
 from attncli.config.training import Cosine
-from attncli.device import arithmetic, autocast
+from attncli.device import arithmetic, autocast, resolve_precision
 from attncli.errors import ConfigError
 from attncli.training.run_folder import RunFolder
-from attncli.training.saving import replace_file
 from attncli.training.task import Task
 from attncli.translation import open_translation
 
@@ -69,6 +68,12 @@ TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {
 """From a configuration, a device and the run to go on with, if there is one, to the task with a newly seeded model."""
 
 
+def settled(config: Config, device: torch.device) -> Config:
+    """Return `config` with all decided that depends on `device`, so that a run says what it is computed with."""
+    precision = resolve_precision(config.training.precision, device)
+    return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
+
+
 def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell) -> LaunchedTask:
     """Return the task of a new run in the folder `run`, which then holds all that is not learned."""
     run.check_free(overwrite=overwrite)
@@ -85,20 +90,20 @@ def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Te
     Raises a ConfigError that names every other key that differs.
     """
     run.check()
-    problems = list(_changes(read_config(run.config_path), config))
+    problems = list(_changes(run.config(), config))
     if problems:
         raise ConfigError([f"{run.path}: {problem}" for problem in problems])
     task = TASKS[config.task](config, device, run.path)
     # Once more, since a run may have been killed at its very beginning.
     task.save(run.path)
-    replace_file(run.config_path, to_yaml(config))
+    run.rewrite_config(to_yaml(config))
     return _introduced(task, tell)
 
 
 def ending(config: Config, run: RunFolder) -> dict[str, Any] | None:
     """Return the log's record of how the run in the folder `run` ended, or None where `config` has more to do."""
     run.check()
-    if read_config(run.config_path) != config or not run.has_checkpoint("best"):
+    if run.config() != config or not run.has_checkpoint("best"):
         return None
     try:
         record = json.loads(run.log_path.read_text(encoding="utf-8").splitlines()[-1])

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from attncli.captioner import Captioner
 from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.captioning import CaptioningConfig
-from attncli.config.load import CONFIGS, Config, read_config
+from attncli.config.load import CONFIGS, Config
 from attncli.config.search import Search
 from attncli.config.translation import TranslationConfig
 from attncli.data.captioning import square
@@ -47,7 +47,7 @@ def config_of(folder: Path, kind: type[AnyConfig]) -> AnyConfig:
     """
     run_folder = RunFolder(folder)
     run_folder.check()
-    config = read_config(run_folder.config_path)
+    config = run_folder.config()
     if not isinstance(config, kind):
         wanted = next(task for task, section in CONFIGS.items() if section is kind)
         raise CommandError(f"{folder}: is a run of task {config.task}, but this command reads runs of task {wanted}")

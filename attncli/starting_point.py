@@ -10,7 +10,6 @@ from torch import nn
 
 from attncli.config.captioning import CaptioningConfig
 from attncli.config.differences import differing
-from attncli.config.load import read_config
 from attncli.config.objectives import SelfCritical
 from attncli.errors import ConfigError, RunError
 from attncli.training.run_folder import RunFolder
@@ -55,7 +54,7 @@ def starting_point(config: CaptioningConfig, run: Path | None) -> StartingPoint 
     other = RunFolder(folder)
     try:
         other.check()
-        found = read_config(other.config_path)
+        found = other.config()
         other.checkpoint("best")
     except RunError as error:
         raise ConfigError([f"{_KEY}: {error}"]) from None

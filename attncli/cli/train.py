@@ -29,20 +29,22 @@ def train(
 
     Example: attncli train configs/toy-translation.yaml --set training.max_steps=500 --run runs/first
     """
+    from attncli.config.formats import FORMAT
     from attncli.config.load import read_config
     from attncli.device import arithmetic, resolve_device
     from attncli.errors import CommandError
-    from attncli.launch import begin_run, ending, resume_run, try_out
+    from attncli.launch import begin_run, ending, resume_run, settled, try_out
     from attncli.training.run_folder import RunFolder
     from attncli.training.trainer import train as train_task
 
     if resume and overwrite:
         raise CommandError("--resume goes on with a run and --overwrite replaces it; give one of them")
     where = resolve_device(device)
-    checked = read_config(config, overrides or ())
+    folder = RunFolder(run or Path("runs") / config.stem)
+    checked = read_config(config, overrides or (), format=folder.config_format() if resume else FORMAT)
+    checked = settled(checked, where)
     with arithmetic(checked.training.precision, where):
         pass  # an arithmetic that the device has not is refused before anything is written
-    folder = RunFolder(run or Path("runs") / config.stem)
     if dry_run:
         typer.echo(try_out(checked, where, tell=_tell))
         return

@@ -27,6 +27,8 @@ def decoder_conflicts(
     longest_target: int,
 ) -> Iterator[str]:
     """Yield what of a decoder and its attention does not go together, whatever it is that is looked at."""
+    if not isinstance(decoder, TransformerDecoder):
+        yield from conflicts_of_readout_activation(decoder, attends=attention != "none")
     if isinstance(decoder, TransformerDecoder):
         yield from conflicts_of_width("decoder", decoder, embedding_size=embedding_size)
         yield from conflicts_of_cross_attention(attention, decoder, longest_target=longest_target)
@@ -34,6 +36,16 @@ def decoder_conflicts(
         yield from conflicts_with_attention(attention, decoder, memory_size=memory_size, memory_key=memory_key)
     else:
         yield from conflicts_without_attention(decoder)
+
+
+def conflicts_of_readout_activation(decoder: RecurrentDecoder | LSTMNDecoder, *, attends: bool) -> Iterator[str]:
+    """Yield what is wrong with the activation of a readout that has none."""
+    readout = decoder.readout_name(attends=attends)
+    if decoder.readout_activation is not None and readout not in ("attentional", "deep"):
+        yield (
+            f"model.decoder.readout_activation: belongs to the readouts 'attentional' and 'deep', but the readout is "
+            f"{readout!r}; remove it"
+        )
 
 
 def conflicts_of_width(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.bases import read_values
 from attncli.config.captioning import CaptioningConfig
+from attncli.config.formats import FORMAT, as_meant
 from attncli.config.problems import explained
 from attncli.config.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
@@ -26,11 +27,15 @@ CONFIGS: dict[str, type[Config]] = {
 }
 
 
-def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Return the checked configuration of the file `path` over its bases, with `overrides` (`a.b=c`) applied."""
+def read_config(path: Path, overrides: Sequence[str] = (), *, format: int = FORMAT) -> Config:
+    """Return the checked configuration of the file `path` over its bases, with `overrides` (`a.b=c`) applied.
+
+    What is not said means what it meant in `format`.
+    """
     found = read_values(path)
     keys = [_apply(found.values, override) for override in overrides]
-    return check_config(found.values, where=str(path), overridden=keys, inherited=found.inherited)
+    config = check_config(found.values, where=str(path), overridden=keys, inherited=found.inherited)
+    return as_meant(config, format=format)
 
 
 def _apply(values: dict[str, Any], override: str) -> str:

@@ -18,6 +18,9 @@ EstimatorName = Literal["reinforce", "straight_through"]
 RewardName = Literal["token", "sentence"]
 InferenceName = Literal["argmax", "expectation", "sample"]
 Rate = Annotated[float, Field(ge=0, lt=1)]
+InitialWeights = Literal["glorot", "uniform"]
+ScaleName = Literal["root", "none"]
+ActivationName = Literal["tanh", "none"]
 Weight = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(gt=0)]
 
@@ -66,7 +69,28 @@ class _LSTMN(Section):
     """The kind of network."""
 
 
-class _RecurrentReading(Section):
+class _TokenInput(Section):
+    embedding_scale: ScaleName = "root"
+    """What embeddings are multiplied by where they are read: the `root` of their width, so that their numbers are of
+    size 1 while the weights themselves stay small enough to be an output layer's (Vaswani et al. 2017, 3.4), or
+    nothing (`none`)."""
+
+
+class _Positions(Section):
+    maximum_length: int | None = Field(default=None, ge=1)
+    """With learned positions: the most tokens there can be, the end symbol counted."""
+
+    @model_validator(mode="after")
+    def _learned_positions_are_counted(self) -> _Positions:
+        positions = self.positions  # type: ignore[attr-defined]
+        if positions == "learned" and self.maximum_length is None:
+            raise ValueError("positions: learned needs maximum_length, the most tokens there can be")
+        if positions != "learned" and self.maximum_length is not None:
+            raise ValueError(f"maximum_length belongs to positions: learned, but positions is {positions}; remove it")
+        return self
+
+
+class _RecurrentReading(_TokenInput, _Positions):
     hidden_size: int = Field(default=512, ge=1)
     """Width of a state, both directions together."""
     layers: int = Field(default=1, ge=1)
@@ -75,6 +99,9 @@ class _RecurrentReading(Section):
     """Read the source in both directions; each takes half of `hidden_size`."""
     reverse_source: bool = False
     """Read the source from its end (Sutskever et al. 2014)."""
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    """What else tells where a word stands, added to its embedding: nothing, fixed sines and cosines (Vaswani et al.
+    2017, 3.5), or a learned vector of each position."""
 
     @model_validator(mode="after")
     def _halves_are_whole(self) -> _RecurrentReading:
@@ -93,7 +120,7 @@ class LSTMNEncoder(_RecurrentReading, _LSTMN):
     """
 
 
-class _Transformer(Section):
+class _Transformer(_TokenInput, _Positions):
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
     hidden_size: int = Field(default=512, ge=1)
@@ -111,24 +138,12 @@ class _Transformer(Section):
     paper."""
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
     """How a position is told: by fixed sines and cosines, or by a learned vector of each."""
-    maximum_length: int | None = Field(default=None, ge=1)
-    """With learned positions: the most tokens there can be, the end symbol counted."""
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> _Transformer:
         if self.hidden_size % self.heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be shared evenly by heads {self.heads}; make it a multiple"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _learned_positions_are_counted(self) -> _Transformer:
-        if self.positions == "learned" and self.maximum_length is None:
-            raise ValueError("positions: learned needs maximum_length, the most tokens there can be")
-        if self.positions != "learned" and self.maximum_length is not None:
-            raise ValueError(
-                f"maximum_length belongs to positions: learned, but positions is {self.positions}; remove it"
             )
         return self
 
@@ -190,6 +205,9 @@ class Attention(Section):
     `general`, `dot` or `scaled_dot`."""
     size: int | None = Field(default=None, ge=1)
     """Width of the hidden layer of the `additive` score; by default the decoder's hidden size."""
+    projections: Literal["learned", "none"] | None = None
+    """For the `scaled_dot` score: what is multiplied are learned projections of query and memory, of width `size`
+    (Vaswani et al. 2017), or the two as they are."""
     sharpening: Literal["learned", "none"] | None = None
     """For the `content` score: multiply the cosine by a learned positive factor (`learned`, the default) or not."""
     maximum_source_length: int | None = Field(default=None, ge=1)
@@ -266,7 +284,7 @@ class Attention(Section):
         return self
 
 
-class _RecurrentWriting(Section):
+class _RecurrentWriting(_TokenInput):
     hidden_size: int = Field(default=512, ge=1)
     """Width of a state."""
     layers: int = Field(default=1, ge=1)
@@ -289,6 +307,23 @@ class _RecurrentWriting(Section):
     readout: Literal["attentional", "maxout", "deep", "state"] | None = None
     """What the output layer reads: Luong's attentional vector, Bahdanau's deep maxout layer, Xu's `deep` output layer,
     or the state itself. By default what the query's paper has, and the state without attention."""
+    readout_activation: ActivationName | None = None
+    """What the `attentional` and the `deep` readout end with. By default `none` for the first, which then learns sooner
+    (Luong's equation 5 has `tanh`), and `tanh` for the second, as Xu's released code (their equation 7 has `none`)."""
+
+    def readout_name(self, *, attends: bool) -> str:
+        """Return the readout, which is by default that of the paper that the query comes from."""
+        if self.readout is not None:
+            return self.readout
+        if not attends:
+            return "maxout" if self.context == "every_step" else "state"
+        return "maxout" if self.query == "previous_state" else "attentional"
+
+    def readout_activation_name(self, *, attends: bool) -> str:
+        """Return what the readout ends with."""
+        if self.readout_activation is not None:
+            return self.readout_activation
+        return "tanh" if self.readout_name(attends=attends) == "deep" else "none"
 
 
 class RecurrentDecoder(_RecurrentWriting, _Recurrent):
@@ -327,6 +362,10 @@ Decoder = Annotated[
     Discriminator(_kind),
 ]
 
+TokenReader = (
+    RecurrentEncoder | LSTMNEncoder | TransformerEncoder | RecurrentDecoder | LSTMNDecoder | TransformerDecoder
+)
+
 
 def _attention_kind(value: Any) -> str:
     return "<none>" if isinstance(value, str) else "<attention>"
@@ -355,6 +394,8 @@ class TranslationModel(Section):
     `all`: the source's too, which needs a shared vocabulary."""
     dropout: Dropout = Dropout()
     """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
+    initial_weights: InitialWeights = "glorot"
+    """TODO"""
     encoder: Encoder = RecurrentEncoder()
     """What reads the source; without a `kind` it is a recurrent one."""
     attention: AttentionChoice = Attention()

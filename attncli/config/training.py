@@ -151,8 +151,9 @@ class Training(Section):
     """The learning rate over the updates."""
     clip_norm: float | None = Field(default=5.0, gt=0)
     """Gradients with a larger norm are scaled down to it; `null` for no limit."""
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """Arithmetic of matrix products: full, TensorFloat-32 (CUDA), or bfloat16 with weights in full precision."""
+    precision: Literal["fp32", "tf32", "bf16", "auto"] = "fp32"
+    """Arithmetic of matrix products: full, TensorFloat-32 (CUDA), or bfloat16 with weights in full precision. `auto` is
+    bfloat16 where the device computes faster in it, and full precision elsewhere; the run says which it became."""
     validate_every: Count = 1000
     """Updates between validations; there is always one at the end."""
     validation: Validation

@@ -34,8 +34,17 @@ from attncli.models.encoders.timm import TimmBackbone
 from attncli.models.encoders.transformer import TransformerEncoder
 from attncli.models.gates import ContextGate
 from attncli.models.lstmn import LSTMNLayers
-from attncli.models.positions import LearnedPositions, Positions, SinusoidalPositions
-from attncli.models.readouts import AttentionalReadout, DeepReadout, MaxoutReadout, OutputLayer, Readout, StateReadout
+from attncli.models.positions import LearnedPositions, Placing, Positions, SinusoidalPositions
+from attncli.models.readouts import (
+    ACTIVATIONS,
+    Activation,
+    AttentionalReadout,
+    DeepReadout,
+    MaxoutReadout,
+    OutputLayer,
+    Readout,
+    StateReadout,
+)
 from attncli.models.recurrence import CELLS, Layers, RecurrentLayers, initialise_recurrent
 from attncli.models.scores import build_score
 from attncli.models.selections import build_selection
@@ -130,13 +139,13 @@ def build_encoder(config: configs.Encoder, embedding: nn.Embedding, model: Trans
     if isinstance(config, configs.TransformerEncoder):
         return TransformerEncoder(
             embedding,
-            build_positions(config, key="model.encoder.maximum_length"),
+            build_placing(config, embedding, key="model.encoder.maximum_length", dropout=model.dropout.inputs),
             layer_sizes(config, model),
             layers=config.layers,
-            input_dropout=model.dropout.inputs,
         )
     return RecurrentEncoder(
         embedding,
+        build_placing(config, embedding, key="model.encoder.maximum_length", dropout=model.dropout.inputs),
         lambda input_size, hidden_size: build_layers(
             config, input_size=input_size, hidden_size=hidden_size, layers=1, dropout=0.0
         ),
@@ -144,7 +153,6 @@ def build_encoder(config: configs.Encoder, embedding: nn.Embedding, model: Trans
         layers=config.layers,
         bidirectional=config.bidirectional,
         reverses_source=config.reverse_source,
-        input_dropout=model.dropout.inputs,
         layer_dropout=model.dropout.layers,
     )
 
@@ -164,12 +172,11 @@ def build_decoder(
     if isinstance(config, configs.TransformerDecoder):
         return TransformerDecoder(
             embedding,
-            build_positions(config, key="model.decoder.maximum_length"),
+            build_placing(config, embedding, key="model.decoder.maximum_length", dropout=model.dropout.inputs),
             layer_sizes(config, model),
             OutputLayer(config.hidden_size, embedding, tied=model.tied_embeddings != "none"),
             layers=config.layers,
             memory_size=memory_size,
-            input_dropout=model.dropout.inputs,
             output_dropout=model.dropout.outputs,
         )
     return build_recurrent_decoder(config, embedding, model, memory_size=memory_size, memory_axes=memory_axes)
@@ -189,11 +196,20 @@ def layer_sizes(
     )
 
 
-def build_positions(config: configs.TransformerEncoder | configs.TransformerDecoder, *, key: str) -> Positions:
-    """Return the positions that `config` names; `key` is what limits learned ones."""
+def build_placing(config: configs.TokenReader, embedding: nn.Embedding, *, key: str, dropout: float) -> Placing:
+    """Return how the tokens of `embedding` enter what `config` describes; `key` is what limits learned positions."""
+    size = embedding.embedding_dim
+    factor = size**0.5 if config.embedding_scale == "root" else 1.0
+    return Placing(factor=factor, positions=build_positions(config, size, key=key), dropout=dropout)
+
+
+def build_positions(config: configs.TokenReader, size: int, *, key: str) -> Positions | None:
+    """Return the positions of width `size` that `config` names; `key` is what limits learned ones."""
+    if isinstance(config, (configs.RecurrentDecoder, configs.LSTMNDecoder)) or config.positions == "none":
+        return None
     if config.maximum_length is None:
         return SinusoidalPositions()
-    return LearnedPositions(config.maximum_length, config.hidden_size, key=key)
+    return LearnedPositions(config.maximum_length, size, key=key)
 
 
 def build_recurrent_decoder(
@@ -208,10 +224,11 @@ def build_recurrent_decoder(
     attends = model.attention != "none"
     summary_enters = config.context == "every_step"
     readout = build_readout(
-        config.readout or default_readout(config, attends=attends),
+        config.readout_name(attends=attends),
         hidden_size=config.hidden_size,
         embedding_size=embedding.embedding_dim,
         context_size=memory_size if attends or summary_enters else 0,
+        activation=ACTIVATIONS[config.readout_activation_name(attends=attends)],
     )
     fed_size = readout.size if config.input_feeding else 0
     if attends and config.query == "previous_state":
@@ -231,7 +248,7 @@ def build_recurrent_decoder(
         output=OutputLayer(readout.size, embedding, tied=model.tied_embeddings != "none"),
         summary_enters=summary_enters,
         fed_size=fed_size,
-        input_dropout=model.dropout.inputs,
+        place=build_placing(config, embedding, key="", dropout=model.dropout.inputs),
         output_dropout=model.dropout.outputs,
     )
     if model.attention == "none":
@@ -274,21 +291,16 @@ def build_layers(config: Recurrence, *, input_size: int, hidden_size: int, layer
     return RecurrentLayers(CELLS[config.cell], **sizes, dropout=dropout)
 
 
-def default_readout(config: configs.RecurrentDecoder | configs.LSTMNDecoder, *, attends: bool) -> str:
-    """Return the readout of the paper that the query comes from."""
-    if not attends:
-        return "maxout" if config.context == "every_step" else "state"
-    return "maxout" if config.query == "previous_state" else "attentional"
-
-
-def build_readout(name: str, *, hidden_size: int, embedding_size: int, context_size: int) -> Readout:
+def build_readout(
+    name: str, *, hidden_size: int, embedding_size: int, context_size: int, activation: Activation
+) -> Readout:
     """Return the readout called `name`; `context_size` is 0 where there is no context."""
     if name == "state":
         return StateReadout(hidden_size)
     if name == "attentional":
-        return AttentionalReadout(hidden_size, context_size)
+        return AttentionalReadout(hidden_size, context_size, activation=activation)
     if name == "deep":
-        return DeepReadout(hidden_size, embedding_size, context_size)
+        return DeepReadout(hidden_size, embedding_size, context_size, activation=activation)
     return MaxoutReadout(hidden_size, embedding_size, context_size)
 
 

@@ -1,4 +1,4 @@
-"""Tells a Transformer where a token stands.
+"""How tokens enter a network: their embeddings scaled, and told where they stand.
 
 T positions, H width of a state.
 """
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attncli.errors import DataError
+from attncli.models.dropout import Dropout
 
 
 class Positions(nn.Module, ABC):
@@ -55,3 +56,21 @@ class LearnedPositions(Positions):
                 "of them or with positions: sinusoidal"
             )
         return self.vectors[first:last]
+
+
+class Placing(nn.Module):
+    """From embeddings to what the first layer reads: times a factor, plus positions, with dropout.
+
+    Vaswani et al. 2017, 3.4, 3.5 and 5.4.
+    """
+
+    def __init__(self, *, factor: float, positions: Positions | None, dropout: float):
+        super().__init__()
+        self.factor, self.positions, self.dropout = factor, positions, Dropout(dropout)
+
+    def forward(self, embedded: Tensor, *, first: int = 0) -> Tensor:
+        """Return what is read [..., T, E] for the `embedded` [..., T, E] tokens, of which the first is at `first`."""
+        scaled = embedded if self.factor == 1.0 else embedded * self.factor
+        if self.positions is not None:
+            scaled = scaled + self.positions(scaled, first=first)
+        return self.dropout(scaled)  # type: ignore[no-any-return]

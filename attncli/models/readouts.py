@@ -7,9 +7,13 @@ vocabulary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+Activation = Callable[[Tensor], Tensor]
+ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "none": lambda values: values}
 
 
 class Readout(nn.Module, ABC):
@@ -35,17 +39,17 @@ class StateReadout(Readout):
 
 
 class AttentionalReadout(Readout):
-    """The attentional vector tanh(W [c; h]) (Luong, Pham and Manning 2015, equation 5; no bias, as there)."""
+    """The attentional vector f(W [c; h]) (Luong, Pham and Manning 2015, equation 5, where f is tanh; no bias, as there)."""
 
-    def __init__(self, hidden_size: int, context_size: int):
+    def __init__(self, hidden_size: int, context_size: int, *, activation: Activation):
         super().__init__()
-        self.size = hidden_size
+        self.size, self.activation = hidden_size, activation
         self.combine = nn.Linear(context_size + hidden_size, hidden_size, bias=False)
 
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
         """Return the attentional vector [..., H]."""
         assert context is not None, "the config refuses this readout without a context"
-        return torch.tanh(self.combine(torch.cat([context, state], -1)))
+        return self.activation(self.combine(torch.cat([context, state], -1)))
 
 
 class MaxoutReadout(Readout):
@@ -66,21 +70,21 @@ class MaxoutReadout(Readout):
 
 
 class DeepReadout(Readout):
-    """A deep output layer of the embedding's width: tanh(E y + L_h h + L_z c) (Xu et al. 2015, equation 7).
+    """A deep output layer of the embedding's width: f(E y + L_h h + L_z c) (Xu et al. 2015, equation 7).
 
-    The tanh is that of their released code.
+    f is the identity there, and tanh in their released code.
     """
 
-    def __init__(self, hidden_size: int, embedding_size: int, context_size: int):
+    def __init__(self, hidden_size: int, embedding_size: int, context_size: int, *, activation: Activation):
         super().__init__()
-        self.size = embedding_size
+        self.size, self.activation = embedding_size, activation
         self.state = nn.Linear(hidden_size, embedding_size)
         self.context = nn.Linear(context_size, embedding_size, bias=False) if context_size else None
 
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
         """Return [..., E]."""
         total = embedded + self.state(state)
-        return torch.tanh(total if context is None or self.context is None else total + self.context(context))
+        return self.activation(total if context is None or self.context is None else total + self.context(context))
 
 
 class OutputLayer(nn.Module):

@@ -13,22 +13,8 @@ from torch import Tensor, nn
 
 from attncli.models.dropout import Dropout
 from attncli.models.multi_head import KeysAndValues, MultiHeadAttention
-from attncli.models.positions import Positions
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
-
-
-class Placing(nn.Module):
-    """From embeddings to states: times √H, plus positions, with dropout (Vaswani et al. 2017, 3.4, 3.5 and 5.4)."""
-
-    def __init__(self, positions: Positions, *, dropout: float):
-        super().__init__()
-        self.positions, self.dropout = positions, Dropout(dropout)
-
-    def forward(self, embedded: Tensor, *, first: int = 0) -> Tensor:
-        """Return states [N, T, H] for the `embedded` [N, T, H] tokens, of which the first stands at `first`."""
-        states = embedded * embedded.shape[-1] ** 0.5
-        return self.dropout(states + self.positions(states, first=first))  # type: ignore[no-any-return]
 
 
 class Residual(nn.Module, ABC):

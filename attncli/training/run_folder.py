@@ -17,12 +17,11 @@ from typing import Any
 import torch
 
 import attncli
+from attncli.config.formats import FORMAT
+from attncli.config.load import Config, read_config
 from attncli.errors import RunError, nearest
 from attncli.training.saving import existing_folder, remove, replace_file, replace_folder
 from attncli.training.weights import Weights, read_weights
-
-FORMAT = 1
-"""Version of the run folder that is written; older ones are read, newer ones refused."""
 
 WEIGHTS = "model.safetensors"
 FACTS = "checkpoint.json"
@@ -119,6 +118,24 @@ class RunFolder:
                 f"reads formats up to {FORMAT}; upgrade attncli"
             )
         return dict(metadata)
+
+    def config(self) -> Config:
+        """Return the configuration, read as its format means it."""
+        return read_config(self.config_path, format=self.config_format())
+
+    def config_format(self) -> int:
+        """Return the format in which the run was begun: what its files of configuration mean by what they leave unsaid.
+
+        A run of an older format that is resumed is written anew, but is still resumed by the file that it began with.
+        """
+        self.check()
+        metadata = self.metadata()
+        return int(metadata.get("begun_in_format", metadata["format"]))
+
+    def rewrite_config(self, config_yaml: str) -> None:
+        """Put `config_yaml`, the whole configuration, in the place of what is there."""
+        replace_file(self.config_path, config_yaml)
+        self.update_metadata({"format": FORMAT, "begun_in_format": self.config_format()})
 
     def update_metadata(self, facts: Mapping[str, Any]) -> None:
         """Put `facts` into metadata.json, beside or in place of what is there."""

@@ -18,6 +18,7 @@ from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.dropout import Dropout
 from attncli.models.lstmn import square
 from attncli.models.memory import Memory
+from attncli.models.positions import Placing
 from attncli.models.readouts import OutputLayer, Readout
 from attncli.models.recurrence import Layers, State, Steps
 from attncli.models.rows import map_tensors, stack_steps
@@ -61,7 +62,7 @@ class RecurrentParts:
     output: OutputLayer
     summary_enters: bool  # every step, behind the embedding
     fed_size: int  # F
-    input_dropout: float
+    place: Placing
     output_dropout: float
 
 
@@ -73,7 +74,7 @@ class RecurrentDecoder(Decoder):
         self.embedding, self.layers, self.bridge = parts.embedding, parts.layers, parts.bridge
         self.readout, self.output = parts.readout, parts.output
         self.summary_enters, self.fed_size = parts.summary_enters, parts.fed_size
-        self.input_dropout, self.output_dropout = Dropout(parts.input_dropout), Dropout(parts.output_dropout)
+        self.place, self.output_dropout = parts.place, Dropout(parts.output_dropout)
 
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` alone; a decoder with attention adds its keys."""
@@ -113,7 +114,7 @@ class RecurrentDecoder(Decoder):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the embeddings [..., E] of `tokens` [...]."""
-        return self.input_dropout(self.embedding(tokens))  # type: ignore[no-any-return]
+        return self.place(self.embedding(tokens))  # type: ignore[no-any-return]
 
     def inputs(self, embedded: Tensor, state: RecurrentState) -> Tensor:
         """Return `embedded` [N, E] or [B, T, E] with the summary behind each embedding where it enters every step."""

@@ -15,9 +15,9 @@ from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.dropout import Dropout
 from attncli.models.memory import Memory
 from attncli.models.multi_head import KeysAndValues
-from attncli.models.positions import Positions
+from attncli.models.positions import Placing
 from attncli.models.readouts import OutputLayer
-from attncli.models.transformer import DecoderLayer, LayerRead, LayerSizes, Placing
+from attncli.models.transformer import DecoderLayer, LayerRead, LayerSizes
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,17 @@ class TransformerDecoder(Decoder):
     def __init__(
         self,
         embedding: nn.Embedding,
-        positions: Positions,
+        place: Placing,
         sizes: LayerSizes,
         output: OutputLayer,
         *,
         layers: int,
         memory_size: int,
-        input_dropout: float,
         output_dropout: float,
     ):
         super().__init__()
         self.embedding, self.output = embedding, output
-        self.place = Placing(positions, dropout=input_dropout)
+        self.place = place
         self.layers: Sequence[DecoderLayer] = nn.ModuleList(  # type: ignore[assignment]
             DecoderLayer(sizes, memory_size=memory_size) for _ in range(layers)
         )

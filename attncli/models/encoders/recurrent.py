@@ -15,6 +15,7 @@ from attncli.models.dropout import Dropout
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.lstmn import LSTMNLayers, square
 from attncli.models.memory import Memory
+from attncli.models.positions import Placing
 from attncli.models.recurrence import Layers, State
 
 Run = Callable[[Layers, Tensor], Tensor]  # (one direction's layer, inputs [B, S, I]) -> states [B, S, H]
@@ -32,20 +33,20 @@ class RecurrentEncoder(Encoder):
     def __init__(
         self,
         embedding: nn.Embedding,
+        place: Placing,
         layer: Callable[[int, int], Layers],
         *,
         hidden_size: int,
         layers: int,
         bidirectional: bool,
         reverses_source: bool,
-        input_dropout: float,
         layer_dropout: float,
     ):
         super().__init__()
-        self.embedding = embedding
+        self.embedding, self.place = embedding, place
         self.memory_size = hidden_size
         self.reverses_source = reverses_source
-        self.input_dropout, self.layer_dropout = Dropout(input_dropout), Dropout(layer_dropout)
+        self.layer_dropout = Dropout(layer_dropout)
         width = hidden_size // 2 if bidirectional else hidden_size
 
         def direction() -> nn.ModuleList:
@@ -83,7 +84,7 @@ class RecurrentEncoder(Encoder):
         return _reorder_both(weights, order) if self.reverses_source else weights
 
     def _inputs(self, source: Tokens, backward_order: Tensor) -> Tensor:
-        embedded: Tensor = self.input_dropout(self.embedding(source.ids))  # [B, S, E]
+        embedded: Tensor = self.place(self.embedding(source.ids))  # [B, S, E]
         return reorder(embedded, backward_order) if self.reverses_source else embedded
 
     def _read(self, source: Tokens, backward_order: Tensor, run: Run) -> Iterator[tuple[Tensor, Tensor]]:

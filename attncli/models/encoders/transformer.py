@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from attncli.data.batch import Tokens
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory, mean_of_real
-from attncli.models.positions import Positions
-from attncli.models.transformer import EncoderLayer, LayerSizes, Placing
+from attncli.models.positions import Placing
+from attncli.models.transformer import EncoderLayer, LayerSizes
 
 
 class TransformerEncoder(Encoder):
@@ -26,15 +26,14 @@ class TransformerEncoder(Encoder):
     def __init__(
         self,
         embedding: nn.Embedding,
-        positions: Positions,
+        place: Placing,
         sizes: LayerSizes,
         *,
         layers: int,
-        input_dropout: float,
     ):
         super().__init__()
         self.embedding, self.memory_size = embedding, sizes.size
-        self.place = Placing(positions, dropout=input_dropout)
+        self.place = place
         self.layers: Sequence[EncoderLayer] = nn.ModuleList(  # type: ignore[assignment]
             EncoderLayer(sizes) for _ in range(layers)
         )

@@ -1,0 +1,70 @@
+"""What a configuration meant before keys were added to it.
+
+A key that is added has the best default, which need not be what was done before there was the key. So a run says which
+format its configuration has, and what an older one leaves unsaid is read as it was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attncli.config.autoencoding import AutoencodingConfig
+from attncli.config.model import Attention, TransformerDecoder, TransformerEncoder
+from attncli.config.section import Section
+from attncli.config.translation import TranslationConfig
+
+FORMAT = 2
+"""The format of the configurations that are written today."""
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def as_meant(config: AnySection, *, format: int) -> AnySection:
+    """Return `config`, which was read from a file of `format`, with every key that the file left unsaid as it was
+    meant then.
+    """
+    for number in range(format, FORMAT):
+        config = _AFTER[number](config)
+    return config
+
+
+def _after_format_1(config: Any) -> Any:
+    """Return `config` as it was before embeddings were scaled where they are read, and the rest that came with it."""
+    if isinstance(config, AutoencodingConfig):
+        return config
+    model = config.model
+    parts: dict[str, Any] = {"decoder": _decoder_of_format_1(model.decoder, attends=model.attention != "none")}
+    if isinstance(config, TranslationConfig):
+        parts["encoder"] = _reader_of_format_1(model.encoder)
+    if isinstance(model.attention, Attention) and model.attention.score == "scaled_dot":
+        parts["attention"] = _unsaid(model.attention, projections=_projections_of_format_1(model.decoder))
+    model = _unsaid(model, initial_weights="glorot").model_copy(update=parts)
+    return config.model_copy(update={"model": model})
+
+
+def _reader_of_format_1(part: Any) -> Any:
+    is_transformer = isinstance(part, (TransformerEncoder, TransformerDecoder))
+    return _unsaid(part, embedding_scale="root" if is_transformer else "none")
+
+
+def _decoder_of_format_1(decoder: Any, *, attends: bool) -> Any:
+    if not isinstance(decoder, TransformerDecoder) and decoder.readout_name(attends=attends) == "attentional":
+        decoder = _unsaid(decoder, readout_activation="tanh")
+    return _reader_of_format_1(decoder)
+
+
+def _projections_of_format_1(decoder: Any) -> str | None:
+    # A Transformer's attention always has its own.
+    return None if isinstance(decoder, TransformerDecoder) else "none"
+
+
+_AFTER: dict[int, Callable[[Any], Any]] = {1: _after_format_1}
+assert set(_AFTER) == set(range(1, FORMAT))
+
+
+def _unsaid(section: AnySection, **values: Any) -> AnySection:
+    """Return `section` with each of `values` whose key was not given."""
+    return section.model_copy(
+        update={key: value for key, value in values.items() if key not in section.model_fields_set}
+    )
