@@ -37,6 +37,8 @@ from attncli.text.tokenizer import Tokenizers
 
 # Metrics of every validation; others are measured where they choose.
 _MEASURED = ("bleu", "bleu_4", "cider")
+# Keys of an encoder that do not change the features of its fixed network.
+_OF_NO_FEATURES = {"memory_size", "weights", "learning_rate_factor", "normalises", "positions", "maximum_length"}
 _ENCODED_TOGETHER = 32
 
 
@@ -172,7 +174,7 @@ def feature_store(config: CaptioningConfig, encoder: PictureEncoder, *, mirrored
     total = hashlib.sha256()
     for name, tensor in encoder.backbone.state_dict().items():
         total.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-    encoder_facts = config.model.encoder.model_dump(exclude={"memory_size", "weights", "learning_rate_factor"})
+    encoder_facts = config.model.encoder.model_dump(exclude=_OF_NO_FEATURES)
     facts: dict[str, Any] = {"weights": total.hexdigest(), "encoder": encoder_facts}
     if mirrored:
         facts["mirrored"] = True

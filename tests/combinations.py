@@ -54,7 +54,16 @@ _OPTIONS: list[dict[str, Overrides]] = [
     CELL,
     WINDOW,
     SELECTION,
-    {name: (f"model.decoder.bridge={name}",) for name in ("final", "mean", "mean_mlp", "zero")},
+    {
+        **{name: (f"model.decoder.bridge={name}",) for name in ("final", "mean", "mean_mlp", "zero")},
+        "copy": ("model.decoder.bridge=copy", "model.encoder.hidden_size=8"),
+    },
+    {f"ends-{name}": (f"model.decoder.readout_activation={name}",) for name in ("null", "tanh", "none")},
+    {
+        "scaled": (),
+        "unscaled": ("model.encoder.embedding_scale=none", "model.decoder.embedding_scale=none"),
+        "placed": ("model.encoder.positions=sinusoidal",),
+    },
     {name: (f"model.decoder.readout={name}",) for name in ("null", "attentional", "maxout", "deep", "state")},
     {f"layers{n}": (f"model.encoder.layers={3 - n}", f"model.decoder.layers={n}") for n in (1, 2)},
     {f"tied-{name}": (f"model.tied_embeddings={name}",) for name in ("none", "target", "all")},

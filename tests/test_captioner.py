@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from marks import needs_bf16
 from tiny import close, tokens
 
 from attncli.captioner import Captioner
@@ -117,6 +118,7 @@ def bf16_captioner(attention: str, decoder: str) -> tuple[EncoderDecoder, Captio
     return model, Captioner.of(model, Numbers(), settings)  # type: ignore[arg-type]
 
 
+@needs_bf16
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
 def test_bf16_captions_are_those_of_weights_cast_once_as_a_translator_casts_them(attention: str, decoder: str) -> None:
     model, captioner = bf16_captioner(attention, decoder)
@@ -139,6 +141,7 @@ def test_bf16_captions_are_those_of_weights_cast_once_as_a_translator_casts_them
     ]
 
 
+@needs_bf16
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
 def test_bf16_reads_pixels_and_searches_without_casting_again(
     attention: str, decoder: str, monkeypatch: pytest.MonkeyPatch

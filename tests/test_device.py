@@ -1,8 +1,9 @@
 import pytest
 import torch
+from marks import needs_bf16
 
 import attncli.device
-from attncli.device import arithmetic, autocast, in_precision, resolve_device
+from attncli.device import arithmetic, autocast, in_precision, resolve_device, resolve_precision
 from attncli.errors import CommandError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -50,7 +51,7 @@ def test_an_unknown_device_is_refused(name):
         resolve_device(name)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 def test_float32_products_on_the_cpu_keep_float32_accuracy(precision):
     generator = torch.Generator().manual_seed(2)
     a, b = torch.randn(60, 700, generator=generator), torch.randn(700, 50, generator=generator)
@@ -76,6 +77,27 @@ def test_tf32_on_the_cpu_is_refused():
         arithmetic("tf32", CPU),
     ):
         pass
+
+
+def test_bf16_is_refused_where_the_device_has_none(monkeypatch):
+    monkeypatch.setattr(attncli.device, "has_bf16", lambda device: False)
+    with (
+        pytest.raises(
+            CommandError,
+            match=r"^precision: 'bf16' is arithmetic that this cpu device has not; choose fp32, or auto in training$",
+        ),
+        arithmetic("bf16", CPU),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("is_fast", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_bf16_where_that_is_fast(monkeypatch, is_fast, expected):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: is_fast)
+    assert resolve_precision("auto", CPU) == expected
+    with autocast("auto", CPU):
+        assert (torch.ones(2, 3) @ torch.ones(3, 2)).dtype == {"bf16": torch.bfloat16, "fp32": torch.float32}[expected]
+    assert [resolve_precision(name, CPU) for name in ("fp32", "tf32", "bf16")] == ["fp32", "tf32", "bf16"]
 
 
 def test_settings_are_put_back_after_an_error():

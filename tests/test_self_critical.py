@@ -10,6 +10,7 @@ from itertools import product
 
 import pytest
 import torch
+from marks import needs_bf16
 from test_captioner import COMBINATIONS, PICTURES, VOCABULARY, configured
 from tiny import close, randomised
 from torch import Tensor
@@ -172,7 +173,7 @@ def test_every_kind_of_decoder_scores_what_it_draws(attention: str, decoder: str
     close(drawn_log_probs(model, memory, drawn), torch.stack([torch.stack(each) for each in expected]), tolerance=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 @pytest.mark.parametrize(("attention", "decoder"), SOFT)
 def test_every_parameter_learns(attention: str, decoder: str, precision: str) -> None:
     model = model_of(VOCABULARY, attention, decoder)

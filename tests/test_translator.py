@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from marks import needs_bf16
 from tiny import close, tokens
 
 from attncli.config.model import TranslationModel
@@ -202,6 +203,7 @@ def test_json_has_weights_only_where_there_are_any(tokenizers: Tokenizers) -> No
             np.testing.assert_allclose(hypothesis["attention"], found.hypotheses[0].weights, atol=1e-6)
 
 
+@needs_bf16
 def test_half_precision_changes_little(tokenizers: Tokenizers) -> None:
     translator = made(tokenizers)
     pairs = [("der Hund rennt", "the dog runs")]

@@ -10,7 +10,15 @@ from pydantic import Field
 from attncli.config.captions import CaptioningData
 from attncli.config.conflicts import decoder_conflicts
 from attncli.config.evaluation import Evaluation, Length
-from attncli.config.model import Attention, AttentionChoice, Decoder, Dropout, RecurrentDecoder, TransformerDecoder
+from attncli.config.model import (
+    Attention,
+    AttentionChoice,
+    Decoder,
+    Dropout,
+    InitialWeights,
+    RecurrentDecoder,
+    TransformerDecoder,
+)
 from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
 from attncli.config.picture_encoders import CNN, EfficientNetLite0, PretrainedEncoder, Timm
 from attncli.config.pictures import Augmentation
@@ -33,6 +41,9 @@ class CaptioningModel(Section):
     """`target`: the output layer uses the embeddings (then its input is projected to `embedding_size`)."""
     dropout: Dropout = Dropout()
     """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
+    initial_weights: InitialWeights = "glorot"
+    """How weights start, those of convolutions excepted: by what each layer reads (`glorot`, with orthogonal
+    recurrences; Glorot and Bengio 2010, Saxe et al. 2014), or all evenly between -0.1 and 0.1 (`uniform`)."""
     encoder: Annotated[CNN | EfficientNetLite0 | Timm, Field(discriminator="kind")] = CNN()
     """What reads the picture."""
     attention: AttentionChoice = Attention()

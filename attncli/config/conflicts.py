@@ -29,6 +29,7 @@ def decoder_conflicts(
     """Yield what of a decoder and its attention does not go together, whatever it is that is looked at."""
     if not isinstance(decoder, TransformerDecoder):
         yield from conflicts_of_readout_activation(decoder, attends=attention != "none")
+        yield from conflicts_of_copied_state(decoder, memory_size=memory_size, memory_key=memory_key)
     if isinstance(decoder, TransformerDecoder):
         yield from conflicts_of_width("decoder", decoder, embedding_size=embedding_size)
         yield from conflicts_of_cross_attention(attention, decoder, longest_target=longest_target)
@@ -45,6 +46,17 @@ def conflicts_of_readout_activation(decoder: RecurrentDecoder | LSTMNDecoder, *,
         yield (
             f"model.decoder.readout_activation: belongs to the readouts 'attentional' and 'deep', but the readout is "
             f"{readout!r}; remove it"
+        )
+
+
+def conflicts_of_copied_state(
+    decoder: RecurrentDecoder | LSTMNDecoder, *, memory_size: int | None, memory_key: str
+) -> Iterator[str]:
+    """Yield what is wrong with a first state that is copied from a memory of another width."""
+    if decoder.bridge == "copy" and memory_size not in (None, decoder.hidden_size):
+        yield (
+            f"model.decoder.bridge: 'copy' takes the encoder's final state as it is, but model.decoder.hidden_size is "
+            f"{decoder.hidden_size} and {memory_key} is {memory_size}; make them equal or choose 'final'"
         )
 
 
@@ -90,11 +102,16 @@ def conflicts_with_attention(
     attention: Attention, decoder: RecurrentDecoder | LSTMNDecoder, *, memory_size: int | None, memory_key: str
 ) -> Iterator[str]:
     """Yield what does not go together where there is an attention; no width of the memory says that it is unknown."""
-    if attention.score in ("dot", "scaled_dot") and memory_size not in (None, decoder.hidden_size):
+    if (
+        attention.score in ("dot", "scaled_dot")
+        and not attention.is_projected
+        and memory_size not in (None, decoder.hidden_size)
+    ):
+        way_out = "projections: learned" if attention.score == "scaled_dot" else "'general'"
         yield (
             f"model.attention.score: {attention.score!r} needs query and memory of one width, but "
             f"model.decoder.hidden_size is {decoder.hidden_size} and {memory_key} is {memory_size}; "
-            "make them equal or choose 'general'"
+            f"make them equal or choose {way_out}"
         )
     if decoder.input_feeding and decoder.query == "previous_state":
         yield (
@@ -131,7 +148,7 @@ def conflicts_without_attention(decoder: RecurrentDecoder | LSTMNDecoder) -> Ite
             "model.decoder.readout: 'attentional' joins state and attention's context, but model.attention is "
             "none; choose 'state' or 'maxout'"
         )
-    if decoder.context == "initial" and decoder.bridge != "final":
+    if decoder.context == "initial" and decoder.bridge not in ("final", "copy"):
         yield (
             f"model.decoder.bridge: with model.attention: none and context 'initial' the encoder's final state is "
             f"all that the decoder sees, but bridge is {decoder.bridge!r}; choose 'final' or context 'every_step'"

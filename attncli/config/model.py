@@ -76,12 +76,14 @@ class _TokenInput(Section):
     nothing (`none`)."""
 
 
-class _Positions(Section):
+class Positions(Section):
+    """What tells where something stands; sections say by which keys."""
+
     maximum_length: int | None = Field(default=None, ge=1)
     """With learned positions: the most tokens there can be, the end symbol counted."""
 
     @model_validator(mode="after")
-    def _learned_positions_are_counted(self) -> _Positions:
+    def _learned_positions_are_counted(self) -> Positions:
         positions = self.positions  # type: ignore[attr-defined]
         if positions == "learned" and self.maximum_length is None:
             raise ValueError("positions: learned needs maximum_length, the most tokens there can be")
@@ -90,7 +92,7 @@ class _Positions(Section):
         return self
 
 
-class _RecurrentReading(_TokenInput, _Positions):
+class _RecurrentReading(_TokenInput, Positions):
     hidden_size: int = Field(default=512, ge=1)
     """Width of a state, both directions together."""
     layers: int = Field(default=1, ge=1)
@@ -120,7 +122,7 @@ class LSTMNEncoder(_RecurrentReading, _LSTMN):
     """
 
 
-class _Transformer(_TokenInput, _Positions):
+class _Transformer(_TokenInput, Positions):
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
     hidden_size: int = Field(default=512, ge=1)
@@ -204,10 +206,11 @@ class Attention(Section):
     """How well a query matches a position: `content` (cosine with a learned sharpness), `additive`, `location`,
     `general`, `dot` or `scaled_dot`."""
     size: int | None = Field(default=None, ge=1)
-    """Width of the hidden layer of the `additive` score; by default the decoder's hidden size."""
+    """Width of the hidden layer of the `additive` score, or of the projections of `scaled_dot`; by default the
+    decoder's hidden size."""
     projections: Literal["learned", "none"] | None = None
-    """For the `scaled_dot` score: what is multiplied are learned projections of query and memory, of width `size`
-    (Vaswani et al. 2017), or the two as they are."""
+    """For the `scaled_dot` score: what is multiplied, learned projections of query and memory (`learned`, the default;
+    Vaswani et al. 2017, 3.2.2), or the two as they are, which must have one width (`none`)."""
     sharpening: Literal["learned", "none"] | None = None
     """For the `content` score: multiply the cosine by a learned positive factor (`learned`, the default) or not."""
     maximum_source_length: int | None = Field(default=None, ge=1)
@@ -238,6 +241,11 @@ class Attention(Section):
     (`expectation`), or a draw (`sample`)."""
     sampling_seed: int | None = Field(default=None, ge=0)
     """For `inference: sample`: what the draws begin from, for every batch anew; by default 1."""
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether query and memory are projected before they are multiplied."""
+        return self.score == "scaled_dot" and self.projections != "none"
 
     @property
     def hard_estimator(self) -> Reinforce | StraightThrough:
@@ -271,7 +279,7 @@ class Attention(Section):
     @model_validator(mode="after")
     def _keys_belong_to_the_score(self) -> Attention:
         owners = {
-            "size": "additive",
+            "projections": "scaled_dot",
             "sharpening": "content",
             "maximum_source_length": "location",
             "longer_sources": "location",
@@ -279,6 +287,11 @@ class Attention(Section):
         for key, owner in owners.items():
             if getattr(self, key) is not None and self.score != owner:
                 raise ValueError(f"{key} belongs to score: {owner}, but score is {self.score}; remove it")
+        if self.size is not None and not (self.score == "additive" or self.is_projected):
+            raise ValueError(
+                f"size belongs to score: additive and to scaled_dot with projections, but score is {self.score}; "
+                "remove it"
+            )
         if self.score == "location" and self.maximum_source_length is None:
             raise ValueError("score: location needs maximum_source_length, the most source positions it can see")
         return self
@@ -296,9 +309,10 @@ class _RecurrentWriting(_TokenInput):
     context: Literal["initial", "every_step"] = "initial"
     """Where the vector of the whole source goes: into the decoder's first state by `bridge` (Sutskever et al. 2014),
     or also into the input of every step (Cho et al. 2014; beside an attention Lu et al. 2017)."""
-    bridge: Literal["final", "mean", "mean_mlp", "zero"] = "final"
-    """What the first state is computed from: the encoder's final state, the mean of the memory (`mean_mlp`: by a
-    network of two layers for each of its parts, as Xu et al. 2015), or nothing."""
+    bridge: Literal["final", "copy", "mean", "mean_mlp", "zero"] = "final"
+    """What the first state is computed from: the encoder's final state, by a layer or as it is (`copy`, for equal
+    widths; an LSTM's cell then starts as 0), the mean of the memory (`mean_mlp`: by a network of two layers for each
+    of its parts, as Xu et al. 2015), or nothing."""
     gate: bool = False
     """Scale the context by a number between 0 and 1 that the asking state decides (Xu et al. 2015, 4.2.1)."""
     doubly_stochastic: float = Field(default=0.0, ge=0)
@@ -395,7 +409,8 @@ class TranslationModel(Section):
     dropout: Dropout = Dropout()
     """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
     initial_weights: InitialWeights = "glorot"
-    """TODO"""
+    """How weights start: by what each layer reads (`glorot`, with orthogonal recurrences; Glorot and Bengio 2010, Saxe
+    et al. 2014), or all evenly between -0.1 and 0.1 (`uniform`, as OpenNMT and fairseq)."""
     encoder: Encoder = RecurrentEncoder()
     """What reads the source; without a `kind` it is a recurrent one."""
     attention: AttentionChoice = Attention()

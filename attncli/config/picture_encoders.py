@@ -6,19 +6,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from attncli.config.model import Positions
 from attncli.config.pictures import Preprocessing
-from attncli.config.section import Section
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class PictureEncoder(Section):
+class PictureEncoder(Positions):
     """What every network that reads pictures has."""
 
     preprocessing: Preprocessing = Preprocessing()
     """How a picture comes to the size that is read; it travels with the model."""
     memory_size: int | None = Field(default=None, ge=1)
     """Width of the memory, to which regions are projected; by default regions stay as they are."""
+    normalises: bool = False
+    """Bring the numbers of every region to mean 0 and size 1 before they are read (layer normalisation; Ba et al.
+    2016), whatever the network gives."""
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    """What tells where a region lies, added to it: nothing, sines and cosines of its row and column (Vaswani et al.
+    2017, 3.5), or a learned vector of each row and each column (Carion et al. 2020)."""
+    maximum_length: int | None = Field(default=None, ge=1)
+    """With learned positions: the most rows or columns there can be."""
 
 
 class CNN(PictureEncoder):

@@ -56,6 +56,22 @@ class MLPBridge(nn.Module):
         return tuple(parts[at : at + self.state_tensors] for at in range(0, len(parts), self.state_tensors))
 
 
+class CopyBridge(nn.Module):
+    """The encoder's final state as the first hidden state of every layer (Sutskever et al. 2014).
+
+    The cell of an LSTM starts from 0: encoders run dense sequences, whose cells at the last real position nobody keeps.
+    """
+
+    def __init__(self, *, layers: int, state_tensors: int):
+        super().__init__()
+        self.layers, self.state_tensors = layers, state_tensors
+
+    def forward(self, memory: Memory) -> tuple[State, ...]:
+        """Return the state of every layer, each of `state_tensors` tensors [B, H]."""
+        zero = torch.zeros_like(memory.summary)
+        return ((memory.summary, *[zero] * (self.state_tensors - 1)),) * self.layers
+
+
 class ZeroBridge(nn.Module):
     """A first state of zeros, which knows nothing of the source."""
 

@@ -13,7 +13,7 @@ from attncli.config.picture_encoders import CNN as CNNConfig  # noqa: N811 - the
 from attncli.config.picture_encoders import EfficientNetLite0 as EfficientNetLite0Config
 from attncli.config.picture_encoders import Timm as TimmConfig
 from attncli.models.attention import Attention
-from attncli.models.bridges import VECTORS, Bridge, MLPBridge, ZeroBridge
+from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
     CurrentStateDecoder,
@@ -33,8 +33,17 @@ from attncli.models.encoders.recurrent import RecurrentEncoder
 from attncli.models.encoders.timm import TimmBackbone
 from attncli.models.encoders.transformer import TransformerEncoder
 from attncli.models.gates import ContextGate
+from attncli.models.initial_weights import INITIAL_WEIGHTS
 from attncli.models.lstmn import LSTMNLayers
-from attncli.models.positions import LearnedPositions, Placing, Positions, SinusoidalPositions
+from attncli.models.positions import (
+    GridPositions,
+    LearnedGridPositions,
+    LearnedPositions,
+    Placing,
+    Positions,
+    SinusoidalGridPositions,
+    SinusoidalPositions,
+)
 from attncli.models.readouts import (
     ACTIVATIONS,
     Activation,
@@ -45,7 +54,7 @@ from attncli.models.readouts import (
     Readout,
     StateReadout,
 )
-from attncli.models.recurrence import CELLS, Layers, RecurrentLayers, initialise_recurrent
+from attncli.models.recurrence import CELLS, Layers, RecurrentLayers
 from attncli.models.scores import build_score
 from attncli.models.selections import build_selection
 from attncli.models.transformer import LayerSizes
@@ -66,7 +75,7 @@ def build_translation_model(
     encoder = build_encoder(config.encoder, source_embedding, config)
     decoder = build_decoder(config.decoder, target_embedding, config, memory_size=encoder.memory_size)
     model = EncoderDecoder(encoder, decoder)
-    initialise(model)
+    INITIAL_WEIGHTS[config.initial_weights](model)
     return model
 
 
@@ -83,15 +92,17 @@ def build_captioning_model(config: CaptioningModel, *, vocabulary: int, pretrain
         summarises=summarises,
         dropout=config.dropout.layers,
         regions_are_read=reads_regions(config),
+        normalises=config.encoder.normalises,
+        positions=build_grid_positions(config.encoder, config.encoder.memory_size or backbone.map_size),
     )
     embedding = nn.Embedding(vocabulary, config.embedding_size, padding_idx=PAD)
     decoder = build_decoder(config.decoder, embedding, config, memory_size=encoder.memory_size, memory_axes=2)
     model = EncoderDecoder(encoder, decoder)
-    initialise(model)
+    INITIAL_WEIGHTS[config.initial_weights](model)
     if pretrained and isinstance(backbone, EfficientNetLite0) and isinstance(config.encoder, EfficientNetLite0Config):
         backbone.load(None if config.encoder.weights is None else Path(config.encoder.weights))
     elif pretrained and isinstance(config.encoder, TimmConfig):
-        # After `initialise`, which knows nothing of them.
+        # After the fresh weights, which knows nothing of them.
         fresh = build_backbone(config.encoder, pools=summarises, pretrained=True)
         backbone.load_state_dict(fresh.state_dict())
     return model
@@ -212,6 +223,15 @@ def build_positions(config: configs.TokenReader, size: int, *, key: str) -> Posi
     return LearnedPositions(config.maximum_length, size, key=key)
 
 
+def build_grid_positions(config: CNNConfig | EfficientNetLite0Config | TimmConfig, size: int) -> GridPositions | None:
+    """Return the positions of regions of width `size` that `config` names."""
+    if config.positions == "none":
+        return None
+    if config.maximum_length is None:
+        return SinusoidalGridPositions(size)
+    return LearnedGridPositions(config.maximum_length, size)
+
+
 def build_recurrent_decoder(
     config: configs.RecurrentDecoder | configs.LSTMNDecoder,
     embedding: nn.Embedding,
@@ -311,6 +331,8 @@ def build_bridge(
     count, tensors = len(layers.layers), layers.state_tensors
     if config.bridge == "zero":
         return ZeroBridge(hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
+    if config.bridge == "copy":
+        return CopyBridge(layers=count, state_tensors=tensors)
     if config.bridge == "mean_mlp":
         return MLPBridge(memory_size=memory_size, hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)
     return Bridge(
@@ -320,28 +342,3 @@ def build_bridge(
         layers=count,
         state_tensors=tensors,
     )
-
-
-def initialise(model: nn.Module) -> None:
-    """Set fresh weights: Glorot for linear layers, narrow normal embeddings, orthogonal recurrences.
-
-    The output layer is as wide as its input asks for. By Glorot's rule its many outputs would make it so narrow that
-    alignments appear late: after 240 updates of `configs/benchmark.yaml` the loss was 4.8 nats a token instead of 4.2.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.RNNBase):
-            initialise_recurrent(module)
-        elif isinstance(module, LearnedPositions):
-            nn.init.normal_(module.vectors, std=module.vectors.shape[1] ** -0.5)
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    for module in model.modules():
-        if isinstance(module, OutputLayer):
-            nn.init.normal_(module.classify.weight, std=module.classify.in_features**-0.5)
-    # After the output layer: tied, it keeps the embeddings' values.
-    for module in model.modules():
-        if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
-            nn.init.zeros_(module.weight[PAD].detach())

@@ -39,7 +39,10 @@ class StateReadout(Readout):
 
 
 class AttentionalReadout(Readout):
-    """The attentional vector f(W [c; h]) (Luong, Pham and Manning 2015, equation 5, where f is tanh; no bias, as there)."""
+    """The attentional vector f(W [c; h]) (Luong, Pham and Manning 2015, equation 5; no bias, as there).
+
+    f is tanh in the paper.
+    """
 
     def __init__(self, hidden_size: int, context_size: int, *, activation: Activation):
         super().__init__()

@@ -40,6 +40,7 @@ class ContentScore(Score):
 
     def __init__(self, query_size: int, memory_size: int, *, sharpens: bool):
         super().__init__()
+        self.width = memory_size
         same = query_size == memory_size
         self.query = nn.Identity() if same else nn.Linear(query_size, memory_size, bias=False)
         self.sharpness = nn.Linear(query_size, 1) if sharpens else None
@@ -189,6 +190,33 @@ class DotScore(Score):
         return query @ keys.transpose(1, 2)
 
 
+class ProjectedScore(Score):
+    """Score by the inner product of learned projections, over the root of their width: (W q) · (U m) / √A.
+
+    Vaswani et al. 2017, equation 1 and section 3.2.2, with one head; no bias terms, as there. States of recurrent
+    layers are small, and the quotient makes their products smaller still; only weights can make them large again.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, size: int):
+        super().__init__()
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.memory = nn.Linear(memory_size, size, bias=False)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Return the projected states over √A [B, S, A]."""
+        return self.memory(states) * self.memory.out_features**-0.5  # type: ignore[no-any-return]
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Return scores [B, T, S] for `query` [B, T, Q] against `keys` [B, S, A]."""
+        return self.query(query) @ keys.transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def _scaled_dot(config: AttentionConfig, query_size: int, memory_size: int) -> Score:
+    if config.is_projected:
+        return ProjectedScore(query_size, memory_size, config.size or query_size)
+    return DotScore(factor=memory_size**-0.5)
+
+
 def _location(config: AttentionConfig, query_size: int, memory_size: int) -> Score:
     assert config.maximum_source_length is not None, "the config refuses location without it"
     return LocationScore(query_size, config.maximum_source_length, ignores_longer=config.longer_sources == "ignore")
@@ -200,7 +228,7 @@ SCORES: dict[str, Callable[[AttentionConfig, int, int], Score]] = {
     "location": _location,
     "general": lambda config, query, memory: GeneralScore(query, memory),
     "dot": lambda config, query, memory: DotScore(),
-    "scaled_dot": lambda config, query, memory: DotScore(factor=memory**-0.5),
+    "scaled_dot": _scaled_dot,
 }
 
 

@@ -33,7 +33,7 @@ def test_a_run_has_everything_in_its_folder(attncli: Any, config: Path, tmp_path
     }
     assert read_config(run / "config.yaml") == read_config(config, ["training.seed=3"])
     metadata = json.loads((run / "metadata.json").read_text())
-    assert metadata["format"] == 1
+    assert metadata["format"] == 2
     assert set(metadata["scores"]) == {"loss", "bleu"}
     assert metadata["signatures"]["bleu"].startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     validations = [event for event in events(run) if event["event"] == "validation"]
@@ -263,7 +263,7 @@ def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
     result = attncli("train", config, "--dry-run")
     assert result.code == 0, result.err
     found = re.fullmatch(
-        r"(\d+) batches an epoch; the largest \((\d+) sentences, (\d+) tokens\) took \d+\.\d\d s; loss (\d\.\d\d); "
+        r"(\d+) batches an epoch; the largest \((\d+) sentences, (\d+) tokens\) took \d+\.\d\d s; loss (\d\.\d+); "
         r"peak memory [\d,]+ MiB\n",
         result.out,
     )

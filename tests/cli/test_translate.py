@@ -285,10 +285,10 @@ def test_what_is_no_run_is_refused(attncli: Any, tmp_path: Path, copied: Path) -
 
 def test_a_newer_run_is_refused(attncli: Any, copied: Path) -> None:
     metadata = json.loads((copied / "metadata.json").read_text())
-    (copied / "metadata.json").write_text(json.dumps({**metadata, "format": 2, "versions": {"attncli": "9.9"}}))
+    (copied / "metadata.json").write_text(json.dumps({**metadata, "format": 3, "versions": {"attncli": "9.9"}}))
     code, message = refused(attncli, copied)
     assert code == 1
-    assert message.startswith(f"{copied}: has run format 2, written by attncli 9.9; attncli ")
+    assert message.startswith(f"{copied}: has run format 3, written by attncli 9.9; attncli ")
 
 
 def test_a_cut_checkpoint_is_refused(attncli: Any, copied: Path) -> None:

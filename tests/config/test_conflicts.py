@@ -21,9 +21,24 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
             "model.encoder.hidden_size is 10; make them equal or choose 'general'",
         ),
         (
-            ["model.attention={score: scaled_dot}", "model.encoder.hidden_size=12"],
+            ["model.attention={score: scaled_dot, projections: none}", "model.encoder.hidden_size=12"],
             "model.attention.score: 'scaled_dot' needs query and memory of one width, but model.decoder.hidden_size is "
-            "8 and model.encoder.hidden_size is 12; make them equal or choose 'general'",
+            "8 and model.encoder.hidden_size is 12; make them equal or choose projections: learned",
+        ),
+        (
+            ["model.decoder.bridge=copy"],
+            "model.decoder.bridge: 'copy' takes the encoder's final state as it is, but model.decoder.hidden_size is 8 "
+            "and model.encoder.hidden_size is 10; make them equal or choose 'final'",
+        ),
+        (
+            ["model.decoder.query=previous_state", "model.decoder.readout_activation=none"],
+            "model.decoder.readout_activation: belongs to the readouts 'attentional' and 'deep', but the readout is "
+            "'maxout'; remove it",
+        ),
+        (
+            [NONE, "model.decoder.readout_activation=tanh"],
+            "model.decoder.readout_activation: belongs to the readouts 'attentional' and 'deep', but the readout is "
+            "'state'; remove it",
         ),
         (
             ["model.decoder.input_feeding=true", "model.decoder.query=previous_state"],

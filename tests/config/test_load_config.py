@@ -44,7 +44,8 @@ def refused(path: Path) -> str:
         (
             "model.encoder.hiden_size=3",
             "model.encoder.hiden_size: unknown key 'hiden_size'; did you mean 'hidden_size'? choose from "
-            "bidirectional, cell, hidden_size, kind, layers, reverse_source",
+            "bidirectional, cell, embedding_scale, hidden_size, kind, layers, maximum_length, positions, "
+            "reverse_source",
         ),
         (
             "model.dropout.input=0.1",
@@ -53,7 +54,8 @@ def refused(path: Path) -> str:
         (
             "model.attention.bananas=3",
             "model.attention.bananas: unknown key 'bananas'; choose from estimator, half_width, inference, "
-            "longer_sources, maximum_source_length, sampling_seed, score, selection, sharpening, size, window",
+            "longer_sources, maximum_source_length, projections, sampling_seed, score, selection, sharpening, size, "
+            "window",
         ),
         (
             "training.optimizer={kind: sgd, momentun: 0.9}",
@@ -77,7 +79,7 @@ def refused(path: Path) -> str:
         ),
         (
             "training.precision=fp16",
-            "training.precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, tf32, bf16",
+            "training.precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, tf32, bf16, auto",
         ),
         (
             "model.encoder.kind=lstnm",
@@ -91,18 +93,18 @@ def refused(path: Path) -> str:
         # Keys of another kind than is asked for, which without a kind is a recurrent one.
         (
             "model.encoder={kind: lstmn, cell: gru}",
-            "model.encoder.cell: unknown key 'cell'; choose from bidirectional, hidden_size, kind, layers, "
-            "reverse_source",
+            "model.encoder.cell: unknown key 'cell'; choose from bidirectional, embedding_scale, hidden_size, kind, "
+            "layers, maximum_length, positions, reverse_source",
         ),
         (
             "model.decoder={kind: transformer, head: 3}",
-            "model.decoder.head: unknown key 'head'; did you mean 'heads'? choose from activation, feed_forward_size, "
-            "heads, hidden_size, kind, layers, maximum_length, norm, positions",
+            "model.decoder.head: unknown key 'head'; did you mean 'heads'? choose from activation, "
+            "embedding_scale, feed_forward_size, heads, hidden_size, kind, layers, maximum_length, norm, positions",
         ),
         (
             "model.encoder={heads: 3}",
-            "model.encoder.heads: unknown key 'heads'; choose from bidirectional, cell, hidden_size, kind, layers, "
-            "reverse_source",
+            "model.encoder.heads: unknown key 'heads'; choose from bidirectional, cell, embedding_scale, hidden_size, "
+            "kind, layers, maximum_length, positions, reverse_source",
         ),
         (
             "model.encoder=transformer",
@@ -220,12 +222,33 @@ def test_a_mistake_is_named_with_its_key_what_was_found_and_what_would_do(overri
     assert problems(override) == [problem]
 
 
-@pytest.mark.parametrize("key", ["sharpening", "size", "maximum_source_length", "longer_sources"])
+@pytest.mark.parametrize("key", ["projections", "sharpening", "maximum_source_length", "longer_sources"])
 def test_a_key_of_another_score_is_refused(key: str) -> None:
-    value = {"sharpening": "none", "longer_sources": "error"}.get(key, "5")
+    value = {"projections": "none", "sharpening": "none", "longer_sources": "error"}.get(key, "5")
     [problem] = problems(f"model.attention={{score: general, {key}: {value}}}")
-    owner = {"sharpening": "content", "size": "additive"}.get(key, "location")
+    owner = {"sharpening": "content", "projections": "scaled_dot"}.get(key, "location")
     assert problem == f"model.attention: {key} belongs to score: {owner}, but score is general; remove it"
+
+
+@pytest.mark.parametrize("score", ["general", "scaled_dot, projections: none"])
+def test_a_width_that_no_score_has_is_refused(score: str) -> None:
+    [problem] = problems(f"model.attention={{score: {score}, size: 5}}")
+    assert problem == (
+        "model.attention: size belongs to score: additive and to scaled_dot with projections, but score is "
+        f"{score.partition(',')[0]}; remove it"
+    )
+
+
+@pytest.mark.parametrize("part", ["encoder", "encoder={kind: transformer, hidden_size: 6, heads: 2}"])
+def test_learned_positions_are_counted(part: str) -> None:
+    name, equals, section = part.partition("=")
+    begin = section.removesuffix("}") + ", " if equals else "{"
+    [problem] = problems(f"model.{name}={begin}positions: learned}}")
+    assert problem == f"model.{name}: positions: learned needs maximum_length, the most tokens there can be"
+    [problem] = problems(f"model.{name}={begin}positions: sinusoidal, maximum_length: 9}}")
+    assert problem == (
+        f"model.{name}: maximum_length belongs to positions: learned, but positions is sinusoidal; remove it"
+    )
 
 
 def test_every_problem_is_told_at_once_and_where_it_was_said(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
         "`null`",
         "The most sentences of a batch, besides `batch_tokens`.",
     ]
-    assert rows["precision"][:2] == ["`fp32`, `tf32`, `bf16`", "`fp32`"]
+    assert rows["precision"][:2] == ["`fp32`, `tf32`, `bf16`, `auto`", "`fp32`"]
     assert rows["optimizer"][:2] == ["section with `kind` `adam`, `adamw`, `sgd`", "`kind: adam`"]
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from combinations import READERS
+from marks import needs_bf16
 from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, tokens
 from torch import nn
 
@@ -32,6 +33,7 @@ def test_the_loss_is_the_cross_entropy_of_the_real_tokens(reader: str) -> None:
     close(log_probs.sum(), -loss.reported)
 
 
+@needs_bf16
 def test_log_probs_are_in_full_precision_under_autocast() -> None:
     model = built()
     with torch.autocast("cpu", torch.bfloat16):

@@ -202,7 +202,7 @@ def test_an_encoder_tells_where_each_direction_looks(reverses: str) -> None:
             close(found.sum(-1), looked_at.any(1).float().expand(2, -1))
     # The bottom layer's, from the equations, on the embeddings as each direction reads them.
     order = torch.arange(6) if reverses == "false" else torch.arange(5, -1, -1)
-    embedded = encoder.embedding(SOURCE.ids[2:])[:, order]
+    embedded = encoder.embedding(SOURCE.ids[2:])[:, order] * 6**0.5
     zero = (torch.zeros(1, 5), torch.zeros(1, 5))
     _, forwards = by_equations(encoder.forwards[0].layers[0], embedded, zero)
     _, backwards = by_equations(encoder.backwards[0].layers[0], embedded.flip(1), zero)
@@ -224,7 +224,7 @@ def test_a_decoder_tells_where_it_looks_in_what_it_wrote(query: str) -> None:
     close(weights.sum(-1), earlier.any(1).float().expand(3, 2, 1, -1))
     if query == "current_state":
         first = decoder.bridge(prepared.memory)
-        _, expected = stacked_by_equations(decoder.layers, decoder.embedding(prefix), first)
+        _, expected = stacked_by_equations(decoder.layers, decoder.embedding(prefix) * 6**0.5, first)
         close(weights[:, :, 0], expected)
 
 

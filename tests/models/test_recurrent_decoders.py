@@ -62,7 +62,8 @@ class Loop:
         before = torch.full((3,), BOS)
         logits, weights = [], []
         for t in range(TARGET.ids.shape[1]):
-            feature, row, states = step(self.decoder.embedding.weight[before], states)
+            # Vaswani et al. 2017, 3.4: embeddings are multiplied by the root of their width, 6.
+            feature, row, states = step(self.decoder.embedding.weight[before] * 6**0.5, states)
             logits.append(self.decoder.output(feature))
             weights.append(row)
             before = TARGET.ids[:, t]
@@ -114,7 +115,8 @@ def compare(reader: str, cell: str, depth: int, step: Callable[[Loop], Any], *mo
 @EVERY_CELL
 @DEPTHS
 @pytest.mark.parametrize("feeds", [False, True])
-def test_luong_asks_after_the_step(cell: str, depth: int, feeds: bool) -> None:
+@pytest.mark.parametrize("activation", ["tanh", "none"])
+def test_luong_asks_after_the_step(cell: str, depth: int, feeds: bool, activation: str) -> None:
     # Luong et al. 2015, section 3: h_t = f(h_{t-1}, y_{t-1} [, h~_{t-1}]); c_t from h_t; h~_t = tanh(W_c [c_t; h_t]).
     def steps(loop: Loop) -> Any:
         stack = Stack(loop.decoder, cell)
@@ -122,13 +124,14 @@ def test_luong_asks_after_the_step(cell: str, depth: int, feeds: bool) -> None:
         def step(embedded: Tensor, states: list[Any]) -> Any:
             states = stack(torch.cat([embedded, loop.fed], 1) if feeds else embedded, states)
             context, weights = loop.attend(top(states))
-            attentional = torch.tanh(torch.cat([context, top(states)], 1) @ loop.decoder.readout.combine.weight.T)
-            loop.fed = attentional
+            attentional = torch.cat([context, top(states)], 1) @ loop.decoder.readout.combine.weight.T
+            loop.fed = attentional = torch.tanh(attentional) if activation == "tanh" else attentional
             return attentional, weights, states
 
         return step
 
-    compare("feeding-additive" if feeds else "current-additive", cell, depth, steps)
+    reader = "feeding-additive" if feeds else "current-additive"
+    compare(reader, cell, depth, steps, f"model.decoder.readout_activation={activation}")
 
 
 @EVERY_CELL
@@ -196,7 +199,7 @@ def test_the_summary_may_enter_every_step_beside_an_attention(reader: str, cell:
                 return loop.maxout(top(states), embedded, context), weights, states
             states = stack(torch.cat([inputs, loop.fed], 1) if reader.startswith("feeding") else inputs, states)
             context, weights = loop.attend(top(states))
-            loop.fed = torch.tanh(torch.cat([context, top(states)], 1) @ combine.weight.T)
+            loop.fed = torch.cat([context, top(states)], 1) @ combine.weight.T
             return loop.fed, weights, states
 
         return step
@@ -220,6 +223,12 @@ def test_the_first_state_is_made_of_the_vector_that_was_asked_for() -> None:
             vector = torch.stack([memory.states[b, :length].mean(0) for b, length in enumerate(lengths)])
         whole = torch.tanh(vector @ module.project.weight.T + module.project.bias)
         close(torch.cat([tensor for layer in layers for tensor in layer], 1), whole)
+    model = built("model.decoder.bridge=copy", "model.encoder.hidden_size=8", "model.decoder.layers=2")
+    memory = model.encode(SOURCE)
+    for hidden, cell in model.decoder.start(model.decoder.prepare(memory)).layers:
+        close(hidden, memory.summary)
+        assert (cell == 0).all()
+    assert list(model.decoder.bridge.parameters()) == []
     layers, _, module = first_layers("zero")
     assert all(tensor.shape == (3, 8) and (tensor == 0).all() for layer in layers for tensor in layer)
     assert list(module.parameters()) == []
@@ -229,6 +238,6 @@ def test_the_first_state_is_made_of_the_vector_that_was_asked_for() -> None:
 def test_output_dropout_changes_what_is_written_and_fed(reader: str) -> None:
     model = built(*READERS[reader], "model.dropout.outputs=0.5").train()
     features = model.force(SOURCE, TARGET).features
-    # About half of what the output layer reads is 0; of what a maxout or tanh gives, nothing is.
+    # About half of what the output layer reads is 0; of what a readout gives, nothing is.
     assert 0.25 < (features == 0).float().mean() < 0.75
     assert (model.eval().force(SOURCE, TARGET).features != 0).all()

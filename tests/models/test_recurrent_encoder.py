@@ -13,9 +13,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from attncli.data.batch import Tokens
 from attncli.models.encoders.recurrent import RecurrentEncoder, reversal
+from attncli.models.positions import Placing
 from attncli.models.recurrence import CELLS, RecurrentLayers
 
 E, H, VOCABULARY = 5, 8, 11
+FACTOR = 1.7  # of embeddings
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
 EVERY_CELL = pytest.mark.parametrize("name", CELLS)
 DEPTHS = pytest.mark.parametrize("layers", [1, 3])
@@ -28,6 +30,7 @@ def made(
     torch.manual_seed(1)
     return RecurrentEncoder(
         nn.Embedding(VOCABULARY, E, padding_idx=0),
+        Placing(factor=FACTOR, positions=None, dropout=dropout),
         lambda input_size, hidden_size: RecurrentLayers(
             CELLS[name], input_size=input_size, hidden_size=hidden_size, layers=1, dropout=0.0
         ),
@@ -35,7 +38,6 @@ def made(
         layers=layers,
         bidirectional=bidirectional,
         reverses_source=reverses,
-        input_dropout=dropout,
         layer_dropout=dropout,
     )
 
@@ -51,7 +53,8 @@ def by_torch(encoder: RecurrentEncoder, name: str, layers: int, bidirectional: b
                 for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                     weights = getattr(stack[number].layers[0], f"{kind}_l0")
                     getattr(network, f"{kind}_l{number}{suffix}").copy_(weights)
-    packed = pack_padded_sequence(encoder.embedding(SOURCE.ids), SOURCE.lengths, batch_first=True, enforce_sorted=False)
+    scaled = encoder.embedding(SOURCE.ids) * FACTOR
+    packed = pack_padded_sequence(scaled, SOURCE.lengths, batch_first=True, enforce_sorted=False)
     states, final = network(packed)
     hidden = final[0] if name == "lstm" else final  # [layers * directions, B, width]
     top = hidden[-2:] if bidirectional else hidden[-1:]

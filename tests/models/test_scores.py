@@ -20,6 +20,7 @@ from attncli.models.scores import (
     DotScore,
     GeneralScore,
     LocationScore,
+    ProjectedScore,
     Score,
     build_score,
 )
@@ -135,8 +136,24 @@ def test_dot_is_general_with_the_identity() -> None:
 
 def test_scaled_dot_is_dot_over_the_root_of_the_width() -> None:
     query, states = random(B, T, D), random(B, S, D, seed=1)
-    scaled = build_score(AttentionConfig(score="scaled_dot"), query_size=D, memory_size=D)
+    scaled = build_score(AttentionConfig(score="scaled_dot", projections="none"), query_size=D, memory_size=D)
     close(scored(scaled, query, states), scored(DotScore(), query, states) / math.sqrt(D))
+
+
+def test_projected_scaled_dot_is_the_loop_over_its_definition() -> None:
+    # Vaswani et al. 2017, equation 1, of W_q q and W_m m, whose width is the one under the root.
+    torch.manual_seed(7)
+    score = build_score(AttentionConfig(score="scaled_dot", size=A), query_size=Q, memory_size=D)
+    assert isinstance(score, ProjectedScore)
+    query, states = random(B, T, Q), random(B, S, D, seed=1)
+    found = scored(score, query, states)
+    for b in range(B):
+        for t in range(T):
+            for s in range(S):
+                asked, key = score.query.weight @ query[b, t], score.memory.weight @ states[b, s]
+                assert float(found[b, t, s].detach()) == pytest.approx(
+                    float((asked @ key).detach()) / math.sqrt(A), abs=1e-5
+                )
 
 
 @pytest.mark.parametrize("memory_size", [Q, D], ids=["one width", "projected"])

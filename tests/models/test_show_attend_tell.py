@@ -51,7 +51,7 @@ def test_the_whole_decoder_is_the_papers_equations() -> None:
             # Section 4.2.1: β = sigmoid(f_β(h_{t-1})), φ = β Σ α_i a_i.
             gate = torch.sigmoid(linear(decoder.attention.gate.open, hidden))
             context = gate * (row @ regions)
-            embedded = decoder.embedding.weight[before][None]
+            embedded = decoder.embedding.weight[before][None] * 6**0.5
             hidden, carried = cell(torch.cat([embedded, context], 1), (hidden, carried))
             # Equation 7: exp(L_o (E y_{t-1} + L_h h_t + L_z z_t)), with the released code's tanh.
             readout = decoder.readout

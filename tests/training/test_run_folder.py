@@ -33,7 +33,7 @@ def test_a_new_run_has_its_configuration_and_facts(run):
     run.check()
     assert run.config_path.read_text() == "task: tiny\n"
     assert run.metadata() == {
-        "format": 1,
+        "format": 2,
         "versions": {"attncli": attncli.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "step": 0,
         "scores": {},
@@ -118,12 +118,12 @@ def test_a_folder_that_is_no_run_is_named_with_what_it_holds(tmp_path):
 
 
 def test_a_newer_format_is_refused(run):
-    run.metadata_path.write_text('{"format": 2, "versions": {"attncli": "9.8"}}')
+    run.metadata_path.write_text('{"format": 3, "versions": {"attncli": "9.8"}}')
     with pytest.raises(RunError) as error:
         run.check()
     assert str(error.value) == (
-        f"{run.path}: has run format 2, written by attncli 9.8; attncli {attncli.__version__} "
-        "reads formats up to 1; upgrade attncli"
+        f"{run.path}: has run format 3, written by attncli 9.8; attncli {attncli.__version__} "
+        "reads formats up to 2; upgrade attncli"
     )
 
 
@@ -137,7 +137,7 @@ def test_damaged_facts_are_named(run, text):
 def test_facts_are_added_and_replaced(run):
     run.update_metadata({"step": 7, "signatures": {"bleu": "v:2"}})
     found = json.loads(run.metadata_path.read_text())
-    assert (found["format"], found["step"], found["signatures"]) == (1, 7, {"bleu": "v:2"})
+    assert (found["format"], found["step"], found["signatures"]) == (2, 7, {"bleu": "v:2"})
 
 
 def test_a_checkpoint_is_read(run):

@@ -8,6 +8,7 @@ import types
 
 import pytest
 import torch
+from marks import needs_bf16
 from tiny_task import CPU, TinyTask, tiny_batch, tiny_config, train_tiny
 
 from attncli.errors import CommandError, DataError, TrainingError
@@ -316,6 +317,7 @@ def test_tensorboard_gets_the_numbers_as_curves(tmp_path, monkeypatch):
     ]
 
 
+@needs_bf16
 def test_bfloat16_training_keeps_float32_weights(tmp_path):
     task = TinyTask()
     outcome = train_tiny(tmp_path / "run", task, precision="bf16", max_steps=40)

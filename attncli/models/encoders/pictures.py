@@ -14,6 +14,7 @@ from attncli.data.picture_batch import Features, Pictures
 from attncli.models.dropout import Dropout
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
+from attncli.models.positions import GridPositions
 
 Triple = tuple[float, float, float]
 # With few pictures the maps of the first layers, the largest, stay in the processor's cache.
@@ -82,8 +83,9 @@ class PictureEncoder(Encoder):
     """A memory of a picture's regions, row by row (Xu et al. 2015, 3.1.1).
 
     `memory_size` D projects regions to another width. With `summarises` a layer makes the summary of the pooled vector
-    (Vinyals et al. 2015, "Show and Tell"); else it is the mean region. Where nothing reads the regions they stay as the
-    backbone gives them.
+    (Vinyals et al. 2015, "Show and Tell"); else it is the mean region. With `normalises` each region is brought to mean
+    0 and size 1; `positions` are added to regions. Where nothing reads the regions they stay as the backbone gives
+    them.
     """
 
     def __init__(
@@ -94,6 +96,8 @@ class PictureEncoder(Encoder):
         summarises: bool,
         dropout: float,
         regions_are_read: bool = True,
+        normalises: bool = False,
+        positions: GridPositions | None = None,
     ):
         super().__init__()
         self.backbone = backbone
@@ -101,6 +105,8 @@ class PictureEncoder(Encoder):
         self.regions_are_read = regions_are_read
         projects = regions_are_read and memory_size is not None
         self.project = nn.Linear(backbone.map_size, self.memory_size) if projects else None
+        self.norm = nn.LayerNorm(self.memory_size) if regions_are_read and normalises else None
+        self.positions = positions if regions_are_read else None
         self.summarise = nn.Linear(backbone.pooled_size, self.memory_size) if summarises else None
         self.dropout = Dropout(dropout)
 
@@ -111,6 +117,10 @@ class PictureEncoder(Encoder):
         regions, pooled = features.regions.to(kind), features.pooled.to(kind)
         if self.project is not None:
             regions = self.project(regions)
+        if self.norm is not None:
+            regions = self.norm(regions)
+        if self.positions is not None:
+            regions = regions + self.positions(regions, features.grid)
         if self.regions_are_read:
             regions = self.dropout(regions)  # [B, S, D]
         mask = torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device)

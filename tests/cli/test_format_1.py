@@ -1,0 +1,113 @@
+"""Runs of format 1, whose configurations lack keys that were added since, are what they were."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attncli.config.formats import FORMAT
+from attncli.config.load import read_config
+from attncli.training.run_folder import RunFolder
+
+MADE = Path(__file__).parents[1] / "format_1"
+MACHINE = json.loads((MADE / "machine.json").read_text())
+# Kernels of other processors, or other versions, may round otherwise.
+SAME_MACHINE = {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability()} == MACHINE
+TOLERANCE = 0.0 if SAME_MACHINE else 1e-4
+COMMANDS = {
+    "translator": ("translate", "--checkpoint", "last", "--attention", "pairs/dev.source"),
+    "mixture": ("translate", "--checkpoint", "last", "--attention", "pairs/dev.source"),
+    "captioner": ("caption", "images/dev-00001.png", "images/dev-00002.png", "images/dev-00003.png"),
+}
+STEPS = {"translator": 9, "mixture": 9, "captioner": 7}
+EVERY_RUN = pytest.mark.parametrize("name", COMMANDS)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the runs and their data, which is the current one."""
+    shutil.copytree(MADE, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def assert_near(found: Any, expected: Any) -> None:
+    assert type(found) is type(expected)
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys()
+        for key in found:
+            assert_near(found[key], expected[key])
+    elif isinstance(found, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_near(one, other)
+    elif isinstance(found, float):
+        assert abs(found - expected) <= TOLERANCE
+    else:
+        assert found == expected
+
+
+@EVERY_RUN
+def test_it_writes_what_it_wrote(attncli: Any, runs: Path, name: str) -> None:
+    command, *rest = COMMANDS[name]
+    result = attncli(command, name, *rest, "--format", "jsonl", "--device", "cpu")
+    assert result.code == 0, result.err
+    expected = (runs / name / "expected/written.jsonl").read_text().splitlines()
+    assert_near([json.loads(line) for line in result.out.splitlines()], [json.loads(line) for line in expected])
+
+
+@EVERY_RUN
+def test_it_resumes_to_the_weights_it_would_have_had(attncli: Any, runs: Path, name: str) -> None:
+    # The file that the run began with says nothing of the new keys either.
+    shutil.copy(runs / name / "config.yaml", runs / "begun.yaml")
+    more = ("--set", f"data.cache={runs / 'cache'}", "--device", "cpu")
+    result = attncli(
+        "train", "begun.yaml", "--run", name, "--resume", "--set", f"training.max_steps={STEPS[name]}", *more
+    )
+    assert result.code == 0, result.err
+    found = load_file(runs / name / "checkpoints/last/model.safetensors")
+    expected = load_file(runs / name / "expected/resumed.safetensors")
+    assert found.keys() == expected.keys()
+    for key in found:
+        assert (found[key] - expected[key]).abs().max() <= TOLERANCE, key
+    # What was resumed says all keys, in the new format, and is still resumed by the old file.
+    folder = RunFolder(runs / name)
+    assert folder.metadata()["format"] == FORMAT
+    assert folder.config() == read_config(folder.config_path)
+    again = attncli("train", "begun.yaml", "--run", name, "--resume", "--set", "training.max_steps=10", *more)
+    assert again.code == 0, again.err
+
+
+def test_what_it_leaves_unsaid_is_what_was_done_then(runs: Path) -> None:
+    translator, mixture, captioner = (RunFolder(runs / name).config().model for name in COMMANDS)
+    assert (translator.encoder.embedding_scale, translator.decoder.embedding_scale) == ("none", "none")
+    assert (mixture.encoder.embedding_scale, mixture.decoder.embedding_scale) == ("root", "none")
+    assert captioner.decoder.embedding_scale == "none"
+    assert (translator.decoder.readout_activation, captioner.decoder.readout_activation) == ("tanh", "tanh")
+    assert mixture.decoder.readout_activation is None  # a maxout has none
+    assert mixture.attention.projections == "none"
+    assert translator.attention.projections is None
+    assert (translator.encoder.positions, captioner.encoder.positions) == ("none", "none")
+    assert not captioner.encoder.normalises
+
+
+def test_what_it_says_is_kept(runs: Path) -> None:
+    path = runs / "translator/config.yaml"
+    path.write_text(
+        path.read_text().replace("encoder: {kind: recurrent,", "encoder: {embedding_scale: root, kind: recurrent,")
+    )
+    model = RunFolder(runs / "translator").config().model
+    assert (model.encoder.embedding_scale, model.decoder.embedding_scale) == ("root", "none")
+
+
+def test_a_new_run_is_not_resumed_by_what_an_old_file_meant(attncli: Any, runs: Path) -> None:
+    more = ("--set", f"data.cache={runs / 'cache'}", "--device", "cpu")
+    result = attncli("train", "translator/config.yaml", "--run", "new", *more)
+    assert result.code == 0, result.err
+    assert RunFolder(runs / "new").config().model.encoder.embedding_scale == "root"

@@ -1,0 +1,171 @@
+"""Where a word or a region stands: on recurrent encoders, and on grids.
+
+Grids of 3 rows and 5 columns, D=11 memory width: 6 numbers tell the row and 5 the column.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from tiny import built, close, tokens
+from torch import Tensor, nn
+
+from attncli.config.captioning import CaptioningConfig
+from attncli.config.load import check_config
+from attncli.config.yaml_core import parse_yaml
+from attncli.data.picture_batch import Features
+from attncli.errors import DataError
+from attncli.models.build import build_captioning_model
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.positions import GridPositions, LearnedGridPositions, SinusoidalGridPositions
+
+GRID, D = (3, 5), 11
+SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
+
+
+CAPTIONER = {
+    "task": "captioning",
+    "data": {"images": "images", "train": "train", "dev": "dev"},
+    "training": {"max_steps": 1},
+}
+MODEL = {"embedding_size": 6, "attention": {"score": "general"}, "decoder": {"hidden_size": 8}}
+
+
+def captioner(encoder: str, **changes: Any) -> EncoderDecoder:
+    """Return a captioner with fresh weights, for evaluation, over maps of 4 channels brought to a width of 11."""
+    network = {"kind": "cnn", "widths": [4], "memory_size": D, **parse_yaml(f"{{{encoder}}}", where="test")}
+    config = check_config({**CAPTIONER, "model": {**MODEL, "encoder": network, **changes}}, where="test")
+    assert isinstance(config, CaptioningConfig)
+    torch.manual_seed(1)
+    return build_captioning_model(config.model, vocabulary=11, pretrained=False).eval()
+
+
+def sinusoid(at: int, column: int, size: int) -> float:
+    """Return PE(at, column) of Vaswani et al. 2017, 3.5."""
+    angle = at / 10000 ** (2 * (column // 2) / size)
+    return math.cos(angle) if column % 2 else math.sin(angle)
+
+
+def both(size: int = D) -> list[GridPositions]:
+    torch.manual_seed(1)
+    learned = LearnedGridPositions(6, size)
+    for parameter in learned.parameters():
+        nn.init.normal_(parameter)
+    return [SinusoidalGridPositions(size), learned]
+
+
+def test_sinusoids_of_a_grid_tell_row_and_column() -> None:
+    found = SinusoidalGridPositions(D)(torch.zeros(1, 15, D), GRID)
+    for row in range(3):
+        for column in range(5):
+            expected = [sinusoid(row, at, 6) for at in range(6)] + [sinusoid(column, at, 5) for at in range(5)]
+            close(found[row * 5 + column], torch.tensor(expected))
+
+
+def test_learned_vectors_of_row_and_column_are_joined() -> None:
+    _, positions = both()
+    assert isinstance(positions, LearnedGridPositions)
+    found = positions(torch.zeros(1, 15, D), GRID)
+    for row in range(3):
+        for column in range(5):
+            close(found[row * 5 + column], torch.cat([positions.rows[row], positions.columns[column]]))
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["sinusoidal", "learned"])
+def test_a_transposed_grid_has_the_transposed_places(which: int) -> None:
+    positions = both(10)[which]  # an even width, whose shares are equal
+    if isinstance(positions, LearnedGridPositions):
+        positions.columns = positions.rows
+    states = torch.zeros(1, 15, 10)
+    plain = positions(states, GRID).view(3, 5, 2, 5)
+    transposed = positions(states, GRID[::-1]).view(5, 3, 2, 5)
+    close(transposed, plain.transpose(0, 1).flip(2))
+
+
+def test_a_grid_beyond_the_learned_rows_or_columns_is_refused() -> None:
+    _, positions = both()
+    with pytest.raises(DataError) as caught:
+        positions(torch.zeros(1, 14, D), (7, 2))
+    assert str(caught.value) == (
+        "an image has 7 rows of regions, but model.encoder.maximum_length is 6; raise it, or choose "
+        "model.encoder.positions: sinusoidal"
+    )
+    with pytest.raises(DataError, match=r"^an image has 8 columns of regions, but "):
+        positions(torch.zeros(1, 16, D), (2, 8))
+
+
+def features() -> Features:
+    generator = torch.Generator().manual_seed(2)
+    return Features(torch.randn(2, 15, 4, generator=generator) * 3 + 1, torch.randn(2, 4, generator=generator), GRID)
+
+
+@torch.no_grad()
+def test_regions_are_normalised_then_placed() -> None:
+    model = captioner("normalises: true, positions: sinusoidal")
+    encoder, given = model.encoder, features()
+    projected = given.regions @ encoder.project.weight.T + encoder.project.bias
+    mean, deviation = projected.mean(-1, keepdim=True), projected.std(-1, keepdim=True, correction=0)
+    placed = (projected - mean) / deviation + SinusoidalGridPositions(D)(projected, GRID)
+    memory = encoder(given)
+    close(memory.states, placed, tolerance=1e-4)
+    close(memory.summary, placed.mean(1), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("keys", ["positions: sinusoidal", "positions: learned, maximum_length: 5"])
+@torch.no_grad()
+def test_places_depend_on_the_grid_alone(keys: str) -> None:
+    model = captioner(keys)
+    given = features()
+    zeros = Features(torch.zeros_like(given.regions), given.pooled, GRID)
+    found, other = (model.encoder(one).states for one in (zeros, given))
+    close(other - found, given.regions @ model.encoder.project.weight.T)
+    assert (found[0, 0] != found[0, 1]).any()
+    close(found[0], found[1])
+
+
+def test_where_no_region_is_read_none_is_normalised_or_placed() -> None:
+    model = captioner(
+        "normalises: true, positions: sinusoidal",
+        attention="none",
+        decoder={"hidden_size": 8, "context": "every_step", "bridge": "final"},
+    )
+    assert (model.encoder.norm, model.encoder.positions) == (None, None)
+
+
+class Given(nn.Module):
+    """Gives what was given, whatever the tokens."""
+
+    def __init__(self, values: Tensor):
+        super().__init__()
+        self.values = values
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.values
+
+
+@pytest.mark.parametrize("keys", ["positions: sinusoidal", "positions: learned, maximum_length: 6"])
+@torch.no_grad()
+def test_a_recurrent_encoder_reads_words_with_their_positions(keys: str) -> None:
+    model = built(f"model.encoder={{hidden_size: 10, {keys}}}")
+    encoder = model.encoder
+    placed = encoder.embedding.weight[SOURCE.ids] * math.sqrt(6)
+    for t in range(6):
+        if "learned" in keys:
+            placed[:, t] += encoder.place.positions.vectors[t]
+        else:
+            placed[:, t] += torch.tensor([sinusoid(t, at, 6) for at in range(6)])
+    plain = built("model.encoder={hidden_size: 10}")
+    plain.load_state_dict({name: value for name, value in model.state_dict().items() if "place." not in name})
+    plain.encoder.place = nn.Identity()
+    plain.encoder.embedding = Given(placed)
+    found, expected = model.encode(SOURCE), plain.encode(SOURCE)
+    close(found.states[SOURCE.mask], expected.states[SOURCE.mask])
+
+
+def test_a_sentence_beyond_the_learned_positions_of_a_recurrent_encoder_is_refused() -> None:
+    model = built("model.encoder={hidden_size: 10, positions: learned, maximum_length: 5}")
+    with pytest.raises(DataError, match=r"a sentence has 6 positions or more, .* model.encoder.maximum_length is 5"):
+        model.encode(SOURCE)
