@@ -104,7 +104,7 @@ def features() -> Features:
 
 @torch.no_grad()
 def test_regions_are_normalised_then_placed() -> None:
-    model = captioner("normalises: true, positions: sinusoidal")
+    model = captioner("normalises: true, positions: sinusoidal", decoder={"hidden_size": 8, "bridge": "mean"})
     encoder, given = model.encoder, features()
     projected = given.regions @ encoder.project.weight.T + encoder.project.bias
     mean, deviation = projected.mean(-1, keepdim=True), projected.std(-1, keepdim=True, correction=0)
