@@ -32,8 +32,8 @@ format: $(VENV)/.installed-dev ## Format the code, and mend what the linter can
 docs: $(VENV)/.installed-dev ## Write docs/configuration.md from the fields' docstrings
 	$(BIN)/python -m attncli.config.reference docs/configuration.md
 
-bench: $(VENV)/.installed-dev ## Measure the speed of training and of decoding
-	$(BIN)/python benchmarks/bench.py
+bench: $(VENV)/.installed-dev ## Measure the speed of training and of decoding (OPTIONS="--only quality": the time to a BLEU)
+	$(BIN)/python benchmarks/bench.py $(OPTIONS)
 
 clean: ## Remove the virtual environment, caches and build outputs; runs/ and data/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

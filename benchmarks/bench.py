@@ -7,6 +7,8 @@ the time of the whole command for the test set less that of the same command for
 `--pictures` is a folder of pictures: how fast they are read and placed, and how long a training of a captioner on them
 waits for its batches.
 
+`--only quality` trains for longer, and measures how long a toolkit takes to a BLEU (`quality.py`).
+
 `--harness` is a folder with a `bars.py` that measures other toolkits on the same task and appends what it finds to
 `results.jsonl` in its work folder.
 """
@@ -28,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from quality import EVERY, SPLITS, STEPS, eole_translator, reached, saved_by_attncli, saved_by_eole
 from sacrebleu.metrics.bleu import BLEU
 
 from attncli.captioning import CaptioningTask, open_captioning
@@ -99,6 +102,8 @@ def main() -> None:
                     measure_decoding(precision, mode, options.work, found)
             measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:64", "1:64"], found)
         measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:1", "1:1"], found)
+    if options.only == "quality":
+        measure_quality(options, found)
     if options.pictures is not None:
         for _ in range(options.rounds):
             for workers in WORKERS:
@@ -110,7 +115,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for runs and outputs")
-    parser.add_argument("--only", choices=["training", "decoding", "pictures"])
+    parser.add_argument("--only", choices=["training", "decoding", "pictures", "quality"])
+    parser.add_argument("--precision", default="auto", help="of attncli's training for --only quality")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="pictures that a captioner reads from files")
     parser.add_argument("--peers", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--harness", type=Path, help="folder with bars.py")
@@ -206,6 +212,40 @@ def measure_decoding(precision: str, mode: str, work: Path, found: Measurements)
     if count == len(sources):
         columns["BLEU"] = BLEU(force=True).corpus_score(output.read_text().splitlines(), [references]).score
     found.add(f"decoding, {mode}", f"attncli {precision}", **columns)
+
+
+def measure_quality(options: argparse.Namespace, found: Measurements) -> None:
+    """Measure how long each toolkit trains until its dev BLEU reaches each target; half an hour or more a toolkit."""
+    references = {split: _lines(DATA / f"{name}.en.gz") for split, name in SPLITS.items()}
+    settings = {"max_steps": STEPS, "validate_every": EVERY, "keep_best": 1000, "validation.sentences": 1}
+    run = options.work / "quality"
+    if not (run / "checkpoints" / "best").exists():
+        _command(
+            ["train", str(CONFIG), "--run", str(run), "--overwrite", *_sets({**settings, "validation.sentences": 1})]
+        )
+    contenders = {f"attncli {options.precision}": (saved_by_attncli(run), _translator(run, options))}
+    if "eole" in options.peers:
+        fitted = options.work / "peers" / "fit-eole"
+        if not (fitted / "log").exists():
+            arguments = ["--batch", "80", "--steps", str(STEPS + 1), "--log-every", "25", "--valid-every", str(EVERY)]
+            measure_peers(options, "fit", arguments, found, only="eole")
+        binary, data = options.environments / "v-eole/bin/eole", options.work / "peers" / "data"
+        contenders["eole"] = (saved_by_eole(fitted), eole_translator(binary, data, options.work))
+    for name, (saved, translate) in contenders.items():
+        for one in reached(saved, translate, references):
+            columns = {"minutes": one.saved.seconds / 60, "updates": one.saved.step, "dev_BLEU": one.dev}
+            found.add(f"to dev BLEU {one.target}", name, **columns, test_BLEU=one.test)
+
+
+def _translator(run: Path, options: argparse.Namespace) -> Callable[[Path, str], list[str]]:
+    output = options.work / "quality-output.txt"
+
+    def translate(checkpoint: Path, split: str) -> list[str]:
+        source, name = DATA / f"{SPLITS[split]}.de.gz", f"kept/{checkpoint.name}"
+        _command(["translate", str(run), str(source), "--checkpoint", name, "--beam-size=5", f"--output={output}"])
+        return output.read_text(encoding="utf-8").splitlines()
+
+    return translate
 
 
 def measure_pictures(folder: Path, workers: int, work: Path, found: Measurements) -> None:
