@@ -38,6 +38,7 @@ from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import check_config
 from attncli.data.captioning import varied_square
 from attncli.data.pictures import find_pictures
+from attncli.device import has_bf16
 from attncli.training.updates import Updater
 
 CONFIG = Path("configs/benchmark.yaml")
@@ -51,6 +52,7 @@ PIECES_PER_TARGET_TOKEN = PIECES / (414_037 + PAIRS)
 UPDATES, WARM_UP = 45, 15
 FIT = 725  # updates of the models that are decoded with: two passes over the data
 MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
+PRECISIONS = ("fp32", "bf16") if has_bf16(torch.device("cpu")) else ("fp32",)
 ONE_BY_ONE = 100  # sentences of the test set that are decoded with batches of 1
 WORKERS = (0, 1, 2)  # threads that read pictures
 MOST_PICTURES = 500
@@ -91,13 +93,13 @@ def main() -> None:
     if options.only in (None, "training"):
         for _ in range(options.rounds):
             measure_products(found)
-            for precision in ("fp32", "bf16"):
+            for precision in PRECISIONS:
                 measure_training(precision, options.work, found)
             measure_peers(options, "train", ["--rounds", "1", "--steps", "15", "--batch", "80"], found)
     if options.only in (None, "decoding"):
         fit(options, found)
         for _ in range(options.rounds):
-            for precision in ("fp32", "bf16"):
+            for precision in PRECISIONS:
                 for mode in MODES:
                     measure_decoding(precision, mode, options.work, found)
             measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:64", "1:64"], found)
@@ -179,7 +181,7 @@ def fit(options: argparse.Namespace, found: Measurements) -> None:
                 str(options.work / "fit"),
                 "--overwrite",
                 "--set",
-                "training.precision=bf16",
+                "training.precision=auto",
             ]
         )
     for peer in options.peers:
@@ -217,12 +219,11 @@ def measure_decoding(precision: str, mode: str, work: Path, found: Measurements)
 def measure_quality(options: argparse.Namespace, found: Measurements) -> None:
     """Measure how long each toolkit trains until its dev BLEU reaches each target; half an hour or more a toolkit."""
     references = {split: _lines(DATA / f"{name}.en.gz") for split, name in SPLITS.items()}
-    settings = {"max_steps": STEPS, "validate_every": EVERY, "keep_best": 1000, "validation.sentences": 1}
+    settings = {"max_steps": STEPS, "validate_every": EVERY, "validation.sentences": 1, "keep_best": 1000}
+    settings["precision"] = options.precision
     run = options.work / "quality"
     if not (run / "checkpoints" / "best").exists():
-        _command(
-            ["train", str(CONFIG), "--run", str(run), "--overwrite", *_sets({**settings, "validation.sentences": 1})]
-        )
+        _command(["train", str(CONFIG), "--run", str(run), "--overwrite", *_sets(settings)])
     contenders = {f"attncli {options.precision}": (saved_by_attncli(run), _translator(run, options))}
     if "eole" in options.peers:
         fitted = options.work / "peers" / "fit-eole"

@@ -94,14 +94,13 @@ def eole_translator(binary: Path, data: Path, work: Path) -> Translate:
 
     def translate(checkpoint: Path, split: str) -> list[str]:
         output = work / "eole-output.txt"
-        search = {"beam_size": 5, "batch_size": 64, "batch_type": "sents", "max_length": 60, "length_penalty": "avg"}
-        options = {"model_path": checkpoint, "src": data / f"{SPLITS[split]}.sp.de", "output": output, **search}
-        command = [
-            str(binary),
-            "predict",
-            *(str(part) for key, value in options.items() for part in (f"-{key}", value)),
-        ]
-        subprocess.run([*command, "-alpha", "1.0", "-compute_dtype", "fp32"], check=True, capture_output=True)
+        options = {
+            **{"model_path": checkpoint, "src": data / f"{SPLITS[split]}.sp.de", "output": output},
+            **{"beam_size": 5, "max_length": 60, "length_penalty": "avg", "alpha": 1.0},
+            **{"batch_size": 64, "batch_type": "sents", "compute_dtype": "fp32"},
+        }
+        given = [str(part) for key, value in options.items() for part in (f"-{key}", value)]
+        subprocess.run([str(binary), "predict", *given], check=True, capture_output=True)
         lines = output.read_text(encoding="utf-8").splitlines()
         return [line.replace(" ", "").replace("\u2581", " ").strip() for line in lines]
 
