@@ -25,7 +25,7 @@ from attncli.config.pictures import Augmentation
 from attncli.config.search import Search
 from attncli.config.section import Section
 from attncli.config.tokenizer import Tokenizer
-from attncli.config.training import Count, Factor, Training, Validation
+from attncli.config.training import Count, Factor, Validation, WritingTraining
 
 
 def _attention_kind(value: Any) -> str:
@@ -69,7 +69,7 @@ class CaptioningValidation(Validation):
     """Decode only the first so many pictures of the dev set; the loss is always of all captions."""
 
 
-class CaptioningTraining(Training):
+class CaptioningTraining(WritingTraining):
     """The training loop."""
 
     objective: Annotated[Objective, Field(discriminator="kind")] = CrossEntropy()

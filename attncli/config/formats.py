@@ -40,7 +40,8 @@ def _after_format_1(config: Any) -> Any:
     if isinstance(model.attention, Attention) and model.attention.score == "scaled_dot":
         parts["attention"] = _unsaid(model.attention, projections=_projections_of_format_1(model.decoder))
     model = _unsaid(model, initial_weights="glorot").model_copy(update=parts)
-    return config.model_copy(update={"model": model})
+    training = _unsaid(config.training, output_rate_factor=1.0)
+    return config.model_copy(update={"model": model, "training": training})
 
 
 def _reader_of_format_1(part: Any) -> Any:

@@ -180,7 +180,15 @@ class Training(Section):
         return self
 
 
-class TranslationTraining(Training):
+class WritingTraining(Training):
+    """The training loop of what writes tokens."""
+
+    output_rate_factor: Positive = 3.0
+    """What the learning rate of the output layer is multiplied by. At one rate for all, what a word's vector has to
+    cover is learned last; 1 for that. Tied embeddings are of the output layer too."""
+
+
+class TranslationTraining(WritingTraining):
     """The training loop."""
 
     batch_tokens: Count = 4096

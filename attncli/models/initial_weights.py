@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from attncli.models.positions import LearnedGridPositions, LearnedPositions
-from attncli.models.readouts import OutputLayer
+from attncli.models.readouts import AttentionalReadout, OutputLayer
 from attncli.models.recurrence import initialise_recurrent
 from attncli.models.scores import ContentScore, GeneralScore, ProjectedScore
 from attncli.text.tokenizer import PAD
@@ -29,10 +29,10 @@ def glorot(model: nn.Module) -> None:
     """Set weights by the width of what they read: Glorot and Bengio 2010 for linear layers, orthogonal recurrences.
 
     Where Glorot's rule, which counts what a layer gives too, does not serve, another one holds. The output layer is as
-    wide as its input asks for: by its many outputs it would be so narrow that alignments appear late. Projections of a
-    scaled product bring gated states to size 1, and a bilinear form gives products of size 1, where Glorot's would grow
-    with the root of the width. The sharpness of a cosine starts at the root of the width D, since cosines of states
-    that have nothing to do with each other deviate by 1/√D.
+    wide as its input asks for: by its many outputs it would be so narrow that alignments appear late. The attentional
+    readout and the projections of a scaled product bring gated states to size 1, and a bilinear form gives products of
+    size 1, where Glorot's would grow with the root of the width. The sharpness of a cosine starts at the root of the
+    width D, since cosines of states that have nothing to do with each other deviate by 1/√D.
     """
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
@@ -49,6 +49,8 @@ def glorot(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, OutputLayer):
             nn.init.normal_(module.classify.weight, std=module.classify.in_features**-0.5)
+        elif isinstance(module, AttentionalReadout):
+            nn.init.normal_(module.combine.weight, std=module.combine.in_features**-0.5 / GATED_STATE)
         elif isinstance(module, ProjectedScore):
             for projection in (module.query, module.memory):
                 nn.init.normal_(projection.weight, std=projection.in_features**-0.5 / GATED_STATE)

@@ -102,6 +102,7 @@ class OutputLayer(nn.Module):
         width = embedding_size if tied else size
         self.project = nn.Identity() if width == size else nn.Linear(size, width, bias=False)
         self.classify = nn.Linear(width, vocabulary)
+        self.classify.rate_factor = "output"  # type: ignore[assignment]
         if tied:
             self.classify.weight = embedding.weight
 

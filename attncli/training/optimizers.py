@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -37,20 +37,23 @@ OPTIMIZERS: dict[str, Callable[[Groups, Any, float, bool], Optimizer]] = {
 
 def build_optimizer(training: config.Training, model: nn.Module) -> Optimizer:
     """Return the optimiser that `training` asks for, over those parameters of `model` that learn."""
-    groups = _groups(model)
+    factors = {"output": getattr(training, "output_rate_factor", 1.0)}
+    groups = _groups(model, factors)
     # One fused kernel a step instead of a loop over parameters; torch has it for these devices.
     fused = all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group["params"])
     return OPTIMIZERS[training.optimizer.kind](groups, training.optimizer, training.learning_rate, fused)
 
 
-def _groups(model: nn.Module) -> Groups:
+def _groups(model: nn.Module, named: Mapping[str, float]) -> Groups:
     """Return the parameters that learn, grouped by the factor on their learning rate.
 
-    A module with an attribute `rate_factor` sets that of all in it; the others have 1.
+    A module with an attribute `rate_factor` sets that of all in it, itself or by one of the names in `named`; the
+    others have 1.
     """
     factors: dict[int, float] = {}
     for module in model.modules():
         if (factor := getattr(module, "rate_factor", None)) is not None:
+            factor = named[factor] if isinstance(factor, str) else factor
             factors.update((id(parameter), factor) for parameter in module.parameters())
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter in model.parameters():

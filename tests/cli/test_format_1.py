@@ -95,6 +95,7 @@ def test_what_it_leaves_unsaid_is_what_was_done_then(runs: Path) -> None:
     assert translator.attention.projections is None
     assert (translator.encoder.positions, captioner.encoder.positions) == ("none", "none")
     assert not captioner.encoder.normalises
+    assert [RunFolder(runs / name).config().training.output_rate_factor for name in COMMANDS] == [1.0] * 3
 
 
 def test_what_it_says_is_kept(runs: Path) -> None:

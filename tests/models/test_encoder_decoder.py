@@ -77,9 +77,9 @@ def test_fresh_weights_are_glorot_and_embeddings_narrow(tied: str) -> None:
     model = fresh(f"model.tied_embeddings={tied}", "model.embedding_size=64", "model.decoder.hidden_size=80")
     deviation = model.decoder.embedding.weight[1:].std()
     close(deviation, torch.tensor(64**-0.5), tolerance=0.01)
-    combine = model.decoder.readout.combine.weight
-    bound = (6 / sum(combine.shape)) ** 0.5
-    assert 0.95 * bound < combine.abs().max() <= bound
+    project = model.decoder.bridge.project.weight
+    bound = (6 / sum(project.shape)) ** 0.5
+    assert 0.95 * bound < project.abs().max() <= bound
     assert (model.decoder.bridge.project.bias == 0).all()
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tiny import built, configured
 from tiny_task import tiny_config
 
 from attncli.training.optimizers import OPTIMIZERS, build_optimizer
@@ -60,6 +61,19 @@ def test_steps_follow_the_definition(settings, expected):
 def test_every_optimizer_runs_as_one_kernel(kind):
     optimizer = build_optimizer(tiny_config(optimizer={"kind": kind}), torch.nn.Linear(2, 3))
     assert optimizer.defaults["fused"]
+
+
+@pytest.mark.parametrize("tied", ["none", "target", "all"])
+def test_the_output_layer_learns_at_its_own_rate(tied: str) -> None:
+    model = built(f"model.tied_embeddings={tied}", "model.embedding_size=8")
+    config = configured("training.output_rate_factor=2.5").training
+    groups = {group["factor"]: group["params"] for group in build_optimizer(config, model).param_groups}
+    assert set(groups) == {1.0, 2.5}
+    output = model.decoder.output.classify
+    assert {id(parameter) for parameter in groups[2.5]} == {id(output.weight), id(output.bias)}
+    assert sum(map(len, groups.values())) == len(list(model.parameters()))
+    [group] = build_optimizer(configured("training.output_rate_factor=1").training, model).param_groups
+    assert group["factor"] == 1.0
 
 
 def test_a_part_may_learn_at_a_share_of_the_rate() -> None:
