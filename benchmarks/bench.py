@@ -33,12 +33,12 @@ import torch
 from quality import EVERY, SPLITS, STEPS, eole_translator, reached, saved_by_attncli, saved_by_eole
 from sacrebleu.metrics.bleu import BLEU
 
-from attncli.captioning import CaptioningTask, open_captioning
-from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import check_config
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.captioning import varied_square
-from attncli.data.pictures import find_pictures
-from attncli.device import has_bf16
+from attncli.files import find_pictures
+from attncli.machine.device import has_bf16
+from attncli.tasks.captioning import CaptioningTask, open_captioning
 from attncli.training.updates import Updater
 
 CONFIG = Path("configs/benchmark.yaml")

@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 
-from attncli.allocator import bound_kernel_caches, keep_freed_memory
 from attncli.config.load import read_config
-from attncli.device import arithmetic
-from attncli.launch import TASKS
+from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
+from attncli.machine.device import arithmetic
+from attncli.tasks.launch import TASKS
 from attncli.training.updates import Updater
 
 _WARM_UP = 3

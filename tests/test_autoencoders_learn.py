@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from attncli.autoencoding import open_autoencoding
-from attncli.config.autoencoding import AutoencodingConfig, AutoencodingEvaluation, GaussianNoise
 from attncli.config.load import check_config
-from attncli.data.examples import Examples
+from attncli.config.tasks.autoencoding import AutoencodingConfig, AutoencodingEvaluation, GaussianNoise
 from attncli.evaluation.autoencoder_report import AutoencoderReport
 from attncli.evaluation.autoencoders import Measured, evaluate_autoencoders
 from attncli.evaluation.pca import principal_components
-from attncli.run import AutoencoderRun
-from attncli.training.run_folder import RunFolder
+from attncli.runs.folder import RunFolder
+from attncli.runs.run import AutoencoderRun
+from attncli.sources.rows.examples import Examples
+from attncli.tasks.autoencoding import open_autoencoding
 from attncli.training.trainer import train
 
 pytestmark = pytest.mark.slow

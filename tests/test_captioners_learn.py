@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from attncli.captioning import open_captioning
-from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import read_config
-from attncli.data.placement import place
-from attncli.data.toy_captioning import SIDE, ToyPictureSizes, make_toy_captioning
-from attncli.run import CaptionedFile, CaptionRun
-from attncli.training.run_folder import RunFolder
+from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.data.sets.toy_captioning import SIDE, ToyPictureSizes, make_toy_captioning
+from attncli.runs.folder import RunFolder
+from attncli.runs.run import CaptionedFile, CaptionRun
+from attncli.sources.images.placement import place
+from attncli.tasks.captioning import open_captioning
 from attncli.training.trainer import train
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
-from attncli.training.run_folder import RunFolder
+from attncli.runs.folder import RunFolder
 
 WINDOWED = "score: general, window: local_p, half_width: 2, selection: hard"
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attncli.config.load import check_config
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.batch import Tokens
 from attncli.models.build import build_decoder, build_translation_model

@@ -15,7 +15,7 @@ import typer
 from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, RunArgument
 
 if TYPE_CHECKING:
-    from attncli.run import CaptionedFile
+    from attncli.runs.run import CaptionedFile
 
 
 def caption(
@@ -46,7 +46,7 @@ def caption(
     Example: attncli caption runs/flickr8k photos/ holiday/*.jpg --output captions.tsv
     """
     from attncli.errors import CommandError, DataError
-    from attncli.run import CaptionRun
+    from attncli.runs.run import CaptionRun
 
     if attention and format != "jsonl":
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
@@ -80,8 +80,8 @@ def caption(
 
 def picture_files(paths: Sequence[str]) -> list[Path]:
     """Return the files that `paths` name: files as they are, pictures of folders, and what patterns match."""
-    from attncli.data.pictures import find_pictures
     from attncli.errors import CommandError
+    from attncli.files import find_pictures
 
     files: dict[Path, None] = {}
     for text in paths:
@@ -107,7 +107,7 @@ def _json_line(found: CaptionedFile) -> str:
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[TextIO]:
-    from attncli.text.files import open_output
+    from attncli.files import open_output
 
     if output is None:
         yield sys.stdout

@@ -15,8 +15,8 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
 
     Example: attncli config check configs/toy-translation.yaml --set model.encoder.hidden_size=256
     """
+    from attncli.assembly.summary import summarise
     from attncli.config.load import read_config
-    from attncli.models.summary import summarise
 
     summary = summarise(read_config(config, overrides or ()))
     width = max(map(len, [*summary.parameters, *summary.bytes]))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
-    from attncli.config.autoencoding import GaussianNoise, Masking
+    from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 
 HELP = "What is done to corrupted input: gaussian:DEVIATION, masking:SHARE or none."
 
 
 def parse_corruption(text: str) -> GaussianNoise | Masking | None:
     """Return the corruption that `text` asks for."""
-    from attncli.config.autoencoding import GaussianNoise, Masking
+    from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 
     kind, _, amount = text.partition(":")
     try:

@@ -36,7 +36,7 @@ def list_data_sets() -> None:
 
     Example: attncli data list
     """
-    from attncli.data.catalogue import DATA_SETS
+    from attncli.data.sets.catalogue import DATA_SETS
 
     for name, data_set in DATA_SETS.items():
         source = f"attncli data get {name}" + ("" if data_set.url else f" --from FOLDER   ({data_set.made_by})")
@@ -63,7 +63,7 @@ def get(
 
     Example: attncli data get multi30k --to data/multi30k
     """
-    from attncli.data.fetch import fetch
+    from attncli.data.sets.fetch import fetch
 
     folder = to or Path("data") / name
     fetch(name, folder, origin=origin, report=lambda text: typer.echo(text, err=True))
@@ -98,19 +98,19 @@ def make(
 
 
 def _make_sentences(folder: Path, sizes: dict[str, int], seed: int) -> None:
-    from attncli.data.toy_translation import ToySizes, make_toy_translation
+    from attncli.data.sets.toy_translation import ToySizes, make_toy_translation
 
     make_toy_translation(folder, ToySizes(**sizes), seed=seed)
 
 
 def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
-    from attncli.data.toy_pictures import ToyPictureSizes, make_toy_pictures
+    from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
     make_toy_pictures(folder, ToyPictureSizes(**sizes), seed=seed)
 
 
 def _make_captioned(folder: Path, sizes: dict[str, int], seed: int) -> None:
-    from attncli.data.toy_captioning import ToyPictureSizes, make_toy_captioning
+    from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 
     make_toy_captioning(folder, ToyPictureSizes(**sizes), seed=seed)
 

@@ -13,17 +13,17 @@ from attncli.cli.tasks import EvaluationOptions, names_of
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
-    from attncli.data.examples import Examples
     from attncli.evaluation.autoencoder_report import AutoencoderReport
     from attncli.evaluation.autoencoders import Measured
-    from attncli.run import AutoencoderRun
+    from attncli.runs.run import AutoencoderRun
+    from attncli.sources.rows.examples import Examples
 
 
 def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -> None:
     """Measure the runs in `folders` on one test set, clean and corrupted, each beside the PCA of its training data."""
-    from attncli.evaluation.autoencoder_report import terminal_report
     from attncli.evaluation.autoencoders import evaluate_autoencoders
-    from attncli.run import AutoencoderRun
+    from attncli.reports.autoencoders import terminal_report
+    from attncli.runs.run import AutoencoderRun
 
     given = parse_corruption(options.corruption) if options.corruption is not None else None
     runs = [AutoencoderRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
@@ -42,8 +42,8 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
 
 
 def _test_set(runs: Sequence[AutoencoderRun], wanted: str | None) -> tuple[str, Examples]:
-    from attncli.data.autoencoding import read_examples
     from attncli.evaluation.test_set import chosen_test_set
+    from attncli.sources.rows.batches import read_examples
 
     found = []
     for run in runs:
@@ -60,9 +60,9 @@ def _test_set(runs: Sequence[AutoencoderRun], wanted: str | None) -> tuple[str, 
 
 
 def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
-    from attncli.data.autoencoding import read_examples
     from attncli.evaluation.autoencoders import Measured
     from attncli.evaluation.pca import PCA, principal_components
+    from attncli.sources.rows.batches import read_examples
 
     names = names_of([run.folder for run in runs])
     known: dict[str, PCA] = {}
@@ -78,7 +78,7 @@ def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
 
 
 def _write(report: AutoencoderReport, folders: Sequence[Path], output: Path | None) -> None:
-    from attncli.evaluation.autoencoder_output import write_autoencoder_report
+    from attncli.reports.autoencoders import write_autoencoder_report
 
     places = [folder / "evaluation" / report.test.replace("/", "_") for folder in folders]
     written = write_autoencoder_report(report, output or places[0])

@@ -28,7 +28,7 @@ def evaluate_captioning(folders: Sequence[Path], options: EvaluationOptions) -> 
     from attncli.evaluation.captions import caption_test
     from attncli.evaluation.decode import decode_captions
     from attncli.evaluation.evaluate import evaluate
-    from attncli.run import CaptionRun
+    from attncli.runs.run import CaptionRun
 
     runs = [CaptionRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
     tests = [caption_test(run.config, options.test, where=str(run.folder)) for run in runs]

@@ -19,7 +19,7 @@ from attncli.cli.tasks import EvaluationOptions
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
-    from attncli.config.translation import TranslationConfig
+    from attncli.config.tasks.translation import TranslationConfig
     from attncli.evaluation.test_set import EvaluationSet
 
 _METRICS = ("bleu", "chrf", "ter")
@@ -35,10 +35,10 @@ def evaluate_translation(folders: Sequence[Path], options: EvaluationOptions) ->
     _check_files(folders, files, options.source, options.reference)
 
     from attncli.config.evaluation import Evaluation
-    from attncli.config.translation import TranslationConfig
+    from attncli.config.tasks.translation import TranslationConfig
     from attncli.evaluation.decode import decode
     from attncli.evaluation.evaluate import evaluate
-    from attncli.run import Run, config_of
+    from attncli.runs.run import Run, config_of
 
     configs = [config_of(folder, TranslationConfig) for folder in folders]
     settings = configs[0].evaluation if configs else Evaluation()

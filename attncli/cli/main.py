@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 import attncli
-from attncli.allocator import bound_kernel_caches, keep_freed_memory
 from attncli.cli import config, data
 from attncli.cli.caption import caption
 from attncli.cli.eval import evaluate
@@ -16,6 +15,7 @@ from attncli.cli.train import train
 from attncli.cli.translate import translate
 from attncli.cli.visualize import visualize
 from attncli.errors import UserError
+from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 
 app = typer.Typer(
     help="Train and evaluate attention encoder-decoders: a YAML file says what.",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from attncli.evaluation.evaluate import System
     from attncli.evaluation.report import Report
     from attncli.evaluation.test_set import EvaluationSet
-    from attncli.run import CaptionRun, Run
+    from attncli.runs.run import CaptionRun, Run
 
 AnyRun = TypeVar("AnyRun", "Run", "CaptionRun")
 
@@ -81,8 +81,8 @@ def decoded_systems(
 
 def write_scores(report: Report, systems: Sequence[System], places: Sequence[Path], output: Path | None) -> None:
     """Print `report` and write it with the hypotheses, into `output` or below each system's place in `places`."""
-    from attncli.evaluation.output import write_hypotheses, write_report
-    from attncli.evaluation.text import terminal_text
+    from attncli.reports.output import write_hypotheses, write_report
+    from attncli.reports.text import terminal_text
 
     typer.echo(terminal_text(report) + "\n")
     folders = [place / "evaluation" / report.test.replace("/", "_") for place in places]

@@ -31,10 +31,10 @@ def train(
     """
     from attncli.config.formats import FORMAT
     from attncli.config.load import read_config
-    from attncli.device import arithmetic, resolve_device
     from attncli.errors import CommandError
-    from attncli.launch import begin_run, ending, resume_run, settled, try_out
-    from attncli.training.run_folder import RunFolder
+    from attncli.machine.device import arithmetic, resolve_device
+    from attncli.runs.folder import RunFolder
+    from attncli.tasks.launch import begin_run, ending, resume_run, settled, try_out
     from attncli.training.trainer import train as train_task
 
     if resume and overwrite:

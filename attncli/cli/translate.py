@@ -18,8 +18,8 @@ import typer
 from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, RunArgument
 
 if TYPE_CHECKING:
-    from attncli.run import Run
-    from attncli.translator import Translation
+    from attncli.decoding.translator import Translation
+    from attncli.runs.run import Run
 
 # Lines read together, so that those of like length share a batch.
 READ_AHEAD = 4096
@@ -66,9 +66,9 @@ def translate(
 
     Example: attncli translate runs/multi30k-de-en talk.de.gz --output talk.en --beam-size 10 --n-best 3
     """
+    from attncli.decoding.search import BestK, Sampling
     from attncli.errors import CommandError
-    from attncli.run import Run
-    from attncli.search import BestK, Sampling
+    from attncli.runs.run import Run
 
     if attention and format != "jsonl":
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
@@ -126,7 +126,7 @@ def _generator(run: Run, seed: int) -> Any:
 def _chunks(path: Path | None) -> Iterator[list[str]]:
     """Yield the lines of the file `path`, or of standard input as they come."""
     from attncli.errors import CommandError
-    from attncli.text.files import read_lines
+    from attncli.files import read_lines
     from attncli.text.pipes import lines_as_they_come
 
     if path is not None:
@@ -141,7 +141,7 @@ def _chunks(path: Path | None) -> Iterator[list[str]]:
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[TextIO]:
-    from attncli.text.files import open_output
+    from attncli.files import open_output
 
     if output is not None:
         with open_output(output) as stream:

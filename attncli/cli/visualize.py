@@ -163,9 +163,10 @@ def _check_format(format: str | None) -> None:
 
 
 def _draw_curves(run: Path, options: VisualizationOptions, *, task: str) -> Path:
+    from attncli.drawing.figures import save_figure
+    from attncli.files import writing_into
+    from attncli.runs.log import read_log
     from attncli.visualization.curves import curves_figure
-    from attncli.visualization.figures import save_figure, writing_into
-    from attncli.visualization.log import read_log
 
     path = options.output / f"curves.{options.format or 'png'}"
     figure = curves_figure(read_log(run), title=run.resolve().name, loss=LOSSES[task](run))

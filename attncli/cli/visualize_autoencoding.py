@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from attncli.config.autoencoding import GaussianNoise, Masking
-    from attncli.data.examples import Examples
+    from attncli.config.tasks.autoencoding import GaussianNoise, Masking
     from attncli.evaluation.pca import PCA
-    from attncli.run import AutoencoderRun
+    from attncli.runs.run import AutoencoderRun
+    from attncli.sources.rows.examples import Examples
 
 _PICTURES = ("png", "svg")
 _SHOWN = 8  # examples of the test set that are drawn
@@ -32,8 +32,9 @@ def visualize_autoencoding(runs: Sequence[Path], options: VisualizationOptions) 
         raise CommandError(f"--format: {unknown('value', suffix, _PICTURES)}; the numbers are in the report of eval")
     corruption = parse_corruption(options.corruption) if options.corruption is not None else None
 
-    from attncli.run import AutoencoderRun
-    from attncli.visualization.figures import save_figure, writing_into
+    from attncli.drawing.figures import save_figure
+    from attncli.files import writing_into
+    from attncli.runs.run import AutoencoderRun
 
     [run] = runs
     loaded = AutoencoderRun.load(run, device=options.device, checkpoint=options.checkpoint)
@@ -50,7 +51,7 @@ def visualize_autoencoding(runs: Sequence[Path], options: VisualizationOptions) 
 def _figures(
     run: AutoencoderRun, options: VisualizationOptions, corruption: GaussianNoise | Masking | None
 ) -> dict[str, Figure]:
-    from attncli.config.autoencoding import DenseModel, PictureData
+    from attncli.config.tasks.autoencoding import DenseModel, PictureData
     from attncli.visualization import autoencoders as draw
 
     figures: dict[str, Figure] = {}
@@ -74,8 +75,8 @@ def _figures(
 
 def _examples(run: AutoencoderRun, options: VisualizationOptions) -> Examples:
     """Return the examples of the test set, or those of the dev set where the configuration names no test set."""
-    from attncli.data.autoencoding import read_examples
     from attncli.evaluation.test_set import chosen_test_set
+    from attncli.sources.rows.batches import read_examples
 
     data = run.config.data
     if options.test is None and not data.test:
@@ -88,8 +89,8 @@ def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOption
     """Return the rows [D] that are drawn: the pictures that were named, or the first of `examples`."""
     import torch
 
-    from attncli.config.autoencoding import PictureData
-    from attncli.data.examples import WHITE, read_picture
+    from attncli.config.tasks.autoencoding import PictureData
+    from attncli.sources.rows.examples import WHITE, read_picture
 
     data = run.config.data
     assert isinstance(data, PictureData)
@@ -99,7 +100,7 @@ def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOption
 
 
 def _pca(run: AutoencoderRun) -> PCA:
-    from attncli.data.autoencoding import read_examples
     from attncli.evaluation.pca import principal_components
+    from attncli.sources.rows.batches import read_examples
 
     return principal_components(read_examples(run.config, run.config.data.train))

@@ -12,18 +12,18 @@ from attncli.cli.tasks import VisualizationOptions
 from attncli.errors import CommandError, DataError, RunError, unknown
 
 if TYPE_CHECKING:
-    from attncli.run import CaptionedFile, CaptionRun
-    from attncli.visualization.contact_sheet import Captioned
-    from attncli.visualization.fonts import Fonts
-    from attncli.visualization.regions import LookedAt
+    from attncli.drawing.fonts import Fonts
+    from attncli.runs.run import CaptionedFile, CaptionRun
+    from attncli.sources.images.contact_sheet import Captioned
+    from attncli.sources.images.regions import LookedAt
 
 _FORMATS = ("png", "svg", "json")
 
 
 def captioning_loss(run: Path) -> str:
     """Return what the loss of `run` counts."""
-    from attncli.config.captioning import CaptioningConfig
-    from attncli.run import config_of
+    from attncli.config.tasks.captioning import CaptioningConfig
+    from attncli.runs.run import config_of
 
     return config_of(run, CaptioningConfig).training.objective.loss
 
@@ -40,8 +40,8 @@ def visualize_captioning(runs: Sequence[Path], options: VisualizationOptions) ->
         raise CommandError("nothing to draw; give --image PATH (a picture or a folder), or --curves")
 
     from attncli.cli.caption import picture_files
-    from attncli.run import CaptionRun
-    from attncli.visualization.figures import writing_into
+    from attncli.files import writing_into
+    from attncli.runs.run import CaptionRun
 
     files = picture_files([str(path) for path in options.image])
     run = CaptionRun.load(runs[0], device=options.device, checkpoint=options.checkpoint)
@@ -87,7 +87,7 @@ def _captioned(run: CaptionRun, files: Sequence[Path], options: VisualizationOpt
 
 def _write(run: CaptionRun, captioned: Sequence[CaptionedFile], folder: Path, format: str) -> Iterator[Path]:
     """Write what there is to draw, and yield the paths. Pictures are read once more, so that never many are held."""
-    from attncli.visualization.regions import json_text
+    from attncli.sources.images.regions import json_text
 
     if format == "json":
         path = folder / "attention.json"
@@ -102,8 +102,8 @@ def _write(run: CaptionRun, captioned: Sequence[CaptionedFile], folder: Path, fo
 
 
 def _fonts(captioned: Sequence[CaptionedFile]) -> Fonts:
-    from attncli.visualization.fonts import fonts_for
-    from attncli.visualization.labels import readable
+    from attncli.drawing.fonts import fonts_for
+    from attncli.drawing.labels import readable
 
     best = [each.hypotheses[0] for each in captioned]
     return fonts_for(text for each in best for text in (each.text, *readable(each.tokens)))
@@ -112,8 +112,8 @@ def _fonts(captioned: Sequence[CaptionedFile]) -> Fonts:
 def _write_regions(
     run: CaptionRun, captioned: Sequence[CaptionedFile], fonts: Fonts, folder: Path, format: str
 ) -> Iterator[Path]:
-    from attncli.visualization.figures import save_figure
-    from attncli.visualization.regions import regions_figure
+    from attncli.drawing.figures import save_figure
+    from attncli.sources.images.regions import regions_figure
 
     digits = len(str(len(captioned)))
     for number, each in enumerate(captioned, start=1):
@@ -123,9 +123,9 @@ def _write_regions(
 
 
 def _looked_at(run: CaptionRun, found: CaptionedFile) -> LookedAt:
-    from attncli.data.pictures import read_picture
-    from attncli.data.placement import place
-    from attncli.visualization.regions import LookedAt
+    from attncli.sources.images.files import read_picture
+    from attncli.sources.images.placement import place
+    from attncli.sources.images.regions import LookedAt
 
     best, picture = found.hypotheses[0], read_picture(found.path)
     assert best.weights is not None, "a decoder with an attention reports weights"
@@ -134,8 +134,8 @@ def _looked_at(run: CaptionRun, found: CaptionedFile) -> LookedAt:
 
 
 def _write_sheets(captioned: Sequence[CaptionedFile], fonts: Fonts, folder: Path, format: str) -> Iterator[Path]:
-    from attncli.visualization.contact_sheet import contact_sheets
-    from attncli.visualization.figures import save_figure
+    from attncli.drawing.figures import save_figure
+    from attncli.sources.images.contact_sheet import contact_sheets
 
     pages = contact_sheets([_small(each) for each in captioned], fonts)
     for number, page in enumerate(pages, start=1):
@@ -146,8 +146,8 @@ def _write_sheets(captioned: Sequence[CaptionedFile], fonts: Fonts, folder: Path
 
 
 def _small(found: CaptionedFile) -> Captioned:
-    from attncli.data.pictures import read_picture
-    from attncli.visualization.contact_sheet import Captioned
-    from attncli.visualization.regions import LONGEST_SIDE, reduced
+    from attncli.sources.images.contact_sheet import Captioned
+    from attncli.sources.images.files import read_picture
+    from attncli.sources.images.regions import LONGEST_SIDE, reduced
 
     return Captioned(reduced(read_picture(found.path, shorter_side=LONGEST_SIDE)), found.hypotheses[0].text)

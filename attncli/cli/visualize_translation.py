@@ -13,8 +13,8 @@ from attncli.errors import CommandError, DataError, RunError, unknown
 
 if TYPE_CHECKING:
     from attncli.config.search import Search
-    from attncli.run import Run
-    from attncli.visualization.alignment import Alignment
+    from attncli.runs.run import Run
+    from attncli.sources.text.alignment import Alignment
     from attncli.visualization.heads import HeadPicture
 
 _FORMATS = ("png", "svg", "html", "json")
@@ -37,8 +37,9 @@ def _draw_gradients(runs: Sequence[Path], options: VisualizationOptions, format:
     if format == "html":
         raise CommandError("--gradients: drawn as png, svg or json, not html")
 
-    from attncli.run import Run
-    from attncli.visualization.figures import save_figure, writing_into
+    from attncli.drawing.figures import save_figure
+    from attncli.files import writing_into
+    from attncli.runs.run import Run
     from attncli.visualization.gradients import gradient_profile, gradients_figure, gradients_json, measured_pairs
 
     loaded = [Run.load(run, device=options.device, checkpoint=options.checkpoint) for run in runs]
@@ -60,7 +61,7 @@ def _draw_sentences(runs: Sequence[Path], options: VisualizationOptions, format:
     sentences = _sentences(options.text, options.input)
     _check_targets(sentences, options.target)
 
-    from attncli.run import Run
+    from attncli.runs.run import Run
 
     [folder] = runs
     run = Run.load(folder, device=options.device, checkpoint=options.checkpoint)
@@ -77,7 +78,7 @@ def _draw_sentences(runs: Sequence[Path], options: VisualizationOptions, format:
 
 
 def _sentences(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
-    from attncli.text.files import read_lines
+    from attncli.files import read_lines
 
     placed = [(f"--text {text!r}", text) for text in texts]
     placed += [(f"{path}:{number}", line) for path in files for number, line in enumerate(read_lines(path), start=1)]
@@ -108,14 +109,14 @@ def _no_weights(folder: Path) -> RunError:
 
 
 def _forced(run: Run, pairs: Sequence[tuple[str, str]]) -> list[Alignment]:
-    from attncli.visualization.alignment import alignment_of
+    from attncli.sources.text.alignment import alignment_of
 
     found = [alignment_of(translation, forced=True) for translation in run.align(pairs)]
     return _with_weights(found, run.folder)
 
 
 def _searched(run: Run, sentences: Sequence[str], search: Search) -> list[Alignment]:
-    from attncli.visualization.alignment import alignment_of
+    from attncli.sources.text.alignment import alignment_of
 
     translations = run.translate(sentences, search=search, with_weights=True)
     return _with_weights([alignment_of(translation, forced=False) for translation in translations], run.folder)
@@ -171,7 +172,7 @@ def _with_weights(found: Sequence[Alignment | None], folder: Path) -> list[Align
 
 
 def _write(found: Sequence[Alignment], folder: Path, format: str, *, title: str) -> list[Path]:
-    from attncli.visualization.output import draw_alignments, write_text
+    from attncli.sources.text.output import draw_alignments, write_text
 
     if format in _PICTURES:
         return draw_alignments(found, folder, format, warn=lambda warning: typer.echo(f"warning: {warning}", err=True))

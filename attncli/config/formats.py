@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.model import Attention, TransformerDecoder, TransformerEncoder
 from attncli.config.section import Section
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.autoencoding import AutoencodingConfig
+from attncli.config.tasks.translation import TranslationConfig
 
 FORMAT = 2
 """The format of the configurations that are written today."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.bases import read_values
-from attncli.config.captioning import CaptioningConfig
 from attncli.config.formats import FORMAT, as_meant
 from attncli.config.problems import explained
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.autoencoding import AutoencodingConfig
+from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import ConfigError, unknown
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attncli.errors import DataError
-from attncli.text.files import unreadable
+from attncli.files import unreadable
 
 Value = TypeVar("Value")
 

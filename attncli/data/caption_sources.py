@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from attncli.config.captioning import CaptioningConfig
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.captioning import (
     AnyBatch,
     CaptionBatches,
@@ -25,7 +25,7 @@ from attncli.data.captioning import (
     square,
     varied_square,
 )
-from attncli.data.features import StoredFeatures
+from attncli.sources.images.features import StoredFeatures
 
 Array = npt.NDArray[Any]
 Split = Literal["train", "dev"]

@@ -16,18 +16,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from attncli.config.captioning import CaptioningConfig
 from attncli.config.captions import CaptionSplit
 from attncli.config.pictures import Augmentation, Preprocessing
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.batch import Tokens, pad_tokens
-from attncli.data.captions import CaptionedPicture, read_split
 from attncli.data.corpus import EncodedSide
-from attncli.data.features import StoredFeatures
-from attncli.data.picture_batch import Features, Pictures, stack_pictures
-from attncli.data.pictures import read_picture
-from attncli.data.placement import place, place_at_random
+from attncli.data.forms.captions import CaptionedPicture, read_split
 from attncli.errors import DataError
-from attncli.text.files import Problems, counted
+from attncli.files import Problems, counted
+from attncli.sources.images.batch import Features, Pictures, stack_pictures
+from attncli.sources.images.features import StoredFeatures
+from attncli.sources.images.files import read_picture
+from attncli.sources.images.placement import place, place_at_random
 from attncli.text.tokenizer import EOS, Tokenizer, Tokenizers, train_tokenizers
 
 Array = npt.NDArray[Any]

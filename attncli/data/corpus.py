@@ -20,8 +20,8 @@ import numpy.typing as npt
 from attncli.config.data import MaximumLength
 from attncli.data.batch import Batch, pad_tokens
 from attncli.data.cache import DamagedError
-from attncli.text.files import Problems, counted
-from attncli.text.pairs import Pair, PairReader
+from attncli.data.forms.pairs import Pair, PairReader
+from attncli.files import Problems, counted
 from attncli.text.tokenizer import EOS, Tokenizers
 
 FORMAT = 1

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from attncli.config.data import Corpus, MaximumLength
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
-from attncli.config.translation import TranslationConfig
 from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
 from attncli.data.corpus import FORMAT, EncodedCorpus, Limits, open_corpus, write_corpus
+from attncli.data.forms.pairs import Pair, PairReader, read_pairs
 from attncli.errors import DataError, RunError
-from attncli.text.files import count_lines, counted
-from attncli.text.pairs import Pair, PairReader, read_pairs
+from attncli.files import count_lines, counted
 from attncli.text.tokenizer import Tokenizers, train_tokenizers
 
 

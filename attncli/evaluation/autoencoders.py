@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attncli.config.autoencoding import AutoencodingEvaluation, GaussianNoise, Masking
-from attncli.data.examples import Examples
+from attncli.config.tasks.autoencoding import AutoencodingEvaluation, GaussianNoise, Masking
 from attncli.evaluation.autoencoder_report import (
     AutoencoderComparison,
     AutoencoderReport,
@@ -26,7 +25,8 @@ from attncli.evaluation.pca import PCA, largest_principal_angle
 from attncli.metrics.bootstrap import bounds, paired_difference, resampled_scores
 from attncli.metrics.metric import Array, SentenceStatistics
 from attncli.models.corruption import build_corruption
-from attncli.run import AutoencoderRun
+from attncli.runs.run import AutoencoderRun
+from attncli.sources.rows.examples import Examples
 
 
 @dataclass(frozen=True)

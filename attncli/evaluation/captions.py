@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attncli.config.captioning import CaptioningConfig
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.captioning import reference_sets
-from attncli.data.captions import read_split
+from attncli.data.forms.captions import read_split
 from attncli.evaluation.test_set import EvaluationSet, chosen_test_set
 
 

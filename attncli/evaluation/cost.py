@@ -7,7 +7,7 @@ from statistics import median
 
 from attncli.errors import RunError
 from attncli.evaluation.report import TrainingCost
-from attncli.visualization.log import read_log
+from attncli.runs.log import read_log
 
 
 def training_cost(folder: Path) -> TrainingCost | None:

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 
 from attncli.config.search import Search
+from attncli.decoding.translator import TooLong
+from attncli.decoding.written import WrittenHypothesis
 from attncli.evaluation.captions import CaptionTest
 from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
-from attncli.hypotheses import WrittenHypothesis
-from attncli.run import CaptionRun, Run
-from attncli.text.files import Problems
-from attncli.translator import TooLong
+from attncli.files import Problems
+from attncli.runs.run import CaptionRun, Run
 
 
 def decode(

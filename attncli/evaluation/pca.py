@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncli.data.examples import Examples
+from attncli.sources.rows.examples import Examples
 
 _CHUNK = 4096  # examples in memory
 

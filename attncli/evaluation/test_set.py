@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.translation import TranslationConfig
+from attncli.data.forms.pairs import read_pairs
 from attncli.errors import CommandError, DataError, unknown
-from attncli.text.files import read_lines
-from attncli.text.pairs import read_pairs
+from attncli.files import read_lines
 
 
 @dataclass(frozen=True)

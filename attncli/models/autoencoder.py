@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from attncli.config.autoencoding import AutoencodingConfig, ConvolutionalModel, DenseModel, PictureData
+from attncli.config.tasks.autoencoding import AutoencodingConfig, ConvolutionalModel, DenseModel, PictureData
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

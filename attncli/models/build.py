@@ -7,11 +7,11 @@ from pathlib import Path
 from torch import nn
 
 from attncli.config import model as configs
-from attncli.config.captioning import CaptioningModel
 from attncli.config.model import TranslationModel
-from attncli.config.picture_encoders import CNN as CNNConfig  # noqa: N811 - the class's own name
-from attncli.config.picture_encoders import EfficientNetLite0 as EfficientNetLite0Config
-from attncli.config.picture_encoders import Timm as TimmConfig
+from attncli.config.sources.images import CNN as CNNConfig  # noqa: N811 - the class's own name
+from attncli.config.sources.images import EfficientNetLite0 as EfficientNetLite0Config
+from attncli.config.sources.images import Timm as TimmConfig
+from attncli.config.tasks.captioning import CaptioningModel
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
 from attncli.models.decoders.decoder import Decoder
@@ -25,12 +25,8 @@ from attncli.models.decoders.recurrent import (
 )
 from attncli.models.decoders.transformer import TransformerDecoder
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.models.encoders.cnn import CNN
-from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
 from attncli.models.encoders.encoder import Encoder
-from attncli.models.encoders.pictures import Backbone, PictureEncoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
-from attncli.models.encoders.timm import TimmBackbone
 from attncli.models.encoders.transformer import TransformerEncoder
 from attncli.models.gates import ContextGate
 from attncli.models.initial_weights import INITIAL_WEIGHTS
@@ -59,6 +55,10 @@ from attncli.models.scores import build_score
 from attncli.models.selections import build_selection
 from attncli.models.transformer import LayerSizes
 from attncli.models.windows import build_window
+from attncli.sources.images.cnn import CNN
+from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
+from attncli.sources.images.encoder import Backbone, PictureEncoder
+from attncli.sources.images.timm import TimmBackbone
 from attncli.text.tokenizer import PAD
 
 Recurrence = configs.RecurrentEncoder | configs.LSTMNEncoder | configs.RecurrentDecoder | configs.LSTMNDecoder

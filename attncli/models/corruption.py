@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attncli.config.autoencoding import GaussianNoise, Masking
+from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 
 Corrupt = Callable[[Tensor, torch.Generator | None], Tensor]
 """From examples [B, D] and a generator (None for torch's own) to corrupted ones; the input stays as it is."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from attncli.errors import DataError
-from attncli.text.files import not_utf8
+from attncli.files import not_utf8
 
 # A writer that is quiet for so long, in seconds, is waiting for an answer, or slow enough not to notice this.
 PATIENCE = 0.02

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from attncli.errors import RunError
+from attncli.runs.folder import FACTS, STATE, WEIGHTS, RunFolder
+from attncli.runs.saving import remove, remove_leftovers, replace_folder
+from attncli.runs.weights import Weights, average_weights, write_weights
 from attncli.training.history import Validation
-from attncli.training.run_folder import FACTS, STATE, WEIGHTS, RunFolder
-from attncli.training.saving import remove, remove_leftovers, replace_folder
 from attncli.training.state import TrainingState, write_state
-from attncli.training.weights import Weights, average_weights, write_weights
 
 
 class Checkpoints:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from attncli.errors import CommandError
-from attncli.training.saving import explained
+from attncli.runs.saving import explained
 
 Record = Mapping[str, Any]
 

@@ -12,14 +12,15 @@ from typing import Any
 import torch
 
 from attncli.config.training import Training
-from attncli.device import arithmetic, autocast
 from attncli.errors import DataError, RunError, Stopped, TrainingError
+from attncli.machine.device import arithmetic, autocast
+from attncli.runs.folder import STATE, RunFolder
+from attncli.runs.weights import put_weights, weights_of
 from attncli.training.checkpoints import Checkpoints
 from attncli.training.console import PlainLines, ProgressBar
 from attncli.training.ends import reason_to_end, share_done
 from attncli.training.history import Validation, best_validations
 from attncli.training.log import JsonLines, Report, Reports, TensorBoard
-from attncli.training.run_folder import STATE, RunFolder
 from attncli.training.schedules import build_schedule
 from attncli.training.signals import StopNow, StopRequest, stop_request
 from attncli.training.state import (
@@ -33,7 +34,6 @@ from attncli.training.state import (
 )
 from attncli.training.task import CountedBatch, Task
 from attncli.training.updates import NotFiniteError, Updater
-from attncli.training.weights import put_weights, weights_of
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from attncli.config.training import Training
-from attncli.device import autocast
+from attncli.machine.device import autocast
 from attncli.training.optimizers import build_optimizer
 from attncli.training.task import CountedBatch, Task
 

@@ -15,13 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from attncli.config.autoencoding import GaussianNoise, Masking, PictureData
-from attncli.data.examples import Examples
+from attncli.config.tasks.autoencoding import GaussianNoise, Masking, PictureData
+from attncli.drawing.figures import COLOURS, GREY, MARKERS, new_figure
+from attncli.drawing.fonts import fonts_for
 from attncli.evaluation.pca import PCA
 from attncli.models.corruption import build_corruption
-from attncli.run import AutoencoderRun
-from attncli.visualization.figures import COLOURS, GREY, MARKERS, new_figure
-from attncli.visualization.fonts import fonts_for
+from attncli.runs.run import AutoencoderRun
+from attncli.sources.rows.examples import Examples
 
 _CELL = 0.9  # inches of a picture
 _STEPS = 9  # pictures of a walk, both ends included

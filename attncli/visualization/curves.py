@@ -8,9 +8,9 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attncli.visualization.figures import COLOURS, GREY, new_figure
-from attncli.visualization.fonts import fonts_for
-from attncli.visualization.log import Curve, TrainingLog
+from attncli.drawing.figures import COLOURS, GREY, new_figure
+from attncli.drawing.fonts import fonts_for
+from attncli.runs.log import Curve, TrainingLog
 
 _WIDE = 20.0  # values whose largest is so many times the smallest are drawn on a logarithmic scale
 

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from attncli.config.model import Attention
 from attncli.config.model import RecurrentEncoder as RecurrentEncoderConfig
 from attncli.data.batch import pad_tokens
+from attncli.data.forms.pairs import read_pairs
+from attncli.drawing.figures import COLOURS, GREY, new_figure
+from attncli.drawing.fonts import fonts_for
 from attncli.errors import CommandError, RunError, unknown
 from attncli.models.state_gradients import StateGradients, state_gradients
-from attncli.run import Run
-from attncli.text.pairs import read_pairs
+from attncli.runs.run import Run
 from attncli.text.tokenizer import EOS
-from attncli.visualization.figures import COLOURS, GREY, new_figure
-from attncli.visualization.fonts import fonts_for
 
 SENTENCES = 100
 """How many sentences are measured: those with the longest sources."""

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from attncli.decoding.translator import Inspection
+from attncli.drawing.figures import save_figure
+from attncli.drawing.fonts import fonts_for
+from attncli.drawing.labels import readable
 from attncli.errors import CommandError
-from attncli.translator import Inspection
-from attncli.visualization.figures import save_figure, writing_into
-from attncli.visualization.fonts import fonts_for
-from attncli.visualization.heat_map import HeadMaps, head_maps_figure
-from attncli.visualization.labels import readable
+from attncli.files import writing_into
+from attncli.sources.text.heat_map import HeadMaps, head_maps_figure
 
 
 @dataclass(frozen=True)

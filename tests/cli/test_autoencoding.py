@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
-from attncli.data.toy_pictures import ToyPictureSizes, make_toy_pictures
+from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
 CONFIG = """\
 task: autoencoding

@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from attncli.cli.main import app
 from attncli.config.pictures import Preprocessing
 from attncli.data.captioning import square
-from attncli.data.picture_batch import Pictures, stack_pictures
-from attncli.data.toy_captioning import ToyPictureSizes, make_toy_captioning
+from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import CommandError, DataError, RunError
-from attncli.models.encoders.efficientnet_lite0 import EfficientNetLite0
+from attncli.sources.images.batch import Pictures, stack_pictures
+from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 
 CONFIG = """\
 task: captioning
@@ -332,7 +332,7 @@ def test_features_of_a_fixed_encoder_are_computed_once(
     assert invoke(*arguments, "--run", tmp_path / "one").exit_code == 0
     (store,) = (tmp_path / "cache" / "features").iterdir()
     assert len((store / "pictures").read_text().splitlines()) == 20 + 4
-    monkeypatch.setattr("attncli.captioning.encode_pictures", lambda *given: pytest.fail("computed again"))
+    monkeypatch.setattr("attncli.tasks.captioning.encode_pictures", lambda *given: pytest.fail("computed again"))
     assert invoke(*arguments, "--run", tmp_path / "two").exit_code == 0
     model = "checkpoints/last/model.safetensors"
     assert (tmp_path / "one" / model).read_bytes() == (tmp_path / "two" / model).read_bytes()

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attncli.assembly.summary import summarise
 from attncli.config.dump import json_schema
 from attncli.config.load import read_config
-from attncli.models.summary import summarise
 
 
 def test_check_tells_the_parameters_and_memory_of_each_part(attncli: Any, config: Path) -> None:

@@ -16,12 +16,12 @@ from attncli.cli import eval_captioning, eval_translation
 from attncli.cli.eval import evaluate
 from attncli.config.load import read_config
 from attncli.config.search import Search
+from attncli.decoding.translator import Translation
+from attncli.decoding.written import WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
-from attncli.hypotheses import WrittenHypothesis
 from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
-from attncli.run import Run
-from attncli.training.run_folder import RunFolder
-from attncli.translator import Translation
+from attncli.runs.folder import RunFolder
+from attncli.runs.run import Run
 
 SOURCES = ["ein Hund rennt schnell", "zwei Männer sitzen auf einer Bank", "sie liest"]
 TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]

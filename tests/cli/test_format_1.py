@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from attncli.config.formats import FORMAT
 from attncli.config.load import read_config
-from attncli.training.run_folder import RunFolder
+from attncli.runs.folder import RunFolder
 
 MADE = Path(__file__).parents[1] / "format_1"
 MACHINE = json.loads((MADE / "machine.json").read_text())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attncli.run import Run
+from attncli.runs.run import Run
 
 LINES = ["der Hund rennt .", "", "eine Kuh schläft nie .", "Hund", "   ", "der Elefant rennt , nie !", "nie nie nie ."]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()

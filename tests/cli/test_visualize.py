@@ -16,10 +16,10 @@ from typer.testing import CliRunner, Result
 
 from attncli.cli.visualize import visualize
 from attncli.config.search import Search
+from attncli.decoding.translator import Translation
+from attncli.decoding.written import WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
-from attncli.hypotheses import WrittenHypothesis
-from attncli.run import Run
-from attncli.translator import Translation
+from attncli.runs.run import Run
 
 
 def translation(source: str, target: str, *, attends: bool) -> Translation:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from attncli.config.autoencoding import AutoencodingConfig
 from attncli.config.load import check_config
+from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.errors import ConfigError
 
 VALUES: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tiny import TINY, configured
 
 from attncli.config.dump import json_schema, to_yaml
 from attncli.config.load import CONFIGS, check_config, read_config
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import ConfigError
 

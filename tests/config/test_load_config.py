@@ -9,7 +9,7 @@ import yaml
 from tiny import TINY
 
 from attncli.config.load import check_config, read_config
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.errors import ConfigError
 
 

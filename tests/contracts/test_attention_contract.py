@@ -15,11 +15,11 @@ from combinations import attentions
 from tiny import TARGET_VOCABULARY, built, built_for_pictures, close, row_of, tokens
 
 from attncli.data.batch import pad_tokens
+from attncli.decoding.search import BestK, search
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
-from attncli.search import BestK, search
+from attncli.runs.weights import put_weights, read_weights, weights_of, write_weights
 from attncli.text.tokenizer import BOS, EOS
-from attncli.training.weights import put_weights, read_weights, weights_of, write_weights
 
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
 TARGET = tokens([5, 4], [6, 7, 8, 9], [4])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from attncli.assembly.summary import summarise
 from attncli.config.load import read_config
-from attncli.models.summary import summarise
 
 FOLDER = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.yaml"))

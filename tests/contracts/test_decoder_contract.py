@@ -15,8 +15,8 @@ from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured,
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
+from attncli.runs.weights import put_weights, read_weights, weights_of, write_weights
 from attncli.text.tokenizer import BOS, EOS, PAD
-from attncli.training.weights import put_weights, read_weights, weights_of, write_weights
 
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
 TARGET = tokens([5, 4], [6, 7, 8, 9], [4])

@@ -15,8 +15,8 @@ from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATT
 from tiny import TARGET_VOCABULARY, built, row_of, tokens
 
 from attncli.data.batch import Tokens, pad_tokens
+from attncli.decoding.search import BestK, Hypothesis, Sampling, Strategy, search
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.search import BestK, Hypothesis, Sampling, Strategy, search
 from attncli.text.tokenizer import BOS, EOS, PAD
 
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5], [9, 9])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from attncli.assembly.summary import SIZES
 from attncli.cli.eval import EVALUATIONS
 from attncli.cli.visualize import LOSSES, VISUALIZATIONS
 from attncli.config.load import CONFIGS
-from attncli.launch import TASKS
-from attncli.models.summary import SIZES
+from attncli.tasks.launch import TASKS
 
 
 def test_every_registry_knows_every_task() -> None:

@@ -22,9 +22,9 @@ from attncli.data.captioning import (
     varied_square,
     without_bad_pictures,
 )
-from attncli.data.captions import CaptionedPicture
-from attncli.data.features import StoredFeatures
-from attncli.data.picture_batch import Features, Pictures
+from attncli.data.forms.captions import CaptionedPicture
+from attncli.sources.images.batch import Features, Pictures
+from attncli.sources.images.features import StoredFeatures
 from attncli.text.tokenizer import EOS, train_tokenizers
 
 CAPTIONS = (("a dog",), ("a cow runs", "a cow", "the cow"), ("a cat", "one cat"))

@@ -9,8 +9,8 @@ from attncli.config.data import MaximumLength, ParallelFiles
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.cache import DamagedError
 from attncli.data.corpus import EncodedCorpus, Limits, open_corpus, write_corpus
+from attncli.data.forms.pairs import PairReader
 from attncli.errors import DataError
-from attncli.text.pairs import PairReader
 from attncli.text.tokenizer import EOS, PAD, Tokenizers, train_tokenizers
 
 SOURCES = ["a b c", "a", "b c a b c", "c b"]

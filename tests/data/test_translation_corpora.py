@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attncli.config.load import check_config
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.data import translation
 from attncli.data.translation import prepare_translation
 from attncli.errors import DataError

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from attncli.config.autoencoding import AutoencodingEvaluation, GaussianNoise
 from attncli.config.load import check_config
-from attncli.data.examples import Examples
-from attncli.evaluation.autoencoder_report import markdown_report, terminal_report
+from attncli.config.tasks.autoencoding import AutoencodingEvaluation, GaussianNoise
 from attncli.evaluation.autoencoders import Measured, evaluate_autoencoders, pca_errors
 from attncli.evaluation.pca import principal_components
 from attncli.models.autoencoder import build_autoencoder
-from attncli.run import AutoencoderRun
+from attncli.reports.autoencoders import markdown_report, terminal_report
+from attncli.runs.run import AutoencoderRun
+from attncli.sources.rows.examples import Examples
 
 COUNT, SIZE = 30, 8
 SETTINGS = AutoencodingEvaluation(bootstrap_samples=50)

@@ -13,9 +13,9 @@ from attncli.config.evaluation import Evaluation
 from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report, Speed, TrainingCost
 from attncli.evaluation.test_set import EvaluationSet
-from attncli.evaluation.text import markdown_text, terminal_text
 from attncli.metrics.bootstrap import Bounds, Difference, resampled_scores
 from attncli.metrics.registry import METRICS
+from attncli.reports.text import markdown_text, terminal_text
 
 SOURCES = (
     "ein Hund rennt",

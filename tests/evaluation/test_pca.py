@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from attncli.data.examples import Examples
 from attncli.evaluation.pca import largest_principal_angle, principal_components
+from attncli.sources.rows.examples import Examples
 
 
 def examples(count: int, size: int) -> Examples:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attncli.config.load import check_config
-from attncli.config.translation import TranslationConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.errors import CommandError, DataError
 from attncli.evaluation.test_set import configured_set, read_aligned, set_of_files
 

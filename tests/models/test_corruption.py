@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from attncli.config.autoencoding import GaussianNoise, Masking
+from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 from attncli.models.corruption import CORRUPTIONS, build_corruption
 
 PARTS = [GaussianNoise(deviation=0.5), Masking(share=0.3)]

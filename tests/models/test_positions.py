@@ -13,14 +13,14 @@ import torch
 from tiny import built, close, tokens
 from torch import Tensor, nn
 
-from attncli.config.captioning import CaptioningConfig
 from attncli.config.load import check_config
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.yaml_core import parse_yaml
-from attncli.data.picture_batch import Features
 from attncli.errors import DataError
 from attncli.models.build import build_captioning_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.positions import GridPositions, LearnedGridPositions, SinusoidalGridPositions
+from attncli.sources.images.batch import Features
 
 GRID, D = (3, 5), 11
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])

@@ -10,7 +10,7 @@ import torch
 from tiny_task import EPOCH_BATCHES, TinyTask, child, tiny_batch, train_tiny
 
 from attncli.errors import RunError, Stopped
-from attncli.training.run_folder import RunFolder
+from attncli.runs.folder import RunFolder
 
 # The children are forked from a server that has imported torch already, so that each starts in milliseconds.
 processes = multiprocessing.get_context("forkserver")

@@ -13,9 +13,9 @@ from tiny_task import CPU, TinyTask, tiny_batch, tiny_config, train_tiny
 
 from attncli.errors import CommandError, DataError, TrainingError
 from attncli.losses import SummedLoss
-from attncli.training.run_folder import RunFolder
+from attncli.runs.folder import RunFolder
+from attncli.runs.weights import weights_of
 from attncli.training.trainer import train
-from attncli.training.weights import weights_of
 
 
 def records(folder, event):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from attncli.config.training import Training
 from attncli.errors import UserError
 from attncli.losses import SummedLoss, cross_entropy
-from attncli.training.run_folder import RunFolder
+from attncli.runs.folder import RunFolder
 from attncli.training.trainer import Outcome, train
 
 VOCABULARY = 13

@@ -12,7 +12,7 @@ import torch
 
 from attncli.data.batch import pad_tokens
 from attncli.models.state_gradients import state_gradients
-from attncli.run import Run
+from attncli.runs.run import Run
 from attncli.text.tokenizer import EOS
 from attncli.visualization import gradients
 from attncli.visualization.gradients import GradientProfile, gradient_profile, gradients_figure, gradients_json

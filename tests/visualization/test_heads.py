@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attncli.decoding.translator import Inspection
+from attncli.drawing.fonts import fonts_for
 from attncli.errors import CommandError
-from attncli.translator import Inspection
-from attncli.visualization.fonts import fonts_for
+from attncli.sources.text.heat_map import head_maps_figure
 from attncli.visualization.heads import (
     cross_attention_pictures,
     draw_heads,
     self_attention_pictures,
     write_heads,
 )
-from attncli.visualization.heat_map import head_maps_figure
 
 # Three layers; 5 heads in the encoder and 2 in the decoder; S=4, T=3.
 SOURCE, TARGET, READ = ("▁ein", "▁Snow", "board", "</s>"), ("▁a", "▁board", "</s>"), ("<s>", "▁a", "▁board")

@@ -17,19 +17,20 @@ import torch
 from PIL import Image
 
 from attncli.config.evaluation import Evaluation
+from attncli.drawing.figures import save_figure
 from attncli.errors import DataError, RunError
 from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report
 from attncli.evaluation.test_set import EvaluationSet
+from attncli.files import writing_into
 from attncli.models.attention import Marks
-from attncli.visualization.alignment import Alignment, json_text
-from attncli.visualization.by_length import by_length_figure
+from attncli.reports.by_length import by_length_figure
+from attncli.runs.log import read_log
+from attncli.sources.text.alignment import Alignment, json_text
+from attncli.sources.text.heat_map import heat_map, heat_map_fonts
+from attncli.sources.text.output import draw_alignments, write_text
+from attncli.sources.text.page import page
 from attncli.visualization.curves import curves_figure
-from attncli.visualization.figures import save_figure, writing_into
-from attncli.visualization.heat_map import heat_map, heat_map_fonts
-from attncli.visualization.log import read_log
-from attncli.visualization.output import draw_alignments, write_text
-from attncli.visualization.page import page
 
 
 def alignment(source: list[str], target: list[str], *, forced: bool = False) -> Alignment:

@@ -1,0 +1,1 @@
+"""Models and corpora put together from a configuration."""

@@ -1,0 +1,1 @@
+"""Keys of the encoders of each kind of source."""

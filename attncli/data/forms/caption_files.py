@@ -1,0 +1,355 @@
+"""Captions of pictures, from the formats that they are published in.
+
+Each format is a function from a file to its captions, in the order of the file. What is no caption is given as a
+`BadCaption`, so that all of a file is told at once; what makes the whole file useless raises a DataError.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attncli.config.captions import CaptionFile
+from attncli.errors import DataError, nearest, unknown
+from attncli.files import counted, not_utf8, raw_lines, read_lines, unreadable
+
+IMAGE_FIELDS = ("image", "image_name", "file_name", "filename", "file", "path")
+CAPTION_FIELDS = ("caption", "captions", "text", "sentence")
+_TOKEN_LINE = re.compile(r"(?P<image>[^\t]+)#[0-9]+\t(?P<caption>.*)")
+
+
+class Caption(NamedTuple):
+    """One caption of one picture."""
+
+    image: str  # the name, as the file has it
+    text: str  # runs of white space are one space
+    split: str | None  # what the file says that the picture is for
+
+
+class BadCaption(NamedTuple):
+    """A place in a file where a caption should be, and what is there instead."""
+
+    where: str
+    what: str
+
+
+Found = Caption | BadCaption
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file of captions: where it is, and what was asked of it."""
+
+    path: Path
+    config: CaptionFile
+    root: Path
+
+    def place(self, line: int) -> str:
+        return f"{self.path}:{line}"
+
+
+def read_captions(config: CaptionFile, root: Path) -> Iterator[Found]:
+    """Yield the captions of a file whose path starts at `root`, in their order."""
+    source = _Source(root / config.file, config, root)
+    return FORMATS[config.format or recognised(source.path, config)](source)
+
+
+def recognised(path: Path, config: CaptionFile) -> str:
+    """Return the name of the format of `path`, from its suffix or, where that tells nothing, its first line."""
+    if config.image_names is not None:
+        return "lines"
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    if suffix == ".json":
+        return _kind_of_json(path, _json(path))
+    if suffix in (".csv", ".tsv", ".jsonl"):
+        return suffix[1:]
+    first = next(iter(read_lines(path)), "")
+    if _TOKEN_LINE.fullmatch(first):
+        return "flickr8k"
+    if first.startswith("{"):
+        return "jsonl"
+    for name, separator in (("tsv", "\t"), ("csv", ",")):
+        if separator in first:
+            return name
+    raise DataError(
+        f"{path}:1: {_quoted(first)} begins no known format; expected image.jpg#0, a tab and a caption, or CSV, TSV or "
+        f"JSON; name the format with 'format': {', '.join(FORMATS)}"
+    )
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _caption(where: str, image: object, text: object, split: object = None) -> Found:
+    if not isinstance(image, str) or not image.strip():
+        return BadCaption(where, f"the name of the picture should be text, but is {json.dumps(image)[:60]}")
+    if not isinstance(text, str):
+        return BadCaption(where, f"the caption of {image} should be text, but is {json.dumps(text)[:60]}")
+    if "\0" in text:
+        return BadCaption(where, f"the caption of {image} holds the character U+0000; not text")
+    if not text.strip():
+        return BadCaption(where, f"the caption of {image} is empty")
+    return Caption(image.strip(), " ".join(text.split()), split if isinstance(split, str) else None)
+
+
+# Lines
+
+
+def _decoded(source: _Source, path: Path | None = None) -> Iterator[tuple[int, str | BadCaption]]:
+    for number, raw in enumerate(raw_lines(path or source.path), start=1):
+        try:
+            yield number, raw.decode()
+        except UnicodeDecodeError as error:
+            yield number, BadCaption(f"{path or source.path}:{number}", not_utf8(error))
+
+
+def _flickr8k(source: _Source) -> Iterator[Found]:
+    for number, line in _decoded(source):
+        if isinstance(line, BadCaption):
+            yield line
+        elif match := _TOKEN_LINE.fullmatch(line):
+            yield _caption(source.place(number), match["image"], match["caption"])
+        else:
+            expected = "expected image.jpg#0, a tab and a caption"
+            yield BadCaption(
+                source.place(number), f"{_quoted(line)}: {expected}" if line else f"empty line; {expected}"
+            )
+
+
+def _lines(source: _Source) -> Iterator[Found]:
+    """Yield captions with the names of another file, line by line."""
+    assert source.config.image_names is not None, "the config asks for it"
+    names = source.root / source.config.image_names
+    captions = 0
+    images = 0
+    for (number, text), (line, image) in zip_longest(_decoded(source), _decoded(source, names), fillvalue=(0, "")):
+        captions, images = max(captions, number), max(images, line)
+        if not number or not line:
+            continue
+        if isinstance(text, BadCaption) or isinstance(image, BadCaption):
+            yield from (bad for bad in (text, image) if isinstance(bad, BadCaption))
+        else:
+            # Multi30k names the caption of a COCO picture too: COCO_val2014_000000398076.jpg#657409.
+            yield _caption(source.place(number), image.split("#")[0], text)
+    if captions != images:
+        raise DataError(
+            f"{source.path} has {counted(captions, 'line')}, but {names} has {images}; line n of one must name the "
+            "picture of line n of the other"
+        )
+
+
+# Tables
+
+
+def _csv(source: _Source) -> Iterator[Found]:
+    reader = csv.reader(_with_ends(source), strict=True)
+    try:
+        yield from _table(source, ((reader.line_num, row) for row in reader))
+    except csv.Error as error:
+        raise DataError(f"{source.place(reader.line_num)}: not CSV: {error}") from None
+
+
+def _with_ends(source: _Source) -> Iterator[str]:
+    """Yield lines as the csv module wants them, which joins those that a quoted field spans."""
+    return (f"{line}\n" for line in read_lines(source.path))
+
+
+def _tsv(source: _Source) -> Iterator[Found]:
+    return _table(source, ((number, line.split("\t")) for number, line in enumerate(read_lines(source.path), start=1)))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where a table has what, from 0."""
+
+    image: int
+    caption: int
+    split: int | None
+    needed: int
+
+
+def _table(source: _Source, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Found]:
+    first = next(rows, None)
+    if first is None:
+        return
+    columns, has_header = _columns(source, [cell.strip() for cell in first[1]])
+    if not has_header:
+        yield _row(source, columns, *first)
+    for number, row in rows:
+        yield _row(source, columns, number, row)
+
+
+def _row(source: _Source, columns: _Columns, number: int, row: list[str]) -> Found:
+    if len(row) < columns.needed:
+        what = f"{counted(len(row), 'column')}, but column {columns.needed} is needed" if row else "empty line"
+        return BadCaption(source.place(number), what)
+    split = None if columns.split is None else row[columns.split]
+    return _caption(source.place(number), row[columns.image], row[columns.caption], split)
+
+
+def _columns(source: _Source, first: list[str]) -> tuple[_Columns, bool]:
+    """Return the columns of a table that begins with `first`, and whether that is a header."""
+    config = source.config
+    named = [
+        field for field in (config.image_field, config.caption_field, config.split_field) if isinstance(field, str)
+    ]
+    has_header = bool(named) or (_known(first, IMAGE_FIELDS) is not None and _known(first, CAPTION_FIELDS) is not None)
+    image = _column(source, config.image_field, first, has_header, IMAGE_FIELDS, default=0)
+    caption = _column(source, config.caption_field, first, has_header, CAPTION_FIELDS, default=1)
+    split: int | None = None
+    if config.split_field is not None or (has_header and "split" in first):
+        split = _column(source, config.split_field, first, has_header, ("split",), default=2)
+    return _Columns(image, caption, split, max(image, caption, split or 0) + 1), has_header
+
+
+def _known(cells: Sequence[str], names: Sequence[str]) -> int | None:
+    """Return the first of `cells` that is one of `names`, whatever its case."""
+    lower = [cell.lower() for cell in cells]
+    return next((lower.index(name) for name in names if name in lower), None)
+
+
+def _column(
+    source: _Source, field: str | int | None, first: list[str], has_header: bool, names: Sequence[str], default: int
+) -> int:
+    if isinstance(field, int):
+        if field < 1:
+            raise DataError(f"{source.path}: there is no column {field}; the first is 1")
+        return field - 1
+    if isinstance(field, str):
+        if field not in first:
+            raise DataError(f"{source.place(1)}: {unknown('column', field, first)}")
+        return first.index(field)
+    found = _known(first, names) if has_header else None
+    return default if found is None else found
+
+
+# JSON
+
+
+def _jsonl(source: _Source) -> Iterator[Found]:
+    for number, line in _decoded(source):
+        where = source.place(number)
+        if isinstance(line, BadCaption):
+            yield line
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            yield BadCaption(where, f"not JSON: {error}" if line.strip() else "empty line; expected a JSON object")
+            continue
+        if isinstance(record, dict):
+            yield from _record(source, where, record)
+        else:
+            yield BadCaption(where, 'not a JSON object such as {"image": "a.jpg", "caption": "..."}')
+
+
+def _record(source: _Source, where: str, record: dict[str, Any]) -> Iterator[Found]:
+    config = source.config
+    image = _key(record, config.image_field, IMAGE_FIELDS)
+    caption = _key(record, config.caption_field, CAPTION_FIELDS)
+    for what, key, names in (("picture", image, IMAGE_FIELDS), ("caption", caption, CAPTION_FIELDS)):
+        if key not in record:
+            wanted = f"key {key!r}" if key else f"key for the {what} (one of {', '.join(names)})"
+            near = nearest(key or names[0], record)
+            hint = f"; did you mean {near!r}?" if near else ""
+            yield BadCaption(where, f"no {wanted} among {', '.join(record) or 'no keys'}{hint}")
+            return
+    split = record.get(str(config.split_field or "split"))
+    texts = record[str(caption)]
+    for text in texts if isinstance(texts, list) else [texts]:
+        yield _caption(where, record[str(image)], text, split)
+
+
+def _key(record: dict[str, Any], field: str | int | None, names: Sequence[str]) -> str | None:
+    return str(field) if field is not None else next((name for name in names if name in record), None)
+
+
+def _json(path: Path) -> Any:
+    try:
+        content = path.read_bytes()
+        return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged or not gzip: {error}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {not_utf8(error)}") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
+
+
+def _kind_of_json(path: Path, content: Any) -> str:
+    if isinstance(content, dict) and isinstance(content.get("images"), list):
+        if isinstance(content.get("annotations"), list):
+            return "coco"
+        if any(isinstance(image, dict) and "sentences" in image for image in content["images"]):
+            return "karpathy"
+    raise DataError(
+        f"{path}: neither COCO's captions (keys images and annotations) nor Karpathy's (images with sentences)"
+    )
+
+
+def _coco(source: _Source) -> Iterator[Found]:
+    """Yield the captions of COCO's JSON: images with ids, and annotations of ids.
+
+    Chen et al. 2015, "Microsoft COCO captions".
+    """
+    content = _whole(source, "coco")
+    names: dict[Any, Any] = {}
+    for at, image in enumerate(content["images"]):
+        if not isinstance(image, dict) or "id" not in image or "file_name" not in image:
+            yield BadCaption(f"{source.path}: images[{at}]", "needs id and file_name")
+        else:
+            names[image["id"]] = image["file_name"]
+    for at, annotation in enumerate(content["annotations"]):
+        where = f"{source.path}: annotations[{at}]"
+        if not isinstance(annotation, dict) or "image_id" not in annotation or "caption" not in annotation:
+            yield BadCaption(where, "needs image_id and caption")
+        elif annotation["image_id"] not in names:
+            yield BadCaption(where, f"image_id {json.dumps(annotation['image_id'])} is none of the images")
+        else:
+            yield _caption(where, names[annotation["image_id"]], annotation["caption"])
+
+
+def _karpathy(source: _Source) -> Iterator[Found]:
+    """Yield the captions of Karpathy and Fei-Fei 2015's JSON: images with raw sentences and their split."""
+    for at, image in enumerate(_whole(source, "karpathy")["images"]):
+        where = f"{source.path}: images[{at}]"
+        if not isinstance(image, dict) or "filename" not in image or not isinstance(image.get("sentences"), list):
+            yield BadCaption(where, "needs filename and a list of sentences")
+            continue
+        # COCO's pictures lie in one folder a year.
+        folder = f"{image['filepath']}/" if image.get("filepath") else ""
+        # "restval" is what Karpathy took from COCO's validation pictures to train on.
+        split = "train" if image.get("split") == "restval" else image.get("split")
+        for number, sentence in enumerate(image["sentences"]):
+            text = sentence.get("raw") if isinstance(sentence, dict) else None
+            yield _caption(f"{where}.sentences[{number}]", f"{folder}{image['filename']}", text, split)
+
+
+def _whole(source: _Source, expected: str) -> Any:
+    content = _json(source.path)
+    found = _kind_of_json(source.path, content)
+    if found != expected:
+        raise DataError(f"{source.path}: of the format {found}, not {expected}")
+    return content
+
+
+FORMATS: dict[str, Callable[[_Source], Iterator[Found]]] = {
+    "flickr8k": _flickr8k,
+    "coco": _coco,
+    "karpathy": _karpathy,
+    "csv": _csv,
+    "tsv": _tsv,
+    "jsonl": _jsonl,
+    "lines": _lines,
+}

@@ -1,0 +1,185 @@
+"""Pictures with their captions, split by split: names joined with files, and what is missing said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attncli.config.captions import CaptionFile, CaptioningData, CaptionSplit
+from attncli.data.forms.caption_files import BadCaption, Caption, read_captions
+from attncli.errors import DataError
+from attncli.files import Problems, counted, find_pictures, read_lines
+
+_FLICKR_ID = re.compile(r"[0-9]+(?=[._])")
+
+
+@dataclass(frozen=True)
+class CaptionedPicture:
+    """A picture and what people say of it."""
+
+    path: Path
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaptionedPictures:
+    """The pictures of a split, each once, in the order of its list or of its captions."""
+
+    pictures: tuple[CaptionedPicture, ...]
+    notes: tuple[str, ...]  # what was left out, and why
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def captions(self) -> int:
+        """How many captions there are."""
+        return sum(len(picture.captions) for picture in self.pictures)
+
+
+class PictureFolder:
+    """The pictures in and below a folder, found by their names."""
+
+    def __init__(self, path: Path, *, match_names: str = "exact"):
+        self.path = path
+        self._identity = _flickr_id if match_names == "flickr_id" else _exact
+        if not path.is_dir():
+            raise DataError(f"{path}: no folder; data.images names the folder of the pictures")
+        found = find_pictures(path)
+        # Whole paths first: a bare name stands for the first file that has it.
+        self._paths: dict[str, Path] = {}
+        for name in ("whole", "bare"):
+            for file in found:
+                key = file.relative_to(path).as_posix() if name == "whole" else file.name
+                self._paths.setdefault(self._identity(key), file)
+
+    def identity(self, name: str) -> str:
+        """Return what two names of one picture share."""
+        return self._identity(name)
+
+    def find(self, name: str) -> Path | None:
+        """Return the file of the picture `name`, or None; a name may have folders that are not there."""
+        for wanted in (name, name.rsplit("/", 1)[-1]):
+            if found := self._paths.get(self._identity(wanted)):
+                return found
+        # A suffix that pictures seldom have.
+        return self.path / name if (self.path / name).is_file() else None
+
+
+def _exact(name: str) -> str:
+    return name
+
+
+def _flickr_id(name: str) -> str:
+    """Return the number of a photograph on Flickr, which the names of Flickr8k and Flickr30k begin with."""
+    match = _FLICKR_ID.match(name.rsplit("/", 1)[-1])
+    return match[0] if match else name
+
+
+def read_split(data: CaptioningData, split: CaptionSplit, *, key: str) -> CaptionedPictures:
+    """Return the pictures of `split`, which stands at `data.<key>`; paths start at `data.root`.
+
+    Raises DataError with every bad caption, missing picture and picture without a caption that `data` does not allow.
+    """
+    root = Path(data.root)
+    folder = PictureFolder(root / (data.images if split.images is None else split.images), match_names=data.match_names)
+    found, notes = _read(data.files(split), root, data, key)
+    if split.split is not None:
+        found = _of_split(found, split.split, data.files(split), root)
+    captions: dict[str, list[Caption]] = {}
+    for caption in found:
+        captions.setdefault(folder.identity(caption.image), []).append(caption)
+    if split.list is not None:
+        wanted = _names(root / split.list, folder)
+    else:
+        wanted = {identity: group[0].image for identity, group in captions.items()}
+    pictures, missing = _joined(wanted, captions, folder)
+    notes += _missing_notes(missing, data, key, folder=folder.path, place=_place(split, data.files(split), root))
+    if not pictures:
+        raise DataError(f"data.{key}: no picture with a caption in {folder.path}")
+    return CaptionedPictures(tuple(pictures), tuple(notes))
+
+
+def _place(split: CaptionSplit, files: Sequence[CaptionFile], root: Path) -> Path:
+    return root / (files[0].file if split.list is None else split.list)
+
+
+def _read(files: Iterable[CaptionFile], root: Path, data: CaptioningData, key: str) -> tuple[list[Caption], list[str]]:
+    captions: list[Caption] = []
+    problems, bad = Problems(), 0
+    for file in files:
+        for found in read_captions(file, root):
+            if isinstance(found, BadCaption):
+                bad += 1
+                problems.add(f"{found.where}: {found.what}")
+            else:
+                captions.append(found)
+    if data.bad_captions == "error":
+        problems.raise_if_any("mend these, or leave them out with data.bad_captions: skip")
+    return captions, [f"{key}: left out {counted(bad, 'bad caption')}"] if bad else []
+
+
+def _of_split(captions: list[Caption], name: str, files: Sequence[CaptionFile], root: Path) -> list[Caption]:
+    found = [caption for caption in captions if caption.split == name]
+    if not found:
+        there = ", ".join(sorted({caption.split for caption in captions if caption.split is not None}))
+        raise DataError(
+            f"{', '.join(str(root / file.file) for file in files)}: nothing is of the split {name!r}; "
+            + (f"there are {there}" if there else "no caption says of which split it is")
+        )
+    return found
+
+
+def _names(path: Path, folder: PictureFolder) -> dict[str, str]:
+    """Return the names of a list by what identifies them, blank lines left out."""
+    names: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        name = line.strip()
+        if not name:
+            continue
+        if "\t" in name:
+            raise DataError(f"{path}:{number}: {name[:60]!r}: expected the name of one picture a line")
+        names.setdefault(folder.identity(name), name)
+    return names
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """Names that could not be used."""
+
+    files: list[str]  # for which there is no picture
+    captions: list[str]  # for which there is no caption
+
+
+def _joined(
+    wanted: dict[str, str], captions: dict[str, list[Caption]], folder: PictureFolder
+) -> tuple[list[CaptionedPicture], _Missing]:
+    pictures, missing = [], _Missing([], [])
+    for identity, name in wanted.items():
+        path = folder.find(name)
+        if path is None:
+            missing.files.append(name)
+        elif identity not in captions:
+            missing.captions.append(name)
+        else:
+            pictures.append(CaptionedPicture(path, tuple(caption.text for caption in captions[identity])))
+    return pictures, missing
+
+
+def _missing_notes(missing: _Missing, data: CaptioningData, key: str, *, folder: Path, place: Path) -> list[str]:
+    if data.missing == "error":
+        problems = Problems()
+        for name in missing.files:
+            problems.add(f"{place}: there is no picture {name!r} in {folder}")
+        for name in missing.captions:
+            problems.add(f"{place}: {name!r} has no caption")
+        problems.raise_if_any("mend these, or leave them out with data.missing: skip")
+    return list(_missing_counts(missing, key))
+
+
+def _missing_counts(missing: _Missing, key: str) -> Iterator[str]:
+    for names, what in ((missing.files, "without a picture"), (missing.captions, "without a caption")):
+        if names:
+            yield f"{key}: left out {counted(len(names), 'name')} {what}, such as {names[0]}"

@@ -1,0 +1,207 @@
+"""Sentence pairs from two parallel files, a TSV file or a JSON Lines file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from attncli.config.data import Corpus, PairFile, ParallelFiles
+from attncli.errors import DataError, unknown
+from attncli.files import Problems, counted, not_utf8, raw_lines
+
+
+class Pair(NamedTuple):
+    """One sentence and its translation."""
+
+    line: int  # of the file, from 1
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class _Bad:
+    """Why a side or a line cannot be used."""
+
+    kind: str
+    where: str
+    text: str
+
+
+class PairReader:
+    """Reads the pairs of a corpus, as often as it is iterated.
+
+    With `bad_lines` "error" a pair with an empty side or text that is not UTF-8 raises DataError at the end of the
+    reading, together with all others; with "skip" such pairs are left out and counted in `skipped`. Files of different
+    lengths and files that are no text always raise.
+    """
+
+    def __init__(self, corpus: Corpus, root: Path, *, bad_lines: Literal["error", "skip"] = "error"):
+        self._corpus = corpus
+        self._root = root
+        self._bad_lines = bad_lines
+        self.skipped: Counter[str] = Counter()  # pairs left out by the last iteration, by reason
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        if isinstance(self._corpus, PairFile):
+            return (self._root / self._corpus.pairs,)
+        return (self._root / self._corpus.source, self._root / self._corpus.target)
+
+    def place(self, side: str, line: int) -> str:
+        """Return `file:line` of the `source` or `target` at `line`."""
+        return f"{self.paths[-1] if side == 'target' else self.paths[0]}:{line}"
+
+    def __iter__(self) -> Iterator[Pair]:
+        self.skipped = Counter()
+        problems = Problems()
+        for number, (source, target) in enumerate(self._rows(problems), start=self._first_line):
+            if isinstance(source, str) and isinstance(target, str):
+                yield Pair(number, source, target)
+            else:
+                self._refuse([side for side in (source, target) if isinstance(side, _Bad)], problems)
+        problems.raise_if_any("mend these lines, or leave them out with data.bad_lines: skip (training pairs only)")
+
+    def _refuse(self, bad: Sequence[_Bad], problems: Problems) -> None:
+        if self._bad_lines == "skip":
+            self.skipped[bad[0].kind] += 1
+            return
+        for side in bad:
+            problems.add(f"{side.where}: {side.text}")
+
+    @property
+    def _first_line(self) -> int:
+        return 2 if isinstance(self._corpus, PairFile) and _has_header(self._corpus, self.paths[0]) else 1
+
+    def _rows(self, problems: Problems) -> Iterator[tuple[str | _Bad, str | _Bad]]:
+        if isinstance(self._corpus, ParallelFiles):
+            return _parallel(self.paths[0], self.paths[1], problems)
+        name = self.paths[0].name.removesuffix(".gz")
+        if name.endswith(".tsv"):
+            return _tsv(self._corpus, self.paths[0])
+        if name.endswith(".jsonl"):
+            return _jsonl(self._corpus, self.paths[0])
+        raise DataError(f"{self.paths[0]}: unknown format; a file of pairs ends with .tsv or .jsonl, or these with .gz")
+
+
+def read_pairs(corpus: Corpus, root: Path) -> Iterator[tuple[str, str]]:
+    """Yield source and target of every pair of `corpus`, whose paths start at `root`.
+
+    Raises DataError with file and line for anything that is no pair of sentences.
+    """
+    for pair in PairReader(corpus, root):
+        yield pair.source, pair.target
+
+
+def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[str | _Bad, str | _Bad]]:
+    lines = {source: 0, target: 0}
+    for number, (one, other) in enumerate(zip_longest(raw_lines(source), raw_lines(target)), start=1):
+        if one is not None:
+            lines[source] = number
+        if other is not None:
+            lines[target] = number
+        if one is not None and other is not None:
+            yield _sentence(one, f"{source}:{number}", "source"), _sentence(other, f"{target}:{number}", "target")
+    if lines[source] != lines[target]:
+        problems.raise_if_any(_misaligned(source, target, lines))
+        raise DataError(_misaligned(source, target, lines))
+
+
+def _misaligned(source: Path, target: Path, lines: dict[Path, int]) -> str:
+    return (
+        f"{source} has {counted(lines[source], 'line')}, but {target} has {lines[target]}; "
+        "line n of one must be the translation of line n of the other"
+    )
+
+
+def _sentence(raw: bytes, where: str, side: str) -> str | _Bad:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return _Bad("not UTF-8", where, not_utf8(error))
+    return text if text.strip() and "\0" not in text else _unusable(text, where, side)
+
+
+def _unusable(text: str, where: str, side: str) -> _Bad:
+    if "\0" in text:
+        return _Bad("not text", where, f"the {side} holds the character U+0000; not text")
+    what = "empty line" if not text else "nothing but white space"
+    return _Bad("empty", where, f"{what}; the {side} of a pair must have at least one token")
+
+
+def _has_header(corpus: PairFile, path: Path) -> bool:
+    fields = (corpus.source_field, corpus.target_field)
+    return ".tsv" in path.suffixes and any(isinstance(field, str) for field in fields)
+
+
+def _tsv(corpus: PairFile, path: Path) -> Iterator[tuple[str | _Bad, str | _Bad]]:
+    lines = enumerate(raw_lines(path), start=1)
+    header: list[str] | None = None
+    if _has_header(corpus, path):
+        _, first = next(lines, (1, b""))
+        header = first.decode(errors="replace").split("\t")
+    columns = (_column(corpus.source_field, 1, header, path), _column(corpus.target_field, 2, header, path))
+    for number, raw in lines:
+        where = f"{path}:{number}"
+        cells = raw.split(b"\t")
+        if len(cells) <= max(columns):
+            bad = _Bad(
+                "too few columns", where, f"{counted(len(cells), 'column')}, but column {max(columns) + 1} is needed"
+            )
+            yield bad, bad.text
+        else:
+            yield _sentence(cells[columns[0]], where, "source"), _sentence(cells[columns[1]], where, "target")
+
+
+def _column(field: str | int | None, default: int, header: list[str] | None, path: Path) -> int:
+    """Return the index, from 0, of a column given by number or by name."""
+    if not isinstance(field, str):
+        number = default if field is None else field
+        if number < 1:
+            raise DataError(f"{path}: there is no column {number}; the first is 1")
+        return number - 1
+    if header is None or field not in header:
+        raise DataError(f"{path}:1: {unknown('column', field, header or [])}")
+    return header.index(field)
+
+
+def _jsonl(corpus: PairFile, path: Path) -> Iterator[tuple[str | _Bad, str | _Bad]]:
+    keys = (str(corpus.source_field or "source"), str(corpus.target_field or "target"))
+    for number, raw in enumerate(raw_lines(path), start=1):
+        where = f"{path}:{number}"
+        record = _record(raw, where)
+        if isinstance(record, _Bad):
+            yield record, record.text
+        else:
+            yield _value(record, keys[0], where, "source"), _value(record, keys[1], where, "target")
+
+
+def _record(raw: bytes, where: str) -> dict[str, object] | _Bad:
+    try:
+        record = json.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        return _Bad("not UTF-8", where, not_utf8(error))
+    except ValueError as error:
+        return _Bad("not JSON", where, f"not JSON: {error}" if raw.strip() else "empty line; expected a JSON object")
+    if not isinstance(record, dict):
+        return _Bad("not an object", where, 'not a JSON object such as {"source": "...", "target": "..."}')
+    return record
+
+
+def _value(record: dict[str, object], key: str, where: str, side: str) -> str | _Bad:
+    if key not in record:
+        return _Bad("missing key", where, f"the {side} is missing: {unknown('key', key, record)}")
+    text = record[key]
+    if not isinstance(text, str):
+        return _Bad("not text", where, f"{key!r} must be text, but is {json.dumps(text)[:80]}")
+    if "\n" in text or "\r" in text:
+        return _Bad("line break", where, f"{key!r} holds a line break; a sentence is one line")
+    try:
+        return _sentence(text.encode(), where, side)
+    except UnicodeEncodeError:
+        return _Bad("not text", where, f"{key!r} holds half of a surrogate pair; not text")

@@ -1,0 +1,1 @@
+"""Data sets that can be fetched, and toy ones that are made."""

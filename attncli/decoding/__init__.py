@@ -1,0 +1,1 @@
+"""From a memory to what is written for it."""

@@ -1,0 +1,44 @@
+"""What all pictures share: making a figure without global state, and writing it the same way every time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by every kind of colour vision; its yellow is too pale for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GREY = "#666666"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of `width` by `height` inches."""
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@contextmanager
+def quiet_glyphs() -> Iterator[None]:
+    """Silence matplotlib about glyphs that no font has: `Fonts.warning` says it once, in words that help."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        yield
+
+
+def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = 150) -> None:
+    """Write `figure` to `path` (PNG or SVG by its suffix), with no date inside; the same figure gives the same file.
+
+    SVG keeps text as text, so that the viewer's fonts show every script.
+    """
+    is_svg = path.suffix == ".svg"
+    metadata = {"Date": None} if is_svg else {"Software": None}
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}), quiet_glyphs():
+        figure.savefig(path, dpi=dots_per_inch, bbox_inches="tight", pad_inches=0.12, metadata=metadata)

@@ -1,0 +1,156 @@
+"""Files and folders: lines in, lines out, plain or gzip, with errors that say file and line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TextIO, cast
+
+from attncli.errors import DataError
+
+# What a folder is searched for; any file that is named is tried, whatever its suffix.
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_SHOWN = 10
+_PEEKED = 8192
+
+
+class Problems:
+    """Problems of one reading, raised together: the first ten in words and the rest as a number."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._count = 0
+
+    def add(self, text: str) -> None:
+        """Take note of one problem."""
+        self._count += 1
+        if len(self._first) < _SHOWN:
+            self._first.append(text)
+
+    def raise_if_any(self, advice: str = "") -> None:
+        """Raise DataError with every problem, one a line, and `advice` at the end."""
+        if not self._count:
+            return
+        more = [f"... and {self._count - _SHOWN} more"] if self._count > _SHOWN else []
+        raise DataError("\n".join([*self._first, *more, *([advice] if advice else [])]))
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file without their ends, `.gz` by its name; only LF and CR LF end a line.
+
+    Raises DataError with file and line for bytes that are not UTF-8, and for a file that is missing or not text.
+    """
+    for number, raw in enumerate(raw_lines(path), start=1):
+        try:
+            yield raw.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}:{number}: {not_utf8(error)}") from None
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Say which byte of a line is no UTF-8."""
+    return f"not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start + 1}"
+
+
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file as bytes without their ends, and without a byte order mark at the start.
+
+    Raises DataError for a file that is missing, damaged or not text.
+    """
+    try:
+        with _open_binary(path) as file:
+            _refuse_binary(path, file)
+            for number, line in enumerate(file):
+                if number == 0:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                if line.endswith(b"\n"):
+                    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+                yield line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged or not gzip: {error}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def count_lines(path: Path) -> int:
+    """Return how many lines `raw_lines` yields, faster."""
+    lines, last = 0, b"\n"
+    try:
+        with _open_binary(path) as file:
+            while block := file.read(1 << 20):
+                lines += block.count(b"\n")
+                last = block[-1:]
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged or not gzip: {error}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return lines + (last != b"\n")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `number` with `noun`, which takes an s in the plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """Return the DataError for a file that the system does not let us read."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file")
+    if isinstance(error, IsADirectoryError):
+        return DataError(f"{path}: is a folder, not a file")
+    return DataError(f"{path}: cannot be read: {error.strerror or error}")
+
+
+def _open_binary(path: Path) -> io.BufferedReader:
+    if path.suffix == ".gz":
+        return cast(io.BufferedReader, gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _refuse_binary(path: Path, file: io.BufferedReader) -> None:
+    start = file.peek(_PEEKED)[:_PEEKED]
+    if start.startswith(b"\x1f\x8b"):
+        raise DataError(f"{path}: gzip inside; its name must end with .gz (once for each time it was compressed)")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
+    if b"\0" in start:
+        raise DataError(f"{path}: a binary file, not text: byte {start.index(0) + 1} is 0x00")
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[TextIO]:
+    """Open `path` for writing UTF-8 lines, compressed if it ends with `.gz`; the same text gives the same bytes.
+
+    Raises DataError if it cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            raw = _compressed(file) if path.suffix == ".gz" else file
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="\n") as text:
+                yield text
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _compressed(file: IO[bytes]) -> IO[bytes]:
+    # Without a name and a time, that the bytes depend on the text alone.
+    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Make `folder` if need be; where that or a write within the block fails, raise a DataError that says what did."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Return the files in `folder` and below it that are named as pictures, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -1,0 +1,1 @@
+"""Numbers of an evaluation as people read them."""

@@ -1,0 +1,1 @@
+"""Folders of trained runs: written, and read again."""

@@ -1,0 +1,1 @@
+"""Kinds of sources: how each is read, encoded and drawn."""

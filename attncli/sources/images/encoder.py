@@ -1,0 +1,128 @@
+"""Networks over pictures: a map of features whose places are the positions of the memory.
+
+B pictures, C channels of the map, P channels of the pooled vector, D memory width, S = rows * columns regions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from attncli.models.dropout import Dropout
+from attncli.models.encoders.encoder import Encoder
+from attncli.models.memory import Memory
+from attncli.models.positions import GridPositions
+from attncli.sources.images.batch import Features, Pictures
+
+Triple = tuple[float, float, float]
+# With few pictures the maps of the first layers, the largest, stay in the processor's cache.
+_TOGETHER_ON_A_CPU = 8
+
+
+class Backbone(nn.Module, ABC):
+    """Turns pixels into a map of features and a pooled vector.
+
+    Some of its blocks may not learn: they stay as they are in training, in which they also keep their statistics.
+    """
+
+    map_size: int  # C
+    pooled_size: int  # P
+    mean: Triple = (0.5, 0.5, 0.5)  # what pixels between 0 and 1 are centred by
+    std: Triple = (0.5, 0.5, 0.5)
+    rate_factor: float = 1.0  # of the learning rate
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fixed: tuple[nn.Module, ...] = ()
+
+    def fix(self, *modules: nn.Module) -> None:
+        """Let `modules` stay as they are from now on."""
+        self._fixed = modules
+        for module in modules:
+            module.requires_grad_(False).eval()
+
+    @property
+    def learns(self) -> bool:
+        """Whether any part of it does."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Set the mode of training, in which fixed modules still keep their statistics."""
+        super().train(mode)
+        for module in self._fixed:
+            module.eval()
+        return self
+
+    @abstractmethod
+    def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the map [B, C, rows, columns] and the pooled vector [B, P] of centred `pixels` [B, 3, H, W]."""
+
+    def forward(self, pictures: Pictures) -> Features:
+        """Return the features of `pictures`."""
+        if torch.is_grad_enabled() and self.learns:
+            return self._features(pictures.pixels)
+        with torch.no_grad():
+            together = _TOGETHER_ON_A_CPU if pictures.pixels.device.type == "cpu" else len(pictures)
+            parts = [self._features(pixels) for pixels in torch.split(pictures.pixels, together)]
+        regions, pooled = torch.cat([part.regions for part in parts]), torch.cat([part.pooled for part in parts])
+        return Features(regions, pooled, parts[0].grid)
+
+    def _features(self, pixels: Tensor) -> Features:
+        mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
+        std = torch.tensor(self.std, device=pixels.device)[:, None, None]
+        # Convolutions are fastest with the channels of a pixel beside each other; the layout spreads to every map.
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        found, pooled = self.maps((pixels / 255 - mean) / std)
+        rows, columns = found.shape[-2:]
+        return Features(found.flatten(2).transpose(1, 2), pooled, (rows, columns))
+
+
+class PictureEncoder(Encoder):
+    """A memory of a picture's regions, row by row (Xu et al. 2015, 3.1.1).
+
+    `memory_size` D projects regions to another width. With `summarises` a layer makes the summary of the pooled vector
+    (Vinyals et al. 2015, "Show and Tell"); else it is the mean region. With `normalises` each region is brought to mean
+    0 and size 1; `positions` are added to regions. Where nothing reads the regions they stay as the backbone gives
+    them.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        memory_size: int | None,
+        summarises: bool,
+        dropout: float,
+        regions_are_read: bool = True,
+        normalises: bool = False,
+        positions: GridPositions | None = None,
+    ):
+        super().__init__()
+        self.backbone = backbone
+        self.memory_size = memory_size or backbone.map_size
+        self.regions_are_read = regions_are_read
+        projects = regions_are_read and memory_size is not None
+        self.project = nn.Linear(backbone.map_size, self.memory_size) if projects else None
+        self.norm = nn.LayerNorm(self.memory_size) if regions_are_read and normalises else None
+        self.positions = positions if regions_are_read else None
+        self.summarise = nn.Linear(backbone.pooled_size, self.memory_size) if summarises else None
+        self.dropout = Dropout(dropout)
+
+    def forward(self, source: Pictures | Features) -> Memory:
+        """Return the memory of pictures, or of the features that the backbone made of them earlier."""
+        features = self.backbone(source) if isinstance(source, Pictures) else source
+        kind = next(iter(self.parameters())).dtype
+        regions, pooled = features.regions.to(kind), features.pooled.to(kind)
+        if self.project is not None:
+            regions = self.project(regions)
+        if self.norm is not None:
+            regions = self.norm(regions)
+        if self.positions is not None:
+            regions = regions + self.positions(regions, features.grid)
+        if self.regions_are_read:
+            regions = self.dropout(regions)  # [B, S, D]
+        mask = torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device)
+        summary = regions.mean(1) if self.summarise is None else self.summarise(pooled)
+        return Memory(regions, mask, summary, features.grid)

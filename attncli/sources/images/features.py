@@ -1,0 +1,165 @@
+"""Features of pictures on disk, mapped into memory: each computed once, in half precision.
+
+N pictures in the store, S regions, C channels of the map, P channels of the pooled vector.
+
+A store is a folder for one network, layer and way of preprocessing. A row of `features.f16` holds the regions and the
+pooled vector of one picture, end to end; line n of `pictures` says, by the sum of its file, whose row n is. A row
+counts once its line is there, which is written after it: so a killed process loses what it was at, and the next one
+goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from attncli.data.cache import fingerprint, key_of
+from attncli.errors import DataError
+from attncli.sources.images.batch import Features
+
+FORMAT = 1
+_ROWS, _NAMES, _SHAPE, _LOCK = "features.f16", "pictures", "store.json", "lock"
+_LARGEST = 65504.0  # of half precision
+
+Array = npt.NDArray[Any]
+Compute = Callable[[Sequence[Path]], Features]
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """The features of chosen pictures, read from disk as they are needed."""
+
+    rows: Array  # [N, S * C + P] float16, mapped
+    chosen: Array  # of each picture its row
+    grid: tuple[int, int]
+    channels: int  # C
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def batch(self, indices: Array) -> Features:
+        """Return the features of the pictures `indices` [B], in that order and in half precision."""
+        rows = torch.from_numpy(self.rows[self.chosen[indices]])
+        regions = self.grid[0] * self.grid[1]
+        joined = rows[:, : regions * self.channels].reshape(-1, regions, self.channels)
+        return Features(joined, rows[:, regions * self.channels :], self.grid)
+
+
+class FeatureStore:
+    """The features that one network makes of pictures; `facts` say which network, and how pictures come to it."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any]):
+        self.folder = folder / key_of({"format": FORMAT, **facts})
+
+    def features(
+        self, paths: Sequence[Path], compute: Compute, *, batch: int, progress: Callable[[int], None] | None = None
+    ) -> StoredFeatures:
+        """Return the features of the files `paths`; `compute` is asked, `batch` at a time, for those not stored yet.
+
+        `progress` hears how many were done. Two files of the same content share a row. Other processes that want to add
+        to the store wait. Raises DataError if it cannot be written.
+        """
+        names = [fingerprint(path) for path in paths]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            known = self._known()
+            if not set(names) <= set(known):
+                with self._locked():
+                    self._add(dict(zip(names, paths, strict=True)), compute, batch, progress or (lambda count: None))
+                known = self._known()
+            return self._opened(known, names)
+        except OSError as error:
+            raise DataError(
+                f"{self.folder}: the cache cannot be written: {error.strerror or error}; name another folder with "
+                "data.cache"
+            ) from None
+
+    def missing(self, paths: Sequence[Path]) -> list[Path]:
+        """Return those of the files `paths` that are not stored yet."""
+        known = self._known()
+        return [path for path in paths if fingerprint(path) not in known]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _shape(self) -> dict[str, Any]:
+        shape: dict[str, Any] = json.loads((self.folder / _SHAPE).read_text(encoding="utf-8"))
+        return shape
+
+    def _known(self) -> dict[str, int]:
+        """Return the row of every stored picture."""
+        try:
+            width = int(self._shape()["width"])
+            whole = (self.folder / _ROWS).stat().st_size // (2 * width)
+            # A line that was cut off has no end, and its picture is computed again.
+            lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:-1]
+        except (FileNotFoundError, ValueError, KeyError):
+            return {}
+        return {line.decode(): row for row, line in enumerate(lines[:whole])}
+
+    def _add(self, wanted: dict[str, Path], compute: Compute, batch: int, progress: Callable[[int], None]) -> None:
+        known = self._known()
+        missing = [name for name in wanted if name not in known]
+        rows = len(known)
+        for first in range(0, len(missing), batch):
+            names = missing[first : first + batch]
+            features = compute([wanted[name] for name in names])
+            values = _joined(features)
+            if rows == 0:
+                self._begin(features, values.shape[1])
+            self._append(names, values, rows)
+            rows += len(names)
+            progress(len(names))
+
+    def _begin(self, features: Features, width: int) -> None:
+        shape = {"grid": list(features.grid), "channels": features.regions.shape[2], "width": width}
+        (self.folder / _SHAPE).write_text(json.dumps(shape) + "\n", encoding="utf-8")
+        for name in (_ROWS, _NAMES):
+            (self.folder / name).write_bytes(b"")
+
+    def _append(self, names: Iterable[str], values: Array, rows: int) -> None:
+        with (self.folder / _ROWS).open("r+b") as file:
+            # What a killed process left behind the last row that counts is written over.
+            file.seek(rows * values.shape[1] * values.itemsize)
+            file.truncate()
+            file.write(values.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:rows]
+        with (self.folder / _NAMES).open("r+b") as file:
+            file.seek(sum(len(line) + 1 for line in lines))
+            file.truncate()
+            file.write("".join(f"{name}\n" for name in names).encode())
+
+    def _opened(self, known: dict[str, int], names: Sequence[str]) -> StoredFeatures:
+        shape = self._shape()
+        # Only whole rows: behind them another process may be writing, or a killed one have been.
+        whole = (self.folder / _ROWS).stat().st_size // (2 * shape["width"])
+        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
+        rows = np.asarray(np.memmap(self.folder / _ROWS, np.float16, mode="r", shape=(whole, shape["width"])))
+        chosen = np.array([known[name] for name in names], dtype=np.int64)
+        return StoredFeatures(rows, chosen, (shape["grid"][0], shape["grid"][1]), shape["channels"])
+
+
+def _joined(features: Features) -> Array:
+    """Return a row a picture [B, S * C + P] in half precision; what does not fit is an error, not an infinity."""
+    rows = torch.cat([features.regions.flatten(1), features.pooled], 1).float()
+    largest = float(rows.abs().max())
+    if not largest <= _LARGEST:
+        raise DataError(
+            f"a feature of {largest:g} does not fit into half precision; the network's weights may be wrong"
+        )
+    return rows.half().cpu().numpy()

@@ -1,0 +1,98 @@
+"""Reads pictures of any kind as upright RGB, or says which file is none and why."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from attncli.errors import DataError
+from attncli.files import unreadable
+
+# 300 megabytes as RGB, more than any camera's picture. A small file may claim far more.
+MOST_PIXELS = 100_000_000
+
+_ORIENTATION = 0x0112
+# EXIF's values of the orientation, and what makes such a picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_picture(path: Path, *, shorter_side: int | None = None) -> Image.Image:
+    """Return the picture in `path`, of an animation the first frame: upright, RGB, transparent parts over white.
+
+    With `shorter_side` a large JPEG may come smaller, though at least twice that size, which is decoded faster. Raises
+    DataError, which names the file, for anything that is no whole picture or is larger than MOST_PIXELS.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path}: an empty file, not a picture")
+        with warnings.catch_warnings():
+            # Pillow warns of much that does no harm; sizes are judged here.
+            warnings.simplefilter("ignore")
+            return _read(path, shorter_side)
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not a picture of a known kind") from None
+    except Image.DecompressionBombError:
+        raise DataError(_too_large(path)) from None
+    except DataError:
+        raise
+    except Exception as error:
+        # Pillow's readers raise whatever a broken file leads them to: OSError, SyntaxError, struct.error and others.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from None
+        raise DataError(f"{path}: a damaged picture: {error or type(error).__name__}") from None
+
+
+def _read(path: Path, shorter_side: int | None) -> Image.Image:
+    with Image.open(path) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise DataError(_too_large(path, f"{image.width:,} × {image.height:,} pixels"))
+        if shorter_side is not None:
+            image.draft(None, (2 * shorter_side, 2 * shorter_side))
+        image.load()
+        orientation = _orientation(image)
+        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        return _as_rgb(upright, path)
+
+
+def _too_large(path: Path, found: str = "too many pixels") -> str:
+    return f"{path}: {found}, over the {MOST_PIXELS:,} that a picture may have"
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        # Damaged EXIF says nothing, and the pixels are good.
+        return 1
+
+
+def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bits(image, path).convert("RGB")
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        return Image.alpha_composite(white, coloured).convert("RGB")
+    # Always a copy, since the file is closed behind it.
+    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+
+
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+    """Return a grey picture of 16 bits with 8; Pillow's own conversion would cut everything bright off at white."""
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
+        raise DataError(
+            f"{path}: its greys are no whole numbers of 16 bits, so where white is is unknown; save it with 8 or 16"
+        )
+    return Image.fromarray((values // 257).astype(np.uint8))

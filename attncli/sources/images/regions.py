@@ -1,0 +1,148 @@
+"""Where a captioner looked: the picture once a word, with the weights of that word over it.
+
+T words, W × H pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from attncli.drawing.figures import COLOURS, new_figure
+from attncli.drawing.fonts import Fonts
+from attncli.drawing.labels import readable
+from attncli.models.attention import Marks
+from attncli.sources.images.placement import Box, Placement
+from attncli.text.tokenizer import EOS, SPECIAL
+
+_TILE = 1.6  # inches
+_COLUMNS = 6
+LONGEST_SIDE = 320  # pixels of a tile's picture
+_DARK = 0.25  # brightness where no weight is
+_MARK = COLOURS[1]
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A picture, its caption, and the weights of each word."""
+
+    path: Path
+    picture: Image.Image
+    placement: Placement  # of the picture before the encoder
+    caption: str
+    tokens: tuple[str, ...]
+    weights: NDArray[np.floating[Any]]  # [T, rows, columns]
+    log_prob: float
+    marks: Marks | None = None  # windows and choices of the attention, [T, ...]
+
+    def chosen(self, word: int) -> Box | None:
+        """Return the part of the picture that was read for `word`; None where it was a mean."""
+        if self.marks is None or self.marks.chosen is None:
+            return None
+        _, rows, columns = self.weights.shape
+        row, column = divmod(int(self.marks.chosen[word]), columns)
+        return self.placement.cell(row, column, (rows, columns))
+
+    def centre(self, word: int) -> tuple[float, float] | None:
+        """Return where the middle of the window of `word` lies, from left and top in pixels; None without one."""
+        if self.marks is None or self.marks.centres is None:
+            return None
+        _, rows, columns = self.weights.shape
+        row, column = self.marks.centres[word].tolist()
+        cell = self.placement.cell(row, column, (rows, columns))
+        return (cell.left + cell.right) / 2, (cell.top + cell.bottom) / 2
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the caption with one row of weights a word, region by region, and its centre and choice if any."""
+        grid = self.weights.shape[1:]
+        return {
+            "image": str(self.path),
+            "caption": self.caption,
+            "log_prob": self.log_prob,
+            "grid": list(grid),
+            "target_tokens": list(self.tokens),
+            "weights": [
+                [round(float(weight), 8) for weight in row] for row in self.weights.reshape(len(self.tokens), -1)
+            ],
+            **({} if self.marks is None else self.marks.as_json()),
+        }
+
+
+def json_text(found: Iterable[LookedAt]) -> str:
+    """Return a JSON list of `found`."""
+    return json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1) + "\n"
+
+
+def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
+    """Return the picture, and once a word with its weights: the brighter a place, the larger its weight.
+
+    What the encoder did not see is black. Every word's brightest place is as bright as the picture, so that words are
+    compared by where they look, not by how sharply. A frame is around the region that hard attention read, and a
+    cross in the middle of a local window. The end symbol is no word, so it has no picture; `as_json` has its weights.
+    """
+    labels = readable(found.tokens[:-1] if found.tokens[-1:] == (SPECIAL[EOS],) else found.tokens)
+    tiles = len(labels) + 1
+    columns = min(_COLUMNS, tiles)
+    rows = math.ceil(tiles / columns)
+    small = reduced(found.picture)
+    height = _TILE * small.height / small.width
+    figure = new_figure(columns * _TILE * 1.08, rows * (height + 0.42))
+    pixels = np.asarray(small) / 255
+    cell = 1 / columns, 1 / rows
+    for number in range(tiles):
+        left, top = (number % columns) * cell[0], 1 - (number // columns) * cell[1]
+        share = height / (height + 0.42)
+        axes = figure.add_axes((left + 0.03 * cell[0], top - cell[1] * 0.97, cell[0] * 0.94, cell[1] * share))
+        if number == 0:
+            _show(axes, pixels, "", fonts)
+        else:
+            field = _field(found, number - 1, small.size)
+            _show(axes, pixels * (_DARK + (1 - _DARK) * field)[:, :, None], labels[number - 1], fonts)
+            _mark(axes, found, number - 1, small.width / found.picture.width)
+    return figure
+
+
+def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
+    """Frame the part that was read for `word`, and put a cross in the middle of its window."""
+    box, centre = found.chosen(word), found.centre(word)
+    if box is not None and box.width and box.height:  # not in a bar of padding
+        corner = box.left * factor - 0.5, box.top * factor - 0.5
+        frame = Rectangle(corner, box.width * factor, box.height * factor, fill=False, edgecolor=_MARK, linewidth=1.6)
+        axes.add_patch(frame)
+    if centre is not None:
+        axes.plot(*([at * factor - 0.5] for at in centre), "+", color=_MARK, markersize=7, markeredgewidth=1.6)
+
+
+def reduced(picture: Image.Image) -> Image.Image:
+    """Return `picture` with a longer side of LONGEST_SIDE pixels."""
+    factor = LONGEST_SIDE / max(picture.size)
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _field(found: LookedAt, word: int, size: tuple[int, int]) -> NDArray[np.floating[Any]]:
+    """Return the weights of a word over the reduced picture [H, W], the largest 1, negative where nothing was seen."""
+    whole = found.placement.spread(found.weights[word], found.picture.size)
+    there = np.isnan(whole)
+    mask = Image.fromarray(np.where(there, np.float32(-1), np.float32(0))).resize(size, Image.Resampling.NEAREST)
+    field = Image.fromarray(np.nan_to_num(whole).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    values = np.asarray(field) / max(float(np.asarray(field).max()), 1e-9)
+    # So that _DARK + (1 - _DARK) * field is 0 there.
+    return np.where(np.asarray(mask) < 0, -_DARK / (1 - _DARK), values)
+
+
+def _show(axes: Axes, pixels: NDArray[np.floating[Any]], label: str, fonts: Fonts) -> None:
+    axes.imshow(np.clip(pixels, 0, 1), aspect="auto")
+    axes.set_axis_off()
+    axes.set_title(label, fontsize=11, pad=3, family=fonts.families, parse_math=False)

@@ -1,0 +1,1 @@
+"""Rows of numbers, which autoencoders read."""

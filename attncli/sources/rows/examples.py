@@ -1,0 +1,223 @@
+"""Examples of fixed size, pictures or vectors, as rows of one array on disk, mapped into memory.
+
+N examples, D components of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from attncli.config.tasks.autoencoding import Part, PictureData, PictureSet, VectorData, VectorSet
+from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
+from attncli.errors import DataError
+from attncli.files import SUFFIXES, Problems, counted, find_pictures, read_lines, unreadable
+from attncli.sources.images.files import read_picture as read_upright
+
+FORMAT = 2
+WHITE = 255
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of components, and what each row is called."""
+
+    values: Array  # [N, D] uint8 (pictures, 0 to 255) or float32
+    names: tuple[str, ...]  # a picture's path within its folder, or a row's number in its file, from 1
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def size(self) -> int:
+        """D."""
+        return int(self.values.shape[1])
+
+    def rows(self, indices: Array | slice) -> Tensor:
+        """Return rows [B, D] as float32; pictures from 0 to 1."""
+        rows = torch.from_numpy(np.array(self.values[indices]))
+        return rows.float() / WHITE if rows.dtype == torch.uint8 else rows
+
+    def chunks(self, size: int) -> Iterator[Tensor]:
+        """Yield all rows in their order, [at most `size`, D] at a time."""
+        for start in range(0, len(self), size):
+            yield self.rows(slice(start, start + size))
+
+    def mean(self) -> Tensor:
+        """Return the mean row [D]."""
+        total = torch.zeros(self.size, dtype=torch.float64)
+        for rows in self.chunks(4096):
+            total += rows.sum(0, dtype=torch.float64)
+        return (total / len(self)).float()
+
+
+def read_pictures(data: PictureData, pictures: PictureSet) -> Examples:
+    """Return `pictures` as `data` wants them; decoded once, as long as neither changes.
+
+    Raises DataError, which names each file, for pictures that cannot be read, and if there are none.
+    """
+    folder = Path(data.root) / pictures.folder
+    names = [name for name in _picture_names(folder, data, pictures) if in_part(name, pictures.part)]
+    if not names:
+        raise DataError(f"{folder}: no pictures{_of_part(pictures.part)}; known are {', '.join(SUFFIXES)}")
+    wanted = {"height": data.height, "width": data.width, "colour": data.colour}
+    files = [[name, fingerprint(folder / name)] for name in names]
+    return _cached(
+        data.cache,
+        {"pictures": files, **wanted},
+        lambda making: _write(making, _decoded(folder, names, data), names),
+    )
+
+
+def read_vectors(data: VectorData, vectors: VectorSet) -> Examples:
+    """Return `vectors`, which must have `data.size` components each.
+
+    Raises DataError, which names file and line, for what is no such vector, and if there are none.
+    """
+    path = Path(data.root) / vectors.file
+    facts = {"vectors": fingerprint(path), "suffix": path.suffixes[-2:], "size": data.size, "part": vectors.part}
+    return _cached(data.cache, facts, lambda making: _write(making, *_vectors(path, data.size, vectors.part)))
+
+
+def in_part(name: str, part: Part) -> bool:
+    """Tell whether what is called `name` belongs to `part`: by the checksum of its name, 8 : 1 : 1."""
+    if part == "all":
+        return True
+    digit = zlib.crc32(name.encode()) % 10
+    return part == ("dev" if digit == 8 else "test" if digit == 9 else "train")
+
+
+def _of_part(part: Part) -> str:
+    return "" if part == "all" else f" of the part {part!r}"
+
+
+def _picture_names(folder: Path, data: PictureData, pictures: PictureSet) -> list[str]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
+    if pictures.list is None:
+        found = find_pictures(folder)
+        return sorted(path.relative_to(folder).as_posix() for path in found)
+    listing = Path(data.root) / pictures.list
+    names = [line.strip() for line in read_lines(listing)]
+    problems = Problems()
+    for number, name in enumerate(names, start=1):
+        if name and not (folder / name).is_file():
+            problems.add(f"{listing}:{number}: names {name!r}, but there is no such file in {folder}")
+    problems.raise_if_any()
+    return [name for name in names if name]
+
+
+def _decoded(folder: Path, names: Sequence[str], data: PictureData) -> Array:
+    """Return the pictures `names` as rows [N, D], channel by channel."""
+    rows = np.empty((len(names), data.size), np.uint8)
+    problems = Problems()
+    for row, name in zip(rows, names, strict=True):
+        try:
+            row[:] = read_picture(folder / name, data)
+        except DataError as error:
+            problems.add(str(error))
+    problems.raise_if_any("mend or remove such files, or name the pictures to take with `list`")
+    return rows
+
+
+def read_picture(path: Path, data: PictureData) -> Array:
+    """Return the picture in `path` as `data` wants it, [D] uint8: channels, in each rows from the top."""
+    converted = read_upright(path).convert("RGB" if data.colour else "L")
+    # A pixel is the mean of what it covers.
+    resized = converted.resize((data.width, data.height), Image.Resampling.BOX)
+    pixels = np.asarray(resized).reshape(data.height, data.width, data.channels)
+    return pixels.transpose(2, 0, 1).reshape(-1)
+
+
+def _vectors(path: Path, size: int, part: Part) -> tuple[Array, list[str]]:
+    """Return the rows of `path` that belong to `part`, and their numbers."""
+    if path.suffix == ".npy":
+        rows = _npy_rows(path)
+    elif path.name.endswith((".csv", ".csv.gz")):
+        rows = _csv_rows(path, size)
+    else:
+        raise DataError(f"{path}: vectors come from .csv, .csv.gz or .npy files")
+    if rows.shape[1] != size:
+        raise DataError(f"{path}: vectors of {rows.shape[1]} components, but data.size is {size}")
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise DataError(f"{path}: row {bad[0] + 1} has a component that is no finite number; remove such rows")
+    names = [str(number) for number in range(1, len(rows) + 1)]
+    kept = [index for index, name in enumerate(names) if in_part(name, part)]
+    if not kept:
+        raise DataError(f"{path}: no vectors{_of_part(part)}")
+    return rows[kept], [names[index] for index in kept]
+
+
+def _npy_rows(path: Path) -> Array:
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except ValueError as error:
+        raise DataError(f"{path}: not a .npy file of numbers: {error}") from None
+    if values.ndim != 2 or not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
+        raise DataError(
+            f"{path}: holds {values.dtype} of shape {list(values.shape)}; expected numbers with a vector a row"
+        )
+    return np.asarray(values, np.float32)
+
+
+def _csv_rows(path: Path, size: int) -> Array:
+    rows: list[list[float]] = []
+    problems = Problems()
+    for number, cells in enumerate(csv.reader(read_lines(path)), start=1):
+        try:
+            row = [float(cell) for cell in cells]
+        except ValueError as error:
+            if number > 1:
+                problems.add(f"{path}:{number}: not a vector of numbers: {error}")
+            continue
+        if len(row) != size:
+            problems.add(f"{path}:{number}: {counted(len(row), 'component')}, but data.size is {size}")
+        rows.append(row)
+    problems.raise_if_any()
+    return np.array(rows, np.float32).reshape(len(rows), size)
+
+
+def _cached(configured: str | None, facts: dict[str, Any], make: Any) -> Examples:
+    folder = cache_folder(configured) / "examples"
+    return cached(folder, key_of({"format": FORMAT, **facts}), make=make, open_folder=_open)
+
+
+def _write(folder: Path, values: Array, names: Sequence[str]) -> None:
+    content = np.ascontiguousarray(values)
+    (folder / "values").write_bytes(content.data)
+    description = {
+        "format": FORMAT,
+        "shape": list(content.shape),
+        "dtype": content.dtype.name,
+        "sum": zlib.crc32(content.data),
+        "names": list(names),
+    }
+    (folder / "examples.json").write_text(json.dumps(description) + "\n", encoding="utf-8")
+
+
+def _open(folder: Path) -> Examples:
+    try:
+        description = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
+        values = np.memmap(folder / "values", description["dtype"], mode="r", shape=tuple(description["shape"]))
+        if description["format"] != FORMAT or zlib.crc32(values.data) != description["sum"]:
+            raise DamagedError(f"{folder}: another sum or format")
+        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
+        return Examples(np.asarray(values), tuple(description["names"]))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError(f"{folder}: {error}") from None

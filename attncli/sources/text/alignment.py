@@ -1,0 +1,88 @@
+"""What a picture of an alignment shows, and its form as JSON.
+
+S source tokens, T target tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attncli.decoding.translator import Translation
+from attncli.models.attention import Marks
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which source tokens a model looked at for each target token."""
+
+    source: str
+    target: str
+    source_tokens: tuple[str, ...]
+    target_tokens: tuple[str, ...]
+    weights: NDArray[np.floating[Any]]  # [T, S]
+    log_prob: float
+    forced: bool  # the target was given, not found by search
+    marks: Marks | None = None  # windows and choices of the attention, [T, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the alignment with a row of weights a target token, and its centre and choice where there are any."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "forced": self.forced,
+            "log_prob": self.log_prob,
+            "source_tokens": list(self.source_tokens),
+            "target_tokens": list(self.target_tokens),
+            "weights": [[round(float(weight), 8) for weight in row] for row in self.weights],
+            **({} if self.marks is None else self.marks.as_json()),
+        }
+
+    def windows(self) -> list[tuple[float, int, int]]:
+        """Return for each target token the centre of its window and the first and last source token in it."""
+        if self.marks is None or self.marks.centres is None or self.marks.half_width is None:
+            return []
+        last, reach = len(self.source_tokens) - 1, self.marks.half_width
+        return [
+            (centre, max(0, math.ceil(centre - reach)), min(last, math.floor(centre + reach)))
+            for centre in self.marks.centres[:, 0].tolist()
+        ]
+
+    def chosen(self) -> list[int]:
+        """Return the one source token that was read for each target token; none where it was a mean."""
+        return [] if self.marks is None or self.marks.chosen is None else self.marks.chosen.tolist()
+
+
+def alignment_of(translation: Translation, *, forced: bool) -> Alignment | None:
+    """Return how the best hypothesis of `translation` looks at its source; None if it came without weights."""
+    best = translation.hypotheses[0]
+    if best.weights is None:
+        return None
+    return Alignment(
+        source=translation.source,
+        target=best.text,
+        source_tokens=translation.source_tokens,
+        target_tokens=best.tokens,
+        weights=best.weights,
+        log_prob=best.log_prob,
+        forced=forced,
+        marks=best.marks,
+    )
+
+
+def json_text(alignments: Sequence[Alignment]) -> str:
+    """Return a JSON list of `alignments`, each row of weights on a line of its own."""
+    return "[\n" + ",\n".join(_object_text(alignment.as_json()) for alignment in alignments) + "\n]\n"
+
+
+def _object_text(value: dict[str, Any]) -> str:
+    rows = ",\n    ".join(json.dumps(row) for row in value["weights"])
+    fields = {key: json.dumps(found, ensure_ascii=False) for key, found in value.items() if key != "weights"}
+    lines = [f"{json.dumps(key)}: {text}" for key, text in fields.items()]
+    return "{\n  " + ",\n  ".join([*lines, f'"weights": [\n    {rows}\n  ]']) + "\n}"

@@ -1,0 +1,231 @@
+"""Alignments as heat maps: a row for each target token, a column for each source token.
+
+S source tokens, T target tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.transforms import BboxBase
+
+from attncli.drawing.figures import COLOURS, GREY, new_figure, quiet_glyphs
+from attncli.drawing.fonts import Fonts, fonts_for
+from attncli.drawing.labels import readable
+from attncli.sources.text.alignment import Alignment
+
+POINTS_AN_INCH = 72
+_MARK = COLOURS[1]
+_OUTSIDE, _BORDER = "#ececec", "#777777"
+_LONG = 20  # tokens of a side from which its labels stand on both ends, so that no eye travels far
+
+
+@dataclass(frozen=True)
+class _Size:
+    """The measures of a heat map: cells in inches, labels in points."""
+
+    cell: float
+    font: float
+
+    @classmethod
+    def of(cls, tokens: int) -> _Size:
+        """Return measures for `tokens` of the longer side: roomy when few, and never too small to read."""
+        cell = float(np.clip(9.0 / tokens, 0.19, 0.42))
+        return cls(cell, font=min(11.0, 0.68 * cell * POINTS_AN_INCH))
+
+
+@dataclass(frozen=True)
+class HeadMaps:
+    """Where the heads of a layer look: a row for each token that looks, a column for each that is looked at."""
+
+    looking: str  # what the rows are
+    looked_at: str  # what the columns are
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    names: tuple[str, ...]  # of the heads, which say their layer too
+    weights: np.ndarray  # [heads, rows, columns]
+
+
+def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:
+    """Return the fonts for the labels of all `alignments`."""
+    return fonts_for(
+        label
+        for alignment in alignments
+        for tokens in (alignment.source_tokens, alignment.target_tokens)
+        for label in readable(tokens)
+    )
+
+
+def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
+    """Return `alignment` as squares, the darker the larger the weight."""
+    rows, columns = alignment.weights.shape
+    size = _Size.of(max(rows, columns))
+    width, height = columns * size.cell, rows * size.cell
+    figure = new_figure(width + 1.0, height + 0.5)
+    axes = figure.add_axes((0.0, 0.0, width / (width + 1.0), height / (height + 0.5)))
+    mesh = _draw_cells(axes, alignment.weights)
+    _draw_windows(axes, alignment)
+    _draw_choices(axes, alignment)
+    _label_columns(axes, readable(alignment.source_tokens), size, fonts, on_both_ends=rows >= _LONG)
+    _label_rows(axes, readable(alignment.target_tokens), size, fonts, on_both_ends=columns >= _LONG)
+    axes.set_xlabel("source", color=GREY)
+    axes.xaxis.set_label_position("top")
+    axes.set_ylabel("given target" if alignment.forced else "output", color=GREY)
+    _add_scale(figure, axes, mesh)
+    _add_legend(figure, axes, alignment)
+    return figure
+
+
+def _draw_cells(axes: Axes, weights: np.ndarray) -> QuadMesh:
+    rows, columns = weights.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    mesh = axes.pcolormesh(*edges, weights, cmap="Blues", vmin=0, vmax=max(float(weights.max()), 1e-6))
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_aspect("equal")
+    _draw_lines(axes.axvline, edges[0])
+    _draw_lines(axes.axhline, edges[1])
+    axes.spines[:].set_visible(False)
+    return mesh
+
+
+def _draw_lines(draw: Callable[..., Any], positions: np.ndarray) -> None:
+    last = len(positions) - 1
+    for number, position in enumerate(positions):
+        # In a long side every fifth line is darker: it leads the eye from a cell to its labels.
+        strong = number in (0, last) or (last >= _LONG and number % 5 == 0)
+        draw(position, color="#9a9a9a" if strong else "#dedede", linewidth=0.6, clip_on=False)
+
+
+def _draw_windows(axes: Axes, alignment: Alignment) -> None:
+    """Grey out what lies outside each row's window, frame the window, and mark its centre."""
+    columns = len(alignment.source_tokens)
+    for row, (centre, first, last) in enumerate(alignment.windows()):
+        for left, right in ((0, first), (last + 1, columns)):
+            outside = Rectangle((left - 0.5, row - 0.5), right - left, 1, facecolor=_OUTSIDE, edgecolor="none")
+            axes.add_patch(outside)
+        # The borders alone: frames of rows that follow one another would hide the grid between them.
+        for border in (first - 0.5, last + 0.5):
+            axes.plot([border, border], [row - 0.5, row + 0.5], color=_BORDER, linewidth=1.4, solid_capstyle="butt")
+        axes.plot([centre, centre], [row - 0.28, row + 0.28], color=_MARK, linewidth=1.6, solid_capstyle="butt")
+
+
+def _draw_choices(axes: Axes, alignment: Alignment) -> None:
+    """Frame the cell that each row read."""
+    for row, column in enumerate(alignment.chosen()):
+        frame = Rectangle((column - 0.42, row - 0.42), 0.84, 0.84, fill=False, edgecolor=_MARK, linewidth=1.8)
+        axes.add_patch(frame)
+
+
+def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
+    """Say below all labels what the marks are."""
+    handles: list[Artist] = []
+    if alignment.windows():
+        handles += [
+            Line2D([], [], color=_MARK, linewidth=1.6, marker="|", linestyle="none", label="centre of the window"),
+            Patch(facecolor=_OUTSIDE, edgecolor=_BORDER, label="outside of it"),
+        ]
+    if alignment.chosen():
+        handles.append(Patch(fill=False, edgecolor=_MARK, linewidth=1.8, label="the position read"))
+    if handles:
+        box = axes.get_window_extent()
+        below = (_extent(figure, axes).y0 - 4 - box.y0) / box.height
+        axes.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0.0, below),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=9,
+            labelcolor=GREY,
+            borderpad=0,
+            handlelength=1.2,
+        )
+
+
+def _extent(figure: Figure, axes: Axes) -> BboxBase:
+    """Return the pixels of `axes` with all labels."""
+    with quiet_glyphs():
+        box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
+    assert box is not None  # the axes are visible
+    return box
+
+
+def _label_columns(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_both_ends: bool) -> None:
+    upright = max(map(_width, labels)) * size.font * 0.62 <= size.cell * POINTS_AN_INCH
+    axes.set_xticks(range(len(labels)), labels)
+    axes.tick_params(axis="x", top=False, bottom=False, labeltop=True, labelbottom=on_both_ends, pad=3)
+    for tick in axes.xaxis.get_major_ticks():
+        for text in (tick.label1, tick.label2):
+            text.set(
+                fontsize=size.font, fontfamily=list(fonts.families), parse_math=False, rotation=0 if upright else 90
+            )
+
+
+def _label_rows(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_both_ends: bool) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(axis="y", left=False, right=False, labelright=on_both_ends, pad=3)
+    for tick in axes.yaxis.get_major_ticks():
+        for text in (tick.label1, tick.label2):
+            text.set(fontsize=size.font, fontfamily=list(fonts.families), parse_math=False)
+
+
+def _width(label: str) -> float:
+    """Return the width of `label` in letters; the wide letters of East Asia count double."""
+    return sum(1.7 if ord(character) >= 0x2E80 else 1.0 for character in label)
+
+
+def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
+    """Draw the scale of weights to the right of all labels, at most 2 inches high."""
+    right = _extent(figure, axes).x1 / figure.dpi
+    width, height = figure.get_size_inches()
+    top, bottom = axes.get_position().y1, axes.get_position().y0
+    length = min(2.0 / height, top - bottom)
+    bar = figure.add_axes(((right + 0.25) / width, top - length, 0.12 / width, length))
+    figure.colorbar(mesh, cax=bar).outline.set_visible(False)
+    bar.tick_params(labelsize=9, colors=GREY)
+    bar.set_ylabel("attention weight", color=GREY, fontsize=9)
+
+
+_PANELS = 4  # side by side
+
+
+def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
+    """Return the heads of `maps` side by side, all on one scale: squares, the darker the larger the weight."""
+    heads, rows, columns = maps.weights.shape
+    cell = float(np.clip((9.0 if heads == 1 else 3.6) / max(rows, columns), 0.17, 0.4))
+    size = _Size(cell, font=min(10.0, 0.68 * cell * POINTS_AN_INCH))
+    row_labels, column_labels = readable(maps.rows), readable(maps.columns)
+    across = min(heads, _PANELS)
+    down = -(-heads // across)
+    width, height = columns * size.cell, rows * size.cell
+    # Every row of panels has its columns' labels above it, which stand upright where they are wide, and names below.
+    gap = max(map(_width, column_labels)) * size.font * 0.66 / POINTS_AN_INCH + 0.45
+    whole = (across * (width + 0.2) + 1.0, down * (height + gap))
+    figure = new_figure(*whole)
+    for head, weights in enumerate(maps.weights):
+        at_row, at_column = divmod(head, across)
+        bottom = whole[1] - (at_row + 1) * (height + gap) + 0.3
+        box = (at_column * (width + 0.2) / whole[0], bottom / whole[1], width / whole[0], height / whole[1])
+        axes = figure.add_axes(box)
+        mesh = _draw_cells(axes, weights)
+        mesh.set_clim(0, max(float(maps.weights.max()), 1e-6))
+        _label_columns(axes, column_labels, size, fonts, on_both_ends=False)
+        _label_rows(axes, row_labels, size, fonts, on_both_ends=False)
+        axes.tick_params(axis="y", labelleft=at_column == 0)
+        axes.set_xlabel(maps.names[head], color=GREY)
+        if at_column == 0:
+            axes.set_ylabel(maps.looking, color=GREY)
+        if head == 0:
+            axes.set_title(maps.looked_at, color=GREY, fontsize=axes.xaxis.label.get_fontsize())
+    _add_scale(figure, figure.axes[across - 1], mesh)
+    return figure

@@ -1,0 +1,1 @@
+"""What is learned: batches, a loss and a validation."""

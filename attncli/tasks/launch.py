@@ -1,0 +1,153 @@
+"""Begins, resumes and tries out the training of a configuration."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from attncli.config.differences import differing
+from attncli.config.dump import to_yaml
+from attncli.config.load import Config
+from attncli.config.training import Cosine
+from attncli.errors import ConfigError
+from attncli.machine.device import arithmetic, autocast, resolve_precision
+from attncli.runs.folder import RunFolder
+from attncli.tasks.autoencoding import open_autoencoding
+from attncli.tasks.captioning import open_captioning
+from attncli.tasks.translation import open_translation
+from attncli.training.task import Task
+
+Tell = Callable[[str], None]  # takes a line for the person at the terminal
+
+# What may differ when a run is resumed, with all below it: when training ends, what it tells, and what it never reads.
+MOVABLE = (
+    "data.cache",
+    "data.root",
+    "data.test",
+    "evaluation",
+    "training.log_every",
+    "training.max_epochs",
+    "training.max_minutes",
+    "training.max_steps",
+)
+
+
+class LaunchedTask(Task, Protocol):
+    """A task with its data, as a run of it begins."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of the data, a line each."""
+
+    @property
+    def examples(self) -> str:
+        """What is trained on, counted, such as "29,000 training pairs"."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What metadata.json says besides what it says of every run."""
+
+    def save(self, folder: Path) -> None:
+        """Put into the run `folder` what a trained model needs besides its weights; what is there already stays."""
+
+    def largest_batch(self) -> tuple[Any, str]:
+        """Return the batch of the first epoch that takes most memory, and what it holds in words."""
+
+
+TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {
+    "translation": open_translation,
+    "captioning": open_captioning,
+    "autoencoding": open_autoencoding,
+}
+"""From a configuration, a device and the run to go on with, if there is one, to the task with a newly seeded model."""
+
+
+def settled(config: Config, device: torch.device) -> Config:
+    """Return `config` with all decided that depends on `device`, so that a run says what it is computed with."""
+    precision = resolve_precision(config.training.precision, device)
+    return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
+
+
+def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell) -> LaunchedTask:
+    """Return the task of a new run in the folder `run`, which then holds all that is not learned."""
+    run.check_free(overwrite=overwrite)
+    task = TASKS[config.task](config, device, None)
+    run.create(to_yaml(config), overwrite=overwrite)
+    run.update_metadata(task.metadata)
+    task.save(run.path)
+    return _introduced(task, tell)
+
+
+def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> LaunchedTask:
+    """Return the task of the run in the folder `run`, of which `config` may change what is in MOVABLE.
+
+    Raises a ConfigError that names every other key that differs.
+    """
+    run.check()
+    problems = list(_changes(run.config(), config))
+    if problems:
+        raise ConfigError([f"{run.path}: {problem}" for problem in problems])
+    task = TASKS[config.task](config, device, run.path)
+    # Once more, since a run may have been killed at its very beginning.
+    task.save(run.path)
+    run.rewrite_config(to_yaml(config))
+    return _introduced(task, tell)
+
+
+def ending(config: Config, run: RunFolder) -> dict[str, Any] | None:
+    """Return the log's record of how the run in the folder `run` ended, or None where `config` has more to do."""
+    run.check()
+    if run.config() != config or not run.has_checkpoint("best"):
+        return None
+    try:
+        record = json.loads(run.log_path.read_text(encoding="utf-8").splitlines()[-1])
+    except (OSError, ValueError, IndexError):  # no log yet, or a line that was being written when the run was killed
+        return None
+    return record if record.get("event") == "end" else None
+
+
+def _changes(before: Config, after: Config) -> Iterator[str]:
+    """Yield what is wrong with going on with `after` where training began with `before`."""
+    for key, (found, wanted) in differing(before.model_dump(), after.model_dump()).items():
+        if not any(f"{key}.".startswith(f"{movable}.") for movable in MOVABLE):
+            yield (
+                f"was started with another {key}: {found!r}, now {wanted!r}; to go on, give what it was started with "
+                f"(only {', '.join(MOVABLE)} may change)"
+            )
+    schedule, steps = before.training.schedule, before.training.max_steps
+    if isinstance(schedule, Cosine) and schedule.steps is None and steps != after.training.max_steps:
+        yield (
+            f"training.max_steps: was {steps}, where schedule: cosine ends, so that another one would change the "
+            "learning rates; give the same, or start a run with training.schedule.steps"
+        )
+
+
+def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:
+    for note in task.notes:
+        tell(note)
+    parameters = sum(parameter.numel() for parameter in task.model.parameters())
+    tell(f"{parameters:,} parameters; {task.examples}")
+    return task
+
+
+def try_out(config: Config, device: torch.device, *, tell: Tell) -> str:
+    """Compute loss and gradients of the largest batch of the first epoch; return what that took."""
+    task = _introduced(TASKS[config.task](config, device, None), tell)
+    largest, what = task.largest_batch()
+    started = time.perf_counter()
+    with arithmetic(config.training.precision, device):
+        with autocast(config.training.precision, device):
+            loss = task.loss(largest.to(device))
+        (loss.total / loss.terms).backward()  # type: ignore[no-untyped-call]
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"{len(task.epoch(1))} batches an epoch; the largest ({what}) took {seconds:.2f} s; loss "
+        f"{float(loss.reported) / loss.terms:.3g}; peak memory {peak:,.0f} MiB"
+    )

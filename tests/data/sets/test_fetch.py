@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from attncli.data.sets import catalogue
+from attncli.data.sets.catalogue import DATA_SETS, Archive, DataSet, File
+from attncli.data.sets.fetch import fetch
+from attncli.errors import CommandError, DataError
+
+CONTENTS = {"a.gz": b"first" * 40_000, "b.gz": b"second"}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    for name, content in CONTENTS.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def url(served: Path) -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {name: File(hashlib.sha256(content).hexdigest(), len(content)) for name, content in CONTENTS.items()}
+    small = DataSet(what="small", licence="none", files=files, url=None, made_by="made by hand")
+    monkeypatch.setitem(catalogue.DATA_SETS, "small", small)
+
+
+def get(folder: Path, origin: str | None) -> list[str]:
+    reports: list[str] = []
+    fetch("small", folder, origin=origin, report=reports.append)
+    return reports
+
+
+def failure(folder: Path, origin: str | None) -> str:
+    with pytest.raises(DataError) as caught:
+        get(folder, origin)
+    return str(caught.value)
+
+
+def found(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("way", ["folder", "folder/", "http", "file"])
+def test_files_are_fetched_from_folders_and_urls(tmp_path: Path, served: Path, url: str, way: str) -> None:
+    origin = {"folder": str(served), "folder/": f"{served}/", "http": url, "file": served.as_uri()}[way]
+    to = tmp_path / "new" / "to"
+    assert get(to, origin) == [f"{origin.rstrip('/')}/{name}" for name in CONTENTS]
+    assert found(to) == CONTENTS
+
+
+def test_the_second_time_nothing_is_fetched(tmp_path: Path, served: Path) -> None:
+    get(tmp_path / "to", str(served))
+    assert get(tmp_path / "to", None) == [f"{tmp_path}/to: complete already"]
+
+
+def test_only_what_is_missing_is_fetched_and_the_rest_stays(tmp_path: Path, served: Path) -> None:
+    to = tmp_path / "to"
+    get(to, str(served))
+    (to / "a.gz").unlink()
+    (to / "notes").write_bytes(b"mine")
+    assert get(to, str(served)) == [f"{served}/a.gz"]
+    assert found(to) == {**CONTENTS, "notes": b"mine"}
+
+
+@pytest.mark.parametrize("content", [b"secomd", b"secon", b"second and more"])
+@pytest.mark.parametrize("by_url", [True, False])
+def test_an_altered_file_is_refused_and_nothing_is_left(
+    tmp_path: Path, served: Path, url: str, content: bytes, by_url: bool
+) -> None:
+    (served / "b.gz").write_bytes(content)
+    text = failure(tmp_path / "new" / "to", url if by_url else str(served))
+    assert (
+        f"b.gz: broken or altered: expected SHA-256 {hashlib.sha256(b'second').hexdigest()} (6 bytes), found " in text
+    )
+    if len(content) <= 6:
+        assert f"found {hashlib.sha256(content).hexdigest()} ({len(content)} bytes); nothing was kept" in text
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_failure_leaves_an_existing_folder_as_it_was(tmp_path: Path, served: Path) -> None:
+    (served / "b.gz").write_bytes(b"other")
+    to = tmp_path / "to"
+    to.mkdir()
+    (to / "notes").write_bytes(b"mine")
+    failure(to, str(served))
+    assert found(to) == {"notes": b"mine"}
+
+
+def test_a_cut_download_is_refused(tmp_path: Path, served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(handler: Quiet, source: object, output: object) -> None:
+        handler.wfile.write(CONTENTS["a.gz"][:1000])
+
+    monkeypatch.setattr(Quiet, "copyfile", half)
+    text = failure(tmp_path / "to", url)
+    assert "a.gz: broken or altered" in text or "a.gz: cannot be downloaded" in text
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_file_that_is_not_the_sets_is_not_overwritten(tmp_path: Path, served: Path) -> None:
+    to = tmp_path / "to"
+    to.mkdir()
+    (to / "a.gz").write_bytes(b"mine")
+    text = failure(to, str(served))
+    assert text.startswith(f"{to}/a.gz: is there, but is not the data set's: expected SHA-256 ")
+    assert "remove it, or choose another folder with --to" in text
+    assert found(to) == {"a.gz": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("{url}/nowhere", "HTTP Error 404: File not found"),
+        ("nonsense://x", "unknown url type"),
+    ],
+)
+def test_a_failing_network_is_said_with_another_way(tmp_path: Path, url: str, origin: str, expected: str) -> None:
+    text = failure(tmp_path / "to", origin.format(url=url))
+    assert "/a.gz: cannot be downloaded: " in text
+    assert expected in text
+    assert text.endswith("name the folder or URL with --from")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_folder_without_the_files_is_named(tmp_path: Path) -> None:
+    assert failure(tmp_path / "to", str(tmp_path)) == f"{tmp_path}/a.gz: cannot be read: No such file or directory"
+
+
+def test_a_set_that_nobody_serves_needs_a_folder(tmp_path: Path) -> None:
+    assert failure(tmp_path / "to", None) == (
+        "small: cannot be downloaded (made by hand); name a folder or URL that has a.gz, b.gz with --from"
+    )
+
+
+def test_a_target_that_is_no_folder_is_named(tmp_path: Path, served: Path) -> None:
+    (tmp_path / "to").write_text("")
+    assert failure(tmp_path / "to", str(served)) == f"{tmp_path}/to: cannot be made: File exists"
+
+
+def test_an_unknown_set_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        CommandError, match=r"unknown data set 'multi30'; did you mean 'multi30k'\? choose from multi30k,"
+    ):
+        fetch("multi30", tmp_path, report=print)
+
+
+@pytest.fixture
+def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the archive of a data set of two pictures, a text and what nobody wants."""
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "set.zip", "w") as archive:
+        for name in ("Pictures/", "Pictures/a.jpg", "Pictures/b.jpg", "__MACOSX/Pictures/._a.jpg", "Pictures/.hidden"):
+            archive.writestr(name, name)
+        archive.writestr("captions.txt", b"a.jpg#0\tA dog .")
+        archive.writestr("Pictures/../../escaped.jpg", b"out")
+        archive.writestr("other.txt", b"not wanted")
+    md5 = hashlib.md5((folder / "set.zip").read_bytes()).hexdigest()
+    one = Archive(md5, 1000, {"Pictures/": "images/", "captions.txt": "captions.txt"})
+    data_set = DataSet(
+        what="pictures",
+        licence="none",
+        files={},
+        url=None,
+        made_by="packed by hand",
+        archives={"set.zip": one},
+        unpacked={"images/*.jpg": 2, "captions.txt": 1},
+    )
+    monkeypatch.setitem(catalogue.DATA_SETS, "packed", data_set)
+    return folder
+
+
+def test_archives_are_unpacked_and_what_nobody_wants_is_left(tmp_path: Path, packed: Path) -> None:
+    to, reports = tmp_path / "to", []
+    fetch("packed", to, origin=str(packed), report=reports.append)
+    assert reports == [f"{packed}/set.zip", "unpacking set.zip"]
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "packed/set.zip",
+        "to/captions.txt",
+        "to/images/a.jpg",
+        "to/images/b.jpg",
+    ]
+    fetch("packed", to, report=reports.append)
+    assert reports[2:] == [f"{to}: complete already"]
+    (to / "images" / "b.jpg").unlink()
+    fetch("packed", to, origin=str(packed), report=reports.append)
+    assert (to / "images" / "b.jpg").read_text() == "Pictures/b.jpg"
+
+
+def test_an_altered_archive_is_refused_and_nothing_is_left(tmp_path: Path, packed: Path) -> None:
+    for content, found in ((b"other", "5 bytes"), (bytes(5000), "more")):
+        (packed / "set.zip").write_bytes(content)
+        with pytest.raises(
+            DataError, match=rf"set\.zip: broken or altered: expected MD5 .* \({found}\); nothing was kept"
+        ):
+            fetch("packed", tmp_path / "to", origin=str(packed), report=print)
+        assert not (tmp_path / "to").exists()
+
+
+def test_the_archives_of_a_set_are_named(tmp_path: Path, packed: Path) -> None:
+    with pytest.raises(DataError, match=r"name a folder or URL that has set\.zip with --from"):
+        fetch("packed", tmp_path / "to", report=print)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(("name", "folder"), [("multi30k", "multi30k"), ("laws-en-fr", "canada_laws_en_fr")])
+def test_the_sums_of_the_catalogue_are_right(shared_data: Path, tmp_path: Path, name: str, folder: str) -> None:
+    fetch(name, tmp_path / "to", origin=str(shared_data / folder), report=lambda text: None)
+    assert set(found(tmp_path / "to")) == set(DATA_SETS[name].files)
+    assert {path.name: path.stat().st_size for path in (tmp_path / "to").iterdir()} == {
+        name: file.size for name, file in DATA_SETS[name].files.items()
+    }

@@ -1,0 +1,159 @@
+"""The search on a decoder small enough to be computed by hand: the next token depends on the last one alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from attncli.decoding.search import BestK, Hypothesis, Sampling, largest, penalty, search
+from attncli.models.decoders.decoder import Decoder, Forced, Step
+from attncli.models.memory import Memory
+from attncli.text.tokenizer import BOS, EOS, PAD
+
+A, B, VOCABULARY = 4, 5, 6
+
+
+class Chain(Decoder):
+    """Writes by a table of probabilities; source n uses table n, so that sources of a batch differ."""
+
+    def __init__(self, *tables: dict[int, dict[int, float]]):
+        super().__init__()
+        self.tables = torch.full((len(tables), VOCABULARY, VOCABULARY), 1e-30)
+        for at, table in enumerate(tables):
+            for last, following in table.items():
+                for token, probability in following.items():
+                    self.tables[at, last, token] = probability
+
+    def prepare(self, memory: Memory) -> Any:
+        return memory.states[:, 0, 0].long()  # which table
+
+    def start(self, prepared: Tensor) -> Any:
+        return (prepared,)
+
+    def step(self, tokens: Tensor, state: Any, prepared: Tensor) -> Step:
+        return Step(self.tables[state[0], tokens].log(), None, state)
+
+    def force(self, tokens: Tensor, prepared: Any) -> Forced:
+        raise NotImplementedError
+
+    def memory(self) -> Memory:
+        sources = len(self.tables)
+        which = torch.arange(sources, dtype=torch.float32)
+        return Memory(which[:, None, None], torch.ones(sources, 1, dtype=torch.bool), which[:, None])
+
+
+def found_by(chain: Chain, **changes: Any) -> list[list[Hypothesis]]:
+    asked = {"beam_size": 2, "max_length": 9, "length_penalty": 0.0, **changes}
+    return search(chain, chain.memory(), **{"strategy": BestK(asked["length_penalty"]), **asked})
+
+
+def told(hypotheses: list[Hypothesis]) -> dict[tuple[int, ...], float]:
+    return {hypothesis.tokens: round(math.exp(hypothesis.log_prob), 6) for hypothesis in hypotheses}
+
+
+def test_the_penalty_is_that_of_the_paper() -> None:
+    found = penalty(torch.tensor([1, 7, 13]), 0.5)
+    torch.testing.assert_close(found, torch.tensor([1.0, 2.0**0.5, 3.0**0.5]))
+    assert penalty(torch.tensor([4]), 0.0).item() == 1.0
+
+
+# Greedily A (0.6), then A can only end at 0.3; B ends at once.
+GARDEN_PATH = {BOS: {A: 0.6, B: 0.4}, A: {EOS: 0.3, A: 0.3, B: 0.4}, B: {EOS: 0.9, A: 0.1}}
+
+
+@pytest.mark.parametrize(("vocabulary", "count"), [(1, 1), (11, 4), (24, 3), (29, 3), (96, 1), (103, 5)])
+def test_the_largest_are_those_of_a_sorted_row(vocabulary: int, count: int) -> None:
+    values = torch.randn(7, vocabulary, generator=torch.Generator().manual_seed(1))
+    values[:, :2] = -math.inf
+    values[2, :5] = 9.0
+    found, places = largest(values, count, piece=4)
+    assert torch.equal(found, values.sort(dim=-1, descending=True).values[:, :count])
+    assert torch.equal(values.gather(1, places), found)
+    assert all(len(set(row)) == count for row in places.tolist())
+
+
+def test_a_beam_finds_what_greed_passes_by() -> None:
+    [[greedy]] = found_by(Chain(GARDEN_PATH), beam_size=1)
+    assert greedy.tokens == (A, B, EOS)
+    assert math.exp(greedy.log_prob) == pytest.approx(0.6 * 0.4 * 0.9)
+    [found] = found_by(Chain(GARDEN_PATH))
+    assert told(found) == {(B, EOS): 0.36, (A, B, EOS): 0.216}
+    assert found[0].tokens == (B, EOS)
+
+
+def test_a_length_penalty_prefers_the_longer() -> None:
+    # (B, EOS): log 0.36 / (7/6)^α against (A, B, EOS): log 0.216 / (8/6)^α, equal at α = 3.04.
+    for alpha, best in ((0.0, (B, EOS)), (2.9, (B, EOS)), (3.2, (A, B, EOS))):
+        [found] = found_by(Chain(GARDEN_PATH), length_penalty=alpha)
+        assert found[0].tokens == best
+        assert found[0].score == pytest.approx(found[0].log_prob / ((5 + len(best)) / 6) ** alpha)
+
+
+def test_a_finished_hypothesis_stays_what_it_is_while_others_go_on() -> None:
+    table = {BOS: {EOS: 0.5, A: 0.5}, A: {A: 1.0}}
+    [found] = found_by(Chain(table), max_length=5)
+    assert told(found) == {(EOS,): 0.5, (A, A, A, A, A): 0.5}
+
+
+def test_sources_keep_their_places_when_they_end_at_different_times() -> None:
+    late = {BOS: {A: 1.0}, A: {B: 1.0}, B: {EOS: 1.0}}
+    early = {BOS: {EOS: 1.0}}
+    never = {BOS: {B: 1.0}, B: {B: 1.0}}
+    found = found_by(Chain(late, early, never, early, late), beam_size=1, max_length=4)
+    assert [hypotheses[0].tokens for hypotheses in found] == [(A, B, EOS), (EOS,), (B, B, B, B), (EOS,), (A, B, EOS)]
+
+
+def test_padding_and_the_begin_symbol_are_never_written() -> None:
+    table = {BOS: {PAD: 0.5, BOS: 0.3, A: 0.15, EOS: 0.05}, A: {PAD: 0.9, EOS: 0.1}}
+    [found] = found_by(Chain(table))
+    assert told(found) == {(EOS,): 0.05, (A, EOS): 0.015}
+    for draw in range(5):
+        [[drawn]] = found_by(
+            Chain(table), beam_size=1, strategy=Sampling(torch.Generator().manual_seed(draw)), max_length=2
+        )
+        assert not {PAD, BOS} & set(drawn.tokens)
+
+
+DRAWN = {BOS: {A: 0.5, B: 0.2, EOS: 0.3}, A: {EOS: 0.75, B: 0.25}, B: {EOS: 1.0}}
+
+
+def draws(count: int, *, seed: int, temperature: float = 1.0) -> Counter[tuple[int, ...]]:
+    strategy = Sampling(torch.Generator().manual_seed(seed), temperature)
+    [found] = found_by(Chain(DRAWN), beam_size=count, strategy=strategy, max_length=3)
+    return Counter(hypothesis.tokens for hypothesis in found)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
+def test_draws_are_as_frequent_as_they_are_likely(temperature: float) -> None:
+    def sharpened(*probabilities: float) -> list[float]:
+        powers = [probability ** (1 / temperature) for probability in probabilities]
+        return [power / sum(powers) for power in powers]
+
+    a, b, end = sharpened(0.5, 0.2, 0.3)
+    a_end, a_b = sharpened(0.75, 0.25)
+    expected = {(A, EOS): a * a_end, (A, B, EOS): a * a_b, (B, EOS): b, (EOS,): end}
+    count = 4000
+    found = draws(count, seed=1, temperature=temperature)
+    assert set(found) == set(expected)
+    for tokens, probability in expected.items():
+        deviation = math.sqrt(count * probability * (1 - probability))
+        assert abs(found[tokens] - count * probability) < 4 * deviation
+
+
+def test_the_seed_decides_the_draws() -> None:
+    assert draws(50, seed=7) == draws(50, seed=7)
+    assert draws(50, seed=7) != draws(50, seed=8)
+
+
+def test_draws_may_be_equal_and_each_has_the_models_log_probability() -> None:
+    strategy = Sampling(torch.Generator().manual_seed(1), temperature=0.5)
+    [found] = found_by(Chain(DRAWN), beam_size=20, strategy=strategy, max_length=3, length_penalty=1.0)
+    assert len(found) == 20
+    likely = {(A, EOS): 0.375, (A, B, EOS): 0.125, (B, EOS): 0.2, (EOS,): 0.3}
+    assert told(found) == {tokens: likely[tokens] for tokens in told(found)}
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)

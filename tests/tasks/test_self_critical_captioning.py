@@ -1,0 +1,316 @@
+"""Captioners that go on from another run and learn the CIDEr of what they draw, from the command on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_captioner import configured
+from typer.testing import CliRunner, Result
+
+from attncli.cli.main import app
+from attncli.config.load import read_config
+from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
+from attncli.decoding.search import Sampling, search
+from attncli.errors import ConfigError
+from attncli.metrics.caption_tokens import caption_tokens
+from attncli.metrics.coco import CiderD, DocumentFrequencies
+from attncli.runs.folder import RunFolder
+from attncli.runs.weights import weights_of
+from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
+from attncli.tasks.captioning import CaptioningTask, open_captioning
+
+CPU = torch.device("cpu")
+BASE = """\
+task: captioning
+data:
+  root: {root}
+  images: images
+  captions: captions.jsonl
+  train: {{split: train}}
+  dev: {{split: dev}}
+  test: {{test: {{split: test}}}}
+  cache: {root}/cache
+tokenizer: {{kind: word, vocabulary_size: 60}}
+model:
+  embedding_size: 6
+  dropout: 0.1
+  encoder: {{kind: cnn, preprocessing: {{size: 32}}, widths: [4, 6]}}
+  attention: {{score: additive, size: 7}}
+  decoder: {{hidden_size: 8, query: previous_state, bridge: mean_mlp, readout: deep, doubly_stochastic: 0.5}}
+training:
+  batch_sentences: 9
+  max_steps: 12
+  learning_rate: 0.02
+  label_smoothing: 0.1
+  validate_every: 6
+  augmentation: {{smallest_crop: 0.8}}
+search: {{beam_size: 3, max_length: 12, batch_size: 4}}
+"""
+CRITICAL = """\
+base: base.yaml
+model: {{dropout: 0, decoder: {{doubly_stochastic: 0}}}}
+training:
+  objective: {{kind: self_critical, start_from: {root}/run, samples: 3}}
+  batch_sentences: 7
+  max_steps: 8
+  learning_rate: 0.005
+  label_smoothing: 0
+  validate_every: 4
+  checkpoint_every: 3
+  log_every: 2
+"""
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
+
+
+def train(config: Path, run: Path, *arguments: str) -> Result:
+    result = invoke("train", config, "--run", run, "--device", "cpu", *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of toy pictures with both configurations and a run of the first."""
+    made = tmp_path_factory.mktemp("captions")
+    make_toy_captioning(made, ToyPictureSizes(train=20, dev=4, test=3), seed=2)
+    (made / "base.yaml").write_text(BASE.format(root=made))
+    (made / "critical.yaml").write_text(CRITICAL.format(root=made))
+    train(made / "base.yaml", made / "run")
+    return made
+
+
+def opened(folder: Path, *overrides: str) -> CaptioningTask:
+    config = read_config(folder / "critical.yaml", overrides)
+    assert isinstance(config, CaptioningConfig)
+    return open_captioning(config, CPU, None)
+
+
+def records(run: Path, event: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [record for record in found if record["event"] == event]
+
+
+def test_training_begins_with_the_best_weights_and_the_tokenizer_of_the_other_run(folder: Path) -> None:
+    task = opened(folder)
+    before, found = RunFolder(folder / "run").load_weights("best"), weights_of(task.model)
+    assert before.keys() == found.keys()
+    assert all(torch.equal(before[name], found[name]) for name in before)
+    assert task.corpora.tokenizers.target.model == (folder / "run" / "tokenizer.model").read_bytes()
+
+
+def test_an_epoch_is_all_pictures_once(folder: Path) -> None:
+    task = opened(folder)
+    epochs = [[batch.pictures for batch in task.epoch(number)] for number in (1, 1, 2)]
+    assert epochs[0] == epochs[1] != epochs[2]
+    assert [len(pictures) for pictures in epochs[0]] == [7, 7, 6]
+    assert sorted(sum(epochs[2], ())) == list(range(20))
+    batch = task.epoch(1)[2]
+    assert len(batch.source) == 6
+    assert batch.size == batch.terms == 6 * 3
+    # The features of a picture are those of its own captions, in a batch as alone.
+    plain = opened(folder, "training.augmentation={}").epoch(1)[2]
+    alone = task.sources.reader("train").start(task.corpora.train.first_captions[[plain.pictures[4]]])()
+    assert torch.equal(plain.source.pixels[4], alone.pixels[0])  # type: ignore[union-attr]
+
+
+def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None:
+    task = opened(folder)
+    task.model.eval()
+    corpora, tokenizer = task.corpora, task.corpora.tokenizers.target
+    training, dev = (
+        [[caption_tokens(text) for text in picture.captions] for picture in corpus.pictures]
+        for corpus in (corpora.train, corpora.dev)
+    )
+    scorer, rewards = CiderD(dev, DocumentFrequencies(training)), []
+    with torch.no_grad():
+        source = task.sources.reader("dev").start(corpora.dev.first_captions)()
+        found = search(
+            task.model.decoder,
+            task.model.encode(source),
+            strategy=Sampling(torch.Generator().manual_seed(1)),
+            beam_size=3,
+            max_length=12,
+            length_penalty=0.0,
+        )
+        for image, captions in enumerate(found):
+            texts = [tokenizer.decode(hypothesis.tokens) for hypothesis in captions]
+            rewards += [scorer.score(caption_tokens(text), image) for text in texts]
+        scores = task.validate()
+    assert len(rewards) == 4 * 3
+    assert max(rewards) > 0
+    assert scores["loss"] == pytest.approx(-float(np.mean(rewards)))
+    assert {"bleu", "bleu_4", "cider"} <= set(scores)
+
+
+def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "run", tmp_path / "start")
+    asked = ("--set", f"training.objective.start_from={tmp_path}/start", "--set", "training.objective.baseline=greedy")
+    result = train(folder / "critical.yaml", tmp_path / "whole", *asked)
+    assert "20 training pictures" in result.output
+    assert "captions/s" in result.output
+    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=4")
+    shutil.rmtree(tmp_path / "start")
+    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--resume")
+    for name in ("last", "best"):
+        whole, parts = (RunFolder(tmp_path / run).load_weights(name) for run in ("whole", "parts"))
+        assert not [key for key in whole if not torch.equal(whole[key], parts[key])], name
+    for event in ("train", "validation"):
+        losses = [{each["step"]: each["loss"] for each in records(tmp_path / run, event)} for run in ("whole", "parts")]
+        assert losses[0] == losses[1]
+        assert all(-10 <= loss <= 0 for loss in losses[0].values())
+
+
+def test_features_of_a_fixed_encoder_are_those_of_the_other_run(folder: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(1)
+    torch.save(EfficientNetLite0(layer="head", fine_tune_from=None, rate_factor=1.0, pools=True).state_dict(), weights)
+    encoder = "model.encoder={kind: efficientnet_lite0, memory_size: 9, preprocessing: {size: 32}, weights: %s}"
+    fixed = ["training.augmentation={}", f"data.cache={tmp_path}/cache", "training.max_steps=2"]
+    sets = [part for change in fixed for part in ("--set", change)]
+    train(folder / "base.yaml", tmp_path / "start", *sets, "--set", encoder % weights)
+    (store,) = (tmp_path / "cache" / "features").iterdir()
+    before = (store / "pictures").read_bytes()
+    weights.unlink()
+    begun = ("--set", encoder % "null", "--set", f"training.objective.start_from={tmp_path}/start")
+    train(folder / "critical.yaml", tmp_path / "run", *sets, *begun)
+    assert list((tmp_path / "cache" / "features").iterdir()) == [store]
+    assert (store / "pictures").read_bytes() == before
+    result = invoke("eval", tmp_path / "run", "--output", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+
+
+def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> None:
+    train(folder / "critical.yaml", tmp_path / "run", "--set", "training.max_steps=2")
+    for run, what in ((tmp_path / "run", "minus CIDEr of drawn captions"), (folder / "run", "nats a token")):
+        assert invoke("visualize", run, "--curves", "--format", "svg", "--output", tmp_path).exit_code == 0
+        assert f"loss ({what})" in (tmp_path / "curves.svg").read_text()
+
+
+def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
+    result = invoke("train", folder / "critical.yaml", "--dry-run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "3 batches an epoch; the largest (7 pictures, 21 captions drawn) took" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["training.objective.start_from={root}/runn"], "{root}/runn: no such folder; did you mean {root}/run?"),
+        (
+            ["training.objective.start_from={root}/images"],
+            "{root}/images: not a run: missing metadata.json, config.yaml; found dev-00001.png, dev-00002.png, "
+            "dev-00003.png, dev-00004.png, test-00001.png, test-00002.png and 21 more",
+        ),
+        (
+            ["model.attention.size=5", "model.decoder.hidden_size=9"],
+            "{root}/run was trained with another model: model.attention.size 7, here 5; model.decoder.hidden_size 8, "
+            "here 9; give the same (only model.dropout, model.decoder.doubly_stochastic, model.encoder.fine_tune_from, "
+            "model.encoder.learning_rate_factor, model.encoder.weights may change)",
+        ),
+        (
+            ["tokenizer={kind: char}", "model.embedding_size=5", "model.decoder.bridge=zero"],
+            "{root}/run was trained with another model: tokenizer.kind 'word', here 'char'; tokenizer.vocabulary_size "
+            "60, here 8000; model.embedding_size 6, here 5, and 1 more; give the same (only model.dropout, "
+            "model.decoder.doubly_stochastic, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, "
+            "model.encoder.weights may change)",
+        ),
+    ],
+)
+def test_what_cannot_be_started_from_is_said(folder: Path, overrides: list[str], problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        opened(folder, *(override.replace("{root}", str(folder)) for override in overrides))
+    assert str(caught.value) == "training.objective.start_from: " + problem.format(root=folder)
+
+
+def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        opened(folder, f"training.objective.start_from={trained}")
+    assert str(caught.value) == (
+        f"training.objective.start_from: {trained} is a run of task translation; name one of task captioning"
+    )
+    shutil.copytree(folder / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(ConfigError) as caught:
+        opened(folder, f"training.objective.start_from={tmp_path}/run")
+    assert str(caught.value).startswith(
+        f"training.objective.start_from: {tmp_path}/run: not a checkpoint: missing checkpoints/best/model.safetensors"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        (
+            "model.dropout={outputs: 0.1}",
+            "model.dropout: a drawn caption is scored by the network that drew it, which dropout changes each time; "
+            "set it to 0 for training.objective.kind 'self_critical'",
+        ),
+        (
+            "model.attention={selection: hard}",
+            "model.attention.selection: 'hard' draws positions, and given others a caption has another probability "
+            "than it was drawn with; choose 'soft' for training.objective.kind 'self_critical'",
+        ),
+        (
+            "model.decoder.doubly_stochastic=1",
+            "model.decoder.doubly_stochastic: is weighed against cross-entropy; set it to 0 for "
+            "training.objective.kind 'self_critical'",
+        ),
+        (
+            "training.label_smoothing=0.1",
+            "training.label_smoothing: smooths cross-entropy; set it to 0 for training.objective.kind 'self_critical'",
+        ),
+        (
+            "training.batch_sentences=null",
+            "training.batch_sentences: is how many pictures are in a batch with training.objective.kind "
+            "'self_critical'; give a number",
+        ),
+        (
+            "training.objective.samples=1",
+            "training.objective: baseline: others is the mean of a picture's other captions, so samples must be 2 or "
+            "more",
+        ),
+        ("training.objective={kind: self_critical}", "training.objective.start_from: missing, and there is no default"),
+    ],
+)
+def test_what_does_not_go_with_drawn_captions_is_refused(folder: Path, override: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(folder / "critical.yaml", [override])
+    assert len(caught.value.problems) == 1
+    assert str(caught.value).endswith(problem)
+
+
+def test_cross_entropy_is_the_default() -> None:
+    assert configured("{score: general}", "{hidden_size: 8}").training.objective.kind == "cross_entropy"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("baseline", ["others", "greedy"])
+def test_self_critical_steps_raise_the_reward(tmp_path: Path, baseline: str) -> None:
+    make_toy_captioning(tmp_path, ToyPictureSizes(train=120, dev=40, test=1), seed=2)
+    (tmp_path / "base.yaml").write_text(BASE.format(root=tmp_path))
+    (tmp_path / "critical.yaml").write_text(CRITICAL.format(root=tmp_path))
+    sizes = ["model.embedding_size=24", "model.decoder.hidden_size=32", "training.augmentation={}"]
+    sizes += ["training.batch_sentences=30", "search.max_length=16"]
+    every = ("--set", "training.validate_every=1000")
+    sets = [part for change in sizes for part in ("--set", change)]
+    train(tmp_path / "base.yaml", tmp_path / "run", *sets, *every, "--set", "training.max_steps=120")
+    asked = ("--set", f"training.objective.baseline={baseline}", "--set", "training.max_steps=60")
+    asked += ("--set", "training.learning_rate=0.01")
+    train(tmp_path / "critical.yaml", tmp_path / "critical", *sets, *every, *asked)
+    config = read_config(tmp_path / "critical.yaml", sizes)
+    assert isinstance(config, CaptioningConfig)
+    before = open_captioning(config, CPU, None)
+    before.model.eval()
+    first = before.validate()
+    (after,) = records(tmp_path / "critical", "validation")
+    assert after["loss"] < 1.15 * first["loss"] < 0

@@ -1,0 +1,83 @@
+"""Translation as the training loop sees it: batches, loss, validation, and what is told of the largest batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sacrebleu.metrics import BLEU as SacreBLEU  # noqa: N811 - beside our own
+
+from attncli.config.load import read_config
+from attncli.config.tasks.translation import TranslationConfig
+from attncli.data.translation import prepare_translation
+from attncli.decoding.translator import Translator
+from attncli.tasks.translation import TranslationTask, new_task
+
+CPU = torch.device("cpu")
+
+
+def made(config: Path, *overrides: str) -> TranslationTask:
+    checked: TranslationConfig = read_config(config, overrides)
+    return new_task(checked, prepare_translation(checked), CPU)
+
+
+def ids_of(task: TranslationTask, epoch: int) -> list[list[list[int]]]:
+    return [batch.source.ids.tolist() for batch in task.epoch(epoch)]
+
+
+def test_an_epoch_is_decided_by_seed_and_number(config: Path) -> None:
+    task = made(config)
+    assert ids_of(task, 1) == ids_of(made(config), 1)
+    assert ids_of(task, 1) != ids_of(task, 2)
+    assert ids_of(task, 1) != ids_of(made(config, "training.seed=2"), 1)
+    batches = task.epoch(3)
+    assert sum(len(batch.source.ids) for batch in batches) == 36
+    assert batches[len(batches) - 1].target.ids.shape[0] > 0
+    with pytest.raises(IndexError):
+        batches[len(batches)]
+
+
+def test_batches_keep_to_their_limits(config: Path) -> None:
+    for batch in made(config, "training.batch_sentences=5").epoch(1):
+        assert max(batch.source.ids.numel(), batch.target.ids.numel()) <= 60
+        assert len(batch.source.ids) <= 5
+
+
+def test_the_loss_has_the_smoothing_of_the_configuration(config: Path) -> None:
+    batch = made(config).epoch(1)[0]
+    plain, smooth = made(config), made(config, "training.label_smoothing=0.3")
+    assert torch.equal(plain.loss(batch).total, plain.loss(batch).reported)
+    assert smooth.loss(batch).terms == batch.target_tokens
+    assert not torch.equal(smooth.loss(batch).total, smooth.loss(batch).reported)
+
+
+def test_validation_is_the_loss_a_token_and_the_bleu_of_what_is_written(config: Path) -> None:
+    task = made(config, "training.label_smoothing=0.3")
+    task.model.eval()
+    lines = [(config.parent / f"dev.{side}").read_text().splitlines() for side in ("de", "en")]
+    for beam_size, sentences in ((1, None), (3, 2)):
+        asked = f"training.validation={{beam_size: {beam_size}, sentences: {sentences or 'null'}}}"
+        task.config = read_config(config, ["training.label_smoothing=0.3", asked])
+        found = task.validate()
+        pairs = list(zip(*lines, strict=True))
+        translator = Translator(task.model, task.corpora.tokenizers)
+        forced = list(translator.align(pairs, settings=task.config.search))
+        tokens = sum(len(translation.hypotheses[0].tokens) for translation in forced)
+        total = sum(translation.hypotheses[0].log_prob for translation in forced)
+        assert found["loss"] == pytest.approx(-total / tokens, rel=1e-5)
+        settings = task.config.search.model_copy(update={"beam_size": beam_size})
+        written = [
+            translation.hypotheses[0].text
+            for translation in translator.translate(lines[0][:sentences], settings=settings)
+        ]
+        assert found["bleu"] == pytest.approx(SacreBLEU().corpus_score(written, [lines[1][:sentences]]).score)
+
+
+def test_the_seed_decides_the_first_weights(config: Path) -> None:
+    first, same, other = (
+        made(config, f"training.seed={seed}").model.decoder.embedding.weight.detach().numpy() for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
