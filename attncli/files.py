@@ -151,6 +151,6 @@ def writing_into(folder: Path) -> Iterator[None]:
         raise DataError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Return the files in `folder` and below it that are named as pictures, sorted."""
+def find_images(folder: Path) -> list[Path]:
+    """Return the files in `folder` and below it that are named as images, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

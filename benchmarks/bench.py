@@ -36,7 +36,7 @@ from sacrebleu.metrics.bleu import BLEU
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.captioning import varied_square
-from attncli.files import find_pictures
+from attncli.files import find_images
 from attncli.machine.device import has_bf16
 from attncli.tasks.captioning import CaptioningTask, open_captioning
 from attncli.training.updates import Updater
@@ -283,7 +283,7 @@ def measure_pictures(folder: Path, workers: int, work: Path, found: Measurements
 
 def _captioning_task(folder: Path, workers: int, work: Path) -> CaptioningTask:
     """Return a captioner to train on the first pictures of `folder`, each with one made-up caption."""
-    paths = find_pictures(folder)[:MOST_PICTURES]
+    paths = find_images(folder)[:MOST_PICTURES]
     lines = [json.dumps({"image": path.name, "captions": ["a picture of something " * 3]}) for path in paths]
     (work / "captions.jsonl").write_text("\n".join(lines) + "\n")
     split = {"captions": str((work / "captions.jsonl").resolve())}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attncli.config.load import check_config
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.models.build import build_decoder, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attncli.config import model as configs
+from attncli.assembly.model import build_model
 from attncli.config.load import Config
+from attncli.config.networks import LSTMN, Recurrent, Transformer
+from attncli.config.sources.encoder import EncoderSection
 from attncli.config.tasks.autoencoding import AutoencodingConfig
-from attncli.config.tasks.captioning import CaptioningConfig
-from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.training import SGD
+from attncli.config.writing import WritingConfig
 from attncli.losses import CHUNK
 from attncli.models.autoencoder import build_autoencoder
-from attncli.models.build import build_captioning_model, build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 
 FLOAT_BYTES = 4
@@ -51,7 +50,7 @@ class Sizes:
 def summarise(config: Config) -> Summary:
     """Return the sizes of the model of `config`."""
     with torch.device("meta"):
-        sizes = SIZES[config.task](config)
+        sizes = writing_sizes(config) if isinstance(config, WritingConfig) else autoencoder_sizes(config)
     total = sum(sizes.parameters.values())
     moments = 2 if not isinstance(config.training.optimizer, SGD) else int(config.training.optimizer.momentum > 0)
     return Summary(
@@ -65,79 +64,63 @@ def summarise(config: Config) -> Summary:
     )
 
 
-def translation_sizes(config: TranslationConfig) -> Sizes:
-    """Return the sizes of a translation model with vocabularies as large as the tokenizer may make them."""
+def writing_sizes(config: WritingConfig) -> Sizes:
+    """Return the sizes of a model with vocabularies as large as the tokenizer may make them."""
     size = config.tokenizer.vocabulary_size
-    model = build_translation_model(config.model, source_vocabulary=size, target_vocabulary=size)
+    model = build_model(config, source_vocabulary=size, target_vocabulary=size)
     condition = "for the largest vocabulary the tokenizer may have"
+    if not config.model.encoder.is_text:
+        condition += f", without the {config.model.encoder.noun}s"
     return Sizes(count_parameters(model), _activations(config), condition)
 
 
 def count_parameters(model: EncoderDecoder) -> dict[str, int]:
     """Return the number of parameters of each part of `model`."""
     parts: dict[str, Any] = {
-        "source embeddings": model.encoder.embedding,
+        "source embeddings": getattr(model.encoder, "embedding", None),
         "encoder": model.encoder,
         "target embeddings": model.decoder.embedding,
         "attention": getattr(model.decoder, "attention", None),
         "output layer": model.decoder.output,
         "decoder": model.decoder,
     }
-    return _counted(parts)
-
-
-def _counted(parts: dict[str, Any]) -> dict[str, int]:
     seen: set[int] = set()
     counts = {}
     for name, part in parts.items():
         fresh = [] if part is None else [parameter for parameter in part.parameters() if id(parameter) not in seen]
         seen.update(map(id, fresh))
         counts[name] = sum(parameter.numel() for parameter in fresh)
-    return counts
+    return {name: count for name, count in counts.items() if parts[name] is not None}
 
 
-def _activations(config: TranslationConfig) -> int:
-    """Return about how many numbers a forward pass keeps for the backward one, for a full batch."""
+def _activations(config: WritingConfig) -> int:
+    """Return about how many numbers a forward pass keeps for the backward one, for a full batch.
+
+    What an encoder of files keeps is not counted.
+    """
     model, positions = config.model, config.training.batch_tokens
     if config.training.batch_sentences is not None:
         positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
-    layers = sum(part.layers * _kept_by_layer(part) for part in (model.encoder, model.decoder))
+    networks: list[Any] = [
+        part for part in (model.encoder, model.decoder) if isinstance(part, (Recurrent, LSTMN, Transformer))
+    ]
+    layers: int = sum(part.layers * _kept_by_layer(part) for part in networks)
     # Additive attention computes its inner layer again, so of every score only the weights are kept.
     attention = 0 if model.attention == "none" else 2 * TYPICAL_LENGTH
     return positions * (layers + attention + 4 * model.embedding_size) + 2 * CHUNK
 
 
-def _kept_by_layer(part: configs.Encoder | configs.Decoder) -> int:
-    """Return about how many numbers a layer keeps of each position."""
-    size = part.hidden_size
-    if part.kind == "recurrent":  # its input, four gates, two states and their tanh
+def _kept_by_layer(part: Any) -> int:
+    """Return about how many numbers a layer of the network `part` keeps of each position."""
+    size: int = part.hidden_size
+    if isinstance(part, Recurrent):  # its input, four gates, two states and their tanh
         return 8 * size
-    if part.kind == "lstmn":  # the same, the tape and its gradient, and the weights on what was before
+    if isinstance(part, LSTMN):  # the same, the tape and its gradient, and the weights on what was before
         return 14 * size + TYPICAL_LENGTH
     # What each part reads normalised, what it adds, query, key, value and what is seen; and the inner layer.
-    kept = 9 * size + part.feed_forward_size * (1 if part.activation == "relu" else 2)
+    kept: int = 9 * size + part.feed_forward_size * (1 if part.activation == "relu" else 2)
     # The attention to the source shows its weights, and so keeps them.
-    return kept if isinstance(part, configs.TransformerEncoder) else kept + 5 * size + 3 * part.heads * TYPICAL_LENGTH
-
-
-def captioning_sizes(config: CaptioningConfig) -> Sizes:
-    """Return the sizes of a captioner with a vocabulary as large as the tokenizer may make it."""
-    model = build_captioning_model(config.model, vocabulary=config.tokenizer.vocabulary_size, pretrained=False)
-    parts: dict[str, Any] = {
-        "encoder": model.encoder,
-        "embeddings": model.decoder.embedding,
-        "attention": getattr(model.decoder, "attention", None),
-        "output layer": model.decoder.output,
-        "decoder": model.decoder,
-    }
-    written = config.model.decoder.layers * _kept_by_layer(config.model.decoder)
-    positions = config.training.batch_tokens
-    if config.training.batch_sentences is not None:
-        positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
-    activations = positions * (written + 4 * config.model.embedding_size) + 2 * CHUNK
-    return Sizes(
-        _counted(parts), activations, "for the largest vocabulary the tokenizer may have, without the pictures"
-    )
+    return kept if isinstance(part, EncoderSection) else kept + 5 * size + 3 * part.heads * TYPICAL_LENGTH
 
 
 def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
@@ -157,10 +140,3 @@ def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
     for handle in handles:
         handle.remove()
     return Sizes(parameters, config.training.batch_size * (outputs + 2 * config.data.size))
-
-
-SIZES: dict[str, Callable[[Any], Sizes]] = {
-    "translation": translation_sizes,
-    "captioning": captioning_sizes,
-    "autoencoding": autoencoder_sizes,
-}

@@ -3,87 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attncli.cli.corruption import HELP
-from attncli.cli.eval_autoencoding import evaluate_autoencoding
-from attncli.cli.eval_captioning import evaluate_captioning
-from attncli.cli.eval_translation import evaluate_translation
 from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
-from attncli.cli.tasks import EvaluationOptions, TaskCommand, one_task
+from attncli.cli.tasks import WRITING, Only, check_meaning, family_of, takes
 from attncli.errors import CommandError
 
-EVALUATIONS: dict[str, TaskCommand[Sequence[Path], EvaluationOptions]] = {
-    "translation": TaskCommand(
-        frozenset(
-            {
-                *("test", "source", "reference", "hypotheses", "too_long", "length", "metric"),
-                *("beam_size", "length_penalty", "batch_size", "precision"),
-            }
-        ),
-        evaluate_translation,
-    ),
-    "captioning": TaskCommand(
-        frozenset({"test", "hypotheses", "metric", "beam_size", "length_penalty", "batch_size", "precision"}),
-        evaluate_captioning,
-    ),
-    "autoencoding": TaskCommand(frozenset({"test", "corruption"}), evaluate_autoencoding),
-}
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What `attncli eval` takes."""
 
-def evaluate(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None,
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None
     test: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which test set of the configuration; with --source, its name in reports."),
-    ] = None,
-    source: Annotated[Path | None, typer.Option(metavar="FILE", help="Sentences to translate; `.gz` too.")] = None,
+    ] = None
+    source: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sentences to translate; `.gz` too."), Only(("text",))
+    ] = None
     reference: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Translations of --source; again for more references.")
-    ] = None,
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Translations of --source; repeat for more references."),
+        Only(("text",)),
+    ] = None
     hypotheses: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Score these lines, decoding nothing; needs no RUN. Again to compare files."),
-    ] = None,
+        typer.Option(
+            metavar="FILE", help="Score these lines and decode nothing; RUN may be left out. Repeat to compare files."
+        ),
+        Only(WRITING),
+    ] = None
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/evaluation/TEST]"),
-    ] = None,
-    beam_size: BeamSize = None,
-    length_penalty: LengthPenalty = None,
-    batch_size: BatchSize = None,
-    precision: Annotated[str | None, typer.Option(metavar="fp32|bf16", help="Arithmetic of the products.")] = None,
+    ] = None
+    beam_size: Annotated[BeamSize, Only(WRITING)] = None
+    length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
+    batch_size: Annotated[BatchSize, Only(WRITING)] = None
+    precision: Annotated[
+        str | None, typer.Option(metavar="fp32|bf16", help="Arithmetic of matrix products."), Only(WRITING)
+    ] = None
     too_long: Annotated[
-        str | None, typer.Option(metavar="error|cut", help="What to do about too long a source.  [default: error]")
-    ] = None,
+        str | None,
+        typer.Option(
+            metavar="error|cut", help="Whether to stop at a source that is too long or truncate it.  [default: error]"
+        ),
+        Only(("text",)),
+    ] = None
     length: Annotated[
         str | None,
-        typer.Option(metavar="source|reference", help="Whose words BLEU by length counts.  [default: source]"),
-    ] = None,
+        typer.Option(
+            metavar="source|reference", help="Group BLEU by the words of the source or reference.  [default: source]"
+        ),
+        Only(("text",)),
+    ] = None
     metric: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A score beside BLEU, again for more. Translation: chrf, ter; captions: bleu_1, bleu_2, bleu_3, "
+            help="A score beside BLEU; repeat for more. Translation: chrf, ter. Captions: bleu_1, bleu_2, bleu_3, "
             "bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which is a Java program]",
         ),
-    ] = None,
-    corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
-    checkpoint: Checkpoint = "best",
-    device: Device = "auto",
-) -> None:
-    """Score RUNs on a test set: BLEU, chrF and TER with 95 % bounds, BLEU by length, and paired tests between runs.
+        Only(WRITING),
+    ] = None
+    corruption: Annotated[
+        str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
+    ] = None
+    checkpoint: Checkpoint = "best"
+    device: Device = "auto"
 
-    Of autoencoders, measure the errors of reconstruction beside those of PCA, and draw them by width of the bottleneck.
+
+@takes(EvaluationOptions)
+def evaluate(options: EvaluationOptions) -> None:
+    """Score RUNs on a test set: corpus scores with 95 % bounds, BLEU by length, and paired tests between runs.
+
+    For autoencoders, measure reconstruction errors next to those of PCA, and plot them by bottleneck width.
 
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
-    RUN/evaluation/TEST, and the first one's report is that of all; with --output everything goes there.
+    RUN/evaluation/TEST, and the first one's report covers them all; with --output everything goes there.
 
-    Runs that differ in their seeds alone are taken together: their mean scores are reported and compared. Of up to four
-    every pair is compared by every score, and of more each with the first.
+    Runs that differ in their seeds alone are grouped: their mean scores are reported and compared. With up to four
+    groups every pair is compared by every score; with more, each is compared with the first.
 
     Example: attncli eval runs/none runs/additive --test test_2016_flickr
 
@@ -91,28 +97,19 @@ def evaluate(
 
     Example: attncli eval --hypotheses out.en --source test.de --reference test.en --output scores
     """
-    folders = list(runs or ())
-    options = EvaluationOptions(
-        output=output,
-        checkpoint=checkpoint,
-        device=device,
-        test=test,
-        source=source,
-        reference=tuple(reference or ()),
-        hypotheses=tuple(hypotheses or ()),
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        batch_size=batch_size,
-        precision=precision,
-        too_long=too_long,
-        length=length,
-        metric=tuple(metric or ()),
-        corruption=corruption,
-    )
-    for what, paths in (("RUN", folders), ("--hypotheses", options.hypotheses)):
+    folders = options.runs or []
+    for what, paths in (("RUN", folders), ("--hypotheses", options.hypotheses or [])):
         _check_different(what, paths)
-    task = one_task(folders, EVALUATIONS)
-    EVALUATIONS[task](folders, options, task=task)
+    family, task = family_of(folders)
+    check_meaning(options, family, task)
+    if family == "autoencoding":
+        from attncli.cli.eval_autoencoding import evaluate_autoencoding
+
+        evaluate_autoencoding(folders, options)
+    else:
+        from attncli.cli.eval_writing import evaluate_writing
+
+        evaluate_writing(folders, options, is_text=family == "text")
 
 
 def _check_different(what: str, paths: Sequence[Path]) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from attncli.cli.corruption import parse_corruption
-from attncli.cli.tasks import EvaluationOptions, names_of
+from attncli.cli.tasks import names_of
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
+    from attncli.cli.eval import EvaluationOptions
     from attncli.evaluation.autoencoder_report import AutoencoderReport
     from attncli.evaluation.autoencoders import Measured
-    from attncli.runs.run import AutoencoderRun
+    from attncli.runs.autoencoding import AutoencoderRun
     from attncli.sources.rows.examples import Examples
 
 
@@ -23,7 +24,7 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
     """Measure the runs in `folders` on one test set, clean and corrupted, each beside the PCA of its training data."""
     from attncli.evaluation.autoencoders import evaluate_autoencoders
     from attncli.reports.autoencoders import terminal_report
-    from attncli.runs.run import AutoencoderRun
+    from attncli.runs.autoencoding import AutoencoderRun
 
     given = parse_corruption(options.corruption) if options.corruption is not None else None
     runs = [AutoencoderRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]

@@ -9,10 +9,10 @@ import typer
 
 import attncli
 from attncli.cli import config, data
-from attncli.cli.caption import caption
 from attncli.cli.eval import evaluate
+from attncli.cli.files import caption
+from attncli.cli.lines import translate
 from attncli.cli.train import train
-from attncli.cli.translate import translate
 from attncli.cli.visualize import visualize
 from attncli.errors import UserError
 from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ Overrides = Annotated[
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
-BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept a sentence or picture; 1 is greedy.")]
+BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept for each source; 1 is greedy.")]
 LengthPenalty = Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Sentences or pictures decoded together.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Sources decoded together.")]
+Precision = Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Arithmetic of matrix products.")]

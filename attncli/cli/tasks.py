@@ -1,129 +1,120 @@
-"""Which task the runs of a command line are of, and which of the given options mean something to it."""
+"""Options that are declared once, and which of them mean something to the runs of a command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import inspect
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from attncli.errors import CommandError, ConfigError, unknown
-
-# What a folder that is no run is taken for: the command that then loads it says what is wrong.
-_FIRST = "translation"
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What `attncli eval` was asked for; None and empty where an option was not given."""
-
-    output: Path | None
-    checkpoint: str
-    device: str
-    test: str | None
-    source: Path | None
-    reference: tuple[Path, ...]
-    hypotheses: tuple[Path, ...]
-    beam_size: int | None
-    length_penalty: float | None
-    batch_size: int | None
-    precision: str | None
-    too_long: str | None
-    length: str | None
-    metric: tuple[str, ...]
-    corruption: str | None
-
-
-@dataclass(frozen=True)
-class VisualizationOptions:
-    """What `attncli visualize` was asked for; None, False and empty where an option was not given."""
-
-    output: Path
-    format: str | None
-    checkpoint: str
-    device: str
-    text: tuple[str, ...]
-    input: tuple[Path, ...]
-    target: tuple[str, ...]
-    image: tuple[Path, ...]
-    self_attention: bool
-    heads: bool
-    layer: int | None
-    gradients: bool
-    test: str | None
-    corruption: str | None
-    beam_size: int | None
-    length_penalty: float | None
-
+from attncli.errors import CommandError, RunError
 
 Options = TypeVar("Options")
-Place = TypeVar("Place")
-
-# Options that every task has.
-_COMMON = frozenset({"output", "checkpoint", "device"})
+Family = Literal["text", "files", "autoencoding"]
+"""What runs are alike in: they write for text, they write for files, or they are autoencoders."""
+WRITING: tuple[Family, ...] = ("text", "files")
 
 
 @dataclass(frozen=True)
-class TaskCommand(Generic[Place, Options]):
-    """What a command does for one task: `start` with its runs and the options, of which it reads `takes`."""
+class Only:
+    """Marks an option that means something only to runs of some families."""
 
-    takes: frozenset[str]
-    start: Callable[[Place, Options], None]
-
-    def __call__(self, place: Place, options: Options, *, task: str) -> None:
-        """Start it; a CommandError names the first given option that means nothing to the task."""
-        for option in given_options(options, besides=self.takes):
-            raise CommandError(f"{option}: means nothing for runs of task {task}; leave it out")
-        self.start(place, options)
+    families: tuple[Family, ...]
 
 
-def given_options(options: Any, *, besides: Iterable[str]) -> list[str]:
-    """Return the options that were given of `options`, a dataclass, but for those that all tasks have and `besides`."""
-    left_out = _COMMON.union(besides)
-    given = [field.name for field in fields(options) if _is_given(getattr(options, field.name))]
-    return [f"--{name.replace('_', '-')}" for name in given if name not in left_out]
+def only(*families: Family) -> Only:
+    """Return the mark of an option that means something only to runs of `families`."""
+    return Only(families)
 
 
-def _is_given(value: object) -> bool:
-    return value is not None and value is not False and value != ()
+def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Return what makes a command of a function of `options`, a dataclass whose fields are the command's options."""
 
+    def command(function: Callable[[Options], None]) -> Callable[..., None]:
+        def call(**given: Any) -> None:
+            function(options(**given))
 
-def check_alone(option: str, options: Any, *, draws: str, takes: Iterable[str]) -> None:
-    """Raise a CommandError if `options` have more than `option`, which `draws` something, and what it `takes`."""
-    for other in given_options(options, besides=takes):
-        raise CommandError(f"{option}: draws {draws}, so {other} means nothing here; leave one of them out")
-
-
-def one_task(folders: Sequence[Path], tasks: Mapping[str, Any]) -> str:
-    """Return which of `tasks` all runs in `folders` are of, without checking the rest of their configurations.
-
-    Raises a CommandError that names two that differ.
-    """
-    found = {folder: task for folder in folders if (task := _named_task(folder, tasks))}
-    for folder, task in found.items():
-        first = next(iter(found))
-        if task != found[first]:
-            raise CommandError(
-                f"{folder}: is a run of task {task}, but {first} of task {found[first]}; give runs of one task"
+        hints = get_type_hints(options, include_extras=True)
+        parameters = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=hints[field.name],
             )
-    return next(iter(found.values()), _FIRST)
+            for field in fields(options)  # type: ignore[arg-type]
+        ]
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = hints
+        return call
+
+    return command
+
+
+def family_of(folders: Sequence[Path]) -> tuple[Family, str]:
+    """Return the family of the runs in `folders`, and their task.
+
+    A folder that is no run is left to what loads it. Raises a CommandError that names two runs of different tasks.
+    """
+    found = {folder: config for folder in folders if (config := _config(folder)) is not None}
+    if not found:
+        return "text", "translation"
+    first, config = next(iter(found.items()))
+    for folder, other in found.items():
+        if other.task != config.task:
+            raise CommandError(
+                f"{folder}: is a run of task {other.task}, but {first} of task {config.task}; give runs of one task"
+            )
+    if not hasattr(config.model, "decoder"):
+        return "autoencoding", config.task
+    return ("text" if config.model.encoder.is_text else "files"), config.task
+
+
+def _config(folder: Path) -> Any:
+    from attncli.runs.folder import RunFolder
+
+    try:
+        return RunFolder(folder).config()
+    except RunError:
+        return None
+
+
+def check_meaning(options: Any, family: Family, task: str) -> None:
+    """Raise a CommandError for the first of `options` that was given and means nothing to runs of `family`."""
+    for field, mark in _marked(type(options)):
+        if family not in mark.families and _is_given(options, field):
+            raise CommandError(f"{_option(field)}: means nothing for runs of task {task}; leave it out")
+
+
+def check_alone(option: str, options: Any, *, draws: str, takes: Collection[str]) -> None:
+    """Raise a CommandError if `options` have more than `option`, which `draws` something, and what it `takes`."""
+    common = {"runs", "output", "checkpoint", "device", *takes}
+    for field in fields(options):
+        if field.name not in common and _is_given(options, field):
+            raise CommandError(
+                f"{option}: draws {draws}, so {_option(field)} means nothing here; leave one of them out"
+            )
+
+
+def _marked(options: type[Any]) -> Iterator[tuple[Field[Any], Only]]:
+    hints = get_type_hints(options, include_extras=True)
+    for field in fields(options):
+        for mark in get_args(hints[field.name])[1:]:
+            if isinstance(mark, Only):
+                yield field, mark
+
+
+def _is_given(options: Any, field: Field[Any]) -> bool:
+    return bool(getattr(options, field.name) != field.default)
+
+
+def _option(field: Field[Any]) -> str:
+    return f"--{field.name.replace('_', '-')}"
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
     """Return the last part of each path, or the whole paths where last parts are the same."""
     names = [path.resolve().name.removesuffix(".gz") for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
-
-
-def _named_task(folder: Path, tasks: Mapping[str, Any]) -> str | None:
-    from attncli.config.yaml_core import parse_yaml
-
-    path = folder / "config.yaml"
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"), where=str(path))
-    except (OSError, UnicodeDecodeError, ConfigError):
-        return None
-    task = values.get("task") if isinstance(values, dict) else None
-    if isinstance(task, str) and task not in tasks:
-        raise CommandError(f"{path}: {unknown('task', task, tasks)}")
-    return task if isinstance(task, str) else None

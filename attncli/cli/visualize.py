@@ -1,112 +1,113 @@
-"""`attncli visualize`: pictures of what a run has learned, and of how its training went."""
+"""`attncli visualize`: drawings of what a run has learned, and of how its training went."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attncli.cli.corruption import HELP
 from attncli.cli.options import BeamSize, Checkpoint, Device, LengthPenalty
-from attncli.cli.tasks import TaskCommand, VisualizationOptions, check_alone, one_task
-from attncli.cli.visualize_autoencoding import visualize_autoencoding
-from attncli.cli.visualize_captioning import captioning_loss, visualize_captioning
-from attncli.cli.visualize_translation import visualize_translation
+from attncli.cli.tasks import WRITING, Only, check_alone, check_meaning, family_of, takes
 from attncli.errors import CommandError, unknown
 
-VISUALIZATIONS: dict[str, TaskCommand[Sequence[Path], VisualizationOptions]] = {
-    "translation": TaskCommand(
-        frozenset(
-            {
-                *("text", "input", "target", "format", "beam_size", "length_penalty"),
-                *("self_attention", "heads", "layer", "gradients", "test"),
-            }
-        ),
-        visualize_translation,
-    ),
-    "captioning": TaskCommand(frozenset({"image", "format", "beam_size", "length_penalty"}), visualize_captioning),
-    "autoencoding": TaskCommand(frozenset({"image", "test", "corruption", "format"}), visualize_autoencoding),
-}
-LOSSES: dict[str, Callable[[Path], str]] = {
-    "translation": lambda run: "nats a token",
-    "captioning": captioning_loss,
-    "autoencoding": lambda run: "squared error a component",
-}
-"""From the folder of a run to what its loss counts, where curves are drawn."""
+if TYPE_CHECKING:
+    from attncli.config.load import Config
 
-_PICTURES = ("png", "svg")
+_DRAWN = ("png", "svg")
 
 
-def visualize(
+@dataclass(frozen=True, kw_only=True)
+class VisualizationOptions:
+    """What `attncli visualize` takes."""
+
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN", help="Folder of a trained run; more than one with --gradients.", show_default=False
-        ),
-    ],
-    text: Annotated[list[str] | None, typer.Option(help="A sentence to translate; again for more.")] = None,
+        typer.Argument(metavar="RUN", help="Folder of a trained run; several with --gradients.", show_default=False),
+    ]
+    text: Annotated[
+        list[str] | None, typer.Option(help="A sentence to translate; repeat for more."), Only(("text",))
+    ] = None
     input: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too.")
-    ] = None,
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too."),
+        Only(("text",)),
+    ] = None
     target: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Align with this translation instead of searching one; one a sentence."),
-    ] = None,
+        typer.Option(metavar="TEXT", help="Align with this target instead of searching for one; one for each source."),
+        Only(WRITING),
+    ] = None
     image: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="A picture, folder or pattern with * to caption, or with autoencoders a picture to reconstruct; again "
-            "for more.",
+            help="An image, folder or pattern with * to caption; for autoencoders, an image to reconstruct. Repeat for "
+            "more.",
         ),
-    ] = None,
+        Only(("files", "autoencoding")),
+    ] = None
     test: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="With --gradients, the test set to measure on, else the dev set. Autoencoders: that of the pictures.",
+            help="With --gradients, the test set to measure on instead of the dev set. For autoencoders, the test set "
+            "of the images.",
         ),
-    ] = None,
-    corruption: Annotated[str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}")] = None,
-    curves: Annotated[bool, typer.Option("--curves", help="Draw the curves of the training instead.")] = False,
+        Only(("text", "autoencoding")),
+    ] = None
+    corruption: Annotated[
+        str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
+    ] = None
+    curves: Annotated[bool, typer.Option("--curves", help="Plot the training curves instead.")] = False
     self_attention: Annotated[
-        bool, typer.Option("--self-attention", help="Draw where each sentence looks at itself (lstmn, transformer).")
-    ] = False,
+        bool,
+        typer.Option("--self-attention", help="Draw where each sequence attends to itself (lstmn, transformer)."),
+        Only(WRITING),
+    ] = False
     heads: Annotated[
-        bool, typer.Option("--heads", help="Draw the heads of a transformer decoder side by side.")
-    ] = False,
+        bool, typer.Option("--heads", help="Draw the heads of a transformer decoder side by side."), Only(WRITING)
+    ] = False
     layer: Annotated[
-        int | None, typer.Option(min=1, help="The layer that --self-attention and --heads draw; the top one else.")
-    ] = None,
+        int | None,
+        typer.Option(min=1, help="The layer that --self-attention and --heads draw, the top one by default."),
+        Only(WRITING),
+    ] = None
     gradients: Annotated[
         bool,
-        typer.Option(
-            "--gradients",
-            help="Draw the norm of the loss's gradient at each encoder state instead, of all RUNs together.",
-        ),
-    ] = False,
+        typer.Option("--gradients", help="Plot the norm of the loss's gradient at each encoder state, for all RUNs."),
+        Only(("text",)),
+    ] = False
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/visualization]"),
-    ] = None,
+    ] = None
     format: Annotated[
-        str | None, typer.Option(metavar="png|svg|html|json", help="Pictures, a page, or numbers.  [default: png]")
-    ] = None,
-    beam_size: BeamSize = None,
-    length_penalty: LengthPenalty = None,
-    checkpoint: Checkpoint = "best",
-    device: Device = "auto",
-) -> None:
-    """Draw where the attention of RUN looks: a row for each word of the output, a column for each of the source.
+        str | None, typer.Option(metavar="png|svg|html|json", help="Drawings, a page, or numbers.  [default: png]")
+    ] = None
+    beam_size: Annotated[BeamSize, Only(WRITING)] = None
+    length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
+    checkpoint: Checkpoint = "best"
+    device: Device = "auto"
 
-    Of a captioner, draw each picture once a word, and several pictures with their captions on contact sheets too.
+    @property
+    def folder(self) -> Path:
+        """Where to write."""
+        return self.output or self.runs[0] / "visualization"
 
-    Of an autoencoder, draw reconstructions beside those of PCA, a walk between two pictures, the weights of its first
-    layer, and its code where that has two numbers.
 
-    Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --output pictures
+@takes(VisualizationOptions)
+def visualize(options: VisualizationOptions) -> None:
+    """Draw where the attention of RUN looks: a row for each token of the output, a column for each of the source.
+
+    For a captioner, draw each image once a word, and several images with their captions on contact sheets too.
+
+    For an autoencoder, draw reconstructions next to those of PCA, a walk between two images, the weights of its first
+    layer, and its code if that has two numbers.
+
+    Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --output drawings
 
     Example: attncli visualize runs/multi30k-de-en --text "Ein Hund rennt." --target "A dog is running."
 
@@ -114,7 +115,7 @@ def visualize(
 
     Example: attncli visualize runs/multi30k-de-en --curves
 
-    Example: attncli visualize runs/toy-captioning --image photos/ --output pictures
+    Example: attncli visualize runs/toy-captioning --image photos/ --output drawings
 
     Example: attncli visualize runs/autoencoder-denoising --corruption gaussian:0.3
 
@@ -124,52 +125,55 @@ def visualize(
     gradient's L2 norm over the 100 pairs with the longest sources, all counted back from the last state; with attention
     also the part that comes through later states, without the direct way from the decoder.
 
-    Example: attncli visualize runs/rnn runs/lstm runs/lstm-attention --gradients --output pictures
+    Example: attncli visualize runs/rnn runs/lstm runs/lstm-attention --gradients --output drawings
     """
-    options = VisualizationOptions(
-        output=output or runs[0] / "visualization",
-        format=format,
-        checkpoint=checkpoint,
-        device=device,
-        text=tuple(text or ()),
-        input=tuple(input or ()),
-        target=tuple(target or ()),
-        image=tuple(image or ()),
-        self_attention=self_attention,
-        heads=heads,
-        layer=layer,
-        gradients=gradients,
-        test=test,
-        corruption=corruption,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-    )
-    if len(runs) > 1 and not gradients:
-        raise CommandError(f"RUN: {len(runs)} are given, but only --gradients draws several together; give one")
-    task = one_task(runs, VISUALIZATIONS)
-    if curves:
-        check_alone("--curves", options, draws="the training log", takes={"format"})
-        _check_format(options.format)
-        typer.echo(f"wrote {_draw_curves(runs[0], options, task=task)}")
+    if len(options.runs) > 1 and not options.gradients:
+        raise CommandError(f"RUN: {len(options.runs)} are given, but only --gradients draws several; give one")
+    family, task = family_of(options.runs)
+    if options.curves:
+        check_alone("--curves", options, draws="the training log", takes={"curves", "format"})
+        typer.echo(f"wrote {_draw_curves(options)}")
+        return
+    check_meaning(options, family, task)
+    if family == "autoencoding":
+        from attncli.cli.visualize_autoencoding import visualize_autoencoding
+
+        visualize_autoencoding(options)
     else:
-        VISUALIZATIONS[task](runs, options, task=task)
+        from attncli.cli.visualize_writing import visualize_writing
+
+        visualize_writing(options, is_text=family == "text")
 
 
-def _check_format(format: str | None) -> None:
-    if format in ("html", "json"):
-        raise CommandError(f"--curves: drawn as png or svg, not {format}; the numbers are in the run's log.jsonl")
-    if format not in (None, *_PICTURES):
-        raise CommandError(f"--format: {unknown('value', format, _PICTURES)}")
+def _draw_curves(options: VisualizationOptions) -> Path:
+    if options.format in ("html", "json"):
+        raise CommandError(
+            f"--curves: drawn as png or svg, not {options.format}; the numbers are in the run's log.jsonl"
+        )
+    if options.format not in (None, *_DRAWN):
+        raise CommandError(f"--format: {unknown('value', options.format, _DRAWN)}")
 
-
-def _draw_curves(run: Path, options: VisualizationOptions, *, task: str) -> Path:
     from attncli.drawing.figures import save_figure
     from attncli.files import writing_into
+    from attncli.runs.folder import RunFolder
     from attncli.runs.log import read_log
     from attncli.visualization.curves import curves_figure
 
-    path = options.output / f"curves.{options.format or 'png'}"
-    figure = curves_figure(read_log(run), title=run.resolve().name, loss=LOSSES[task](run))
-    with writing_into(options.output):
+    run = RunFolder(options.runs[0])
+    log = read_log(run.path)
+    loss, metric = _measured(run.config())
+    figure = curves_figure(log, title=run.path.resolve().name, loss=loss, metric=metric)
+    path = options.folder / f"curves.{options.format or 'png'}"
+    with writing_into(options.folder):
         save_figure(figure, path)
     return path
+
+
+def _measured(config: Config) -> tuple[str, str]:
+    """Return what the loss of a run counts, and the score that is drawn: the one that chose its checkpoint if any."""
+    from attncli.config.writing import WritingConfig
+
+    if not isinstance(config, WritingConfig):
+        return "squared error a component", "loss"
+    metric = config.training.validation.metric
+    return config.training.objective.loss, config.measured[0] if metric == "loss" else metric

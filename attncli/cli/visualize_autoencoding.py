@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from attncli.cli.corruption import parse_corruption
-from attncli.cli.tasks import VisualizationOptions
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
+    from attncli.cli.visualize import VisualizationOptions
     from attncli.config.tasks.autoencoding import GaussianNoise, Masking
     from attncli.evaluation.pca import PCA
-    from attncli.runs.run import AutoencoderRun
+    from attncli.runs.autoencoding import AutoencoderRun
     from attncli.sources.rows.examples import Examples
 
 _PICTURES = ("png", "svg")
 _SHOWN = 8  # examples of the test set that are drawn
 
 
-def visualize_autoencoding(runs: Sequence[Path], options: VisualizationOptions) -> None:
-    """Draw what the one of `runs` makes of pictures, named ones or those of a test set, and what it has learned."""
+def visualize_autoencoding(options: VisualizationOptions) -> None:
+    """Draw what the run makes of pictures, named ones or those of a test set, and what it has learned."""
     suffix = options.format or "png"
     if suffix not in _PICTURES:
         raise CommandError(f"--format: {unknown('value', suffix, _PICTURES)}; the numbers are in the report of eval")
@@ -34,16 +32,16 @@ def visualize_autoencoding(runs: Sequence[Path], options: VisualizationOptions) 
 
     from attncli.drawing.figures import save_figure
     from attncli.files import writing_into
-    from attncli.runs.run import AutoencoderRun
+    from attncli.runs.autoencoding import AutoencoderRun
 
-    [run] = runs
+    [run] = options.runs
     loaded = AutoencoderRun.load(run, device=options.device, checkpoint=options.checkpoint)
     if options.corruption is None:
         corruption = loaded.config.eval_corruption
     found = _figures(loaded, options, corruption)
-    with writing_into(options.output):
+    with writing_into(options.folder):
         for name, figure in found.items():
-            path = options.output / f"{name}.{suffix}"
+            path = options.folder / f"{name}.{suffix}"
             save_figure(figure, path)
             typer.echo(f"wrote {path}")
 
@@ -90,13 +88,13 @@ def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOption
     import torch
 
     from attncli.config.tasks.autoencoding import PictureData
-    from attncli.sources.rows.examples import WHITE, read_picture
+    from attncli.sources.rows.examples import WHITE, read_image
 
     data = run.config.data
     assert isinstance(data, PictureData)
     if not options.image:
         return list(examples.rows(slice(0, _SHOWN)))
-    return [torch.tensor(read_picture(path, data)).float() / WHITE for path in options.image]
+    return [torch.tensor(read_image(path, data)).float() / WHITE for path in options.image]
 
 
 def _pca(run: AutoencoderRun) -> PCA:

@@ -8,13 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from attncli.config.model import (
-    Attention,
-    LSTMNDecoder,
-    RecurrentDecoder,
-    TransformerDecoder,
-    TransformerEncoder,
-)
+from attncli.config.attention import Attention
+from attncli.config.decoders import LSTMNDecoder, RecurrentDecoder, TransformerDecoder
+from attncli.config.networks import width_conflict
 
 
 def decoder_conflicts(
@@ -31,7 +27,7 @@ def decoder_conflicts(
         yield from conflicts_of_readout_activation(decoder, attends=attention != "none")
         yield from conflicts_of_copied_state(decoder, memory_size=memory_size, memory_key=memory_key)
     if isinstance(decoder, TransformerDecoder):
-        yield from conflicts_of_width("decoder", decoder, embedding_size=embedding_size)
+        yield from width_conflict("decoder", decoder, embedding_size=embedding_size)
         yield from conflicts_of_cross_attention(attention, decoder, longest_target=longest_target)
     elif isinstance(attention, Attention):
         yield from conflicts_with_attention(attention, decoder, memory_size=memory_size, memory_key=memory_key)
@@ -57,17 +53,6 @@ def conflicts_of_copied_state(
         yield (
             f"model.decoder.bridge: 'copy' takes the encoder's final state as it is, but model.decoder.hidden_size is "
             f"{decoder.hidden_size} and {memory_key} is {memory_size}; make them equal or choose 'final'"
-        )
-
-
-def conflicts_of_width(
-    name: str, section: TransformerEncoder | TransformerDecoder, *, embedding_size: int
-) -> Iterator[str]:
-    """Yield what is wrong with the width of the Transformer in `model.NAME`."""
-    if section.hidden_size != embedding_size:
-        yield (
-            f"model.{name}.hidden_size: is {section.hidden_size}, but model.embedding_size is {embedding_size}; a "
-            "transformer's states begin as embeddings, so make them equal"
         )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from attncli.config.model import Attention, TransformerDecoder, TransformerEncoder
+from attncli.config.attention import Attention
+from attncli.config.decoders import TransformerDecoder
 from attncli.config.section import Section
+from attncli.config.sources.text import TransformerEncoder
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.translation import TranslationConfig
 

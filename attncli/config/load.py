@@ -16,10 +16,11 @@ from attncli.config.problems import explained
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.tasks.translation import TranslationConfig
+from attncli.config.writing import WritingConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import ConfigError, unknown
 
-Config = TranslationConfig | CaptioningConfig | AutoencodingConfig
+Config = WritingConfig | AutoencodingConfig
 CONFIGS: dict[str, type[Config]] = {
     "translation": TranslationConfig,
     "captioning": CaptioningConfig,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
@@ -11,3 +13,17 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def renamed(**names: str) -> Any:
+    """Return a validator that reads each key of `names` as the one that took its place."""
+
+    def read(cls: type[Section], values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        for old, new in names.items():
+            if old in values and new in values:
+                raise ValueError(f"{old} is the older name of {new}; give one of them")
+        return {names.get(key, key): value for key, value in values.items()}
+
+    return model_validator(mode="before")(classmethod(read))  # type: ignore[arg-type]

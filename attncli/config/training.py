@@ -108,17 +108,6 @@ class Validation(Section):
     """What chooses checkpoints, and stops early."""
 
 
-class TranslationValidation(Validation):
-    """What is measured on the dev set during training."""
-
-    metric: Literal["bleu", "loss"] = "bleu"
-    """What chooses checkpoints, and stops early: BLEU of real decoding, or the mean loss a token."""
-    beam_size: Count = 1
-    """Hypotheses a source when decoding for BLEU."""
-    sentences: int | None = Field(default=None, ge=1)
-    """Decode only the first so many sentences of the dev set; the loss is always of all."""
-
-
 class EarlyStopping(Section):
     """Ends training when the dev set has stopped improving."""
 
@@ -178,24 +167,3 @@ class Training(Section):
         if isinstance(self.schedule, Cosine) and self.schedule.steps is None and self.max_steps is None:
             raise ValueError("schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest")
         return self
-
-
-class WritingTraining(Training):
-    """The training loop of what writes tokens."""
-
-    output_rate_factor: Positive = 3.0
-    """What the learning rate of the output layer is multiplied by. At one rate for all, what a word's vector has to
-    cover is learned last; 1 for that. Tied embeddings are of the output layer too."""
-
-
-class TranslationTraining(WritingTraining):
-    """The training loop."""
-
-    batch_tokens: Count = 4096
-    """Size of a batch: sentences times the longest of them, of the longer side."""
-    batch_sentences: int | None = Field(default=None, ge=1)
-    """The most sentences of a batch, besides `batch_tokens`."""
-    label_smoothing: Factor = 0.0
-    """Share of the probability that is spread evenly over the vocabulary in the loss."""
-    validation: TranslationValidation = TranslationValidation()
-    """What a validation measures."""

@@ -1,210 +1,138 @@
-"""Encoded corpora: sentence pairs as flat arrays of token ids on disk, mapped into memory.
+"""Corpora: sources of any kind with their targets, as batches.
 
-N pairs.
+M sources, N examples, B of a batch.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import chain, islice
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from attncli.config.data import MaximumLength
-from attncli.data.batch import Batch, pad_tokens
-from attncli.data.cache import DamagedError
-from attncli.data.forms.pairs import Pair, PairReader
-from attncli.files import Problems, counted
-from attncli.text.tokenizer import EOS, Tokenizers
-
-FORMAT = 1
-_CHUNK = 8192  # pairs in memory while encoding
+from attncli.data.columns import Column, Packed, Seeds
+from attncli.data.tokens import TokenColumn, Tokens
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class EncodedSide:
-    """Token sequences end to end; row n is `tokens[offsets[n] : offsets[n + 1]]` and ends with EOS."""
+class Batch:
+    """Sources with their targets, row by row."""
 
-    tokens: Array  # [all tokens] uint16 or uint32
-    offsets: Array  # [N + 1] int64
+    source: Any  # as the encoder takes it
+    target: Tokens
+    size: int  # what the reported speed counts: real tokens, of the source too where that is text
+    terms: int  # real target tokens, which the loss is a sum over
 
-    @cached_property
-    def lengths(self) -> Array:
-        """[N] int32, the end symbol counted."""
-        return np.diff(self.offsets).astype(np.int32)
-
-    def row(self, index: int) -> Array:
-        """Return the ids of sentence `index`, from 0."""
-        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on `device`."""
+        return Batch(self.source.to(device), self.target.to(device), self.size, self.terms)
 
 
 @dataclass(frozen=True)
-class EncodedCorpus:
-    """Sentence pairs as token ids, read from disk as they are needed."""
+class DrawnBatch:
+    """Sources for which targets are drawn."""
 
-    source: EncodedSide
-    target: EncodedSide
-    skipped: dict[str, int]  # pairs left out as unusable, by reason
-    too_long: int  # pairs left out as over the limits
+    source: Any  # as the encoder takes it
+    rows: tuple[int, ...]  # their numbers in the corpus
+    size: int  # targets that are drawn for all of them
+
+    @property
+    def terms(self) -> int:
+        """What the loss is divided by."""
+        return self.size
+
+    def to(self, device: torch.device) -> DrawnBatch:
+        """Return the same on `device`."""
+        return DrawnBatch(self.source.to(device), self.rows, self.size)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """N examples over M sources; several may share one, as the captions of an image do."""
+
+    source: Column
+    target: TokenColumn
+    source_of: Array  # [N], the source of each example; those of one source follow each other
+    cells: Sequence[str]  # [M], the sentences or paths of the sources; empty where nothing asks for them
+    texts: Sequence[Sequence[str]]  # [M], the targets of each source as text
 
     def __len__(self) -> int:
-        return len(self.source.offsets) - 1
+        return len(self.source_of)
+
+    @property
+    def sources(self) -> int:
+        """M."""
+        return len(self.source.lengths)
 
     @property
     def source_lengths(self) -> Array:
-        """[N] int32, the end symbol counted."""
-        return self.source.lengths
+        """[N] int32."""
+        lengths: Array = self.source.lengths[self.source_of]
+        return lengths
 
     @property
     def target_lengths(self) -> Array:
         """[N] int32, the end symbol counted."""
         return self.target.lengths
 
-    def batch(self, indices: Array) -> Batch:
-        """Return the pairs `indices` [B] as one padded batch, in that order."""
-        source = pad_tokens([self.source.row(int(i)) for i in indices])
-        target = pad_tokens([self.target.row(int(i)) for i in indices])
-        return Batch(source, target, int(source.lengths.sum()), int(target.lengths.sum()))
+    @property
+    def first_examples(self) -> Array:
+        """[M], the first example of each source."""
+        return np.searchsorted(self.source_of, np.arange(self.sources))
+
+    @property
+    def references(self) -> list[list[str | None]]:
+        """For each set of references one a source, None where a source has fewer targets than others."""
+        return reference_sets(self.texts)
+
+    def batch(self, rows: Array, source: Packed) -> Batch:
+        """Return the examples `rows` [B] with `source`, theirs."""
+        target = self.target.batch(rows)
+        terms = target.size
+        return Batch(source, target, source.size + terms, terms)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The longest pairs that are kept, and what becomes of the others."""
-
-    maximum: MaximumLength = field(default_factory=MaximumLength)
-    too_long: Literal["drop", "error"] = "drop"
+def reference_sets(texts: Sequence[Sequence[str]]) -> list[list[str | None]]:
+    """Return the targets of each source as sets of references, with None where a source has fewer than others."""
+    most = max(map(len, texts))
+    return [[found[at] if at < len(found) else None for found in texts] for at in range(most)]
 
 
-class _SideWriter:
-    """Writes one side's tokens and offsets as they come."""
+class CorpusBatches(Sequence[Any]):
+    """Batches of a corpus, made when asked for; the sources of the next `ahead` ones are being read.
 
-    def __init__(self, folder: Path, side: str, size: int):
-        self._dtype = np.dtype(np.uint16 if size <= 1 << 16 else np.uint32)
-        self._paths = {"tokens": folder / f"{side}.tokens", "offsets": folder / f"{side}.offsets"}
-        self._files = {name: path.open("wb") for name, path in self._paths.items()}
-        self._sums = dict.fromkeys(self._files, 0)
-        self._end = 0
-        self._write("offsets", np.zeros(1, np.int64))
-
-    def add(self, rows: Sequence[list[int]]) -> None:
-        """Append `rows`, each with the end symbol."""
-        lengths = np.fromiter((len(row) + 1 for row in rows), np.int64, len(rows))
-        offsets = self._end + np.cumsum(lengths)
-        closed = chain.from_iterable(chain(row, (EOS,)) for row in rows)
-        self._write("tokens", np.fromiter(closed, self._dtype, int(lengths.sum())))
-        self._write("offsets", offsets)
-        self._end = int(offsets[-1])
-
-    def _write(self, name: str, values: Array) -> None:
-        content = values.tobytes()
-        self._sums[name] = zlib.crc32(content, self._sums[name])
-        self._files[name].write(content)
-
-    def close(self) -> dict[str, Any]:
-        """Close the files and return what `open_corpus` needs to know of them."""
-        for file in self._files.values():
-            file.close()
-        return {"dtype": self._dtype.name, "sums": self._sums}
-
-
-def write_corpus(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limits: Limits) -> None:
-    """Encode `pairs` into `folder`, a chunk at a time.
-
-    Raises DataError for pairs that cannot be used, or are too long where `limits` says so.
+    `make` gives the batch of the examples [B] of a row with their sources. With `variation` the source of an example is
+    varied, as its number and those of `variation` decide.
     """
-    source = _SideWriter(folder, "source", tokenizers.source.size)
-    target = _SideWriter(folder, "target", tokenizers.target.size)
-    counts = {"pairs": 0, "too_long": 0}
-    problems = Problems()
-    for chunk in _chunks(pairs):
-        rows = zip(
-            tokenizers.source.encode_all([pair.source for pair in chunk]),
-            tokenizers.target.encode_all([pair.target for pair in chunk]),
-            strict=True,
-        )
-        kept = list(_within(chunk, rows, limits, pairs, problems))
-        counts["too_long"] += len(chunk) - len(kept)
-        counts["pairs"] += len(kept)
-        if kept:
-            source.add([row for row, _ in kept])
-            target.add([row for _, row in kept])
-    sides = {"source": source.close(), "target": target.close()}
-    problems.raise_if_any("raise data.maximum_length, or leave such pairs out with data.too_long: drop")
-    description = {"format": FORMAT, **counts, "skipped": dict(pairs.skipped), "sides": sides}
-    (folder / "corpus.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
+    def __init__(
+        self,
+        corpus: Corpus,
+        rows: Sequence[Array],
+        make: Callable[[Array, Packed], Any],
+        *,
+        variation: Sequence[int] | None,
+        ahead: int = 0,
+    ):
+        self.corpus, self.rows, self.make, self.variation, self.ahead = corpus, rows, make, variation, ahead
+        self._started: dict[int, Callable[[], Packed]] = {}
 
-def _chunks(pairs: PairReader) -> Iterator[list[Pair]]:
-    iterator = iter(pairs)
-    while chunk := list(islice(iterator, _CHUNK)):
-        yield chunk
+    def __len__(self) -> int:
+        return len(self.rows)
 
+    def __getitem__(self, index: int) -> Any:  # type: ignore[override]
+        for at in range(index, min(index + 1 + self.ahead, len(self.rows))):
+            if at not in self._started:
+                self._started[at] = self._start(self.rows[at])
+        return self.make(self.rows[index], self._started.pop(index)())
 
-def _within(
-    chunk: list[Pair],
-    rows: Iterator[tuple[list[int], list[int]]],
-    limits: Limits,
-    pairs: PairReader,
-    problems: Problems,
-) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield those of `rows` that `limits` lets pass; note the others as problems if it says so."""
-    maximum = limits.maximum
-    for pair, (source, target) in zip(chunk, rows, strict=True):
-        over = [
-            f"{pairs.place(side, pair.line)}: {counted(len(row), 'token')}, over data.maximum_length.{side} {most}"
-            for side, row, most in (("source", source, maximum.source), ("target", target, maximum.target))
-            if most is not None and len(row) > most
-        ]
-        if not over:
-            yield source, target
-        elif limits.too_long == "error":
-            for problem in over:
-                problems.add(problem)
-
-
-def open_corpus(folder: Path) -> EncodedCorpus:
-    """Return the corpus that `write_corpus` wrote into `folder`, or raise DamagedError if not all of it is there."""
-    try:
-        description = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
-            raise DamagedError(f"{folder}: of format {description['format']}")
-        return EncodedCorpus(
-            _open_side(folder, "source", description),
-            _open_side(folder, "target", description),
-            skipped=description["skipped"],
-            too_long=description["too_long"],
-        )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{folder}: {error}") from None
-
-
-def _open_side(folder: Path, side: str, description: dict[str, Any]) -> EncodedSide:
-    facts = description["sides"][side]
-    arrays: dict[str, Array] = {}
-    for name, dtype in (("tokens", facts["dtype"]), ("offsets", "int64")):
-        path = folder / f"{side}.{name}"
-        if _sum(path) != facts["sums"][name]:
-            raise DamagedError(f"{path}: another sum")
-        empty = path.stat().st_size == 0
-        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
-        arrays[name] = np.empty(0, dtype) if empty else np.asarray(np.memmap(path, dtype, mode="r"))
-    if len(arrays["offsets"]) != description["pairs"] + 1:
-        raise DamagedError(f"{folder}: another number of pairs")
-    return EncodedSide(arrays["tokens"], arrays["offsets"])
-
-
-def _sum(path: Path) -> int:
-    total = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total = zlib.crc32(block, total)
-    return total
+    def _start(self, rows: Array) -> Callable[[], Packed]:
+        seeds: Seeds | None = None
+        if self.variation is not None:
+            seeds = [(*self.variation, example) for example in rows.tolist()]
+        return self.corpus.source.start(self.corpus.source_of[rows], seeds)

@@ -25,7 +25,7 @@ from attncli.evaluation.pca import PCA, largest_principal_angle
 from attncli.metrics.bootstrap import bounds, paired_difference, resampled_scores
 from attncli.metrics.metric import Array, SentenceStatistics
 from attncli.models.corruption import build_corruption
-from attncli.runs.run import AutoencoderRun
+from attncli.runs.autoencoding import AutoencoderRun
 from attncli.sources.rows.examples import Examples
 
 

@@ -1,24 +1,28 @@
-"""Test sets: sentences with their references, out of a configuration or given files."""
+"""Test sets: sources with their references, out of a configuration or given files."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from attncli.config.tasks.translation import TranslationConfig
-from attncli.data.forms.pairs import read_pairs
+from attncli.config.writing import WritingConfig
+from attncli.data.corpus import reference_sets
+from attncli.data.forms.forms import open_form
 from attncli.errors import CommandError, DataError, unknown
 from attncli.files import read_lines
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """N sentences and what they should become."""
+    """N sources and what should be written for them."""
 
     name: str
-    sources: tuple[str, ...]
-    references: tuple[tuple[str | None, ...], ...]  # for each set of references, one a sentence; None for fewer
+    sources: tuple[str, ...]  # sentences, or the names of files
+    references: tuple[tuple[str | None, ...], ...]  # for each set of references, one a source; None for fewer
+    noun: str = "sentence"  # what a source is called
+    # Sentences, or the paths of files: the same set may lie in several folders.
+    cells: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         """Return N."""
@@ -41,14 +45,18 @@ def chosen_test_set(
     return next(iter(names)) if name is None else name
 
 
-def configured_set(config: TranslationConfig, name: str | None, *, where: str) -> EvaluationSet:
+def configured_set(config: WritingConfig, name: str | None, *, where: str) -> EvaluationSet:
     """Return the test set `name` of `config`, or its only one where `name` is None; `where` begins the messages."""
-    name = chosen_test_set(config.data.test, name, where=where, otherwise="give --source and --reference")
-    pairs = list(read_pairs(config.data.test[name], Path(config.data.root)))
-    if not pairs:
-        raise DataError(f"{where}: the test set {name!r} holds no sentences")
-    sources, references = zip(*pairs, strict=True)
-    return EvaluationSet(name, sources, (references,))
+    noun, is_text = config.model.encoder.noun, config.model.encoder.is_text
+    otherwise = "give --source and --reference" if is_text else "add one under data.test"
+    name = chosen_test_set(config.data.test, name, where=where, otherwise=otherwise)
+    examples = list(open_form(config.data, f"test.{name}"))
+    if not examples:
+        raise DataError(f"{where}: the test set {name!r} holds no {noun}s")
+    cells = tuple(example.cell for example in examples)
+    references = tuple(tuple(stream) for stream in reference_sets([example.targets for example in examples]))
+    names = cells if is_text else tuple(Path(cell).name for cell in cells)
+    return EvaluationSet(name, names, references, noun, cells)
 
 
 def set_of_files(source: Path, references: Sequence[Path], *, name: str | None = None) -> EvaluationSet:
@@ -57,14 +65,14 @@ def set_of_files(source: Path, references: Sequence[Path], *, name: str | None =
     if not sources:
         raise DataError(f"{source}: empty; a test set needs at least one sentence")
     streams = tuple(read_aligned(path, len(sources), beside=str(source)) for path in references)
-    return EvaluationSet(name or _stem(source), sources, streams)
+    return EvaluationSet(name or _stem(source), sources, streams, cells=sources)
 
 
-def read_aligned(path: Path, sentences: int, *, beside: str) -> tuple[str, ...]:
-    """Return the lines of `path`, which must be as many as the `sentences` of `beside`; else DataError."""
+def read_aligned(path: Path, sources: int, *, beside: str) -> tuple[str, ...]:
+    """Return the lines of `path`, which must be as many as the `sources` of `beside`; else DataError."""
     lines = tuple(read_lines(path))
-    if len(lines) != sentences:
-        raise DataError(f"{path}: {len(lines)} lines, but {beside} has {sentences}; they must match line by line")
+    if len(lines) != sources:
+        raise DataError(f"{path}: {len(lines)} lines, but {beside} has {sources}; they must match line by line")
     return lines
 
 

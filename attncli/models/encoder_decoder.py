@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.losses import SummedLoss, cross_entropy
 from attncli.models.decoders.decoder import Decoder, Forced
 from attncli.models.encoders.encoder import Encoder
@@ -47,24 +47,27 @@ class EncoderDecoder(nn.Module):
 
     def force(self, source: Any, target: Tokens) -> Forced:
         """Return features [B, T, R] and weights [B, T, S] at every position of `target`, which follow its prefix."""
-        return self._force(self.encode(source), target)
+        return self.force_memory(self.encode(source), target)
 
-    def _force(self, memory: Memory, target: Tokens) -> Forced:
+    def force_memory(self, memory: Memory, target: Tokens) -> Forced:
+        """Return the same for sources whose `memory` is there already."""
         return self.decoder.force(prefix_of(target), self.decoder.prepare(memory))
 
-    def head_weights(self, source: Any, target: Tokens) -> HeadWeights:
-        """Return where every layer and head looks while `target` is written for `source`."""
-        prepared, prefix = self.decoder.prepare(self.encode(source)), prefix_of(target)
-        return HeadWeights(
+    def head_weights(self, source: Any, target: Tokens) -> tuple[HeadWeights, Memory]:
+        """Return where every layer and head looks while `target` is written for `source`, and the memory of it."""
+        memory = self.encode(source)
+        prepared, prefix = self.decoder.prepare(memory), prefix_of(target)
+        weights = HeadWeights(
             self.encoder.self_weights(source),
             self.decoder.self_weights(prefix, prepared),
             self.decoder.cross_weights(prefix, prepared),
         )
+        return weights, memory
 
     def loss(self, source: Any, target: Tokens, *, label_smoothing: float) -> SummedLoss:
         """Return the loss over the real tokens of `target`; in training with what the decoder adds to it."""
         memory = self.encode(source)
-        forced = self._force(memory, target)
+        forced = self.force_memory(memory, target)
         # Only real positions go through the output layer, the largest product of all.
         real, output = target.mask, self.decoder.output
         read = output.project(forced.features[real])
@@ -74,11 +77,6 @@ class EncoderDecoder(nn.Module):
         of_targets = log_probs.new_zeros(real.shape).masked_scatter_(real, log_probs).sum(1)
         further = self.decoder.further_loss(forced, memory, real=real, log_probs=of_targets)
         return loss if further is None else replace(loss, total=loss.total + further)
-
-    def log_probs(self, source: Any, target: Tokens) -> tuple[Tensor, Tensor | None]:
-        """Return the log-probability [B, T] of every token of `target`, 0 on padding, and the weights [B, T, S]."""
-        forced = self.force(source, target)
-        return self.log_probs_of(forced, target), forced.weights
 
     def log_probs_of(self, forced: Forced, target: Tokens) -> Tensor:
         """Return the log-probability [B, T] of every token of `target`, which was `forced`; 0 on padding."""

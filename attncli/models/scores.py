@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from attncli.config.model import Attention as AttentionConfig
+from attncli.config.attention import Attention as AttentionConfig
 from attncli.errors import DataError
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attncli.config.model import Attention as AttentionConfig
+from attncli.config.attention import Attention as AttentionConfig
 from attncli.models.memory import Memory
 
 # Stands for 0 where a logarithm is taken: its gradient is multiplied by a weight of 0, and must be finite for that.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.recurrent import RecurrentEncoder, first_states, run_whole
 from attncli.models.recurrence import Layers, RecurrentLayers

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attncli.config.model import HALF_WIDTH
-from attncli.config.model import Attention as AttentionConfig
+from attncli.config.attention import HALF_WIDTH
+from attncli.config.attention import Attention as AttentionConfig
 from attncli.models.memory import Memory
 
 

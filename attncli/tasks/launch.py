@@ -14,13 +14,13 @@ import torch
 from attncli.config.differences import differing
 from attncli.config.dump import to_yaml
 from attncli.config.load import Config
+from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.training import Cosine
 from attncli.errors import ConfigError
 from attncli.machine.device import arithmetic, autocast, resolve_precision
 from attncli.runs.folder import RunFolder
 from attncli.tasks.autoencoding import open_autoencoding
-from attncli.tasks.captioning import open_captioning
-from attncli.tasks.translation import open_translation
+from attncli.tasks.writing import open_writing
 from attncli.training.task import Task
 
 Tell = Callable[[str], None]  # takes a line for the person at the terminal
@@ -60,12 +60,11 @@ class LaunchedTask(Task, Protocol):
         """Return the batch of the first epoch that takes most memory, and what it holds in words."""
 
 
-TASKS: dict[str, Callable[[Any, torch.device, Path | None], LaunchedTask]] = {
-    "translation": open_translation,
-    "captioning": open_captioning,
-    "autoencoding": open_autoencoding,
-}
-"""From a configuration, a device and the run to go on with, if there is one, to the task with a newly seeded model."""
+def open_task(config: Config, device: torch.device, run: Path | None) -> LaunchedTask:
+    """Return the task of `config` with a newly seeded model, and of `run`, if there is one to go on with."""
+    if isinstance(config, AutoencodingConfig):
+        return open_autoencoding(config, device, run)
+    return open_writing(config, device, run)
 
 
 def settled(config: Config, device: torch.device) -> Config:
@@ -77,7 +76,7 @@ def settled(config: Config, device: torch.device) -> Config:
 def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell) -> LaunchedTask:
     """Return the task of a new run in the folder `run`, which then holds all that is not learned."""
     run.check_free(overwrite=overwrite)
-    task = TASKS[config.task](config, device, None)
+    task = open_task(config, device, None)
     run.create(to_yaml(config), overwrite=overwrite)
     run.update_metadata(task.metadata)
     task.save(run.path)
@@ -93,7 +92,7 @@ def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Te
     problems = list(_changes(run.config(), config))
     if problems:
         raise ConfigError([f"{run.path}: {problem}" for problem in problems])
-    task = TASKS[config.task](config, device, run.path)
+    task = open_task(config, device, run.path)
     # Once more, since a run may have been killed at its very beginning.
     task.save(run.path)
     run.rewrite_config(to_yaml(config))
@@ -138,7 +137,7 @@ def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:
 
 def try_out(config: Config, device: torch.device, *, tell: Tell) -> str:
     """Compute loss and gradients of the largest batch of the first epoch; return what that took."""
-    task = _introduced(TASKS[config.task](config, device, None), tell)
+    task = _introduced(open_task(config, device, None), tell)
     largest, what = task.largest_batch()
     started = time.perf_counter()
     with arithmetic(config.training.precision, device):

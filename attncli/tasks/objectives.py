@@ -1,4 +1,4 @@
-"""What the training of a captioner minimises: the cross-entropy of given captions, or minus the CIDEr of drawn ones."""
+"""What is minimised where text is written: the cross-entropy of given targets, or minus a reward of drawn ones."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from attncli.assembly.corpora import Corpora
 from attncli.config.objectives import SelfCritical
+from attncli.config.writing import WritingConfig
 from attncli.data.batches import epoch_batches
-from attncli.data.caption_sources import CaptioningSources, Split
-from attncli.data.captioning import CaptionBatch, CaptionBatches, PictureBatch, Source
+from attncli.data.columns import Packed
+from attncli.data.corpus import Array, Batch, Corpus, CorpusBatches, DrawnBatch
 from attncli.files import counted
 from attncli.losses import SummedLoss
-from attncli.metrics.caption_tokens import caption_tokens
-from attncli.metrics.coco import CiderD, DocumentFrequencies
+from attncli.metrics.rewards import REWARDS
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.tasks.self_critical import SelfCritic, Targets
 from attncli.text.tokenizer import Tokenizer
 
-Array = npt.NDArray[Any]
+_AHEAD = 4  # batches whose sources are read while one is worked on
 
 
 class Objective(Protocol):
-    """What a captioning task asks of what it minimises; batches are those that `epoch` gives."""
+    """What a task asks of what it minimises; batches are those that `epoch` gives."""
 
-    unit: str
-    """What the size of a batch counts, in the plural."""
+    @property
+    def unit(self) -> str:
+        """What the size of a batch counts, in the plural."""
 
     @property
     def examples(self) -> str:
@@ -49,142 +50,130 @@ class Objective(Protocol):
 
 
 class CrossEntropyObjective:
-    """The cross-entropy of the captions of a corpus, a term a token."""
+    """The cross-entropy of the targets of a corpus, a term a token."""
 
     unit = "tokens"
 
-    def __init__(self, sources: CaptioningSources):
-        self.sources, self.training = sources, sources.config.training
+    def __init__(self, config: WritingConfig, corpora: Corpora):
+        self.config, self.corpora = config, corpora
 
     @property
     def examples(self) -> str:
-        """How many captions are trained on."""
-        return f"{len(self.sources.corpora.train):,} training captions"
+        """How many examples are trained on."""
+        return f"{len(self.corpora.train):,} training {self.config.example}s"
 
-    def epoch(self, number: int) -> CaptionBatches[CaptionBatch]:
-        """Return the batches of epoch `number`: captions of like lengths together."""
-        return self._batches("train", number)
+    def epoch(self, number: int) -> CorpusBatches:
+        """Return the batches of epoch `number`: examples of like lengths together."""
+        seed = self.config.training.seed
+        return self._batches(self.corpora.train, number, variation=(seed, number), ahead=_AHEAD)
 
-    def _batches(self, split: Split, epoch: int | None) -> CaptionBatches[CaptionBatch]:
-        corpus, training = self.sources.corpus(split), self.training
+    def _batches(
+        self, corpus: Corpus, epoch: int, *, variation: Sequence[int] | None = None, ahead: int = 0
+    ) -> CorpusBatches:
+        training = self.config.training
         rows = epoch_batches(
             corpus,
             batch_tokens=training.batch_tokens,
             batch_sentences=training.batch_sentences,
             seed=training.seed,
-            epoch=epoch or 0,
+            epoch=epoch,
         )
-        return self.sources.batches(rows, corpus.batch, split=split, epoch=epoch)
+        return CorpusBatches(corpus, rows, corpus.batch, variation=variation, ahead=ahead)
 
-    def largest_batch(self) -> tuple[CaptionBatch, str]:
+    def largest_batch(self) -> tuple[Batch, str]:
         """Return the batch with most positions, padding included, and what it holds in words."""
-        batches = self.epoch(1)
-        lengths = self.sources.corpora.train.target_lengths
-        sizes = [len(rows) * int(lengths[rows].max()) for rows in batches.rows]
-        largest = batches[int(np.argmax(sizes))]
-        return largest, f"{counted(len(largest.target.ids), 'caption')}, {largest.size} tokens"
+        batches, corpus = self.epoch(1), self.corpora.train
+        source, target = corpus.source_lengths, corpus.target_lengths
+        sizes = [len(rows) * (int(source[rows].max()) + int(target[rows].max())) for rows in batches.rows]
+        largest: Batch = batches[int(np.argmax(sizes))]
+        return largest, f"{counted(len(largest.target), self.config.example)}, {largest.size} tokens"
 
-    def loss(self, model: EncoderDecoder, batch: CaptionBatch) -> SummedLoss:
+    def loss(self, model: EncoderDecoder, batch: Batch) -> SummedLoss:
         """Return the cross-entropy of `batch`, smoothed as the configuration says."""
-        return model.loss(batch.source, batch.target, label_smoothing=self.training.label_smoothing)
+        return model.loss(batch.source, batch.target, label_smoothing=self.config.training.label_smoothing)
 
     def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield the cross-entropy of the dev captions, in nats."""
-        for batch in self._batches("dev", None):
+        """Yield the cross-entropy of the dev targets, in nats."""
+        for batch in self._batches(self.corpora.dev, 0):
             moved = batch.to(model.device)
             yield model.loss(moved.source, moved.target, label_smoothing=0.0)
 
 
 class SelfCriticalObjective:
-    """Minus the CIDEr-D of drawn captions, a term a caption; document frequencies are those of the training captions.
+    """Minus a reward of drawn targets, a term a target.
 
-    A batch is of pictures, for each of which some captions are drawn, no longer than `search.max_length`. The reward
-    sees the words of a caption as the metric does, with no end symbol among them.
+    A batch is of sources, for each of which some targets are drawn, no longer than `search.max_length`. The reward sees
+    the text of a target as a metric does, with no end symbol in it.
     """
 
-    unit = "captions"
-
-    def __init__(self, sources: CaptioningSources, settings: SelfCritical):
-        self.sources, self.training, self.settings = sources, sources.config.training, settings
-        longest = sources.config.search.max_length
+    def __init__(self, config: WritingConfig, corpora: Corpora, tokenizer: Tokenizer, settings: SelfCritical):
+        self.config, self.corpora, self.tokenizer, self.settings = config, corpora, tokenizer, settings
+        self.noun = config.model.encoder.noun
+        longest = config.search.max_length
         self.critic = SelfCritic(settings.samples, max_length=longest, greedy=settings.baseline == "greedy")
-        self.reward = CiderReward(sources)
+        self.reward = REWARDS[settings.reward](corpora.train.texts)
+
+    @property
+    def unit(self) -> str:
+        """Drawn targets."""
+        return "captions" if self.config.example == "caption" else "targets"
 
     @property
     def examples(self) -> str:
-        """How many pictures are trained on."""
-        return f"{len(self.sources.corpora.train.pictures):,} training pictures"
+        """How many sources are trained on."""
+        return f"{self.corpora.train.sources:,} training {self.noun}s"
 
-    def epoch(self, number: int) -> CaptionBatches[PictureBatch]:
-        """Return the batches of epoch `number`: all pictures in random order."""
-        generator = np.random.default_rng([self.training.seed, number])
-        pictures = generator.permutation(len(self.sources.corpora.train.pictures))
-        return self._batches("train", pictures, number)
+    def epoch(self, number: int) -> CorpusBatches:
+        """Return the batches of epoch `number`: all sources in random order."""
+        seed = self.config.training.seed
+        sources = np.random.default_rng([seed, number]).permutation(self.corpora.train.sources)
+        return self._batches(self.corpora.train, sources, variation=(seed, number), ahead=_AHEAD)
 
-    def _batches(self, split: Split, pictures: Array, epoch: int | None) -> CaptionBatches[PictureBatch]:
-        most = self.training.batch_sentences
+    def _batches(
+        self, corpus: Corpus, sources: Array, *, variation: Sequence[int] | None = None, ahead: int = 0
+    ) -> CorpusBatches:
+        most = self.config.training.batch_sentences
         assert most is not None, "the configuration is checked"
-        # Readers know a picture by its captions.
-        captions = self.sources.corpus(split).first_captions[pictures]
-        rows = [captions[start : start + most] for start in range(0, len(captions), most)]
-        return self.sources.batches(rows, partial(self._batch, split), split=split, epoch=epoch)
+        # A source is known by the first of its examples.
+        examples = corpus.first_examples[sources]
+        rows = [examples[start : start + most] for start in range(0, len(examples), most)]
+        return CorpusBatches(corpus, rows, partial(self._batch, corpus), variation=variation, ahead=ahead)
 
-    def _batch(self, split: Split, captions: Array, source: Source) -> PictureBatch:
-        pictures = tuple(self.sources.corpus(split).picture_of[captions].tolist())
-        return PictureBatch(source, pictures, len(pictures) * self.settings.samples)
+    def _batch(self, corpus: Corpus, examples: Array, source: Packed) -> DrawnBatch:
+        rows = tuple(corpus.source_of[examples].tolist())
+        return DrawnBatch(source, rows, len(rows) * self.settings.samples)
 
-    def largest_batch(self) -> tuple[PictureBatch, str]:
-        """Return the first batch, which none exceeds, and what it holds in words."""
-        batch = self.epoch(1)[0]
-        return batch, f"{counted(len(batch.pictures), 'picture')}, {batch.size} captions drawn"
+    def largest_batch(self) -> tuple[DrawnBatch, str]:
+        """Return the first batch, which none exceeds in sources, and what it holds in words."""
+        batch: DrawnBatch = self.epoch(1)[0]
+        return batch, f"{counted(len(batch.rows), self.noun)}, {batch.size} {self.unit} drawn"
 
-    def loss(self, model: EncoderDecoder, batch: PictureBatch) -> SummedLoss:
+    def loss(self, model: EncoderDecoder, batch: DrawnBatch) -> SummedLoss:
         """Return the estimate of `SelfCritic` for `batch`, and what it reports."""
         # From torch's own generator, whose state is saved, so that a resumed run draws what it would have drawn.
         seed = int(torch.randint(2**62, ()))
-        return self._loss(model, "train", batch, seed)
+        return self._loss(model, self.corpora.train, batch, seed)
 
     def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield minus the rewards of captions drawn for the dev pictures, at every validation from the same seed."""
-        pictures = np.arange(len(self.sources.corpora.dev.pictures))
-        for batch in self._batches("dev", pictures, None):
-            yield self._loss(model, "dev", batch.to(model.device), self.training.seed)
+        """Yield minus the rewards of targets drawn for the dev sources, at every validation from the same seed."""
+        dev = self.corpora.dev
+        for batch in self._batches(dev, np.arange(dev.sources)):
+            yield self._loss(model, dev, batch.to(model.device), self.config.training.seed)
 
-    def _loss(self, model: EncoderDecoder, split: Split, batch: PictureBatch, seed: int) -> SummedLoss:
+    def _loss(self, model: EncoderDecoder, corpus: Corpus, batch: DrawnBatch, seed: int) -> SummedLoss:
         generator = torch.Generator(model.device).manual_seed(seed)
-        return self.critic.loss(model, batch.source, partial(self.reward, split, batch.pictures), generator)
+        references = [corpus.texts[row] for row in batch.rows]
+
+        def reward(drawn: Targets) -> list[list[float]]:
+            texts = [[self.tokenizer.decode(ids) for ids in of_source] for of_source in drawn]
+            return self.reward(texts, references)
+
+        return self.critic.loss(model, batch.source, reward, generator)
 
 
-class CiderReward:
-    """CIDEr-D of captions against all captions of their pictures, with document frequencies of the training captions.
-
-    References are looked at when they are needed: kept, their n-grams would take gigabytes of a large corpus.
-    """
-
-    def __init__(self, sources: CaptioningSources):
-        self.sources = sources
-        training = (map(caption_tokens, picture.captions) for picture in sources.corpora.train.pictures)
-        self.frequencies = DocumentFrequencies(list(texts) for texts in training)
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """What makes captions of token ids."""
-        return self.sources.corpora.tokenizers.target
-
-    def __call__(self, split: Split, pictures: Sequence[int], captions: Targets) -> list[list[float]]:
-        """Return the reward of each of `captions`, some for each of the `pictures` of `split`."""
-        corpus = self.sources.corpus(split)
-        references = [[caption_tokens(text) for text in corpus.pictures[picture].captions] for picture in pictures]
-        scorer = CiderD(references, self.frequencies)
-        return [
-            [scorer.score(caption_tokens(self.tokenizer.decode(ids)), image) for ids in of_picture]
-            for image, of_picture in enumerate(captions)
-        ]
-
-
-def build_objective(sources: CaptioningSources) -> Objective:
-    """Return the objective of the configuration of `sources`."""
-    settings = sources.config.training.objective
+def build_objective(config: WritingConfig, corpora: Corpora, tokenizer: Tokenizer) -> Objective:
+    """Return the objective of `config`; `tokenizer` makes text of targets."""
+    settings = config.training.objective
     if isinstance(settings, SelfCritical):
-        return SelfCriticalObjective(sources, settings)
-    return CrossEntropyObjective(sources)
+        return SelfCriticalObjective(config, corpora, tokenizer, settings)
+    return CrossEntropyObjective(config, corpora)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attncli.data.batch import Tokens, pad_tokens
+from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.search import BestK, Sampling, Strategy, search
 from attncli.losses import SummedLoss
 from attncli.models.encoder_decoder import EncoderDecoder, prefix_of

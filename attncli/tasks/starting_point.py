@@ -1,4 +1,4 @@
-"""Weights that the training of a captioner begins with, where they are those of another run."""
+"""Weights that training begins with, where they are those of another run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from attncli.config.differences import differing
 from attncli.config.objectives import SelfCritical
-from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.writing import WritingConfig
 from attncli.errors import ConfigError, RunError
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import put_weights
@@ -40,7 +40,7 @@ class StartingPoint:
         put_weights(model, run.load_weights(self.checkpoint), where=str(run.checkpoint(self.checkpoint)))
 
 
-def starting_point(config: CaptioningConfig, run: Path | None) -> StartingPoint | None:
+def starting_point(config: WritingConfig, run: Path | None) -> StartingPoint | None:
     """Return where `config` says to start from: the best of that run, or the last of `run` itself once it has saved.
 
     None is for fresh weights. Raises a ConfigError where the other run is none, or its model is another one.
@@ -58,8 +58,8 @@ def starting_point(config: CaptioningConfig, run: Path | None) -> StartingPoint 
         other.checkpoint("best")
     except RunError as error:
         raise ConfigError([f"{_KEY}: {error}"]) from None
-    if not isinstance(found, CaptioningConfig):
-        raise ConfigError([f"{_KEY}: {folder} is a run of task {found.task}; name one of task captioning"])
+    if found.task != config.task or not isinstance(found, WritingConfig):
+        raise ConfigError([f"{_KEY}: {folder} is a run of task {found.task}; name one of task {config.task}"])
     if problems := list(_differences(found, config)):
         more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         free = ", ".join(f"model.{key}" for key in FREE)
@@ -72,7 +72,7 @@ def starting_point(config: CaptioningConfig, run: Path | None) -> StartingPoint 
     return StartingPoint(folder, "best")
 
 
-def _differences(before: CaptioningConfig, after: CaptioningConfig) -> Iterator[str]:
+def _differences(before: WritingConfig, after: WritingConfig) -> Iterator[str]:
     for section in ("tokenizer", "model"):
         old, new = (getattr(config, section).model_dump() for config in (before, after))
         for key, (found, wanted) in differing(old, new, section).items():

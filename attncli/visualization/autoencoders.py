@@ -20,7 +20,7 @@ from attncli.drawing.figures import COLOURS, GREY, MARKERS, new_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.evaluation.pca import PCA
 from attncli.models.corruption import build_corruption
-from attncli.runs.run import AutoencoderRun
+from attncli.runs.autoencoding import AutoencoderRun
 from attncli.sources.rows.examples import Examples
 
 _CELL = 0.9  # inches of a picture

@@ -1,4 +1,4 @@
-"""Training curves: loss, dev BLEU, learning rate and gradient norm over the steps."""
+"""Training curves: loss, dev score, learning rate and gradient norm over the steps."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from matplotlib.figure import Figure
 
 from attncli.drawing.figures import COLOURS, GREY, new_figure
 from attncli.drawing.fonts import fonts_for
+from attncli.metrics.registry import ALL_METRICS
 from attncli.runs.log import Curve, TrainingLog
 
 _WIDE = 20.0  # values whose largest is so many times the smallest are drawn on a logarithmic scale
 
 
-def curves_figure(log: TrainingLog, *, title: str, loss: str = "nats a token") -> Figure:
-    """Return the curves of `log`, a panel for each kind of number that it holds; `loss` says what the loss counts."""
+def curves_figure(log: TrainingLog, *, title: str, loss: str = "nats a token", metric: str = "bleu") -> Figure:
+    """Return the curves of `log`, a panel for each kind of number that it holds.
+
+    `loss` says what the loss counts, and `metric` which score of the dev set is drawn.
+    """
     panels: list[tuple[bool, Callable[[Axes, TrainingLog], str]]] = [
         (_has(log, ("train", "loss"), ("validation", "loss")), partial(_draw_loss, what=loss)),
-        (_has(log, ("validation", "bleu")), _draw_bleu),
+        (metric != "loss" and _has(log, ("validation", metric)), partial(_draw_score, key=metric)),
         (_has(log, ("train", "learning_rate")), _draw_rate),
         (_has(log, ("train", "gradient_norm")), _draw_norm),
     ]
@@ -55,11 +59,12 @@ def _draw_loss(axes: Axes, log: TrainingLog, *, what: str) -> str:
     return label
 
 
-def _draw_bleu(axes: Axes, log: TrainingLog) -> str:
-    bleu = log.curve("validation", "bleu")
-    _plot(axes, bleu, COLOURS[1], label="dev", points=True)
-    axes.set_ylim(0, max(1.0, 1.08 * max(bleu.values)))
-    return f"dev BLEU, best {_mark_best(axes, bleu, max(bleu.values), '.2f')}"
+def _draw_score(axes: Axes, log: TrainingLog, *, key: str) -> str:
+    metric, curve = ALL_METRICS[key], log.curve("validation", key)
+    best = min(curve.values) if metric.lower_is_better else max(curve.values)
+    _plot(axes, curve, COLOURS[1], label="dev", points=True)
+    axes.set_ylim(0, 1.08 * max(curve.values) or 1.0)
+    return f"dev {metric.label}, best {_mark_best(axes, curve, best, f'.{metric.digits}f')}"
 
 
 def _draw_rate(axes: Axes, log: TrainingLog) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attncli.config.model import Attention
-from attncli.config.model import RecurrentEncoder as RecurrentEncoderConfig
-from attncli.data.batch import pad_tokens
-from attncli.data.forms.pairs import read_pairs
+from attncli.config.attention import Attention
+from attncli.config.sources.text import RecurrentEncoder as RecurrentEncoderConfig
+from attncli.data.forms.forms import open_form
+from attncli.data.tokens import pad_tokens
 from attncli.drawing.figures import COLOURS, GREY, new_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.errors import CommandError, RunError, unknown
 from attncli.models.state_gradients import StateGradients, state_gradients
-from attncli.runs.run import Run
+from attncli.runs.writing import WritingRun
 from attncli.text.tokenizer import EOS
 
 SENTENCES = 100
@@ -65,20 +64,21 @@ def _quartiles(norms: Norms) -> dict[str, list[float]]:
     return {name: row.tolist() for name, row in zip(names, np.percentile(norms, [25, 50, 75], axis=0), strict=True)}
 
 
-def measured_pairs(run: Run, test: str | None) -> tuple[list[tuple[str, str]], str]:
+def measured_pairs(run: WritingRun, test: str | None) -> tuple[list[tuple[str, str]], str]:
     """Return the pairs of the test set `test` of `run`, or of its dev set, and what to call those that are measured."""
     if test is None:
-        pairs, name = list(read_pairs(run.config.data.dev, Path(run.config.data.root))), "the dev set"
+        key, name = "dev", "the dev set"
     elif test in run.config.data.test:
-        pairs, name = list(read_pairs(run.config.data.test[test], Path(run.config.data.root))), test
+        key, name = f"test.{test}", test
     else:
         names = run.config.data.test
         what = unknown("test set", test, names) if names else "the configuration names no test sets"
         raise CommandError(f"--test: {run.folder}: {what}; without --test it is the dev set")
+    pairs = [(example.cell, example.targets[0]) for example in open_form(run.config.data, key)]
     return pairs, f"the {min(SENTENCES, len(pairs))} longest sources of {name}"
 
 
-def gradient_profile(run: Run, pairs: Sequence[tuple[str, str]], *, name: str) -> GradientProfile:
+def gradient_profile(run: WritingRun, pairs: Sequence[tuple[str, str]], *, name: str) -> GradientProfile:
     """Return the profile of `run`, to be called `name`, over the pairs with the longest sources.
 
     The states are those of the encoder's forward direction, of its top layer. Raises a RunError for an encoder that
@@ -98,14 +98,14 @@ def gradient_profile(run: Run, pairs: Sequence[tuple[str, str]], *, name: str) -
     return GradientProfile(name, encoder.cell, isinstance(run.config.model.attention, Attention), total, later)
 
 
-def _encoded(run: Run, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _encoded(run: WritingRun, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for source, target in pairs:
         ids = run.tokenizers.source.encode(source), run.tokenizers.target.encode(target)
         yield np.array([*ids[0], EOS]), np.array([*ids[1], EOS])
 
 
 def _rows(
-    run: Run, pairs: Sequence[tuple[np.ndarray, np.ndarray]], states: int
+    run: WritingRun, pairs: Sequence[tuple[np.ndarray, np.ndarray]], states: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the norms, whole and through later states, at the last `states` of each source, the last one first."""
     source, target = (pad_tokens(side).to(run.model.device) for side in zip(*pairs, strict=True))

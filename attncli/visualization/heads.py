@@ -1,4 +1,4 @@
-"""Pictures of where every head looks: in a sentence at itself, and across from the target to the source.
+"""Draws where every head looks: in a sentence at itself, and across from the target to the source.
 
 L layers.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from attncli.decoding.translator import Inspection
+from attncli.decoding.written import Inspection
 from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
@@ -23,8 +23,8 @@ from attncli.sources.text.heat_map import HeadMaps, head_maps_figure
 
 
 @dataclass(frozen=True)
-class HeadPicture:
-    """What one picture shows of a sentence."""
+class HeadDrawing:
+    """What one drawing shows of a sentence."""
 
     kind: str  # also its file's name: encoder-self-attention, decoder-self-attention, heads
     number: int  # of the sentence, from 1
@@ -34,7 +34,7 @@ class HeadPicture:
     maps: HeadMaps
 
     def as_json(self) -> dict[str, Any]:
-        """Return the picture as JSON values, one row of weights a token that looks."""
+        """Return the drawing as JSON values, one row of weights a token that looks."""
         return {
             "kind": self.kind,
             "source": self.source,
@@ -49,35 +49,43 @@ class HeadPicture:
         }
 
 
-def self_attention_pictures(
+def self_attention_drawings(
     number: int, found: Inspection, layer: int | None, *, directions: bool
-) -> Iterator[HeadPicture]:
+) -> Iterator[HeadDrawing]:
     """Yield the self-attention of a sentence and of its translation, as far as there is any.
 
     `layer` counts from 1, and None is the top one. The encoder has `directions` in place of heads, or not.
     """
-    tokens, read = found.source_tokens, found.read_tokens
+    tokens, read = _positions(found), found.read_tokens
     if found.encoder is not None:
         at, weights = _layer(found.encoder, layer, "encoder")
         names = ("forwards", "backwards") if directions and len(weights) == 2 else _names(weights)
         maps = HeadMaps("source", "source, looked at", tokens, tokens, _placed(at, names), weights)
-        yield HeadPicture("encoder-self-attention", number, at, found.source, found.target, maps)
+        yield HeadDrawing("encoder-self-attention", number, at, found.cell, found.target, maps)
     if found.decoder is not None:
         at, weights = _layer(found.decoder, layer, "decoder")
         maps = HeadMaps(
             "output", "read before, looked at", found.target_tokens, read, _placed(at, _names(weights)), weights
         )
-        yield HeadPicture("decoder-self-attention", number, at, found.source, found.target, maps)
+        yield HeadDrawing("decoder-self-attention", number, at, found.cell, found.target, maps)
 
 
-def cross_attention_pictures(number: int, found: Inspection, layer: int | None) -> Iterator[HeadPicture]:
+def cross_attention_drawings(number: int, found: Inspection, layer: int | None) -> Iterator[HeadDrawing]:
     """Yield where each head of the decoder looks in the source; `layer` as for self-attention."""
     if found.cross is not None:
         at, weights = _layer(found.cross, layer, "decoder")
         maps = HeadMaps(
-            "output", "source", found.target_tokens, found.source_tokens, _placed(at, _names(weights)), weights
+            "output", "source", found.target_tokens, _positions(found), _placed(at, _names(weights)), weights
         )
-        yield HeadPicture("heads", number, at, found.source, found.target, maps)
+        yield HeadDrawing("heads", number, at, found.cell, found.target, maps)
+
+
+def _positions(found: Inspection) -> tuple[str, ...]:
+    """Return what the positions of the source are called: its tokens, or row and column of each region."""
+    if found.places.tokens is not None:
+        return found.places.tokens
+    assert found.places.grid is not None, "positions are tokens or cells of a grid"
+    return tuple(",".join(str(at + 1) for at in cell) for cell in np.ndindex(found.places.grid))
 
 
 def _layer(weights: np.ndarray, layer: int | None, part: str) -> tuple[int, np.ndarray]:
@@ -98,29 +106,29 @@ def _placed(layer: int, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def draw_heads(
-    pictures: Sequence[HeadPicture], folder: Path, suffix: str, *, warn: Callable[[str], None]
+    drawings: Sequence[HeadDrawing], folder: Path, suffix: str, *, warn: Callable[[str], None]
 ) -> list[Path]:
-    """Write a file a picture, such as `heads-1.png`, into `folder` and return the paths; `suffix` is png or svg.
+    """Write a file a drawing, such as `heads-1.png`, into `folder` and return the paths; `suffix` is png or svg.
 
     `warn` is told of characters that no installed font has; in SVG the viewer chooses fonts, so it is not called.
     """
     fonts = fonts_for(
-        label for found in pictures for tokens in (found.maps.rows, found.maps.columns) for label in readable(tokens)
+        label for found in drawings for tokens in (found.maps.rows, found.maps.columns) for label in readable(tokens)
     )
     if fonts.warning and suffix == "png":
         warn(fonts.warning)
-    digits = len(str(max(found.number for found in pictures)))
-    paths = [folder / f"{found.kind}-{found.number:0{digits}}.{suffix}" for found in pictures]
+    digits = len(str(max(found.number for found in drawings)))
+    paths = [folder / f"{found.kind}-{found.number:0{digits}}.{suffix}" for found in drawings]
     with writing_into(folder):
-        for path, found in zip(paths, pictures, strict=True):
+        for path, found in zip(paths, drawings, strict=True):
             save_figure(head_maps_figure(found.maps, fonts), path)
     return paths
 
 
-def write_heads(pictures: Sequence[HeadPicture], folder: Path) -> Path:
-    """Write all of `pictures` into `folder` as `heads.json` and return the path."""
+def write_heads(drawings: Sequence[HeadDrawing], folder: Path) -> Path:
+    """Write all of `drawings` into `folder` as `heads.json` and return the path."""
     path = folder / "heads.json"
-    text = ",\n".join(json.dumps(found.as_json(), ensure_ascii=False) for found in pictures)
+    text = ",\n".join(json.dumps(found.as_json(), ensure_ascii=False) for found in drawings)
     with writing_into(folder):
         path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
     return path

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
-from attncli.config.pictures import Preprocessing
+from attncli.config.sources.images import Preprocessing
 from attncli.data.captioning import square
 from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import CommandError, DataError, RunError

@@ -14,7 +14,7 @@ import torch
 from combinations import attentions
 from tiny import TARGET_VOCABULARY, built, built_for_pictures, close, row_of, tokens
 
-from attncli.data.batch import pad_tokens
+from attncli.data.tokens import pad_tokens
 from attncli.decoding.search import BestK, search
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows

@@ -14,7 +14,7 @@ import torch
 from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
 from tiny import TARGET_VOCABULARY, built, row_of, tokens
 
-from attncli.data.batch import Tokens, pad_tokens
+from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.search import BestK, Hypothesis, Sampling, Strategy, search
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.text.tokenizer import BOS, EOS, PAD

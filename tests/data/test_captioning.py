@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from attncli.config.pictures import Augmentation, Preprocessing
+from attncli.config.sources.images import Augmentation, Preprocessing
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.captioning import (
     CaptionBatches,

@@ -11,8 +11,8 @@ import torch
 from marks import needs_bf16
 from tiny import close, tokens
 
-from attncli.config.model import TranslationModel
 from attncli.config.search import Search
+from attncli.config.tasks.translation import TranslationModel
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.decoding.search import Hypothesis
 from attncli.decoding.translator import Translation, Translator

@@ -12,8 +12,8 @@ import torch
 from tiny import close
 from torch import Tensor
 
-from attncli.config.model import Attention as AttentionConfig
-from attncli.config.model import ScoreName
+from attncli.config.attention import Attention as AttentionConfig
+from attncli.config.attention import ScoreName
 from attncli.models.attention import Attention
 from attncli.models.build import build_attention
 from attncli.models.memory import Memory

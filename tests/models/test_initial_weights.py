@@ -12,7 +12,7 @@ import torch
 from tiny import configured
 from torch import Tensor, nn
 
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.initial_weights import GATED_STATE

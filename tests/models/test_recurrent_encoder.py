@@ -11,7 +11,7 @@ from tiny import close, row_of, tokens
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.models.encoders.recurrent import RecurrentEncoder, reversal
 from attncli.models.positions import Placing
 from attncli.models.recurrence import CELLS, RecurrentLayers

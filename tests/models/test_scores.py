@@ -12,7 +12,7 @@ import torch
 from tiny import close
 from torch import Tensor, nn
 
-from attncli.config.model import Attention as AttentionConfig
+from attncli.config.attention import Attention as AttentionConfig
 from attncli.errors import DataError
 from attncli.models.scores import (
     AdditiveScore,

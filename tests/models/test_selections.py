@@ -15,9 +15,9 @@ import torch
 from tiny import built, close, tokens
 from torch import Tensor
 
-from attncli.config.model import Attention as AttentionConfig
-from attncli.config.model import EstimatorName, InferenceName, Reinforce, SelectionName, StraightThrough
-from attncli.data.batch import Tokens
+from attncli.config.attention import Attention as AttentionConfig
+from attncli.config.attention import EstimatorName, InferenceName, Reinforce, SelectionName, StraightThrough
+from attncli.data.tokens import Tokens
 from attncli.models import selections
 from attncli.models.attention import Attention, Glimpse
 from attncli.models.build import build_attention

@@ -14,8 +14,8 @@ import torch
 from tiny import close
 from torch import Tensor
 
-from attncli.config.model import Attention as AttentionConfig
-from attncli.config.model import WindowName
+from attncli.config.attention import Attention as AttentionConfig
+from attncli.config.attention import WindowName
 from attncli.models.attention import Attention
 from attncli.models.build import build_attention
 from attncli.models.memory import Memory

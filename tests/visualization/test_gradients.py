@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from attncli.data.batch import pad_tokens
+from attncli.data.tokens import pad_tokens
 from attncli.models.state_gradients import state_gradients
 from attncli.runs.run import Run
 from attncli.text.tokenizer import EOS

@@ -1,4 +1,4 @@
-"""Captions of pictures, from the formats that they are published in.
+"""Captions of images, from the formats that they are published in.
 
 Each format is a function from a file to its captions, in the order of the file. What is no caption is given as a
 `BadCaption`, so that all of a file is told at once; what makes the whole file useless raises a DataError.
@@ -27,11 +27,11 @@ _TOKEN_LINE = re.compile(r"(?P<image>[^\t]+)#[0-9]+\t(?P<caption>.*)")
 
 
 class Caption(NamedTuple):
-    """One caption of one picture."""
+    """One caption of one image."""
 
     image: str  # the name, as the file has it
     text: str  # runs of white space are one space
-    split: str | None  # what the file says that the picture is for
+    split: str | None  # what the file says that the image is for
 
 
 class BadCaption(NamedTuple):
@@ -91,7 +91,7 @@ def _quoted(text: str) -> str:
 
 def _caption(where: str, image: object, text: object, split: object = None) -> Found:
     if not isinstance(image, str) or not image.strip():
-        return BadCaption(where, f"the name of the picture should be text, but is {json.dumps(image)[:60]}")
+        return BadCaption(where, f"the name of the image should be text, but is {json.dumps(image)[:60]}")
     if not isinstance(text, str):
         return BadCaption(where, f"the caption of {image} should be text, but is {json.dumps(text)[:60]}")
     if "\0" in text:
@@ -138,12 +138,12 @@ def _lines(source: _Source) -> Iterator[Found]:
         if isinstance(text, BadCaption) or isinstance(image, BadCaption):
             yield from (bad for bad in (text, image) if isinstance(bad, BadCaption))
         else:
-            # Multi30k names the caption of a COCO picture too: COCO_val2014_000000398076.jpg#657409.
+            # Multi30k names the caption of a COCO image too: COCO_val2014_000000398076.jpg#657409.
             yield _caption(source.place(number), image.split("#")[0], text)
     if captions != images:
         raise DataError(
             f"{source.path} has {counted(captions, 'line')}, but {names} has {images}; line n of one must name the "
-            "picture of line n of the other"
+            "image of line n of the other"
         )
 
 
@@ -256,7 +256,7 @@ def _record(source: _Source, where: str, record: dict[str, Any]) -> Iterator[Fou
     config = source.config
     image = _key(record, config.image_field, IMAGE_FIELDS)
     caption = _key(record, config.caption_field, CAPTION_FIELDS)
-    for what, key, names in (("picture", image, IMAGE_FIELDS), ("caption", caption, CAPTION_FIELDS)):
+    for what, key, names in (("image", image, IMAGE_FIELDS), ("caption", caption, CAPTION_FIELDS)):
         if key not in record:
             wanted = f"key {key!r}" if key else f"key for the {what} (one of {', '.join(names)})"
             near = nearest(key or names[0], record)
@@ -327,9 +327,9 @@ def _karpathy(source: _Source) -> Iterator[Found]:
         if not isinstance(image, dict) or "filename" not in image or not isinstance(image.get("sentences"), list):
             yield BadCaption(where, "needs filename and a list of sentences")
             continue
-        # COCO's pictures lie in one folder a year.
+        # COCO's images lie in one folder a year.
         folder = f"{image['filepath']}/" if image.get("filepath") else ""
-        # "restval" is what Karpathy took from COCO's validation pictures to train on.
+        # "restval" is what Karpathy took from COCO's validation images to train on.
         split = "train" if image.get("split") == "restval" else image.get("split")
         for number, sentence in enumerate(image["sentences"]):
             text = sentence.get("raw") if isinstance(sentence, dict) else None

@@ -1,4 +1,4 @@
-"""Pictures with their captions, split by split: names joined with files, and what is missing said."""
+"""Images with their captions, split by split: names joined with files, and what is missing said."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from pathlib import Path
 
 from attncli.config.captions import CaptionFile, CaptioningData, CaptionSplit
 from attncli.data.forms.caption_files import BadCaption, Caption, read_captions
+from attncli.data.forms.example import Example
 from attncli.errors import DataError
-from attncli.files import Problems, counted, find_pictures, read_lines
+from attncli.files import Problems, counted, find_images, read_lines
 
 _FLICKR_ID = re.compile(r"[0-9]+(?=[._])")
 
 
 @dataclass(frozen=True)
-class CaptionedPicture:
-    """A picture and what people say of it."""
+class CaptionedImage:
+    """An image and what people say of it."""
 
     path: Path
     captions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class CaptionedPictures:
-    """The pictures of a split, each once, in the order of its list or of its captions."""
+class CaptionedImages:
+    """The images of a split, each once, in the order of its list or of its captions."""
 
-    pictures: tuple[CaptionedPicture, ...]
+    images: tuple[CaptionedImage, ...]
     notes: tuple[str, ...]  # what was left out, and why
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def captions(self) -> int:
         """How many captions there are."""
-        return sum(len(picture.captions) for picture in self.pictures)
+        return sum(len(image.captions) for image in self.images)
 
 
-class PictureFolder:
-    """The pictures in and below a folder, found by their names."""
+class ImageFolder:
+    """The images in and below a folder, found by their names."""
 
     def __init__(self, path: Path, *, match_names: str = "exact"):
         self.path = path
         self._identity = _flickr_id if match_names == "flickr_id" else _exact
         if not path.is_dir():
-            raise DataError(f"{path}: no folder; data.images names the folder of the pictures")
-        found = find_pictures(path)
+            raise DataError(f"{path}: no folder; data.images names the folder of the images")
+        found = find_images(path)
         # Whole paths first: a bare name stands for the first file that has it.
         self._paths: dict[str, Path] = {}
         for name in ("whole", "bare"):
@@ -56,15 +57,15 @@ class PictureFolder:
                 self._paths.setdefault(self._identity(key), file)
 
     def identity(self, name: str) -> str:
-        """Return what two names of one picture share."""
+        """Return what two names of one image share."""
         return self._identity(name)
 
     def find(self, name: str) -> Path | None:
-        """Return the file of the picture `name`, or None; a name may have folders that are not there."""
+        """Return the file of the image `name`, or None; a name may have folders that are not there."""
         for wanted in (name, name.rsplit("/", 1)[-1]):
             if found := self._paths.get(self._identity(wanted)):
                 return found
-        # A suffix that pictures seldom have.
+        # A suffix that images seldom have.
         return self.path / name if (self.path / name).is_file() else None
 
 
@@ -78,13 +79,13 @@ def _flickr_id(name: str) -> str:
     return match[0] if match else name
 
 
-def read_split(data: CaptioningData, split: CaptionSplit, *, key: str) -> CaptionedPictures:
-    """Return the pictures of `split`, which stands at `data.<key>`; paths start at `data.root`.
+def read_split(data: CaptioningData, split: CaptionSplit, *, key: str) -> CaptionedImages:
+    """Return the images of `split`, which stands at `data.<key>`; paths start at `data.root`.
 
-    Raises DataError with every bad caption, missing picture and picture without a caption that `data` does not allow.
+    Raises DataError with every bad caption, missing image and image without a caption that `data` does not allow.
     """
     root = Path(data.root)
-    folder = PictureFolder(root / (data.images if split.images is None else split.images), match_names=data.match_names)
+    folder = ImageFolder(root / (data.images if split.images is None else split.images), match_names=data.match_names)
     found, notes = _read(data.files(split), root, data, key)
     if split.split is not None:
         found = _of_split(found, split.split, data.files(split), root)
@@ -95,11 +96,11 @@ def read_split(data: CaptioningData, split: CaptionSplit, *, key: str) -> Captio
         wanted = _names(root / split.list, folder)
     else:
         wanted = {identity: group[0].image for identity, group in captions.items()}
-    pictures, missing = _joined(wanted, captions, folder)
+    images, missing = _joined(wanted, captions, folder)
     notes += _missing_notes(missing, data, key, folder=folder.path, place=_place(split, data.files(split), root))
-    if not pictures:
-        raise DataError(f"data.{key}: no picture with a caption in {folder.path}")
-    return CaptionedPictures(tuple(pictures), tuple(notes))
+    if not images:
+        raise DataError(f"data.{key}: no image with a caption in {folder.path}")
+    return CaptionedImages(tuple(images), tuple(notes))
 
 
 def _place(split: CaptionSplit, files: Sequence[CaptionFile], root: Path) -> Path:
@@ -132,7 +133,7 @@ def _of_split(captions: list[Caption], name: str, files: Sequence[CaptionFile], 
     return found
 
 
-def _names(path: Path, folder: PictureFolder) -> dict[str, str]:
+def _names(path: Path, folder: ImageFolder) -> dict[str, str]:
     """Return the names of a list by what identifies them, blank lines left out."""
     names: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
@@ -140,7 +141,7 @@ def _names(path: Path, folder: PictureFolder) -> dict[str, str]:
         if not name:
             continue
         if "\t" in name:
-            raise DataError(f"{path}:{number}: {name[:60]!r}: expected the name of one picture a line")
+            raise DataError(f"{path}:{number}: {name[:60]!r}: expected the name of one image a line")
         names.setdefault(folder.identity(name), name)
     return names
 
@@ -149,14 +150,14 @@ def _names(path: Path, folder: PictureFolder) -> dict[str, str]:
 class _Missing:
     """Names that could not be used."""
 
-    files: list[str]  # for which there is no picture
+    files: list[str]  # for which there is no image
     captions: list[str]  # for which there is no caption
 
 
 def _joined(
-    wanted: dict[str, str], captions: dict[str, list[Caption]], folder: PictureFolder
-) -> tuple[list[CaptionedPicture], _Missing]:
-    pictures, missing = [], _Missing([], [])
+    wanted: dict[str, str], captions: dict[str, list[Caption]], folder: ImageFolder
+) -> tuple[list[CaptionedImage], _Missing]:
+    images, missing = [], _Missing([], [])
     for identity, name in wanted.items():
         path = folder.find(name)
         if path is None:
@@ -164,15 +165,15 @@ def _joined(
         elif identity not in captions:
             missing.captions.append(name)
         else:
-            pictures.append(CaptionedPicture(path, tuple(caption.text for caption in captions[identity])))
-    return pictures, missing
+            images.append(CaptionedImage(path, tuple(caption.text for caption in captions[identity])))
+    return images, missing
 
 
 def _missing_notes(missing: _Missing, data: CaptioningData, key: str, *, folder: Path, place: Path) -> list[str]:
     if data.missing == "error":
         problems = Problems()
         for name in missing.files:
-            problems.add(f"{place}: there is no picture {name!r} in {folder}")
+            problems.add(f"{place}: there is no image {name!r} in {folder}")
         for name in missing.captions:
             problems.add(f"{place}: {name!r} has no caption")
         problems.raise_if_any("mend these, or leave them out with data.missing: skip")
@@ -180,6 +181,28 @@ def _missing_notes(missing: _Missing, data: CaptioningData, key: str, *, folder:
 
 
 def _missing_counts(missing: _Missing, key: str) -> Iterator[str]:
-    for names, what in ((missing.files, "without a picture"), (missing.captions, "without a caption")):
+    for names, what in ((missing.files, "without an image"), (missing.captions, "without a caption")):
         if names:
             yield f"{key}: left out {counted(len(names), 'name')} {what}, such as {names[0]}"
+
+
+class CaptionForm:
+    """A split of captioned images, which stands at `data.<key>`."""
+
+    facts = None
+
+    def __init__(self, data: CaptioningData, split: CaptionSplit, *, key: str):
+        self._found = read_split(data, split, key=key)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out and why."""
+        return self._found.notes
+
+    def place(self, side: str, number: int) -> str:
+        """Return the path of an image."""
+        return str(self._found.images[number - 1].path)
+
+    def __iter__(self) -> Iterator[Example]:
+        for number, image in enumerate(self._found.images, start=1):
+            yield Example(number, str(image.path), image.captions)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 from attncli.config.data import Corpus, PairFile, ParallelFiles
+from attncli.data.cache import fingerprint
+from attncli.data.forms.example import Example
 from attncli.errors import DataError, unknown
 from attncli.files import Problems, counted, not_utf8, raw_lines
-
-
-class Pair(NamedTuple):
-    """One sentence and its translation."""
-
-    line: int  # of the file, from 1
-    source: str
-    target: str
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,10 @@ class PairReader:
     lengths and files that are no text always raise.
     """
 
-    def __init__(self, corpus: Corpus, root: Path, *, bad_lines: Literal["error", "skip"] = "error"):
-        self._corpus = corpus
+    def __init__(
+        self, corpus: Corpus, root: Path, *, bad_lines: Literal["error", "skip"] = "error", key: str = "train"
+    ):
+        self._corpus, self._key = corpus, key
         self._root = root
         self._bad_lines = bad_lines
         self.skipped: Counter[str] = Counter()  # pairs left out by the last iteration, by reason
@@ -53,16 +49,31 @@ class PairReader:
             return (self._root / self._corpus.pairs,)
         return (self._root / self._corpus.source, self._root / self._corpus.target)
 
-    def place(self, side: str, line: int) -> str:
-        """Return `file:line` of the `source` or `target` at `line`."""
-        return f"{self.paths[-1] if side == 'target' else self.paths[0]}:{line}"
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        """What decides which pairs are read, the files by their content."""
+        return {
+            "files": [fingerprint(path) for path in self.paths],
+            "formats": [path.suffixes[-2:] for path in self.paths],
+            "fields": self._corpus.model_dump(include={"source_field", "target_field"}),
+            "bad_lines": self._bad_lines,
+        }
 
-    def __iter__(self) -> Iterator[Pair]:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the last iteration left out."""
+        return left_out(self._key, self.skipped)
+
+    def place(self, side: str, number: int) -> str:
+        """Return `file:line` of the `source` or `target` at line `number`."""
+        return f"{self.paths[-1] if side == 'target' else self.paths[0]}:{number}"
+
+    def __iter__(self) -> Iterator[Example]:
         self.skipped = Counter()
         problems = Problems()
         for number, (source, target) in enumerate(self._rows(problems), start=self._first_line):
             if isinstance(source, str) and isinstance(target, str):
-                yield Pair(number, source, target)
+                yield Example(number, source, (target,))
             else:
                 self._refuse([side for side in (source, target) if isinstance(side, _Bad)], problems)
         problems.raise_if_any("mend these lines, or leave them out with data.bad_lines: skip (training pairs only)")
@@ -89,13 +100,21 @@ class PairReader:
         raise DataError(f"{self.paths[0]}: unknown format; a file of pairs ends with .tsv or .jsonl, or these with .gz")
 
 
+def left_out(key: str, skipped: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a line on the pairs of the split `key` that were left out, by reason, if there are any."""
+    if not skipped:
+        return ()
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items()))
+    return (f"{key}: left out {counted(sum(skipped.values()), 'bad pair')} ({reasons})",)
+
+
 def read_pairs(corpus: Corpus, root: Path) -> Iterator[tuple[str, str]]:
     """Yield source and target of every pair of `corpus`, whose paths start at `root`.
 
     Raises DataError with file and line for anything that is no pair of sentences.
     """
-    for pair in PairReader(corpus, root):
-        yield pair.source, pair.target
+    for _, source, (target,) in PairReader(corpus, root):
+        yield source, target
 
 
 def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[str | _Bad, str | _Bad]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.models.dropout import Dropout
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.lstmn import LSTMNLayers, square

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from attncli.data.batch import Tokens
+from attncli.data.tokens import Tokens
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory, mean_of_real
 from attncli.models.positions import Placing

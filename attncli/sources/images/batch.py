@@ -1,6 +1,6 @@
-"""What a training step sees of pictures: pixels, or the features of a network that does not learn.
+"""What a training step sees of images: pixels, or the features of a network that does not learn.
 
-B pictures, S regions, C channels of the map, P channels of the pooled vector.
+B images, S regions, C channels of the map, P channels of the pooled vector.
 """
 
 from __future__ import annotations
@@ -14,26 +14,36 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures of one size."""
+class Pixels:
+    """Images of one size."""
 
     pixels: Tensor  # [B, 3, H, W] uint8
+
+    @property
+    def size(self) -> int:
+        """No tokens."""
+        return 0
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def to(self, device: torch.device) -> Pictures:
+    def to(self, device: torch.device) -> Pixels:
         """Return the same on `device`."""
-        return Pictures(self.pixels.to(device, non_blocking=True))
+        return Pixels(self.pixels.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a network makes of pictures: its map unrolled row by row, and its pooled vector."""
+    """What a network makes of images: its map unrolled row by row, and its pooled vector."""
 
     regions: Tensor  # [B, S, C], in half or single precision
     pooled: Tensor  # [B, P]
     grid: tuple[int, int]  # rows and columns of the map, whose product is S
+
+    @property
+    def size(self) -> int:
+        """No tokens."""
+        return 0
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -44,6 +54,6 @@ class Features:
         return Features(regions, self.pooled.to(device, non_blocking=True), self.grid)
 
 
-def stack_pictures(squares: Sequence[np.ndarray]) -> Pictures:
+def stack_images(squares: Sequence[np.ndarray]) -> Pixels:
     """Return `squares` [H, W, 3] uint8 as a batch."""
-    return Pictures(torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).contiguous())
+    return Pixels(torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).contiguous())

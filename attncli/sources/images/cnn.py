@@ -1,6 +1,6 @@
-"""A small residual network over pictures, for training from scratch.
+"""A small residual network over images, for training from scratch.
 
-B pictures, C channels.
+B images, C channels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class CNN(Backbone):
     """Stages of residual blocks (He et al. 2016), each beginning with a convolution that halves height and width.
 
     That one is 4 pixels wide, so that a cell of the map stands for the pixels under it and not for those beside. Groups
-    of channels are normalised, since that depends on one picture alone. Fresh weights are those of He et al. 2015
+    of channels are normalised, since that depends on one image alone. Fresh weights are those of He et al. 2015
     ("Delving Deep into Rectifiers"): with narrower ones small objects hardly differ from the ground at first, and
     attention finds them late.
     """

@@ -1,4 +1,4 @@
-"""Contact sheets: many pictures in a grid, each with its caption beneath.
+"""Contact sheets: many images in a grid, each with its caption beneath.
 
 Lengths are in inches.
 """
@@ -17,9 +17,9 @@ from PIL import Image
 from attncli.drawing.figures import new_figure, quiet_glyphs
 from attncli.drawing.fonts import Fonts
 
-MOST = 24  # pictures of a page
+MOST = 24  # images of a page
 _COLUMNS = 4
-_SIDE = 2.1  # of the square that a picture fits into
+_SIDE = 2.1  # of the square that an image fits into
 _GAP = 0.2
 _FONT_SIZE = 9.5  # points
 _LINE = 0.165
@@ -27,24 +27,24 @@ _LINE = 0.165
 
 @dataclass(frozen=True)
 class Captioned:
-    """A picture, small enough that many can be held, and its caption."""
+    """An image, small enough that many can be held, and its caption."""
 
-    picture: Image.Image
+    image: Image.Image
     caption: str
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A captioned picture as it is laid out."""
+    """A captioned image as it is laid out."""
 
-    picture: Image.Image
+    image: Image.Image
     width: float
     height: float
     lines: list[str]
 
 
 def contact_sheets(shown: Sequence[Captioned], fonts: Fonts) -> list[Figure]:
-    """Return pages of at most MOST pictures each, in their order, row by row."""
+    """Return pages of at most MOST images each, in their order, row by row."""
     return [_page(shown[start : start + MOST], fonts) for start in range(0, len(shown), MOST)]
 
 
@@ -62,9 +62,9 @@ def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
 
 
 def _cell(shown: Captioned, fonts: Fonts) -> _Cell:
-    scale = _SIDE / max(shown.picture.size)
+    scale = _SIDE / max(shown.image.size)
     lines = wrapped(shown.caption, _SIDE, _measure(fonts))
-    return _Cell(shown.picture, shown.picture.width * scale, shown.picture.height * scale, lines)
+    return _Cell(shown.image, shown.image.width * scale, shown.image.height * scale, lines)
 
 
 def _row_height(row: Sequence[_Cell]) -> float:
@@ -72,13 +72,13 @@ def _row_height(row: Sequence[_Cell]) -> float:
 
 
 def _draw_row(figure: Figure, row: Sequence[_Cell], top: float, fonts: Fonts) -> None:
-    """Draw `row` below `top`, inches from the bottom: pictures stand on one line, and captions begin below it."""
+    """Draw `row` below `top`, inches from the bottom: images stand on one line, and captions begin below it."""
     width, height = figure.get_size_inches()
     ground = top - max(cell.height for cell in row)
     for column, cell in enumerate(row):
         left = column * (_SIDE + _GAP)
         axes = figure.add_axes((left / width, ground / height, cell.width / width, cell.height / height))
-        axes.imshow(np.asarray(cell.picture), aspect="auto")
+        axes.imshow(np.asarray(cell.image), aspect="auto")
         axes.set_axis_off()
         for number, line in enumerate(cell.lines):
             figure.text(

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 with ImageNet weights.
 
-B pictures, C channels.
+B images, C channels.
 """
 
 from __future__ import annotations

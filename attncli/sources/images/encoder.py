@@ -1,6 +1,6 @@
-"""Networks over pictures: a map of features whose places are the positions of the memory.
+"""Networks over images: a map of features whose places are the positions of the memory.
 
-B pictures, C channels of the map, P channels of the pooled vector, D memory width, S = rows * columns regions.
+B images, C channels of the map, P channels of the pooled vector, D memory width, S = rows * columns regions.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from attncli.models.dropout import Dropout
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
 from attncli.models.positions import GridPositions
-from attncli.sources.images.batch import Features, Pictures
+from attncli.sources.images.batch import Features, Pixels
 
 Triple = tuple[float, float, float]
-# With few pictures the maps of the first layers, the largest, stay in the processor's cache.
+# With few images the maps of the first layers, the largest, stay in the processor's cache.
 _TOGETHER_ON_A_CPU = 8
 
 
@@ -59,13 +59,13 @@ class Backbone(nn.Module, ABC):
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the map [B, C, rows, columns] and the pooled vector [B, P] of centred `pixels` [B, 3, H, W]."""
 
-    def forward(self, pictures: Pictures) -> Features:
-        """Return the features of `pictures`."""
+    def forward(self, images: Pixels) -> Features:
+        """Return the features of `images`."""
         if torch.is_grad_enabled() and self.learns:
-            return self._features(pictures.pixels)
+            return self._features(images.pixels)
         with torch.no_grad():
-            together = _TOGETHER_ON_A_CPU if pictures.pixels.device.type == "cpu" else len(pictures)
-            parts = [self._features(pixels) for pixels in torch.split(pictures.pixels, together)]
+            together = _TOGETHER_ON_A_CPU if images.pixels.device.type == "cpu" else len(images)
+            parts = [self._features(pixels) for pixels in torch.split(images.pixels, together)]
         regions, pooled = torch.cat([part.regions for part in parts]), torch.cat([part.pooled for part in parts])
         return Features(regions, pooled, parts[0].grid)
 
@@ -79,8 +79,8 @@ class Backbone(nn.Module, ABC):
         return Features(found.flatten(2).transpose(1, 2), pooled, (rows, columns))
 
 
-class PictureEncoder(Encoder):
-    """A memory of a picture's regions, row by row (Xu et al. 2015, 3.1.1).
+class ImageEncoder(Encoder):
+    """A memory of an image's regions, row by row (Xu et al. 2015, 3.1.1).
 
     `memory_size` D projects regions to another width. With `summarises` a layer makes the summary of the pooled vector
     (Vinyals et al. 2015, "Show and Tell"); else it is the mean region. With `normalises` each region is brought to mean
@@ -110,9 +110,9 @@ class PictureEncoder(Encoder):
         self.summarise = nn.Linear(backbone.pooled_size, self.memory_size) if summarises else None
         self.dropout = Dropout(dropout)
 
-    def forward(self, source: Pictures | Features) -> Memory:
-        """Return the memory of pictures, or of the features that the backbone made of them earlier."""
-        features = self.backbone(source) if isinstance(source, Pictures) else source
+    def forward(self, source: Pixels | Features) -> Memory:
+        """Return the memory of images, or of the features that the backbone made of them earlier."""
+        features = self.backbone(source) if isinstance(source, Pixels) else source
         kind = next(iter(self.parameters())).dtype
         regions, pooled = features.regions.to(kind), features.pooled.to(kind)
         if self.project is not None:

@@ -1,9 +1,9 @@
-"""Features of pictures on disk, mapped into memory: each computed once, in half precision.
+"""Features of images on disk, mapped into memory: each computed once, in half precision.
 
-N pictures in the store, S regions, C channels of the map, P channels of the pooled vector.
+N images in the store, S regions, C channels of the map, P channels of the pooled vector.
 
 A store is a folder for one network, layer and way of preprocessing. A row of `features.f16` holds the regions and the
-pooled vector of one picture, end to end; line n of `pictures` says, by the sum of its file, whose row n is. A row
+pooled vector of one image, end to end; line n of `pictures` says, by the sum of its file, whose row n is. A row
 counts once its line is there, which is written after it: so a killed process loses what it was at, and the next one
 goes on.
 """
@@ -37,10 +37,10 @@ Compute = Callable[[Sequence[Path]], Features]
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """The features of chosen pictures, read from disk as they are needed."""
+    """The features of chosen images, read from disk as they are needed."""
 
     rows: Array  # [N, S * C + P] float16, mapped
-    chosen: Array  # of each picture its row
+    chosen: Array  # of each image its row
     grid: tuple[int, int]
     channels: int  # C
 
@@ -48,7 +48,7 @@ class StoredFeatures:
         return len(self.chosen)
 
     def batch(self, indices: Array) -> Features:
-        """Return the features of the pictures `indices` [B], in that order and in half precision."""
+        """Return the features of the images `indices` [B], in that order and in half precision."""
         rows = torch.from_numpy(self.rows[self.chosen[indices]])
         regions = self.grid[0] * self.grid[1]
         joined = rows[:, : regions * self.channels].reshape(-1, regions, self.channels)
@@ -56,20 +56,23 @@ class StoredFeatures:
 
 
 class FeatureStore:
-    """The features that one network makes of pictures; `facts` say which network, and how pictures come to it."""
+    """The features that one network makes of images; `facts` say which network, and how images come to it; `sums` are
+    the fingerprints of files that are known already, and those computed here are added.
+    """
 
-    def __init__(self, folder: Path, facts: dict[str, Any]):
+    def __init__(self, folder: Path, facts: dict[str, Any], *, sums: dict[Path, str] | None = None):
         self.folder = folder / key_of({"format": FORMAT, **facts})
+        self._sums = {} if sums is None else sums  # of the contents of files, as far as they are known
 
     def features(
-        self, paths: Sequence[Path], compute: Compute, *, batch: int, progress: Callable[[int], None] | None = None
+        self, paths: Sequence[Path], compute: Compute, *, batch: int, progress: Callable[[int], object] | None = None
     ) -> StoredFeatures:
         """Return the features of the files `paths`; `compute` is asked, `batch` at a time, for those not stored yet.
 
         `progress` hears how many were done. Two files of the same content share a row. Other processes that want to add
         to the store wait. Raises DataError if it cannot be written.
         """
-        names = [fingerprint(path) for path in paths]
+        names = [self._sum(path) for path in paths]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             known = self._known()
@@ -87,7 +90,12 @@ class FeatureStore:
     def missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the files `paths` that are not stored yet."""
         known = self._known()
-        return [path for path in paths if fingerprint(path) not in known]
+        return [path for path in paths if self._sum(path) not in known]
+
+    def _sum(self, path: Path) -> str:
+        if path not in self._sums:
+            self._sums[path] = fingerprint(path)
+        return self._sums[path]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -100,17 +108,17 @@ class FeatureStore:
         return shape
 
     def _known(self) -> dict[str, int]:
-        """Return the row of every stored picture."""
+        """Return the row of every stored image."""
         try:
             width = int(self._shape()["width"])
             whole = (self.folder / _ROWS).stat().st_size // (2 * width)
-            # A line that was cut off has no end, and its picture is computed again.
+            # A line that was cut off has no end, and its image is computed again.
             lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:-1]
         except (FileNotFoundError, ValueError, KeyError):
             return {}
         return {line.decode(): row for row, line in enumerate(lines[:whole])}
 
-    def _add(self, wanted: dict[str, Path], compute: Compute, batch: int, progress: Callable[[int], None]) -> None:
+    def _add(self, wanted: dict[str, Path], compute: Compute, batch: int, progress: Callable[[int], object]) -> None:
         known = self._known()
         missing = [name for name in wanted if name not in known]
         rows = len(known)
@@ -155,7 +163,7 @@ class FeatureStore:
 
 
 def _joined(features: Features) -> Array:
-    """Return a row a picture [B, S * C + P] in half precision; what does not fit is an error, not an infinity."""
+    """Return a row an image [B, S * C + P] in half precision; what does not fit is an error, not an infinity."""
     rows = torch.cat([features.regions.flatten(1), features.pooled], 1).float()
     largest = float(rows.abs().max())
     if not largest <= _LARGEST:

@@ -1,4 +1,4 @@
-"""Reads pictures of any kind as upright RGB, or says which file is none and why."""
+"""Reads images of any kind as upright RGB, or says which file is none and why."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image, UnidentifiedImageError
 from attncli.errors import DataError
 from attncli.files import unreadable
 
-# 300 megabytes as RGB, more than any camera's picture. A small file may claim far more.
+# 300 megabytes as RGB, more than any camera's image. A small file may claim far more.
 MOST_PIXELS = 100_000_000
 
 _ORIENTATION = 0x0112
-# EXIF's values of the orientation, and what makes such a picture upright.
+# EXIF's values of the orientation, and what makes such an image upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -27,21 +27,21 @@ _UPRIGHT = {
 }
 
 
-def read_picture(path: Path, *, shorter_side: int | None = None) -> Image.Image:
-    """Return the picture in `path`, of an animation the first frame: upright, RGB, transparent parts over white.
+def read_image(path: Path, *, shorter_side: int | None = None) -> Image.Image:
+    """Return the image in `path`, of an animation the first frame: upright, RGB, transparent parts over white.
 
     With `shorter_side` a large JPEG may come smaller, though at least twice that size, which is decoded faster. Raises
-    DataError, which names the file, for anything that is no whole picture or is larger than MOST_PIXELS.
+    DataError, which names the file, for anything that is no whole image or is larger than MOST_PIXELS.
     """
     try:
         if path.stat().st_size == 0:
-            raise DataError(f"{path}: an empty file, not a picture")
+            raise DataError(f"{path}: an empty file, not an image")
         with warnings.catch_warnings():
             # Pillow warns of much that does no harm; sizes are judged here.
             warnings.simplefilter("ignore")
             return _read(path, shorter_side)
     except UnidentifiedImageError:
-        raise DataError(f"{path}: not a picture of a known kind") from None
+        raise DataError(f"{path}: not an image of a known kind") from None
     except Image.DecompressionBombError:
         raise DataError(_too_large(path)) from None
     except DataError:
@@ -50,7 +50,7 @@ def read_picture(path: Path, *, shorter_side: int | None = None) -> Image.Image:
         # Pillow's readers raise whatever a broken file leads them to: OSError, SyntaxError, struct.error and others.
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from None
-        raise DataError(f"{path}: a damaged picture: {error or type(error).__name__}") from None
+        raise DataError(f"{path}: a damaged image: {error or type(error).__name__}") from None
 
 
 def _read(path: Path, shorter_side: int | None) -> Image.Image:
@@ -66,7 +66,7 @@ def _read(path: Path, shorter_side: int | None) -> Image.Image:
 
 
 def _too_large(path: Path, found: str = "too many pixels") -> str:
-    return f"{path}: {found}, over the {MOST_PIXELS:,} that a picture may have"
+    return f"{path}: {found}, over the {MOST_PIXELS:,} that an image may have"
 
 
 def _orientation(image: Image.Image) -> int:
@@ -89,7 +89,7 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return a grey picture of 16 bits with 8; Pillow's own conversion would cut everything bright off at white."""
+    """Return a grey image of 16 bits with 8; Pillow's own conversion would cut everything bright off at white."""
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
         raise DataError(

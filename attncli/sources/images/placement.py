@@ -1,6 +1,6 @@
-"""Which part of a picture an encoder sees, and where: the way there as pixels, and the way back for weights.
+"""Which part of an image an encoder sees, and where: the way there as pixels, and the way back for weights.
 
-W width, H height of the picture; lengths are in pixels of the upright picture, not always whole, from its upper left
+W width, H height of the image; lengths are in pixels of the upright image, not always whole, from its upper left
 corner.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from attncli.config.pictures import Augmentation, Preprocessing
+from attncli.config.sources.images import Augmentation, Preprocessing
 
-# What fills the bars of a padded picture: the middle of the range, which comes to nearly 0 in the network.
+# What fills the bars of a padded image: the middle of the range, which comes to nearly 0 in the network.
 GREY = 127
 
 Array = npt.NDArray[Any]
@@ -58,29 +58,29 @@ def _clamped(value: float, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Placement:
-    """The part `seen` of a picture fills the part `target` of a square of `size` pixels, mirrored if `flipped`."""
+    """The part `seen` of an image fills the part `target` of a square of `size` pixels, mirrored if `flipped`."""
 
-    seen: Box  # of the picture
+    seen: Box  # of the image
     target: Box  # of the square; whole pixels
     size: int
     flipped: bool = False
 
-    def apply(self, picture: Image.Image, *, of: Size | None = None) -> Array:
-        """Return the square [size, size, 3] uint8 made of `picture`, which may be a smaller copy of one sized `of`."""
-        across, down = (1.0, 1.0) if of is None else (picture.width / of[0], picture.height / of[1])
-        # Clipped, since a factor may round to just outside of the picture.
+    def apply(self, image: Image.Image, *, of: Size | None = None) -> Array:
+        """Return the square [size, size, 3] uint8 made of `image`, which may be a smaller copy of one sized `of`."""
+        across, down = (1.0, 1.0) if of is None else (image.width / of[0], image.height / of[1])
+        # Clipped, since a factor may round to just outside of the image.
         box = Box(
             self.seen.left * across, self.seen.top * down, self.seen.right * across, self.seen.bottom * down
-        ).within(Box(0, 0, picture.width, picture.height))
+        ).within(Box(0, 0, image.width, image.height))
         left, top, right, bottom = (round(edge) for edge in _edges(self.target))
-        # One step, so that a thin picture is never enlarged as a whole only to be cut.
-        filled = picture.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=_edges(box))
+        # One step, so that a thin image is never enlarged as a whole only to be cut.
+        filled = image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=_edges(box))
         square = np.full((self.size, self.size, 3), GREY, np.uint8)
         square[top:bottom, left:right] = np.asarray(filled)
         return square[:, ::-1] if self.flipped else square
 
     def cell(self, row: float, column: float, grid: tuple[int, int]) -> Box:
-        """Return the part of the picture under one cell of a `grid` (rows, columns) laid over the square.
+        """Return the part of the image under one cell of a `grid` (rows, columns) laid over the square.
 
         A row or column between two whole ones moves it. It has no area where the cell lies in a bar of padding.
         """
@@ -101,13 +101,13 @@ class Placement:
             self.seen.top + (on_square.bottom - self.target.top) * down,
         )
 
-    def spread(self, weights: Array, picture: Size) -> Array:
-        """Return the `weights` [rows, columns] of cells as a smooth field [H, W] over a `picture` of W × H pixels.
+    def spread(self, weights: Array, image: Size) -> Array:
+        """Return the `weights` [rows, columns] of cells as a smooth field [H, W] over a `image` of W × H pixels.
 
-        NaN where the encoder saw nothing of the picture. Values are those of the cells, in whose middles they stand;
+        NaN where the encoder saw nothing of the image. Values are those of the cells, in whose middles they stand;
         weights in bars of padding fall away.
         """
-        width, height = picture
+        width, height = image
         left, right = _covered(self.seen.left, self.seen.right, width)
         top, bottom = _covered(self.seen.top, self.seen.bottom, height)
         rows, columns = weights.shape
@@ -125,7 +125,7 @@ class Placement:
         return field
 
     def _on_square(self, at: float, axis: str) -> float:
-        """Return where on the square the place `at` of the picture lies, along one axis."""
+        """Return where on the square the place `at` of the image lies, along one axis."""
         if axis == "x":
             return self.target.left + (at - self.seen.left) * self.target.width / self.seen.width
         return self.target.top + (at - self.seen.top) * self.target.height / self.seen.height
@@ -141,22 +141,22 @@ def _covered(start: float, end: float, length: int) -> tuple[int, int]:
     return first, max(first + 1, min(length, int(np.ceil(end - 0.5))))
 
 
-def place(picture: Size, preprocessing: Preprocessing) -> Placement:
-    """Return where a `picture` of W × H pixels is seen: in the middle, whole as far as it can be."""
-    return _fitted(Box(0, 0, *picture), preprocessing, across=0.5, down=0.5)
+def place(image: Size, preprocessing: Preprocessing) -> Placement:
+    """Return where a `image` of W × H pixels is seen: in the middle, whole as far as it can be."""
+    return _fitted(Box(0, 0, *image), preprocessing, across=0.5, down=0.5)
 
 
 def place_at_random(
-    picture: Size, preprocessing: Preprocessing, augmentation: Augmentation, generator: np.random.Generator
+    image: Size, preprocessing: Preprocessing, augmentation: Augmentation, generator: np.random.Generator
 ) -> Placement:
-    """Return where a training `picture` is seen, drawn from `generator`.
+    """Return where a training `image` is seen, drawn from `generator`.
 
     The generator is asked for the same numbers whatever they are used for.
     """
     drawn, x, y, side = generator.random(4).tolist()
     share = augmentation.smallest_crop + (1 - augmentation.smallest_crop) * drawn
-    width, height = picture[0] * share, picture[1] * share
-    left, top = (picture[0] - width) * x, (picture[1] - height) * y
+    width, height = image[0] * share, image[1] * share
+    left, top = (image[0] - width) * x, (image[1] - height) * y
     part = Box(left, top, left + width, top + height)
     # A part that is drawn lies anywhere, so what `fit: crop` takes of it may too.
     across, down = (x, y) if augmentation.smallest_crop < 1 else (0.5, 0.5)
@@ -165,7 +165,7 @@ def place_at_random(
 
 
 def _fitted(part: Box, preprocessing: Preprocessing, *, across: float, down: float) -> Placement:
-    """Return how `part` of a picture fills the square; a crop lies at the shares `across` and `down` of its play."""
+    """Return how `part` of an image fills the square; a crop lies at the shares `across` and `down` of its play."""
     size = preprocessing.size
     whole = Box(0, 0, size, size)
     if preprocessing.fit == "stretch":

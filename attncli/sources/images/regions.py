@@ -1,4 +1,4 @@
-"""Where a captioner looked: the picture once a word, with the weights of that word over it.
+"""Where a captioner looked: the image once a word, with the weights of that word over it.
 
 T words, W × H pixels.
 """
@@ -28,18 +28,18 @@ from attncli.text.tokenizer import EOS, SPECIAL
 
 _TILE = 1.6  # inches
 _COLUMNS = 6
-LONGEST_SIDE = 320  # pixels of a tile's picture
+LONGEST_SIDE = 320  # pixels of a tile's image
 _DARK = 0.25  # brightness where no weight is
 _MARK = COLOURS[1]
 
 
 @dataclass(frozen=True)
 class LookedAt:
-    """A picture, its caption, and the weights of each word."""
+    """An image, its caption, and the weights of each word."""
 
     path: Path
-    picture: Image.Image
-    placement: Placement  # of the picture before the encoder
+    image: Image.Image
+    placement: Placement  # of the image before the encoder
     caption: str
     tokens: tuple[str, ...]
     weights: NDArray[np.floating[Any]]  # [T, rows, columns]
@@ -47,7 +47,7 @@ class LookedAt:
     marks: Marks | None = None  # windows and choices of the attention, [T, ...]
 
     def chosen(self, word: int) -> Box | None:
-        """Return the part of the picture that was read for `word`; None where it was a mean."""
+        """Return the part of the image that was read for `word`; None where it was a mean."""
         if self.marks is None or self.marks.chosen is None:
             return None
         _, rows, columns = self.weights.shape
@@ -85,17 +85,17 @@ def json_text(found: Iterable[LookedAt]) -> str:
 
 
 def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
-    """Return the picture, and once a word with its weights: the brighter a place, the larger its weight.
+    """Return the image, and once a word with its weights: the brighter a place, the larger its weight.
 
-    What the encoder did not see is black. Every word's brightest place is as bright as the picture, so that words are
+    What the encoder did not see is black. Every word's brightest place is as bright as the image, so that words are
     compared by where they look, not by how sharply. A frame is around the region that hard attention read, and a
-    cross in the middle of a local window. The end symbol is no word, so it has no picture; `as_json` has its weights.
+    cross in the middle of a local window. The end symbol is no word, so it has no image; `as_json` has its weights.
     """
     labels = readable(found.tokens[:-1] if found.tokens[-1:] == (SPECIAL[EOS],) else found.tokens)
     tiles = len(labels) + 1
     columns = min(_COLUMNS, tiles)
     rows = math.ceil(tiles / columns)
-    small = reduced(found.picture)
+    small = reduced(found.image)
     height = _TILE * small.height / small.width
     figure = new_figure(columns * _TILE * 1.08, rows * (height + 0.42))
     pixels = np.asarray(small) / 255
@@ -109,7 +109,7 @@ def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
         else:
             field = _field(found, number - 1, small.size)
             _show(axes, pixels * (_DARK + (1 - _DARK) * field)[:, :, None], labels[number - 1], fonts)
-            _mark(axes, found, number - 1, small.width / found.picture.width)
+            _mark(axes, found, number - 1, small.width / found.image.width)
     return figure
 
 
@@ -124,16 +124,16 @@ def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
         axes.plot(*([at * factor - 0.5] for at in centre), "+", color=_MARK, markersize=7, markeredgewidth=1.6)
 
 
-def reduced(picture: Image.Image) -> Image.Image:
-    """Return `picture` with a longer side of LONGEST_SIDE pixels."""
-    factor = LONGEST_SIDE / max(picture.size)
-    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
-    return picture.resize(size, Image.Resampling.BICUBIC)
+def reduced(image: Image.Image) -> Image.Image:
+    """Return `image` with a longer side of LONGEST_SIDE pixels."""
+    factor = LONGEST_SIDE / max(image.size)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def _field(found: LookedAt, word: int, size: tuple[int, int]) -> NDArray[np.floating[Any]]:
-    """Return the weights of a word over the reduced picture [H, W], the largest 1, negative where nothing was seen."""
-    whole = found.placement.spread(found.weights[word], found.picture.size)
+    """Return the weights of a word over the reduced image [H, W], the largest 1, negative where nothing was seen."""
+    whole = found.placement.spread(found.weights[word], found.image.size)
     there = np.isnan(whole)
     mask = Image.fromarray(np.where(there, np.float32(-1), np.float32(0))).resize(size, Image.Resampling.NEAREST)
     field = Image.fromarray(np.nan_to_num(whole).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)

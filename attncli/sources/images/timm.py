@@ -1,6 +1,6 @@
 """Any network of the library `timm` that gives feature maps; the library is imported when one is asked for.
 
-B pictures, C channels.
+B images, C channels.
 """
 
 from __future__ import annotations

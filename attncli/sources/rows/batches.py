@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attncli.config.tasks.autoencoding import AutoencodingConfig, PictureData, PictureSet, VectorSet
 from attncli.files import counted
-from attncli.sources.rows.examples import Examples, read_pictures, read_vectors
+from attncli.sources.rows.examples import Examples, read_images, read_vectors
 
 Array = npt.NDArray[Any]
 
@@ -63,7 +63,7 @@ def read_examples(config: AutoencodingConfig, found: PictureSet | VectorSet) -> 
     """Return the examples of `found`, one of the sets that `config.data` names."""
     if isinstance(config.data, PictureData):
         assert isinstance(found, PictureSet)
-        return read_pictures(config.data, found)
+        return read_images(config.data, found)
     assert isinstance(found, VectorSet)
     return read_vectors(config.data, found)
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from attncli.config.tasks.autoencoding import Part, PictureData, PictureSet, VectorData, VectorSet
 from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
 from attncli.errors import DataError
-from attncli.files import SUFFIXES, Problems, counted, find_pictures, read_lines, unreadable
-from attncli.sources.images.files import read_picture as read_upright
+from attncli.files import SUFFIXES, Problems, counted, find_images, read_lines, unreadable
+from attncli.sources.images.files import read_image as read_upright
 
 FORMAT = 2
 WHITE = 255
@@ -64,7 +64,7 @@ class Examples:
         return (total / len(self)).float()
 
 
-def read_pictures(data: PictureData, pictures: PictureSet) -> Examples:
+def read_images(data: PictureData, pictures: PictureSet) -> Examples:
     """Return `pictures` as `data` wants them; decoded once, as long as neither changes.
 
     Raises DataError, which names each file, for pictures that cannot be read, and if there are none.
@@ -108,7 +108,7 @@ def _picture_names(folder: Path, data: PictureData, pictures: PictureSet) -> lis
     if not folder.is_dir():
         raise DataError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
     if pictures.list is None:
-        found = find_pictures(folder)
+        found = find_images(folder)
         return sorted(path.relative_to(folder).as_posix() for path in found)
     listing = Path(data.root) / pictures.list
     names = [line.strip() for line in read_lines(listing)]
@@ -126,14 +126,14 @@ def _decoded(folder: Path, names: Sequence[str], data: PictureData) -> Array:
     problems = Problems()
     for row, name in zip(rows, names, strict=True):
         try:
-            row[:] = read_picture(folder / name, data)
+            row[:] = read_image(folder / name, data)
         except DataError as error:
             problems.add(str(error))
     problems.raise_if_any("mend or remove such files, or name the pictures to take with `list`")
     return rows
 
 
-def read_picture(path: Path, data: PictureData) -> Array:
+def read_image(path: Path, data: PictureData) -> Array:
     """Return the picture in `path` as `data` wants it, [D] uint8: channels, in each rows from the top."""
     converted = read_upright(path).convert("RGB" if data.colour else "L")
     # A pixel is the mean of what it covers.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attncli.decoding.translator import Translation
+from attncli.decoding.written import Written
 from attncli.models.attention import Marks
 
 
@@ -59,15 +59,15 @@ class Alignment:
         return [] if self.marks is None or self.marks.chosen is None else self.marks.chosen.tolist()
 
 
-def alignment_of(translation: Translation, *, forced: bool) -> Alignment | None:
-    """Return how the best hypothesis of `translation` looks at its source; None if it came without weights."""
-    best = translation.hypotheses[0]
-    if best.weights is None:
-        return None
+def alignment_of(found: Written, *, forced: bool) -> Alignment:
+    """Return how the best hypothesis of `found`, which has weights, looks at its sentence."""
+    best, tokens = found.best, found.places.tokens
+    assert best.weights is not None, "asked for with weights"
+    assert tokens is not None, "the positions of a sentence are tokens"
     return Alignment(
-        source=translation.source,
+        source=found.cell,
         target=best.text,
-        source_tokens=translation.source_tokens,
+        source_tokens=tokens,
         target_tokens=best.tokens,
         weights=best.weights,
         log_prob=best.log_prob,

@@ -20,7 +20,7 @@ from PIL import Image
 from tiny import close
 from torch import Tensor, nn
 
-from attncli.config.pictures import Preprocessing
+from attncli.config.sources.images import Preprocessing
 from attncli.errors import UserError
 from attncli.models.rows import take_rows
 from attncli.sources.images.batch import Features, Pictures, stack_pictures

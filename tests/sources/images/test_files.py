@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from attncli.errors import DataError
-from attncli.files import find_pictures
+from attncli.files import find_images
 from attncli.sources.images import files as pictures
 from attncli.sources.images.files import MOST_PIXELS, read_picture
 
@@ -182,12 +182,12 @@ def test_pictures_of_a_folder_are_found_below_it_too_in_order(tmp_path: Path) ->
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert find_pictures(tmp_path) == [tmp_path / name for name in ("a/c.png", "b.JPG", "d.webp")]
+    assert find_images(tmp_path) == [tmp_path / name for name in ("a/c.png", "b.JPG", "d.webp")]
 
 
 @pytest.mark.shared_data
 def test_photographs_of_any_shape_are_read(shared_data: Path) -> None:
-    found = find_pictures(shared_data / "flickr8k" / "originals")
+    found = find_images(shared_data / "flickr8k" / "originals")
     sizes = {read_picture(path).size for path in found}
     assert len(found) == 8
     assert all(max(size) == 500 for size in sizes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attncli.config.pictures import Augmentation, Preprocessing
+from attncli.config.sources.images import Augmentation, Preprocessing
 from attncli.sources.images.placement import GREY, Placement, place, place_at_random
 
 SHAPES = [(40, 40), (90, 30), (25, 70), (33, 47)]

@@ -11,7 +11,7 @@ import torch
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from attncli.config.pictures import Preprocessing
+from attncli.config.sources.images import Preprocessing
 from attncli.drawing.fonts import fonts_for
 from attncli.models.attention import Marks
 from attncli.sources.images.placement import place

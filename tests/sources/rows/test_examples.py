@@ -13,7 +13,7 @@ from PIL import Image
 
 from attncli.config.tasks.autoencoding import PictureData, PictureSet, VectorData, VectorSet
 from attncli.errors import DataError
-from attncli.sources.rows.examples import Examples, in_part, read_pictures, read_vectors
+from attncli.sources.rows.examples import Examples, in_part, read_images, read_vectors
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -26,7 +26,7 @@ def save(path: Path, pixels: np.ndarray = PIXELS) -> None:
 def pictures(root: Path, *, listed: str | None = None, part: Any = "all", **changes: Any) -> Examples:
     found = PictureSet(folder="pictures", list=listed, part=part)
     data = PictureData(root=str(root), cache=str(root / "cache"), train=found, dev=found, **changes)
-    return read_pictures(data, found)
+    return read_images(data, found)
 
 
 def vectors(root: Path, name: str, size: int, part: Any = "all") -> Examples:

@@ -1,0 +1,258 @@
+"""Everything that training a task that writes needs of its data: tokenizers, and corpora of sources and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attncli.config.attention import Attention
+from attncli.config.data import MaximumLength
+from attncli.config.decoders import TransformerDecoder
+from attncli.config.tokenizer import Tokenizer as TokenizerConfig
+from attncli.config.writing import WritingConfig
+from attncli.data.cache import DamagedError, cache_folder, cached, key_of
+from attncli.data.corpus import Array, Corpus
+from attncli.data.forms.example import Example, Form
+from attncli.data.forms.forms import open_form
+from attncli.data.forms.pairs import PairReader, left_out
+from attncli.data.stored import FORMAT, Limits, StoredPairs, open_pairs, write_pairs
+from attncli.data.tokens import TokenColumn
+from attncli.errors import DataError, RunError
+from attncli.files import Problems, count_lines, counted
+from attncli.models.encoders.encoder import Encoder
+from attncli.sources.kinds import kind_of
+from attncli.sources.source import Shared
+from attncli.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """What is trained on, and what chooses checkpoints."""
+
+    train: Corpus
+    dev: Corpus
+    notes: tuple[str, ...]  # what a person should know: sizes, and what was left out and why
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of a data set as they lie on disk."""
+
+    train: Form
+    dev: Form
+    dev_examples: tuple[Example, ...]  # read at once, so that what is wrong with them is said before anything is made
+
+
+def open_splits(config: WritingConfig) -> Splits:
+    """Return the training and the dev set of `config`; a DataError says what of the dev set cannot be used."""
+    train, dev = (open_form(config.data, key) for key in ("train", "dev"))
+    return Splits(train, dev, tuple(dev))
+
+
+def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
+    """Return tokenizers trained on the examples of `train`: of both sides where sources are text, else of targets.
+
+    Where files tell what is read they are cached.
+    """
+    settings = config.tokenizer
+    if not config.model.encoder.is_text:
+        targets = [text for example in train for text in example.targets]
+        return train_tokenizers(settings.model_copy(update={"shared": True}), targets, ())
+
+    def make(folder: Path) -> None:
+        sources = (example.cell for example in _even_sample(train, settings.training_sentences))
+        targets = (text for example in _even_sample(train, settings.training_sentences) for text in example.targets)
+        train_tokenizers(settings, sources, targets).save(folder)
+
+    def open_folder(folder: Path) -> Tokenizers:
+        try:
+            return Tokenizers.load(folder)
+        except RunError as error:
+            raise DamagedError(str(error)) from None
+
+    key = key_of({"format": FORMAT, "text": train.facts, "tokenizer": settings.model_dump()})
+    return cached(cache_folder(config.data.cache) / "tokenizers", key, make=make, open_folder=open_folder)
+
+
+def _even_sample(form: Form, most: int) -> Iterator[Example]:
+    """Yield examples from at most `most` lines, evenly spread over the file."""
+    assert isinstance(form, PairReader)
+    lines = count_lines(form.paths[0])
+    for example in form:
+        if lines <= most or example.number * most // lines != (example.number - 1) * most // lines:
+            yield example
+
+
+def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, encoder: Encoder) -> Corpora:
+    """Return the corpora of `config`, encoded with `tokenizers`; a fixed `encoder` makes features of sources once.
+
+    What takes long is cached: a second call for the same data and configuration only opens files. Raises DataError
+    for data that cannot be used, and for what the model could not read.
+    """
+    if config.model.encoder.is_text:
+        made = _of_text(config, splits, tokenizers)
+    else:
+        made = _of_files(config, splits, tokenizers, encoder)
+    _check_lengths(config, made)
+    return replace(made, notes=(*_tokenizer_notes(config.tokenizer, tokenizers), *made.notes))
+
+
+def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:
+    data, cache = config.data, cache_folder(config.data.cache)
+    train = _stored(splits.train, tokenizers, Limits(data.maximum_length, data.too_long), cache)
+    dev = _stored(splits.dev, tokenizers, Limits(), cache)
+    cells = [example.cell for example in splits.dev_examples]
+    texts = [example.targets for example in splits.dev_examples]
+    return Corpora(
+        _pairs_corpus(train, (), _Decoded(train.target, tokenizers.target)),
+        _pairs_corpus(dev, cells, texts),
+        (*_pair_notes("train", train, data.maximum_length), *_pair_notes("dev", dev, MaximumLength())),
+    )
+
+
+def _pairs_corpus(pairs: StoredPairs, cells: Sequence[str], texts: Sequence[Sequence[str]]) -> Corpus:
+    return Corpus(pairs.source, pairs.target, np.arange(len(pairs), dtype=np.int32), cells, texts)
+
+
+class _Decoded(Sequence[Sequence[str]]):
+    """The one target of each source, made of its tokens again: as text, millions would fill the memory."""
+
+    def __init__(self, column: TokenColumn, tokenizer: Tokenizer):
+        self._column, self._tokenizer = column, tokenizer
+
+    def __len__(self) -> int:
+        return len(self._column.lengths)
+
+    def __getitem__(self, row: Any) -> Any:
+        return (self._tokenizer.decode(self._column.row(row).tolist()),)
+
+
+def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path) -> StoredPairs:
+    assert isinstance(form, PairReader)
+    key = key_of(
+        {
+            "format": FORMAT,
+            "text": form.facts,
+            "tokenizers": [
+                [key_of({"model": side.model.hex()}), side.kind, side.lowercase]
+                for side in (tokenizers.source, tokenizers.target)
+            ],
+            "maximum": limits.maximum.model_dump(),
+            "too_long": limits.too_long,
+        }
+    )
+    pairs = cached(
+        cache / "corpora",
+        key,
+        make=lambda folder: write_pairs(folder, tokenizers, form, limits=limits),
+        open_folder=open_pairs,
+    )
+    if len(pairs) == 0:
+        number = sum(pairs.skipped.values()) + pairs.too_long
+        why = f"all {number} were left out" if number else "it is empty"
+        raise DataError(f"{form.paths[0]}: no sentence pair to use: {why}")
+    return pairs
+
+
+def _of_files(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, encoder: Encoder) -> Corpora:
+    shared = Shared(config, tokenizers.source)
+    notes: list[str] = []
+    made = {
+        key: _corpus_of_files(examples, shared, tokenizers.target, encoder, key=key, notes=notes)
+        for key, examples in (("train", tuple(splits.train)), ("dev", splits.dev_examples))
+    }
+    return Corpora(made["train"], made["dev"], (*splits.train.notes, *splits.dev.notes, *notes))
+
+
+def _corpus_of_files(
+    examples: Sequence[Example], shared: Shared, tokenizer: Tokenizer, encoder: Encoder, *, key: str, notes: list[str]
+) -> Corpus:
+    """Return the corpus of `examples`, from which sources that cannot be read are left out or told."""
+    section = shared.config.model.encoder
+    kind, noun = kind_of(section), section.noun
+    lengths = kind.lengths([example.cell for example in examples], section, shared, encoder)
+    bad = [found for found in lengths if isinstance(found, DataError)]
+    if bad and (key != "train" or getattr(shared.config.data, "bad_pictures", "error") == "error"):
+        problems = Problems()
+        for problem in bad:
+            problems.add(str(problem))
+        problems.raise_if_any("mend these, or leave training images out with data.bad_pictures: skip")
+    good = [(example, length) for example, length in zip(examples, lengths, strict=True) if isinstance(length, int)]
+    if not good:
+        raise DataError(f"data.{key}: no {noun} can be read, such as: {bad[0]}")
+    if bad:
+        notes.append(f"{key}: left out {counted(len(bad), f'bad {noun}')}, such as {bad[0]}")
+    kept = [example for example, _ in good]
+    texts = [example.targets for example in kept]
+    cells = [example.cell for example in kept]
+    target = TokenColumn.of(tokenizer.encode_all([text for targets in texts for text in targets]))
+    source_of: Array = np.repeat(np.arange(len(kept)), list(map(len, texts)))
+    column = kind.column(cells, [length for _, length in good], section, shared, encoder, varies=key == "train")
+    corpus = Corpus(column, target, source_of, cells, texts)
+    notes.append(
+        f"{key}: {counted(len(kept), noun)}, {counted(len(corpus), shared.config.example)}, "
+        f"{len(target.tokens):,} tokens"
+    )
+    return corpus
+
+
+def _tokenizer_notes(config: TokenizerConfig, tokenizers: Tokenizers) -> Iterator[str]:
+    sides = {"tokenizer": tokenizers.source}
+    if not tokenizers.shared:
+        sides = {"source tokenizer": tokenizers.source, "target tokenizer": tokenizers.target}
+    for name, tokenizer in sides.items():
+        note = f"{name}: {tokenizer.kind}, {tokenizer.size:,} entries"
+        if tokenizer.size < config.vocabulary_size:
+            note += f" (the text has no more; tokenizer.vocabulary_size allows {config.vocabulary_size:,})"
+        yield note
+
+
+def _pair_notes(key: str, pairs: StoredPairs, maximum: MaximumLength) -> Iterator[str]:
+    source, target = len(pairs.source.tokens), len(pairs.target.tokens)
+    yield f"{key}: {counted(len(pairs), 'pair')}, {source:,} source and {target:,} target tokens"
+    yield from left_out(key, pairs.skipped)
+    if pairs.too_long:
+        limits = ", ".join(f"{side} {most}" for side, most in maximum.model_dump().items() if most is not None)
+        yield f"{key}: left out {counted(pairs.too_long, 'pair')} over data.maximum_length ({limits} tokens)"
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """The most positions of a side that a model can read."""
+
+    side: str
+    length: int
+    what: str
+    remedy: str
+
+
+def _check_lengths(config: WritingConfig, corpora: Corpora) -> None:
+    """Raise a DataError if the model could not read all of `corpora`."""
+    for limit in _limits(config):
+        for name, corpus in (("train", corpora.train), ("dev", corpora.dev)):
+            lengths = corpus.source.lengths if limit.side == "source" else corpus.target_lengths
+            longest = int(lengths.max(initial=0))
+            if longest > limit.length:
+                raise DataError(
+                    f"data.{name}: a {limit.side} has {longest} positions, the end symbol counted, but {limit.what}; "
+                    f"{limit.remedy}, or leave out longer training pairs with data.maximum_length.{limit.side}"
+                )
+
+
+def _limits(config: WritingConfig) -> Iterator[_Limit]:
+    attention, encoder, decoder = config.model.attention, config.model.encoder, config.model.decoder
+    if isinstance(attention, Attention) and attention.longer_sources != "ignore":
+        length = attention.maximum_source_length
+        if length is not None:
+            remedy = "raise model.attention.maximum_source_length or set its longer_sources: ignore"
+            yield _Limit("source", length, f"score 'location' sees {length}", remedy)
+    if encoder.most_positions is not None:
+        what = f"model.encoder.maximum_length is {encoder.most_positions}"
+        yield _Limit("source", encoder.most_positions, what, "raise it or set model.encoder.positions: sinusoidal")
+    if isinstance(decoder, TransformerDecoder) and decoder.maximum_length is not None:
+        what = f"model.decoder.maximum_length is {decoder.maximum_length}"
+        yield _Limit("target", decoder.maximum_length, what, "raise it or set model.decoder.positions: sinusoidal")

@@ -1,0 +1,159 @@
+"""`attncli eval` of runs that write: scores of runs or of files, with bounds, by length, and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from attncli.cli.tasks import names_of
+from attncli.errors import CommandError, unknown
+
+if TYPE_CHECKING:
+    from attncli.cli.eval import EvaluationOptions
+    from attncli.config.writing import WritingConfig
+    from attncli.evaluation.evaluate import System
+    from attncli.evaluation.report import Report
+    from attncli.evaluation.test_set import EvaluationSet
+
+_SLOW = "meteor"  # needs Java, and is measured only where it is asked for
+
+
+def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, *, is_text: bool) -> None:
+    """Score the runs in `folders`, or files of hypotheses, on one test set."""
+    _check_choices(options)
+    _check_files(folders, options, is_text=is_text)
+
+    from attncli.config.evaluation import Evaluation
+    from attncli.config.tasks.translation import TranslationConfig
+    from attncli.config.writing import WritingConfig
+    from attncli.evaluation.evaluate import evaluate
+    from attncli.runs.run import config_of
+
+    configs = [config_of(folder, WritingConfig) for folder in folders]
+    known = configs[0].metrics if configs else TranslationConfig.metrics
+    for name in options.metric or ():
+        _check_choice("--metric", name, known)
+    data = _test_set(folders, configs, options)
+    if options.hypotheses:
+        systems, places = _systems_of_files(options.hypotheses, data), folders or [Path()]
+    else:
+        systems, places = _decoded(folders, data, options), folders
+    report = evaluate(
+        data,
+        systems,
+        configs[0].evaluation if configs else Evaluation(),
+        metrics=options.metric or [name for name in known if name != _SLOW],
+        length_of=options.length or ("source" if is_text else "reference"),  # type: ignore[arg-type]
+    )
+    _write(report, systems, places, options.output)
+
+
+def _check_choices(options: EvaluationOptions) -> None:
+    choices = {
+        "--length": (options.length, ("source", "reference")),
+        "--too-long": (options.too_long, ("error", "cut")),
+        "--precision": (options.precision, ("fp32", "bf16")),
+    }
+    for option, (value, allowed) in choices.items():
+        if value is not None:
+            _check_choice(option, value, allowed)
+
+
+def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise CommandError(f"{option}: {unknown('value', value, choices)}")
+
+
+def _check_files(folders: Sequence[Path], options: EvaluationOptions, *, is_text: bool) -> None:
+    """Raise a CommandError where there is nothing to score, or it is not clear on what."""
+    source, reference = options.source, options.reference
+    if (source is None) != (not reference):
+        raise CommandError(
+            f"{'--reference' if source is None else '--source'} is given without "
+            f"{'--source' if source is None else '--reference'}; give both, or --test for a test set of the run"
+        )
+    if not folders and not options.hypotheses:
+        raise CommandError("nothing to score; give at least one RUN, or --hypotheses FILE")
+    if not folders and source is None:
+        raise CommandError("--hypotheses: without a RUN there is no test set; give --source and --reference")
+    if options.hypotheses and len(folders) > 1:
+        raise CommandError(
+            f"--hypotheses: nothing is decoded, so at most one RUN lends its test sets, but {len(folders)} are given"
+        )
+
+
+def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options: EvaluationOptions) -> EvaluationSet:
+    """Return the test set that `options` name, which must be the same for all runs."""
+    from attncli.evaluation.test_set import configured_set, set_of_files
+
+    if options.source is not None:
+        return set_of_files(options.source, options.reference or (), name=options.test)
+    sets = [
+        configured_set(config, options.test, where=str(folder)) for folder, config in zip(folders, configs, strict=True)
+    ]
+    for folder, other in zip(folders, sets, strict=True):
+        if other != sets[0]:
+            otherwise = "; give the same sentences to all runs with --source and --reference"
+            raise CommandError(
+                f"{folder}: its test set {other.name!r} is not the {sets[0].name!r} of {folders[0]}"
+                + (otherwise if configs[0].model.encoder.is_text else "")
+            )
+    return sets[0]
+
+
+def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System]:
+    """Return the lines of `files`, one for each source of `data`."""
+    from attncli.evaluation.evaluate import System
+    from attncli.evaluation.test_set import read_aligned
+
+    return [
+        System(
+            name, read_aligned(path, len(data), beside=f"the test set {data.name}"), details={"hypotheses": str(path)}
+        )
+        for name, path in zip(names_of(files), files, strict=True)
+    ]
+
+
+def _decoded(folders: Sequence[Path], data: EvaluationSet, options: EvaluationOptions) -> list[System]:
+    """Return what each run writes for `data`, with what `options` change of its search."""
+    from attncli.evaluation.decode import decode
+    from attncli.evaluation.variants import variant_names
+    from attncli.runs.writing import WritingRun
+
+    given = {
+        "beam_size": options.beam_size,
+        "length_penalty": options.length_penalty,
+        "batch_size": options.batch_size,
+        "precision": options.precision,
+    }
+    runs = [WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
+    names = names_of(folders)
+    systems = []
+    for name, variant, run in zip(names, variant_names(names, [run.config for run in runs]), runs, strict=True):
+        typer.echo(f"{name}: decoding {len(data)} {data.noun}s of {data.name}", err=True)
+        search, cuts = run.config.search.changed(given), options.too_long == "cut"
+        systems.append(decode(run, data, search, name=name, variant=variant, cuts_sources=cuts))
+    return systems
+
+
+def _write(report: Report, systems: Sequence[System], places: Sequence[Path], output: Path | None) -> None:
+    """Print `report` and write it with the hypotheses, into `output` or below each system's place in `places`."""
+    from attncli.reports.output import write_hypotheses, write_report
+    from attncli.reports.text import terminal_text
+
+    typer.echo(terminal_text(report) + "\n")
+    folders = [place / "evaluation" / report.test.replace("/", "_") for place in places]
+    if output is not None or len(folders) < len(systems):
+        folder = output or folders[0]
+        written = [*write_report(report, folder), *write_hypotheses(systems, folder)]
+    else:
+        written = write_report(report, folders[0])
+        for system, found, folder in zip(systems, report.systems, folders, strict=True):
+            written += write_hypotheses([system], folder)
+            if folder != folders[0]:
+                written += write_report(report.of(found), folder)
+    for path in written:
+        typer.echo(f"wrote {path}")

@@ -1,0 +1,109 @@
+"""`attncli translate`: lines of files and pipes through a trained run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+import typer
+
+from attncli.cli.tasks import takes
+from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, writing
+
+if TYPE_CHECKING:
+    from attncli.decoding.written import Written
+
+# Lines read together, so that those of like length share a batch.
+READ_AHEAD = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateOptions(WritingOptions):
+    """What `attncli translate` takes."""
+
+    input: Annotated[
+        Path | None,
+        typer.Argument(metavar="INPUT", help="Text, one sentence a line, `.gz` too; by default standard input."),
+    ] = None
+    format: Annotated[
+        Literal["text", "jsonl"], typer.Option(help="Lines of text, or JSON with hypotheses, scores and tokens.")
+    ] = "text"
+    max_source_length: Annotated[int | None, typer.Option(min=1, help="The most tokens in a source.")] = None
+    too_long: Annotated[
+        Literal["error", "cut"], typer.Option(help="Whether to stop at a longer source or truncate it.")
+    ] = "error"
+    replace_unknown: Annotated[
+        bool,
+        typer.Option("--replace-unknown", help="Replace each unknown token with the source word it attends to most."),
+    ] = False
+
+
+@takes(TranslateOptions)
+def translate(options: TranslateOptions) -> None:
+    """Translate INPUT, or standard input, with a trained RUN: one line in, one line out.
+
+    An empty line stays empty. A terminal or a slow pipe is answered line by line, a file or a fast pipe in batches.
+    With --n-best K there are K lines for each sentence.
+
+    Example: echo "Ein Hund rennt." | attncli translate runs/multi30k-de-en
+
+    Example: attncli translate runs/multi30k-de-en talk.de.gz --output talk.en --beam-size 10 --n-best 3
+    """
+    from attncli.errors import CommandError
+
+    path = options.input
+    if path and options.output and options.output.exists() and options.output.samefile(path):
+        raise CommandError(f"--output {options.output}: is the input; choose another file")
+    is_json = options.format == "jsonl"
+    run = opened_run(options, is_text=True)
+    write = writing(
+        run,
+        options,
+        is_json=is_json,
+        given={"max_source_length": options.max_source_length},
+        replaces_unknown=options.replace_unknown,
+        cuts_sources=options.too_long == "cut",
+    )
+    chunks = _chunks(path)
+    # Before the output is opened, that a wrong input leaves nothing behind.
+    first = next(chunks, [])
+    with opened_output(options.output) as stream:
+        line = 0
+        for lines in chain([first], chunks):
+            for found in write(lines):
+                line += 1
+                _put(found, stream, options, where=f"{path or 'standard input'}: line {line}")
+            stream.flush()
+
+
+def _put(found: Written, stream: TextIO, options: TranslateOptions, *, where: str) -> None:
+    """Write `found` to `stream`, as text in as many lines as were asked for; a DataError says what is wrong `where`."""
+    from attncli.errors import DataError
+
+    if found.problem is not None:
+        raise DataError(f"{where}: {found.problem}")
+    if options.format == "jsonl":
+        stream.write(json_line(found, name="source"))
+        return
+    texts = [one_line(hypothesis.text) for hypothesis in found.hypotheses]
+    stream.writelines(f"{text}\n" for text in texts + [""] * (options.n_best - len(texts)))
+
+
+def _chunks(path: Path | None) -> Iterator[list[str]]:
+    """Yield the lines of the file `path`, or of standard input as they come."""
+    from attncli.errors import CommandError
+    from attncli.files import read_lines
+    from attncli.text.pipes import lines_as_they_come
+
+    if path is not None:
+        lines = read_lines(path)
+        while chunk := list(islice(lines, READ_AHEAD)):
+            yield chunk
+    elif sys.stdin is None:
+        raise CommandError("standard input is closed; name a file to translate")
+    else:
+        yield from lines_as_they_come(sys.stdin.buffer, at_most=READ_AHEAD)

@@ -1,0 +1,140 @@
+"""What the commands share that write with a trained run, whatever its sources are."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, Precision, RunArgument
+
+if TYPE_CHECKING:
+    from attncli.decoding.search import Strategy
+    from attncli.decoding.written import Written
+    from attncli.runs.writing import WritingRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingOptions:
+    """What all commands take that write."""
+
+    run: RunArgument
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
+    ] = None
+    beam_size: BeamSize = None
+    length_penalty: LengthPenalty = None
+    max_length: Annotated[int | None, typer.Option(min=1, help="The most tokens to write for a source.")] = None
+    batch_size: BatchSize = None
+    precision: Precision = None
+    n_best: Annotated[int, typer.Option(min=1, help="Hypotheses to write for each source, best first.")] = 1
+    attention: Annotated[bool, typer.Option("--attention", help="With jsonl: also write attention weights.")] = False
+    sample: Annotated[bool, typer.Option("--sample", help="Sample from the model instead of searching.")] = False
+    temperature: Annotated[float, typer.Option(help="With --sample: values below 1 favour the likelier tokens.")] = 1.0
+    seed: Annotated[int, typer.Option(help="With --sample: random seed.")] = 1
+    checkpoint: Checkpoint = "best"
+    device: Device = "auto"
+
+
+Write = Callable[[Iterable[str]], Iterator["Written"]]
+
+
+def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
+    """Return the run of `options`, which should read text or files; a CommandError says which command reads others."""
+    from attncli.config.writing import WritingConfig
+    from attncli.errors import CommandError
+    from attncli.runs.run import config_of
+    from attncli.runs.writing import WritingRun
+
+    section = config_of(options.run, WritingConfig).model.encoder
+    if section.is_text != is_text:
+        command = "attncli translate" if section.is_text else "attncli caption"
+        raise CommandError(f"{options.run}: this run reads {section.noun}s; use {command}")
+    return WritingRun.load(options.run, device=options.device, checkpoint=options.checkpoint)
+
+
+def writing(
+    run: WritingRun,
+    options: WritingOptions,
+    *,
+    is_json: bool,
+    given: Mapping[str, Any] | None = None,
+    replaces_unknown: bool = False,
+    cuts_sources: bool = False,
+) -> Write:
+    """Return what writes for sources as `options` ask, and `given` of the search settings."""
+    from attncli.errors import CommandError
+
+    if options.attention and not is_json:
+        raise CommandError("--attention writes weights into JSON; add --format jsonl")
+    if not 0 < options.temperature < math.inf:
+        raise CommandError(f"--temperature {options.temperature:g}: must be a number over 0")
+    if options.sample and options.beam_size is not None:
+        raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
+    changes = {
+        # As many draws as are shown; of more the likeliest would be no draws.
+        "beam_size": options.n_best if options.sample else options.beam_size,
+        "length_penalty": options.length_penalty,
+        "max_length": options.max_length,
+        "batch_size": options.batch_size,
+        "precision": options.precision,
+        **(given or {}),
+    }
+    search = run.config.search.changed(changes)
+    if options.n_best > search.beam_size:
+        raise CommandError(
+            f"--n-best {options.n_best}: a beam of {search.beam_size} has no more; add --beam-size {options.n_best}"
+        )
+    if (options.attention or replaces_unknown) and not run.attends:
+        option = "--attention" if options.attention else "--replace-unknown"
+        raise CommandError(f"{option}: {options.run} has model.attention: none, so there are no weights")
+    return partial(
+        run.writer(search, cuts_sources=cuts_sources).write,
+        n_best=options.n_best,
+        with_weights=options.attention,
+        replaces_unknown=replaces_unknown,
+        strategy=_strategy(run, options),
+    )
+
+
+def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
+    if not options.sample:
+        return None
+    import torch
+
+    from attncli.decoding.search import Sampling
+
+    return Sampling(torch.Generator(run.model.device).manual_seed(options.seed), options.temperature)
+
+
+def json_line(found: Written, *, name: str) -> str:
+    """Return `found` as a line of JSON, its source under `name`."""
+    return json.dumps(found.as_json(name=name), ensure_ascii=False) + "\n"
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line, whatever the model wrote."""
+    return " ".join(text.split())
+
+
+@contextmanager
+def opened_output(output: Path | None) -> Iterator[TextIO]:
+    """Open the file `output`, or standard output, for text in UTF-8."""
+    from attncli.files import open_output
+
+    if output is not None:
+        with open_output(output) as stream:
+            yield stream
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's locale says, as the input is
+    yield sys.stdout

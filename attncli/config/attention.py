@@ -1,0 +1,181 @@
+"""How a decoder looks at the source: score, window and selection."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from attncli.config.section import Section
+
+ScoreName = Literal["content", "additive", "location", "general", "dot", "scaled_dot"]
+WindowName = Literal["global", "local_m", "local_p"]
+SelectionName = Literal["soft", "hard"]
+EstimatorName = Literal["reinforce", "straight_through"]
+RewardName = Literal["token", "sentence"]
+InferenceName = Literal["argmax", "expectation", "sample"]
+Weight = Annotated[float, Field(ge=0)]
+Temperature = Annotated[float, Field(gt=0)]
+
+HALF_WIDTH = 10
+"""Half the width of a local window where none is given (Luong et al. 2015, section 4.1)."""
+
+
+class Reinforce(Section):
+    """Hard attention learned from the log-probability of whole targets (Xu et al. 2015, section 4.1)."""
+
+    kind: Literal["reinforce"] = "reinforce"
+    """The kind of estimator."""
+    reward: RewardName = "token"
+    """What rewards the draws of a sentence: the log-probability of its mean `token`, so that long sentences are not
+    punished for their length (as the released code), or that of the whole `sentence` (as the paper; with a weight of 1
+    the estimate is that of the bound's own gradient)."""
+    reward_weight: Weight = 0.1
+    """What the reward is multiplied by (λr in the paper; the value is the released code's, for its reward by token)."""
+    entropy_weight: Weight = 0.002
+    """What the entropy of the distributions is multiplied by (λe; the value is the released code's)."""
+    expectation_rate: float = Field(default=0.5, ge=0, le=1)
+    """How often the draws of a sentence are replaced by their expectation, which lowers the variance."""
+
+
+class StraightThrough(Section):
+    """Hard attention learned through Gumbel noise, as if the draw were soft (Jang et al. 2017)."""
+
+    kind: Literal["straight_through"] = "straight_through"
+    """The kind of estimator."""
+    temperature: Temperature = 1.0
+    """The temperature of the first batch; the lower, the closer the soft choice is to the draw."""
+    lowest_temperature: Temperature = 0.5
+    """Where it stops falling."""
+    annealing: Weight = 1e-4
+    """How fast it falls: by the factor exp(-annealing) a batch."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> StraightThrough:
+        if self.lowest_temperature > self.temperature:
+            raise ValueError(
+                f"lowest_temperature {self.lowest_temperature:g} is over temperature {self.temperature:g}, where it "
+                "begins; make it as low or lower"
+            )
+        return self
+
+
+def _estimator_kind(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("kind")
+    return "<name>" if isinstance(value, str) else getattr(value, "kind", None)
+
+
+class Attention(Section):
+    """How a decoder looks at the source."""
+
+    score: ScoreName = "additive"
+    """How well a query matches a position: `content` (cosine with a learned sharpness), `additive`, `location`,
+    `general`, `dot` or `scaled_dot`."""
+    size: int | None = Field(default=None, ge=1)
+    """Width of the hidden layer of the `additive` score, or of the projections of `scaled_dot`; by default the
+    decoder's hidden size."""
+    projections: Literal["learned", "none"] | None = None
+    """For the `scaled_dot` score: what is multiplied, learned projections of query and memory (`learned`, the default;
+    Vaswani et al. 2017, 3.2.2), or the two as they are, which must have one width (`none`)."""
+    sharpening: Literal["learned", "none"] | None = None
+    """For the `content` score: multiply the cosine by a learned positive factor (`learned`, the default) or not."""
+    maximum_source_length: int | None = Field(default=None, ge=1)
+    """For the `location` score: the most source positions it can see."""
+    longer_sources: Literal["error", "ignore"] | None = None
+    """For the `location` score, beyond `maximum_source_length`: an error (the default), or positions that get no
+    weight (Luong et al. 2015)."""
+    window: WindowName = "global"
+    """Where a query may look: everywhere (`global`), around the step's number (`local_m`), or around a place that it
+    predicts (`local_p`; Luong et al. 2015, section 3.2)."""
+    half_width: int | None = Field(default=None, ge=1)
+    """For `local_m` and `local_p`: how far a position may be from the middle of the window; by default 10. For images
+    in rows and columns."""
+    selection: SelectionName = "soft"
+    """What is read: the weighted mean (`soft`), or one position (`hard`; Xu et al. 2015, section 4)."""
+    estimator: (
+        Annotated[
+            Annotated[EstimatorName, Tag("<name>")]
+            | Annotated[Reinforce, Tag("reinforce")]
+            | Annotated[StraightThrough, Tag("straight_through")],
+            Discriminator(_estimator_kind),
+        ]
+        | None
+    ) = None
+    """For `hard`: how the choice is learned, by name or with keys; by default `reinforce`."""
+    inference: InferenceName | None = None
+    """For `hard`, out of training: the likeliest position (`argmax`, the default), the mean as with `soft`
+    (`expectation`), or a draw (`sample`)."""
+    sampling_seed: int | None = Field(default=None, ge=0)
+    """For `inference: sample`: what the draws begin from, for every batch anew; by default 1."""
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether query and memory are projected before they are multiplied."""
+        return self.score == "scaled_dot" and self.projections != "none"
+
+    @property
+    def hard_estimator(self) -> Reinforce | StraightThrough:
+        """How hard attention is learned, with all keys."""
+        if isinstance(self.estimator, (Reinforce, StraightThrough)):
+            return self.estimator
+        return StraightThrough() if self.estimator == "straight_through" else Reinforce()
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_window(self) -> Attention:
+        if self.half_width is not None and self.window == "global":
+            raise ValueError("half_width belongs to window: local_m or local_p, but window is global; remove it")
+        if self.longer_sources == "ignore" and self.window != "global":
+            raise ValueError(
+                f"longer_sources: ignore gives no weight beyond maximum_source_length, where a window: {self.window} "
+                "may lie whole; choose window: global, or longer_sources: error with a higher maximum_source_length"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_selection(self) -> Attention:
+        for key in ("estimator", "inference", "sampling_seed"):
+            if getattr(self, key) is not None and self.selection != "hard":
+                raise ValueError(f"{key} belongs to selection: hard, but selection is {self.selection}; remove it")
+        if self.sampling_seed is not None and self.inference != "sample":
+            raise ValueError(
+                f"sampling_seed belongs to inference: sample, but inference is {self.inference or 'argmax'}; remove it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_score(self) -> Attention:
+        owners = {
+            "projections": "scaled_dot",
+            "sharpening": "content",
+            "maximum_source_length": "location",
+            "longer_sources": "location",
+        }
+        for key, owner in owners.items():
+            if getattr(self, key) is not None and self.score != owner:
+                raise ValueError(f"{key} belongs to score: {owner}, but score is {self.score}; remove it")
+        if self.size is not None and not (self.score == "additive" or self.is_projected):
+            raise ValueError(
+                f"size belongs to score: additive and to scaled_dot with projections, but score is {self.score}; "
+                "remove it"
+            )
+        if self.score == "location" and self.maximum_source_length is None:
+            raise ValueError("score: location needs maximum_source_length, the most source positions it can see")
+        return self
+
+
+def _attention_kind(value: Any) -> str:
+    return "<none>" if isinstance(value, str) else "<attention>"
+
+
+def _none_or_keys(value: Any) -> Any:
+    if value != "none" and not isinstance(value, (dict, Attention)):
+        raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
+    return value
+
+
+AttentionChoice = Annotated[
+    Annotated[Literal["none"], Tag("<none>")] | Annotated[Attention, Tag("<attention>")],
+    Discriminator(_attention_kind),
+    BeforeValidator(_none_or_keys),
+]

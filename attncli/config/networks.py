@@ -1,0 +1,125 @@
+"""What networks of encoders and of decoders share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from attncli.config.section import Section
+
+CellName = Literal["rnn", "gru", "lstm"]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+ScaleName = Literal["root", "none"]
+InitialWeights = Literal["glorot", "uniform"]
+
+
+class Dropout(Section):
+    """Where values are set to 0 in training, and how often. A plain number is used at all three places."""
+
+    inputs: Rate = 0.0
+    """On the embeddings of both sides, which in a Transformer hold the positions too."""
+    layers: Rate = 0.0
+    """Between the layers of a stack, and on the memory; in a Transformer on what each part of a layer adds."""
+    outputs: Rate = 0.0
+    """On the vector that the output layer reads (with input feeding, also what is fed back)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number_for_all(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return {"inputs": value, "layers": value, "outputs": value}
+        if not isinstance(value, (dict, Dropout)):
+            raise ValueError(f"should be a number, or keys inputs, layers and outputs, but is {value!r}")
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema with the plain number, which pydantic does not see in `_one_number_for_all`."""
+        keys = handler.resolve_ref_schema(handler(core))
+        rate = next(iter(keys["properties"].values()))
+        number = {name: rate[name] for name in ("type", "minimum", "exclusiveMaximum")}
+        shared = {name: keys.pop(name) for name in ("title", "description")}
+        return {**shared, "anyOf": [number, keys]}
+
+
+class Recurrent(Section):
+    kind: Literal["recurrent"] = "recurrent"
+    """The kind of network."""
+    cell: CellName = "lstm"
+    """Plain tanh RNN, gated recurrent unit or long short-term memory."""
+
+
+class LSTMN(Section):
+    kind: Literal["lstmn"] = "lstmn"
+    """The kind of network."""
+
+
+class TokenInput(Section):
+    embedding_scale: ScaleName = "root"
+    """What embeddings are multiplied by where they are read: the `root` of their width, so that their numbers are of
+    size 1 while the weights themselves stay small enough to be an output layer's (Vaswani et al. 2017, 3.4), or
+    nothing (`none`)."""
+
+
+class Positions(Section):
+    """What tells where something stands; sections say by which keys."""
+
+    maximum_length: int | None = Field(default=None, ge=1)
+    """With learned positions: the most tokens there can be, the end symbol counted."""
+
+    @model_validator(mode="after")
+    def _learned_positions_are_counted(self) -> Positions:
+        positions = self.positions  # type: ignore[attr-defined]
+        if positions == "learned" and self.maximum_length is None:
+            raise ValueError("positions: learned needs maximum_length, the most tokens there can be")
+        if positions != "learned" and self.maximum_length is not None:
+            raise ValueError(f"maximum_length belongs to positions: learned, but positions is {positions}; remove it")
+        return self
+
+
+class Transformer(TokenInput, Positions):
+    kind: Literal["transformer"] = "transformer"
+    """The kind of network."""
+    hidden_size: int = Field(default=512, ge=1)
+    """Width of a state; `model.embedding_size` must be the same."""
+    layers: int = Field(default=6, ge=1)
+    """Layers, each reading the one below."""
+    heads: int = Field(default=8, ge=1)
+    """Attentions side by side in every layer; each takes its share of `hidden_size`."""
+    feed_forward_size: int = Field(default=2048, ge=1)
+    """Width of the inner layer of the feed-forward networks."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """What the inner layer applies."""
+    norm: Literal["pre", "post"] = "pre"
+    """Layer normalisation before each part of a layer, which trains without a long warm-up, or after it, as in the
+    paper."""
+    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    """How a position is told: by fixed sines and cosines, or by a learned vector of each."""
+
+    @model_validator(mode="after")
+    def _heads_share_evenly(self) -> Transformer:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} cannot be shared evenly by heads {self.heads}; make it a multiple"
+            )
+        return self
+
+
+def network_kind(value: Any) -> str | None:
+    """Return the `kind` that tells networks apart, recurrent where none is given."""
+    if isinstance(value, Section):
+        return str(value.kind)  # type: ignore[attr-defined]
+    return str(value.get("kind", "recurrent")) if isinstance(value, dict) else None
+
+
+def width_conflict(name: str, section: Transformer, *, embedding_size: int) -> Iterator[str]:
+    """Yield what is wrong with the width of the Transformer in `model.NAME`."""
+    if section.hidden_size != embedding_size:
+        yield (
+            f"model.{name}.hidden_size: is {section.hidden_size}, but model.embedding_size is {embedding_size}; a "
+            "transformer's states begin as embeddings, so make them equal"
+        )

@@ -1,0 +1,68 @@
+"""The networks that read text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from attncli.config.networks import LSTMN, Positions, Recurrent, TokenInput, Transformer, network_kind, width_conflict
+from attncli.config.sources.encoder import EncoderSection
+
+
+class _TextEncoder(EncoderSection):
+    noun = "sentence"
+    is_text = True
+
+    @property
+    def most_positions(self) -> int | None:
+        """The most tokens that have a learned position."""
+        most: int | None = self.maximum_length  # type: ignore[attr-defined]
+        return most
+
+
+class _RecurrentReading(TokenInput, Positions, _TextEncoder):
+    hidden_size: int = Field(default=512, ge=1)
+    """Width of a state, both directions together."""
+    layers: int = Field(default=1, ge=1)
+    """Layers, each reading the one below."""
+    bidirectional: bool = True
+    """Read the source in both directions; each takes half of `hidden_size`."""
+    reverse_source: bool = False
+    """Read the source from its end (Sutskever et al. 2014)."""
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    """What else tells where a word stands, added to its embedding: nothing, fixed sines and cosines (Vaswani et al.
+    2017, 3.5), or a learned vector of each position."""
+
+    @model_validator(mode="after")
+    def _halves_are_whole(self) -> _RecurrentReading:
+        if self.bidirectional and self.hidden_size % 2:
+            raise ValueError(f"hidden_size {self.hidden_size} is odd, but two directions share it; make it even")
+        return self
+
+
+class RecurrentEncoder(_RecurrentReading, Recurrent):
+    """A recurrent network over the source."""
+
+
+class LSTMNEncoder(_RecurrentReading, LSTMN):
+    """A long short-term memory-network over the source: an LSTM whose every step looks back on all states before it,
+    in place of the last one alone (Cheng, Dong and Lapata 2016).
+    """
+
+
+class TransformerEncoder(Transformer, _TextEncoder):
+    """Layers of self-attention over the source (Vaswani et al. 2017)."""
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yield what is wrong with the width of the embeddings."""
+        yield from width_conflict("encoder", self, embedding_size=config.model.embedding_size)
+
+
+TextEncoder = Annotated[
+    Annotated[RecurrentEncoder, Tag("recurrent")]
+    | Annotated[LSTMNEncoder, Tag("lstmn")]
+    | Annotated[TransformerEncoder, Tag("transformer")],
+    Discriminator(network_kind),
+]

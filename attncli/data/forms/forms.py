@@ -1,0 +1,32 @@
+"""Opens the splits of a data set, by how it lies on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attncli.config.captions import CaptioningData
+from attncli.config.data import TranslationData
+from attncli.config.section import Section
+from attncli.data.forms.captions import CaptionForm
+from attncli.data.forms.example import Form
+from attncli.data.forms.pairs import PairReader
+
+
+def _pairs(data: TranslationData, split: Any, key: str) -> Form:
+    bad_lines = data.bad_lines if key == "train" else "error"
+    return PairReader(split, Path(data.root), bad_lines=bad_lines, key=key)
+
+
+def _captions(data: CaptioningData, split: Any, key: str) -> Form:
+    return CaptionForm(data, split, key=key)
+
+
+FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {TranslationData: _pairs, CaptioningData: _captions}
+
+
+def open_form(data: Any, key: str) -> Form:
+    """Return the split at `key` of the section `data`: "train", "dev", or "test.NAME"."""
+    split = data.test[key.removeprefix("test.")] if key.startswith("test.") else getattr(data, key)
+    return FORMS[type(data)](data, split, key)

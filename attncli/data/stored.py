@@ -1,0 +1,177 @@
+"""Sentence pairs as flat arrays of token ids on disk, mapped into memory.
+
+N pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from attncli.config.data import MaximumLength
+from attncli.data.cache import DamagedError
+from attncli.data.forms.example import Example
+from attncli.data.forms.pairs import PairReader
+from attncli.data.tokens import TokenColumn
+from attncli.files import Problems, counted
+from attncli.text.tokenizer import EOS, Tokenizers
+
+FORMAT = 1
+_CHUNK = 8192  # pairs in memory while encoding
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class StoredPairs:
+    """Pairs of token sequences, read from disk as they are needed."""
+
+    source: TokenColumn
+    target: TokenColumn
+    skipped: dict[str, int]  # pairs left out as unusable, by reason
+    too_long: int  # pairs left out as over the limits
+
+    def __len__(self) -> int:
+        return len(self.source.offsets) - 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The longest pairs that are kept, and what becomes of the others."""
+
+    maximum: MaximumLength = field(default_factory=MaximumLength)
+    too_long: Literal["drop", "error"] = "drop"
+
+
+class _SideWriter:
+    """Writes one side's tokens and offsets as they come."""
+
+    def __init__(self, folder: Path, side: str, size: int):
+        self._dtype = np.dtype(np.uint16 if size <= 1 << 16 else np.uint32)
+        self._paths = {"tokens": folder / f"{side}.tokens", "offsets": folder / f"{side}.offsets"}
+        self._files = {name: path.open("wb") for name, path in self._paths.items()}
+        self._sums = dict.fromkeys(self._files, 0)
+        self._end = 0
+        self._write("offsets", np.zeros(1, np.int64))
+
+    def add(self, rows: Sequence[list[int]]) -> None:
+        """Append `rows`, each with the end symbol."""
+        lengths = np.fromiter((len(row) + 1 for row in rows), np.int64, len(rows))
+        offsets = self._end + np.cumsum(lengths)
+        closed = chain.from_iterable(chain(row, (EOS,)) for row in rows)
+        self._write("tokens", np.fromiter(closed, self._dtype, int(lengths.sum())))
+        self._write("offsets", offsets)
+        self._end = int(offsets[-1])
+
+    def _write(self, name: str, values: Array) -> None:
+        content = values.tobytes()
+        self._sums[name] = zlib.crc32(content, self._sums[name])
+        self._files[name].write(content)
+
+    def close(self) -> dict[str, Any]:
+        """Close the files and return what `open_pairs` needs to know of them."""
+        for file in self._files.values():
+            file.close()
+        return {"dtype": self._dtype.name, "sums": self._sums}
+
+
+def write_pairs(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limits: Limits) -> None:
+    """Encode `pairs` into `folder`, a chunk at a time.
+
+    Raises DataError for pairs that cannot be used, or are too long where `limits` says so.
+    """
+    source = _SideWriter(folder, "source", tokenizers.source.size)
+    target = _SideWriter(folder, "target", tokenizers.target.size)
+    counts = {"pairs": 0, "too_long": 0}
+    problems = Problems()
+    for chunk in _chunks(pairs):
+        rows = zip(
+            tokenizers.source.encode_all([example.cell for example in chunk]),
+            tokenizers.target.encode_all([example.targets[0] for example in chunk]),
+            strict=True,
+        )
+        kept = list(_within(chunk, rows, limits, pairs, problems))
+        counts["too_long"] += len(chunk) - len(kept)
+        counts["pairs"] += len(kept)
+        if kept:
+            source.add([row for row, _ in kept])
+            target.add([row for _, row in kept])
+    sides = {"source": source.close(), "target": target.close()}
+    problems.raise_if_any("raise data.maximum_length, or leave such pairs out with data.too_long: drop")
+    description = {"format": FORMAT, **counts, "skipped": dict(pairs.skipped), "sides": sides}
+    (folder / "corpus.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def _chunks(pairs: PairReader) -> Iterator[list[Example]]:
+    iterator = iter(pairs)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _within(
+    chunk: list[Example],
+    rows: Iterator[tuple[list[int], list[int]]],
+    limits: Limits,
+    pairs: PairReader,
+    problems: Problems,
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield those of `rows` that `limits` lets pass; note the others as problems if it says so."""
+    maximum = limits.maximum
+    for example, (source, target) in zip(chunk, rows, strict=True):
+        over = [
+            f"{pairs.place(side, example.number)}: {counted(len(row), 'token')}, over data.maximum_length.{side} {most}"
+            for side, row, most in (("source", source, maximum.source), ("target", target, maximum.target))
+            if most is not None and len(row) > most
+        ]
+        if not over:
+            yield source, target
+        elif limits.too_long == "error":
+            for problem in over:
+                problems.add(problem)
+
+
+def open_pairs(folder: Path) -> StoredPairs:
+    """Return the corpus that `write_pairs` wrote into `folder`, or raise DamagedError if not all of it is there."""
+    try:
+        description = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        if description["format"] != FORMAT:
+            raise DamagedError(f"{folder}: of format {description['format']}")
+        return StoredPairs(
+            _open_side(folder, "source", description),
+            _open_side(folder, "target", description),
+            skipped=description["skipped"],
+            too_long=description["too_long"],
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedError(f"{folder}: {error}") from None
+
+
+def _open_side(folder: Path, side: str, description: dict[str, Any]) -> TokenColumn:
+    facts = description["sides"][side]
+    arrays: dict[str, Array] = {}
+    for name, dtype in (("tokens", facts["dtype"]), ("offsets", "int64")):
+        path = folder / f"{side}.{name}"
+        if _sum(path) != facts["sums"][name]:
+            raise DamagedError(f"{path}: another sum")
+        empty = path.stat().st_size == 0
+        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
+        arrays[name] = np.empty(0, dtype) if empty else np.asarray(np.memmap(path, dtype, mode="r"))
+    if len(arrays["offsets"]) != description["pairs"] + 1:
+        raise DamagedError(f"{folder}: another number of pairs")
+    return TokenColumn(arrays["tokens"], arrays["offsets"])
+
+
+def _sum(path: Path) -> int:
+    total = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            total = zlib.crc32(block, total)
+    return total

@@ -1,0 +1,86 @@
+"""Token sequences: padded to one batch, and end to end as a side of a corpus.
+
+N sequences, B of a batch, L positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from attncli.text.tokenizer import EOS, PAD
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token sequences, one a row, each closed by the end symbol and padded to the longest."""
+
+    ids: Tensor  # [B, L] int64, PAD beyond a row's length
+    lengths: Tensor  # [B] int64, the end symbol counted
+
+    @property
+    def size(self) -> int:
+        """Real tokens, the end symbols counted."""
+        return int(self.lengths.sum())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, L] bool, True where a token is."""
+        return self.ids != PAD
+
+    def to(self, device: torch.device) -> Tokens:
+        """Return the same on `device`."""
+        return Tokens(self.ids.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
+
+
+def pad_tokens(sequences: Sequence[np.ndarray]) -> Tokens:
+    """Return `sequences`, whose ids already end with the end symbol, as rows padded to the longest."""
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
+    for row, sequence in zip(ids, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return Tokens(torch.from_numpy(ids), lengths)
+
+
+@dataclass(frozen=True)
+class TokenColumn:
+    """Token sequences end to end; row n is `tokens[offsets[n] : offsets[n + 1]]` and ends with the end symbol."""
+
+    tokens: Array  # [all tokens] uint16 or uint32
+    offsets: Array  # [N + 1] int64
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> TokenColumn:
+        """Return the sequences `rows`, to each of which the end symbol is added."""
+        offsets = np.cumsum([0, *(len(row) + 1 for row in rows)])
+        closed = (token for row in rows for token in (*row, EOS))
+        return cls(np.fromiter(closed, np.uint32, int(offsets[-1])), offsets)
+
+    @cached_property
+    def lengths(self) -> Array:
+        """[N] int32, the end symbol counted."""
+        return np.diff(self.offsets).astype(np.int32)
+
+    def row(self, index: int) -> Array:
+        """Return the ids of sequence `index`, from 0."""
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+
+    def batch(self, rows: Array) -> Tokens:
+        """Return the sequences `rows` [B] as one padded batch, in that order."""
+        return pad_tokens([self.row(int(row)) for row in rows])
+
+    def start(self, rows: Array, seeds: Any) -> Callable[[], Tokens]:
+        """Return what gives the sequences `rows` [B]; text is not varied."""
+        return lambda: self.batch(rows)

@@ -1,0 +1,214 @@
+"""Writes targets for sources of any kind: read, sorted into batches, searched, put back in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from attncli.config.search import Search
+from attncli.data.columns import Places, Reader
+from attncli.data.tokens import Tokens, pad_tokens
+from attncli.decoding.search import BestK, Hypothesis, Strategy, penalty, search
+from attncli.decoding.written import Inspection, Written, WrittenHypothesis
+from attncli.errors import DataError
+from attncli.machine.device import arithmetic, autocast, in_precision
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.memory import Memory
+from attncli.models.rows import map_tensors
+from attncli.text.tokenizer import BOS, EOS, UNK, Tokenizer
+
+Item = TypeVar("Item")
+_THREADS, _GROUPS_AHEAD = 2, 2  # that read values, and how far
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of every source."""
+
+    strategy: Strategy
+    n_best: int
+    with_weights: bool
+    replaces_unknown: bool
+
+
+@dataclass(frozen=True)
+class Writer(Generic[Item]):
+    """A model with what reads its sources and the tokenizer of what it writes."""
+
+    model: EncoderDecoder
+    reader: Reader[Item]
+    tokenizer: Tokenizer
+    settings: Search
+
+    def write(
+        self,
+        cells: Iterable[str],
+        *,
+        n_best: int = 1,
+        with_weights: bool = False,
+        strategy: Strategy | None = None,
+        replaces_unknown: bool = False,
+    ) -> Iterator[Written]:
+        """Yield what is written for `cells` in their order: nothing for a source without a position.
+
+        Sources are read some way ahead, so that those of like lengths share a batch; one that cannot be read comes with
+        its problem. The strategy is beam search unless another is given. `replaces_unknown` writes, for an unknown
+        token, the word of the source that has the largest weight (Luong et al. 2015, "rare word" experiments; needs
+        attention).
+        """
+        strategy = strategy or BestK(self.settings.length_penalty)
+        asked = _Asked(strategy, n_best, with_weights, replaces_unknown)
+        for group in self._groups(cells):
+            found = dict(self._found(group, asked))
+            for at, (cell, item) in enumerate(group):
+                if isinstance(item, DataError):
+                    yield Written(cell, Places(), (), item)
+                else:
+                    yield found.get(at) or Written(cell, Places(()), (WrittenHypothesis("", (), 0.0, 0.0, None),))
+
+    def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Written]:
+        """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
+        asked = _Asked(BestK(self.settings.length_penalty), 1, with_weights=True, replaces_unknown=False)
+        for cell, text in pairs:
+            item, target = self._value(cell), self._target((*self.tokenizer.encode(text), EOS))
+            if isinstance(item, DataError):
+                yield Written(cell, Places(), (), item)
+                continue
+            with self._inference():
+                memory = self._memory([item])
+                forced = self._model.force_memory(memory, target)
+                log_probs = self._model.log_probs_of(forced, target)
+            total = float(log_probs.sum())
+            score = total / float(penalty(torch.tensor(target.size), self.settings.length_penalty))
+            weights = None if forced.weights is None else forced.weights[0].float().cpu().numpy()
+            marks = map_tensors(forced.marks, lambda tensor: tensor[0].cpu())
+            found = Hypothesis(tuple(target.ids[0].tolist()), total, score, weights, marks)
+            yield self._answer(cell, item, [found], memory, asked)
+
+    def inspect(self, pairs: Iterable[tuple[str, str | None]]) -> Iterator[Inspection]:
+        """Yield, for each source and its given target, or the one that is found if None is given, where it looks.
+
+        Raises a DataError for a source that cannot be read.
+        """
+        asked = _Asked(BestK(self.settings.length_penalty), 1, with_weights=False, replaces_unknown=False)
+        for cell, text in pairs:
+            item = self.reader.read(cell)
+            if text is None:
+                ids = self._searched(self._memory([item]), asked)[0][0].tokens
+            else:
+                ids = (*self.tokenizer.encode(text), EOS)
+            with self._inference():
+                source = self.reader.pack([item]).to(self.model.device)
+                found, memory = self._model.head_weights(source, self._target(ids))
+            yield Inspection(
+                cell,
+                self.tokenizer.decode(ids),
+                self._places(item, memory),
+                tuple(self.tokenizer.tokens(ids)),
+                tuple(self.tokenizer.tokens([BOS, *ids[:-1]])),
+                *(_of_one(weights) for weights in (found.encoder, found.decoder, found.cross)),
+            )
+
+    @cached_property
+    def _model(self) -> EncoderDecoder:
+        """The model in the precision of the settings."""
+        return in_precision(self.model, self.settings.precision)
+
+    def _groups(self, cells: Iterable[str]) -> Iterator[list[tuple[str, Item | DataError]]]:
+        """Yield sources with their values, some batches together, while threads read the next where that is slow."""
+        batch = self.settings.batch_size
+        size = max(1, self.reader.ahead // batch) * batch
+        remaining = iter(cells)
+        if not self.reader.on_threads:
+            while group := list(islice(remaining, size)):
+                yield [(cell, self._value(cell)) for cell in group]
+            return
+        waiting: deque[list[tuple[str, Any]]] = deque()
+        with ThreadPoolExecutor(_THREADS) as pool:
+            while True:
+                while len(waiting) < _GROUPS_AHEAD and (group := list(islice(remaining, size))):
+                    waiting.append([(cell, pool.submit(self._value, cell)) for cell in group])
+                if not waiting:
+                    return
+                yield [(cell, value.result()) for cell, value in waiting.popleft()]
+
+    def _value(self, cell: str) -> Item | DataError:
+        try:
+            return self.reader.read(cell)
+        except DataError as error:
+            return error
+
+    def _found(self, group: Sequence[tuple[str, Any]], asked: _Asked) -> Iterator[tuple[int, Written]]:
+        """Yield what is written for the readable sources of `group`, by their places in it."""
+        lengths = {
+            at: self.reader.length(item) for at, (_, item) in enumerate(group) if not isinstance(item, DataError)
+        }
+        order = sorted((at for at, length in lengths.items() if length), key=lambda at: lengths[at])
+        for first in range(0, len(order), self.settings.batch_size):
+            batch = order[first : first + self.settings.batch_size]
+            memory = self._memory([group[at][1] for at in batch])
+            for at, ranked in zip(batch, self._searched(memory, asked), strict=True):
+                yield at, self._answer(*group[at], ranked[: asked.n_best], memory, asked)
+
+    def _memory(self, items: Sequence[Item]) -> Memory:
+        # Values that are no tokens come to the first layer in float32, whatever its weights are in.
+        with self._inference(), autocast(self.settings.precision, self.model.device):
+            return self._model.encode(self.reader.pack(items).to(self.model.device))
+
+    def _searched(self, memory: Memory, asked: _Asked) -> list[list[Hypothesis]]:
+        settings = self.settings
+        with self._inference():
+            return search(
+                self._model.decoder,
+                memory,
+                strategy=asked.strategy,
+                beam_size=settings.beam_size,
+                max_length=settings.max_length,
+                length_penalty=settings.length_penalty,
+                with_weights=asked.with_weights or asked.replaces_unknown,
+            )
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        with torch.inference_mode(), arithmetic(self.settings.precision, self.model.device):
+            yield
+
+    def _target(self, ids: Sequence[int]) -> Tokens:
+        return pad_tokens([np.array(ids)]).to(self.model.device)
+
+    def _places(self, item: Item, memory: Memory) -> Places:
+        return replace(self.reader.places(item), grid=memory.grid)
+
+    def _answer(self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: Memory, asked: _Asked) -> Written:
+        words = self.reader.words(cell, item) if asked.replaces_unknown else ()
+        written = tuple(self._written(found, words, memory.grid, asked) for found in ranked)
+        return Written(cell, self._places(item, memory), written)
+
+    def _written(
+        self, found: Hypothesis, words: Sequence[str], grid: tuple[int, int] | None, asked: _Asked
+    ) -> WrittenHypothesis:
+        tokens, text = self.tokenizer.tokens(found.tokens), self.tokenizer.decode(found.tokens)
+        if words and found.weights is not None and UNK in found.tokens:
+            looked_at = found.weights[:, : len(words)].argmax(-1)
+            tokens = [
+                words[at] if token == UNK else shown
+                for token, shown, at in zip(found.tokens, tokens, looked_at, strict=True)
+            ]
+            text = self.tokenizer.join(tokens)
+        weights, marks = (found.weights, found.marks) if asked.with_weights else (None, None)
+        if weights is not None and grid is not None:
+            weights = weights.reshape(-1, *grid)
+        return WrittenHypothesis(text, tuple(tokens), found.log_prob, found.score, weights, marks)
+
+
+def _of_one(weights: torch.Tensor | None) -> np.ndarray | None:
+    return None if weights is None else weights[0].float().cpu().numpy()

@@ -1,0 +1,69 @@
+"""A trained run that writes text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attncli.assembly.model import build_model
+from attncli.config.search import Search
+from attncli.config.writing import WritingConfig
+from attncli.decoding.writer import Writer
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.runs.run import TrainedRun, config_of, with_weights
+from attncli.sources.kinds import kind_of
+from attncli.sources.source import Drawer, Shared, SourceKind
+from attncli.text.tokenizer import Tokenizers
+
+
+class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
+    """A trained run, ready to write for sources of its kind."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: WritingConfig,
+        model: EncoderDecoder,
+        checkpoint: Mapping[str, Any],
+        tokenizers: Tokenizers,
+    ):
+        super().__init__(folder, config, model, checkpoint)
+        self.tokenizers = tokenizers
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> WritingRun:
+        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
+        config, tokenizers = config_of(folder, WritingConfig), Tokenizers.load(folder)
+        model = build_model(config, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size)
+        loaded, facts = with_weights(model, folder, device=device, checkpoint=checkpoint)
+        return cls(folder, config, loaded, facts, tokenizers)
+
+    @property
+    def kind(self) -> SourceKind[Any]:
+        """The kind of source that is read."""
+        return kind_of(self.config.model.encoder)
+
+    @property
+    def noun(self) -> str:
+        """What one source is called."""
+        noun: str = self.config.model.encoder.noun
+        return noun
+
+    @property
+    def attends(self) -> bool:
+        """Whether the decoder looks at the source, so that there are weights."""
+        return self.config.model.attention != "none"
+
+    def writer(self, search: Search | None = None, *, cuts_sources: bool = False) -> Writer[Any]:
+        """Return what writes for sources, by the run's own search settings unless given others.
+
+        A source that is text and over `search.max_source_length` is cut where `cuts_sources`, and a problem otherwise.
+        """
+        shared = Shared(self.config, self.tokenizers.source, search=search, cuts_sources=cuts_sources)
+        reader = self.kind.reader(self.config.model.encoder, shared)
+        return Writer(self.model, reader, self.tokenizers.target, search or self.config.search)
+
+    def drawer(self) -> Drawer:
+        """Return what draws where the model looks."""
+        return self.kind.drawer(self.config.model.encoder)

@@ -1,0 +1,72 @@
+"""Draws images with the weights of every word over them, and contact sheets of many with their captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attncli.config.sources.images import Preprocessing
+from attncli.decoding.written import Written
+from attncli.drawing.figures import save_figure
+from attncli.drawing.fonts import Fonts, fonts_for
+from attncli.drawing.labels import readable
+from attncli.sources.images.contact_sheet import Captioned, contact_sheets
+from attncli.sources.images.files import read_image
+from attncli.sources.images.placement import place
+from attncli.sources.images.regions import LONGEST_SIDE, LookedAt, json_text, reduced, regions_figure
+from attncli.sources.source import Drawer, Tell
+
+
+@dataclass(frozen=True)
+class ImageDrawer(Drawer):
+    """Each image once a word, and several with their captions on sheets too."""
+
+    preprocessing: Preprocessing
+
+    formats = ("png", "svg", "json")
+    shows_sources = True
+
+    def draw(
+        self, found: Sequence[Written], folder: Path, format: str, *, title: str, forced: bool, tell: Tell
+    ) -> Iterator[Path]:
+        """Draw `attention-1-NAME.png` and so on, and sheets of several images or of those without weights.
+
+        Images are read once more, so that never many are held.
+        """
+        if format == "json":
+            path = folder / "attention.json"
+            path.write_text(json_text(self._looked_at(each) for each in found), encoding="utf-8")
+            yield path
+            return
+        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.tokens)))
+        has_weights = all(each.best.weights is not None for each in found)
+        if has_weights:
+            digits = len(str(len(found)))
+            for number, each in enumerate(found, start=1):
+                path = folder / f"attention-{number:0{digits}}-{Path(each.cell).stem}.{format}"
+                save_figure(regions_figure(self._looked_at(each), fonts), path)
+                yield path
+        if len(found) > 1 or not has_weights:
+            yield from _draw_sheets(found, fonts, folder, format)
+
+    def _looked_at(self, found: Written) -> LookedAt:
+        path, best = Path(found.cell), found.best
+        assert best.weights is not None, "asked for with weights"
+        image = read_image(path)
+        placement = place(image.size, self.preprocessing)
+        return LookedAt(path, image, placement, best.text, best.tokens, best.weights, best.log_prob, best.marks)
+
+
+def _draw_sheets(found: Sequence[Written], fonts: Fonts, folder: Path, format: str) -> Iterator[Path]:
+    pages = contact_sheets([_small(each) for each in found], fonts)
+    for number, page in enumerate(pages, start=1):
+        part = f"-{number:0{len(str(len(pages)))}}" if len(pages) > 1 else ""
+        path = folder / f"contact-sheet{part}.{format}"
+        save_figure(page, path)
+        yield path
+
+
+def _small(found: Written) -> Captioned:
+    image = read_image(Path(found.cell), shorter_side=LONGEST_SIDE)
+    return Captioned(reduced(image), found.best.text)

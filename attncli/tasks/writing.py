@@ -1,0 +1,156 @@
+"""A task that writes text, as the training loop sees it: batches, a loss, and a validation by loss and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, open_splits
+from attncli.assembly.model import build_model
+from attncli.config.writing import WritingConfig
+from attncli.data.columns import Column, Packed, Reader
+from attncli.decoding.writer import Writer
+from attncli.errors import DataError
+from attncli.losses import SummedLoss
+from attncli.metrics.registry import ALL_METRICS
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.sources.kinds import kind_of
+from attncli.sources.source import Shared
+from attncli.tasks.objectives import build_objective
+from attncli.tasks.starting_point import starting_point
+from attncli.text.tokenizer import Tokenizers
+
+
+class WritingTask:
+    """A model, the sources and targets it learns from and is validated on, and what is minimised."""
+
+    def __init__(self, config: WritingConfig, corpora: Corpora, tokenizers: Tokenizers, model: EncoderDecoder):
+        self.config, self.corpora, self.tokenizers, self.model = config, corpora, tokenizers, model
+        self.objective = build_objective(config, corpora, tokenizers.target)
+
+    @property
+    def unit(self) -> str:
+        """What the size of a batch counts."""
+        return self.objective.unit
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the data."""
+        return self.corpora.notes
+
+    @property
+    def examples(self) -> str:
+        """What is trained on, counted."""
+        return self.objective.examples
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The signatures of what validation measures."""
+        references = self._references(len(self.corpora.dev.texts))[:1]
+        texts = [text or "" for text in references[0]]
+        return {
+            "signatures": {key: ALL_METRICS[key].measure(texts, references).signature for key in self.config.measured}
+        }
+
+    def save(self, folder: Path) -> None:
+        """Put the tokenizers into `folder`, if there are none."""
+        if not _has_tokenizers(folder):
+            self.tokenizers.save(folder)
+
+    def epoch(self, number: int) -> Sequence[Any]:
+        """Return the batches of epoch `number`, which the seed and the number alone decide."""
+        return self.objective.epoch(number)
+
+    def largest_batch(self) -> tuple[Any, str]:
+        """Return the batch that takes most memory, and what it holds in words."""
+        return self.objective.largest_batch()
+
+    def loss(self, batch: Any) -> SummedLoss:
+        """Return the loss of `batch`."""
+        return self.objective.loss(self.model, batch)
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Return the mean loss a term of the dev set, and scores of what the model writes for its sources."""
+        total, terms = 0.0, 0
+        for loss in self.objective.dev_losses(self.model):
+            total, terms = total + float(loss.reported), terms + loss.terms
+        return {"loss": total / terms, **self._scores()}
+
+    def _scores(self) -> dict[str, float]:
+        validation, dev = self.config.training.validation, self.corpora.dev
+        precision = "bf16" if self.config.training.precision == "bf16" else "fp32"
+        settings = self.config.search.model_copy(update={"beam_size": validation.beam_size, "precision": precision})
+        count = min(dev.sources, validation.sources or dev.sources)
+        texts = []
+        for number, found in enumerate(self._writer(settings).write(dev.cells[:count]), start=1):
+            if found.problem is not None:
+                raise DataError(f"data.dev: source {number}: {found.problem}")
+            texts.append(found.best.text)
+        references = self._references(count)
+        return {key: ALL_METRICS[key].measure(texts, references).score() for key in self.config.measured}
+
+    def _references(self, count: int) -> list[list[str | None]]:
+        """Return the sets of references of the first `count` dev sources."""
+        streams = [stream[:count] for stream in self.corpora.dev.references]
+        return [stream for stream in streams if any(text is not None for text in stream)]
+
+    def _writer(self, settings: Any) -> Writer[Any]:
+        section, dev = self.config.model.encoder, self.corpora.dev
+        reader: Reader[Any] = _Stored(dev.source, dev.cells)
+        if section.is_text:
+            reader = kind_of(section).reader(section, Shared(self.config, self.tokenizers.source))
+        return Writer(self.model, reader, self.tokenizers.target, settings)
+
+
+class _Stored(Reader[int]):
+    """Reads the sources of a column, which may hold what a fixed network made of them earlier."""
+
+    def __init__(self, column: Column, cells: Sequence[str]):
+        self._column, self._rows = column, {cell: row for row, cell in enumerate(cells)}
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
+        """Return the row of the source `cell`."""
+        return self._rows[cell]
+
+    def pack(self, items: Sequence[int]) -> Packed:
+        """Return the sources of the rows `items`."""
+        return self._column.start(np.array(items), None)()
+
+    def length(self, item: int) -> int:
+        """Return the positions of the source in row `item`."""
+        return int(self._column.lengths[item])
+
+
+def open_writing(config: WritingConfig, device: torch.device, run: Path | None) -> WritingTask:
+    """Return the task of `config`, with the tokenizers of `run` where it has some.
+
+    Where the configuration starts from another run, weights are that run's, and the tokenizers too where `run` has
+    none; a `run` that has saved its own goes on from those, and needs the other no more.
+    """
+    start = starting_point(config, run)
+    known = start.folder if start is not None else None
+    if run is not None and _has_tokenizers(run):
+        known = run
+    splits = open_splits(config)
+    tokenizers = fitted_tokenizers(config, splits.train) if known is None else Tokenizers.load(known)
+    torch.manual_seed(config.training.seed)
+    model = build_model(
+        config,
+        source_vocabulary=tokenizers.source.size,
+        target_vocabulary=tokenizers.target.size,
+        pretrained=start is None,
+    )
+    if start is not None:
+        start.put_weights(model)
+    model.to(device)
+    return WritingTask(config, make_corpora(config, splits, tokenizers, model.encoder), tokenizers, model)
+
+
+def _has_tokenizers(folder: Path) -> bool:
+    return (folder / "tokenizer.json").exists()
