@@ -14,8 +14,8 @@ from attncli.config.tasks.autoencoding import AutoencodingConfig, AutoencodingEv
 from attncli.evaluation.autoencoder_report import AutoencoderReport
 from attncli.evaluation.autoencoders import Measured, evaluate_autoencoders
 from attncli.evaluation.pca import principal_components
+from attncli.runs.autoencoding import AutoencoderRun
 from attncli.runs.folder import RunFolder
-from attncli.runs.run import AutoencoderRun
 from attncli.sources.rows.examples import Examples
 from attncli.tasks.autoencoding import open_autoencoding
 from attncli.training.trainer import train

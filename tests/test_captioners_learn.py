@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attncli.tasks.captioning import open_captioning
 
 from attncli.config.load import read_config
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.sets.toy_captioning import SIDE, ToyPictureSizes, make_toy_captioning
+from attncli.decoding.written import Written
 from attncli.runs.folder import RunFolder
-from attncli.runs.run import CaptionedFile, CaptionRun
+from attncli.runs.writing import WritingRun
 from attncli.sources.images.placement import place
-from attncli.tasks.captioning import open_captioning
 from attncli.training.trainer import train
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[Look]:
     task, run = open_captioning(config, cpu, None), RunFolder(folder / "run")
     run.create("task: captioning\n")
     train(task, config.training, run, device=cpu, progress=False)
-    trained = CaptionRun(run.path, config, task.model.eval(), {"step": STEPS}, task.corpora.tokenizers)
+    trained = WritingRun(run.path, config, task.model.eval(), {"step": STEPS}, task.corpora.tokenizers)
     scenes = [json.loads(line) for line in (folder / "objects.jsonl").read_text().splitlines()]
     objects = {
         folder / "images" / each["image"]: each["objects"] for each in scenes if each["image"].startswith("test")
@@ -59,7 +60,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[Look]:
     ]
 
 
-def looks_of(found: CaptionedFile, objects: list[dict[str, Any]], run: CaptionRun) -> list[Look]:
+def looks_of(found: Written, objects: list[dict[str, Any]], run: WritingRun) -> list[Look]:
     """Return how the words of the best caption looked that name the colour or the shape of one of `objects`."""
     best = found.hypotheses[0]
     assert best.weights is not None

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attncli.assembly.model import build_model
 from attncli.config.load import check_config
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.tokens import Tokens
-from attncli.models.build import build_decoder, build_translation_model
+from attncli.models.build import build_decoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
 from attncli.text.tokenizer import EOS, PAD
@@ -48,10 +49,10 @@ def built(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder
     sizes = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
     if config.model.tied_embeddings == "all":
         sizes = dict.fromkeys(sizes, TARGET_VOCABULARY)
-    return randomised(build_translation_model(config.model, **sizes), seed=seed, spread=spread)
+    return randomised(build_model(config, **sizes), seed=seed, spread=spread)
 
 
-class Pictures(nn.Module):
+class Images(nn.Module):
     """Memories of three images whose regions are learned; a source names its image by its first token."""
 
     GRID = (2, 3)
@@ -66,10 +67,10 @@ class Pictures(nn.Module):
         return Memory(states, torch.ones(states.shape[:2], dtype=torch.bool), states.mean(1), self.GRID)
 
 
-def built_for_pictures(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:
+def built_for_images(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:
     """Return a tiny model over grids of regions, for evaluation, with random weights."""
     model = configured(*overrides).model
-    encoder = Pictures(model.encoder.hidden_size)
+    encoder = Images(model.encoder.hidden_size)
     embedding = nn.Embedding(TARGET_VOCABULARY, model.embedding_size, padding_idx=PAD)
     decoder = build_decoder(model.decoder, embedding, model, memory_size=encoder.memory_size, memory_axes=2)
     return randomised(EncoderDecoder(encoder, decoder), seed=seed, spread=spread)
@@ -96,6 +97,12 @@ def row_of(batch: Tokens, at: int) -> Tokens:
     """Return row `at` of `batch` alone, without its padding."""
     length = batch.lengths[at : at + 1]
     return Tokens(batch.ids[at : at + 1, : int(length)], length)
+
+
+def scored(model: EncoderDecoder, source: Any, target: Tokens) -> tuple[Tensor, Tensor | None]:
+    """Return the log-probability [B, T] of every token of `target`, 0 on padding, and the weights [B, T, S]."""
+    forced = model.force(source, target)
+    return model.log_probs_of(forced, target), forced.weights
 
 
 def close(found: Tensor, expected: Tensor, *, tolerance: float = 1e-5) -> None:

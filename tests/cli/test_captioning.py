@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attncli.data.captioning import square
 from PIL import Image, ImageOps
 from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
 from attncli.config.sources.images import Preprocessing
-from attncli.data.captioning import square
 from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import CommandError, DataError, RunError
-from attncli.sources.images.batch import Pictures, stack_pictures
+from attncli.sources.images.batch import Pixels, stack_images
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 
 CONFIG = """\
@@ -286,7 +286,7 @@ def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, t
     network = EfficientNetLite0(layer="head", fine_tune_from=0, rate_factor=1.0, pools=False)
     # Statistics of some pictures, without which so deep a network of random weights gives next to nothing.
     for _ in range(40):
-        network.train()(Pictures(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8)))
+        network.train()(Pixels(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8)))
     network.eval()
     torch.save(network.state_dict(), weights)
     changes = [
@@ -303,7 +303,7 @@ def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, t
     # The first training picture, mirrored by Pillow before anything else; what is kept is in half precision.
     with Image.open(folder / "images" / "train-00001.png") as picture:
         ImageOps.mirror(picture).save(tmp_path / "mirrored.png")
-    expected = network(stack_pictures([square(tmp_path / "mirrored.png", Preprocessing(size=32))]))
+    expected = network(stack_images([square(tmp_path / "mirrored.png", Preprocessing(size=32))]))
     wanted = expected.regions.detach().flatten().numpy()
     mirrored, plain = (
         np.fromfile(store / "features.f16", np.float16).reshape(rows, -1)[:, : len(wanted)]

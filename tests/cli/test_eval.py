@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 import typer
+from attncli.decoding.translator import Translation
 from typer.testing import CliRunner, Result
 
 from attncli.cli import eval_captioning, eval_translation
 from attncli.cli.eval import evaluate
 from attncli.config.load import read_config
 from attncli.config.search import Search
-from attncli.decoding.translator import Translation
 from attncli.decoding.written import WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
 from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
 from attncli.runs.folder import RunFolder
-from attncli.runs.run import Run
+from attncli.runs.writing import WritingRun
 
 SOURCES = ["ein Hund rennt schnell", "zwei Männer sitzen auf einer Bank", "sie liest"]
 TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]
@@ -56,7 +56,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
         found.append(FakeRun(folder))
         return found[-1]
 
-    monkeypatch.setattr(Run, "load", load)
+    monkeypatch.setattr(WritingRun, "load", load)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attncli.runs.run import Run
+from attncli.runs.writing import WritingRun
 
 LINES = ["der Hund rennt .", "", "eine Kuh schläft nie .", "Hund", "   ", "der Elefant rennt , nie !", "nie nie nie ."]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()
@@ -28,8 +28,8 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(trained: Path) -> Run:
-    return Run.load(trained, device="cpu")
+def run(trained: Path) -> WritingRun:
+    return WritingRun.load(trained, device="cpu")
 
 
 def texts(result: Any) -> list[str]:
@@ -41,7 +41,7 @@ def records(result: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in texts(result)]
 
 
-def test_a_line_in_is_a_line_out_in_its_place(attncli: Any, trained: Path, source: Path, run: Run) -> None:
+def test_a_line_in_is_a_line_out_in_its_place(attncli: Any, trained: Path, source: Path, run: WritingRun) -> None:
     found = texts(attncli("translate", trained, source))
     assert len(found) == len(LINES)
     for at, line in enumerate(LINES):
@@ -85,7 +85,9 @@ def test_a_folder_may_have_moved(attncli: Any, trained: Path, source: Path, tmp_
     assert attncli("translate", tmp_path / "copy", source).out == attncli("translate", trained, source).out
 
 
-def test_n_best_has_as_many_lines_for_every_sentence(attncli: Any, trained: Path, source: Path, run: Run) -> None:
+def test_n_best_has_as_many_lines_for_every_sentence(
+    attncli: Any, trained: Path, source: Path, run: WritingRun
+) -> None:
     found = texts(attncli("translate", trained, source, "--n-best", 3))
     assert len(found) == 3 * len(LINES)
     for at, translation in enumerate(run.translate(LINES, n_best=3)):
@@ -93,7 +95,9 @@ def test_n_best_has_as_many_lines_for_every_sentence(attncli: Any, trained: Path
         assert found[3 * at : 3 * at + 3] == (hypotheses if at not in EMPTY else [""] * 3)
 
 
-def test_search_options_take_the_place_of_the_runs_own(attncli: Any, trained: Path, source: Path, run: Run) -> None:
+def test_search_options_take_the_place_of_the_runs_own(
+    attncli: Any, trained: Path, source: Path, run: WritingRun
+) -> None:
     options = ("--beam-size", 4, "--length-penalty", 0.25, "--max-length", 3, "--batch-size", 2)
     found = records(attncli("translate", trained, source, "--format", "jsonl", *options, "--n-best", 4))
     settings = run.config.search.model_copy(

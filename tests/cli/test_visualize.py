@@ -12,14 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import typer
+from attncli.decoding.translator import Translation
 from typer.testing import CliRunner, Result
 
 from attncli.cli.visualize import visualize
 from attncli.config.search import Search
-from attncli.decoding.translator import Translation
 from attncli.decoding.written import WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
-from attncli.runs.run import Run
+from attncli.runs.writing import WritingRun
 
 
 def translation(source: str, target: str, *, attends: bool) -> Translation:
@@ -57,7 +57,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
         found.append(FakeRun(folder, "none" if folder.name == "none" else object()))
         return found[-1]
 
-    monkeypatch.setattr(Run, "load", load)
+    monkeypatch.setattr(WritingRun, "load", load)
     return found
 
 

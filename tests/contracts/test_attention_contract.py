@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from combinations import attentions
-from tiny import TARGET_VOCABULARY, built, built_for_pictures, close, row_of, tokens
+from tiny import TARGET_VOCABULARY, built, built_for_images, close, row_of, tokens
 
 from attncli.data.tokens import pad_tokens
 from attncli.decoding.search import BestK, search
@@ -30,7 +30,7 @@ ATTENTIONS = {
     **{f"words-{name}": (built, overrides) for name, overrides in attentions().items()},
     # local_m follows the order of words, which regions have not.
     **{
-        f"regions-{name}": (built_for_pictures, overrides)
+        f"regions-{name}": (built_for_images, overrides)
         for name, overrides in attentions().items()
         if "-local_m-" not in name
     },
@@ -88,11 +88,11 @@ def assert_same_marks(step: object, forced: object, t: int) -> None:
 @torch.inference_mode()
 def test_a_batch_gives_what_its_rows_give_alone(build: Build, overrides: tuple[str, ...]) -> None:
     model = build(*overrides)
-    log_probs, weights = model.log_probs(SOURCE, TARGET)
+    log_probs, weights = scored(model, SOURCE, TARGET)
     assert weights is not None
     positions = model.encode(SOURCE).mask.sum(1).tolist()
     for at in range(3):
-        alone, weights_alone = model.log_probs(row_of(SOURCE, at), row_of(TARGET, at))
+        alone, weights_alone = scored(model, row_of(SOURCE, at), row_of(TARGET, at))
         steps = alone.shape[1]
         close(alone[0], log_probs[at, :steps])
         assert weights_alone is not None
@@ -129,4 +129,4 @@ def test_what_is_saved_and_loaded_gives_the_same(build: Build, overrides: tuple[
     model, loaded = build(*overrides), build(*overrides, seed=2)
     write_weights(weights_of(model), tmp_path / "model.safetensors")
     put_weights(loaded, read_weights(tmp_path / "model.safetensors"), where="here")
-    assert torch.equal(loaded.log_probs(SOURCE, TARGET)[0], model.log_probs(SOURCE, TARGET)[0])
+    assert torch.equal(scored(loaded, SOURCE, TARGET)[0], scored(model, SOURCE, TARGET)[0])

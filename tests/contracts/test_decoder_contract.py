@@ -12,7 +12,7 @@ import torch
 from combinations import MIXTURES, READERS, covering
 from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, row_of, tokens
 
-from attncli.models.build import build_translation_model
+from attncli.assembly.model import build_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
 from attncli.runs.weights import put_weights, read_weights, weights_of, write_weights
@@ -54,10 +54,10 @@ def test_stepping_gives_what_forcing_gives(overrides: tuple[str, ...]) -> None:
 @torch.inference_mode()
 def test_a_batch_gives_what_its_rows_give_alone(overrides: tuple[str, ...]) -> None:
     model = built(*overrides)
-    log_probs, weights = model.log_probs(SOURCE, TARGET)
+    log_probs, weights = scored(model, SOURCE, TARGET)
     assert (log_probs[~TARGET.mask] == 0).all()
     for at in range(3):
-        alone, weights_alone = model.log_probs(row_of(SOURCE, at), row_of(TARGET, at))
+        alone, weights_alone = scored(model, row_of(SOURCE, at), row_of(TARGET, at))
         steps, positions = alone.shape[1], int(SOURCE.lengths[at])
         close(alone[0], log_probs[at, :steps])
         if weights is None or weights_alone is None:
@@ -84,10 +84,10 @@ def test_a_training_step_reaches_every_parameter(overrides: tuple[str, ...]) -> 
 @torch.inference_mode()
 def test_what_is_saved_and_loaded_gives_the_same(overrides: tuple[str, ...], tmp_path: Path) -> None:
     model, loaded = built(*overrides), built(*overrides, seed=2)
-    assert not torch.equal(loaded.log_probs(SOURCE, TARGET)[0], model.log_probs(SOURCE, TARGET)[0])
+    assert not torch.equal(scored(loaded, SOURCE, TARGET)[0], scored(model, SOURCE, TARGET)[0])
     write_weights(weights_of(model), tmp_path / "model.safetensors")
     put_weights(loaded, read_weights(tmp_path / "model.safetensors"), where="here")
-    for found, expected in zip(loaded.log_probs(SOURCE, TARGET), model.log_probs(SOURCE, TARGET), strict=True):
+    for found, expected in zip(scored(loaded, SOURCE, TARGET), scored(model, SOURCE, TARGET), strict=True):
         assert found is expected is None or torch.equal(found, expected)
 
 
@@ -95,8 +95,8 @@ def test_what_is_saved_and_loaded_gives_the_same(overrides: tuple[str, ...], tmp
 def test_fresh_weights_are_finite_and_padding_is_embedded_as_zeros(overrides: tuple[str, ...]) -> None:
     vocabularies = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
     torch.manual_seed(4)
-    model = build_translation_model(configured(*overrides).model, **vocabularies)
-    log_probs, _ = model.eval().log_probs(SOURCE, TARGET)
+    model = build_model(configured(*overrides), **vocabularies)
+    log_probs, _ = scored(model.eval(), SOURCE, TARGET)
     assert log_probs.isfinite().all()
     for part in (model.encoder, model.decoder):
         assert (part.embedding.weight[PAD] == 0).all()

@@ -65,7 +65,7 @@ def found_by(
 def rescored(model: EncoderDecoder, at: int, written: tuple[int, ...], source: Tokens = SOURCE) -> tuple[float, Any]:
     """Return log-probability and weights of `written` for source `at`, read in one go."""
     with torch.inference_mode():
-        log_probs, weights = model.log_probs(row_of(source, at), pad_tokens([np.array(written)]))
+        log_probs, weights = scored(model, row_of(source, at), pad_tokens([np.array(written)]))
     return float(log_probs.sum()), None if weights is None else weights[0].numpy()
 
 
@@ -154,7 +154,7 @@ def test_a_beam_that_holds_everything_finds_everything(overrides: tuple[str, ...
         row = row_of(source, at)
         repeated = Tokens(row.ids.expand(len(possible), -1), row.lengths.expand(len(possible)))
         with torch.inference_mode():
-            log_probs = model.log_probs(repeated, targets)[0].sum(1).tolist()
+            log_probs = scored(model, repeated, targets)[0].sum(1).tolist()
         scores = {
             written: log_prob / ((5 + len(written)) / 6) ** alpha
             for written, log_prob in zip(possible, log_probs, strict=True)

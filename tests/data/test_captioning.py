@@ -8,10 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-
-from attncli.config.sources.images import Augmentation, Preprocessing
-from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.captioning import (
     CaptionBatches,
     FeatureReader,
@@ -22,8 +18,12 @@ from attncli.data.captioning import (
     varied_square,
     without_bad_pictures,
 )
+from PIL import Image
+
+from attncli.config.sources.images import Augmentation, Preprocessing
+from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.forms.captions import CaptionedPicture
-from attncli.sources.images.batch import Features, Pictures
+from attncli.sources.images.batch import Features, Pixels
 from attncli.sources.images.features import StoredFeatures
 from attncli.text.tokenizer import EOS, train_tokenizers
 
@@ -47,7 +47,7 @@ def test_captions_know_their_picture_and_end_with_the_end_symbol(tmp_path: Path)
     assert corpus.picture_of.tolist() == [0, 1, 1, 1, 2, 2]
     assert corpus.target_lengths.tolist() == [3, 4, 3, 3, 3, 3]
     assert all(corpus.captions.row(at)[-1] == EOS for at in range(6))
-    batch = corpus.batch(np.array([1, 5]), Pictures(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))
+    batch = corpus.batch(np.array([1, 5]), Pixels(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))
     assert (batch.size, batch.terms) == (7, 7)
     assert TOKENIZER.decode(batch.target.ids[1].tolist()) == "one cat"
 
@@ -83,8 +83,8 @@ def test_what_is_read_ahead_is_what_is_read_one_by_one(tmp_path: Path) -> None:
         # Also from the middle, as a resumed run does.
         for at in (1, 2, 0):
             sources = [batches[at].source for batches in (ahead, alone, other)]
-            assert all(isinstance(source, Pictures) for source in sources)
-            first, second, third = (source.pixels for source in sources if isinstance(source, Pictures))
+            assert all(isinstance(source, Pixels) for source in sources)
+            first, second, third = (source.pixels for source in sources if isinstance(source, Pixels))
             assert torch.equal(first, second)
             assert not torch.equal(first, third)
 
@@ -93,7 +93,7 @@ def test_stored_features_are_those_of_mirror_images_half_of_the_time(tmp_path: P
     corpus = encoded(pictures(tmp_path), TOKENIZER)
 
     def stored(first: int) -> StoredFeatures:
-        # Pictures are told by their values: two regions of three channels, and a pooled vector of one.
+        # Pixels are told by their values: two regions of three channels, and a pooled vector of one.
         return StoredFeatures(first + np.arange(3)[:, None] + np.zeros((3, 7), np.float16), np.arange(3), (1, 2), 3)
 
     def read(epoch: int, captions: np.ndarray) -> list[float]:

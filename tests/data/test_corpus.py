@@ -8,8 +8,8 @@ import pytest
 from attncli.config.data import MaximumLength, ParallelFiles
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.cache import DamagedError
-from attncli.data.corpus import EncodedCorpus, Limits, open_corpus, write_corpus
 from attncli.data.forms.pairs import PairReader
+from attncli.data.stored import Limits, StoredPairs, open_corpus, write_corpus
 from attncli.errors import DataError
 from attncli.text.tokenizer import EOS, PAD, Tokenizers, train_tokenizers
 
@@ -33,7 +33,7 @@ def write(folder: Path, tokenizers: Tokenizers, **limits: object) -> Path:
     return made
 
 
-def rows(corpus: EncodedCorpus) -> list[tuple[list[int], list[int]]]:
+def rows(corpus: StoredPairs) -> list[tuple[list[int], list[int]]]:
     return [(corpus.source.row(i).tolist(), corpus.target.row(i).tolist()) for i in range(len(corpus))]
 
 

@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 import torch
+from attncli.decoding.captioner import Captioner
 from marks import needs_bf16
 from tiny import close, tokens
 
+from attncli.assembly.model import build_model
 from attncli.config.load import check_config
 from attncli.config.search import Search
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.yaml_core import parse_yaml
-from attncli.decoding.captioner import Captioner
 from attncli.decoding.search import BestK, search
 from attncli.errors import ConfigError
 from attncli.machine.device import in_precision
-from attncli.models.build import build_captioning_model
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
-from attncli.sources.images.batch import Features, Pictures
+from attncli.sources.images.batch import Features, Pixels
 from attncli.text.tokenizer import EOS
 
 CONFIG = """\
@@ -39,7 +39,7 @@ model:
 training: {{max_steps: 1}}
 """
 VOCABULARY = 11
-PICTURES = Pictures(torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8))
+PICTURES = Pixels(torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8))
 TARGET = tokens([5, 4], [6, 7, 8], [4])
 
 RECURRENT = "{hidden_size: 8, gate: true, doubly_stochastic: 0.5}"
@@ -72,7 +72,7 @@ def configured(attention: str, decoder: str) -> CaptioningConfig:
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
 def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decoder: str) -> None:
     torch.manual_seed(1)
-    model = build_captioning_model(configured(attention, decoder).model, vocabulary=VOCABULARY, pretrained=False)
+    model = build_model(configured(attention, decoder), source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY)
     loss = model.loss(PICTURES, TARGET, label_smoothing=0.1)
     loss.total.backward()  # type: ignore[no-untyped-call]
     assert not [name for name, parameter in model.named_parameters() if parameter.grad is None]
@@ -91,8 +91,8 @@ def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decode
             for hypothesis in ranked:
                 ids = list(hypothesis.tokens)
                 closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
-                picture = Pictures(PICTURES.pixels[at : at + 1])
-                log_probs, weights = model.log_probs(picture, closed)
+                picture = Pixels(PICTURES.pixels[at : at + 1])
+                log_probs, weights = scored(model, picture, closed)
                 close(log_probs[0, : len(ids)].sum(), torch.tensor(hypothesis.log_prob), tolerance=1e-4)
                 if weights is None:
                     assert hypothesis.weights is None
@@ -113,7 +113,9 @@ class Numbers:
 def bf16_captioner(attention: str, decoder: str) -> tuple[EncoderDecoder, Captioner]:
     """Return a model of float32 weights and a captioner that searches with it in bf16."""
     torch.manual_seed(1)
-    model = build_captioning_model(configured(attention, decoder).model, vocabulary=VOCABULARY, pretrained=False).eval()
+    model = build_model(
+        configured(attention, decoder), source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY
+    ).eval()
     settings = Search(beam_size=2, max_length=5, length_penalty=0.0, precision="bf16")
     return model, Captioner.of(model, Numbers(), settings)  # type: ignore[arg-type]
 
@@ -161,7 +163,7 @@ def test_bf16_reads_pixels_and_searches_without_casting_again(
         ids = [int(token) for token in best.tokens]
         closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
         with torch.no_grad():
-            log_probs, _ = model.log_probs(Pictures(PICTURES.pixels[at : at + 1]), closed)
+            log_probs, _ = scored(model, Pixels(PICTURES.pixels[at : at + 1]), closed)
         assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.05)
         assert best.log_prob != float(log_probs[0, : len(ids)].sum())
 

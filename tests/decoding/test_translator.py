@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attncli.decoding.translator import Translation, Translator
 from marks import needs_bf16
 from tiny import close, tokens
 
+from attncli.assembly.model import build_model
 from attncli.config.search import Search
 from attncli.config.tasks.translation import TranslationModel
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.decoding.search import Hypothesis
-from attncli.decoding.translator import Translation, Translator
 from attncli.errors import DataError
-from attncli.models.build import build_translation_model
 from attncli.text.tokenizer import EOS, UNK, Tokenizers, train_tokenizers
 
 SOURCES = ["der Hund rennt", "", "Kuh", "die Kuh und der Hund schlafen", "  ", "der Elefant rennt"]
@@ -35,7 +35,7 @@ def tokenizers() -> Tokenizers:
 def made(tokenizers: Tokenizers, **model: Any) -> Translator:
     values = {"embedding_size": 5, "encoder": {"hidden_size": 8}, "decoder": {"hidden_size": 6}, **model}
     torch.manual_seed(3)
-    built = build_translation_model(
+    built = build_model(
         TranslationModel.model_validate(values),
         source_vocabulary=tokenizers.source.size,
         target_vocabulary=tokenizers.target.size,
@@ -107,7 +107,7 @@ def test_hypotheses_are_what_the_model_gives_them(tokenizers: Tokenizers) -> Non
             written = [tokenizers.target._ids.get(f"▁{token}", UNK) for token in found.tokens if token != "</s>"]
             if found.tokens[-1] != "</s>":
                 continue
-            log_probs, weights = translator.model.log_probs(tokens(ids), tokens(written))
+            log_probs, weights = scored(translator.model, tokens(ids), tokens(written))
             assert found.log_prob == pytest.approx(float(log_probs.sum()), abs=1e-4)
             assert found.score == pytest.approx(found.log_prob / ((5 + len(found.tokens)) / 6) ** 0.5)
             assert found.text == tokenizers.target.decode(written)
@@ -180,7 +180,7 @@ def test_a_given_target_is_aligned(tokenizers: Tokenizers) -> None:
         ids, written = tokenizers.source.encode(source), tokenizers.target.encode(target)
         assert hypothesis.tokens == (*target.split(), "</s>")
         assert hypothesis.text == target
-        log_probs, weights = translator.model.log_probs(tokens(ids), tokens(written))
+        log_probs, weights = scored(translator.model, tokens(ids), tokens(written))
         assert hypothesis.log_prob == pytest.approx(float(log_probs.sum()), abs=1e-5)
         assert hypothesis.score == pytest.approx(hypothesis.log_prob / ((5 + len(written) + 1) / 6) ** 2)
         assert weights is not None

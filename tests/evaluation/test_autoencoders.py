@@ -16,7 +16,7 @@ from attncli.evaluation.autoencoders import Measured, evaluate_autoencoders, pca
 from attncli.evaluation.pca import principal_components
 from attncli.models.autoencoder import build_autoencoder
 from attncli.reports.autoencoders import markdown_report, terminal_report
-from attncli.runs.run import AutoencoderRun
+from attncli.runs.autoencoding import AutoencoderRun
 from attncli.sources.rows.examples import Examples
 
 COUNT, SIZE = 30, 8

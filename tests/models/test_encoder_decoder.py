@@ -10,7 +10,7 @@ from marks import needs_bf16
 from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, tokens
 from torch import nn
 
-from attncli.models.build import build_translation_model
+from attncli.assembly.model import build_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.text.tokenizer import BOS, PAD
 
@@ -28,7 +28,7 @@ def test_the_loss_is_the_cross_entropy_of_the_real_tokens(reader: str) -> None:
     close(loss.reported, F.cross_entropy(*flat, ignore_index=PAD, reduction="sum"))
     close(loss.total, F.cross_entropy(*flat, ignore_index=PAD, reduction="sum", label_smoothing=0.2))
     assert loss.terms == 3 + 5
-    log_probs, _ = model.log_probs(SOURCE, TARGET)
+    log_probs, _ = scored(model, SOURCE, TARGET)
     close(log_probs[0, 1], logits[0, 1].log_softmax(-1)[4])
     close(log_probs.sum(), -loss.reported)
 
@@ -37,17 +37,17 @@ def test_the_loss_is_the_cross_entropy_of_the_real_tokens(reader: str) -> None:
 def test_log_probs_are_in_full_precision_under_autocast() -> None:
     model = built()
     with torch.autocast("cpu", torch.bfloat16):
-        log_probs, weights = model.log_probs(SOURCE, TARGET)
+        log_probs, weights = scored(model, SOURCE, TARGET)
     assert log_probs.dtype == torch.float32
     assert weights is not None
     assert weights.dtype == torch.float32
-    close(log_probs, model.log_probs(SOURCE, TARGET)[0], tolerance=0.2)
+    close(log_probs, scored(model, SOURCE, TARGET)[0], tolerance=0.2)
 
 
 def fresh(*overrides: str) -> EncoderDecoder:
     torch.manual_seed(1)
     vocabularies = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
-    return build_translation_model(configured(*overrides).model, **vocabularies)
+    return build_model(configured(*overrides), **vocabularies)
 
 
 def test_embeddings_are_shared_as_far_as_was_asked_for() -> None:
@@ -92,5 +92,5 @@ def test_the_seed_decides_fresh_weights() -> None:
     first, second = fresh().state_dict(), fresh().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     torch.manual_seed(2)
-    third = build_translation_model(configured().model, source_vocabulary=13, target_vocabulary=11).state_dict()
+    third = build_model(configured(), source_vocabulary=13, target_vocabulary=11).state_dict()
     assert not torch.equal(first["decoder.embedding.weight"], third["decoder.embedding.weight"])

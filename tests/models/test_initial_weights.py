@@ -12,8 +12,8 @@ import torch
 from tiny import configured
 from torch import Tensor, nn
 
+from attncli.assembly.model import build_model
 from attncli.data.tokens import Tokens
-from attncli.models.build import build_translation_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.initial_weights import GATED_STATE
 from attncli.models.positions import LearnedPositions
@@ -49,7 +49,7 @@ DECODERS = {
 def fresh(width: int, *overrides: str) -> EncoderDecoder:
     torch.manual_seed(width)
     config = configured(f"model.embedding_size={width}", *overrides)
-    return build_translation_model(config.model, source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY).eval()
+    return build_model(config, source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY).eval()
 
 
 def sentences(seed: int) -> Tokens:

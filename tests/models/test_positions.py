@@ -13,11 +13,11 @@ import torch
 from tiny import built, close, tokens
 from torch import Tensor, nn
 
+from attncli.assembly.model import build_model
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import DataError
-from attncli.models.build import build_captioning_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.positions import GridPositions, LearnedGridPositions, SinusoidalGridPositions
 from attncli.sources.images.batch import Features
@@ -40,7 +40,7 @@ def captioner(encoder: str, **changes: Any) -> EncoderDecoder:
     config = check_config({**CAPTIONER, "model": {**MODEL, "encoder": network, **changes}}, where="test")
     assert isinstance(config, CaptioningConfig)
     torch.manual_seed(1)
-    return build_captioning_model(config.model, vocabulary=11, pretrained=False).eval()
+    return build_model(config, source_vocabulary=11, target_vocabulary=11).eval()
 
 
 def sinusoid(at: int, column: int, size: int) -> float:

@@ -282,7 +282,7 @@ def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_batches(
 def test_a_sentence_s_reward_is_its_own_log_probability(reward: str) -> None:
     source, target = tokens([4, 5, 6], [7]), tokens([5, 4, 9], [6])
     model = hard(f"{{kind: reinforce, reward: {reward}, expectation_rate: 1.0}}").train()
-    expected = model.log_probs(source, target)[0].sum(1)
+    expected = scored(model, source, target)[0].sum(1)
     model.loss(source, target, label_smoothing=0.2)
     [baseline] = model.buffers()
     # Four and two tokens, the end symbols counted.

@@ -66,9 +66,9 @@ def test_a_closed_gate_lets_nothing_in() -> None:
     with torch.no_grad():
         model.decoder.attention.gate.open.weight.zero_()
         model.decoder.attention.gate.open.bias.fill_(-100)
-        one, _ = model.log_probs(SOURCE, TARGET)
+        one, _ = scored(model, SOURCE, TARGET)
         model.decoder.attention.score.energy.weight.normal_()
-        other, _ = model.log_probs(SOURCE, TARGET)
+        other, _ = scored(model, SOURCE, TARGET)
     close(one, other)
 
 

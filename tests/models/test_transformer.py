@@ -250,9 +250,9 @@ def test_dropout_is_on_embeddings_and_on_what_each_part_adds() -> None:
 
 def test_arithmetic_in_bf16_is_near() -> None:
     model = both_sides()
-    exact, weights = model.log_probs(SOURCE, TARGET)
+    exact, weights = scored(model, SOURCE, TARGET)
     with torch.autocast("cpu", torch.bfloat16):
-        near, near_weights = model.log_probs(SOURCE, TARGET)
+        near, near_weights = scored(model, SOURCE, TARGET)
     assert near_weights.dtype == torch.float32
     close(near, exact, tolerance=0.3)
     close(near_weights, weights, tolerance=0.05)

@@ -8,33 +8,33 @@ import pytest
 import torch
 
 from attncli.errors import CommandError, RunError
-from attncli.runs.run import Run
 from attncli.runs.weights import weights_of
+from attncli.runs.writing import WritingRun
 
 
 def test_a_run_knows_its_name_step_and_size(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run.load(trained, device="cpu")
+    run = WritingRun.load(trained, device="cpu")
     metadata = json.loads((trained / "metadata.json").read_text())
     assert (run.name, run.step) == ("run", metadata["step"])
     assert run.parameters == sum(tensor.numel() for tensor in weights_of(run.model).values())
     assert not run.model.training
     assert run.model.device == torch.device("cpu")
     monkeypatch.chdir(trained)
-    assert Run.load(Path(os.curdir), device="cpu").name == "run"
+    assert WritingRun.load(Path(os.curdir), device="cpu").name == "run"
 
 
 def test_any_checkpoint_can_be_loaded(trained: Path) -> None:
-    last = Run.load(trained, device="cpu", checkpoint="last")
+    last = WritingRun.load(trained, device="cpu", checkpoint="last")
     assert last.step == 12
-    best = Run.load(trained, device="cpu")
-    kept = Run.load(trained, device="cpu", checkpoint=f"kept/step-{best.step:08d}")
+    best = WritingRun.load(trained, device="cpu")
+    kept = WritingRun.load(trained, device="cpu", checkpoint=f"kept/step-{best.step:08d}")
     assert kept.step == best.step
     for name, tensor in weights_of(best.model).items():
         assert torch.equal(tensor, weights_of(kept.model)[name])
 
 
 def test_a_run_translates_by_its_own_settings_unless_given_others(trained: Path) -> None:
-    run = Run.load(trained, device="cpu")
+    run = WritingRun.load(trained, device="cpu")
     [found] = run.translate(["der Hund rennt ."], n_best=3)
     assert len(found.hypotheses) == run.config.search.beam_size == 3
     [short] = run.translate(["der Hund rennt ."], search=run.config.search.model_copy(update={"max_length": 2}))
@@ -45,6 +45,6 @@ def test_a_run_translates_by_its_own_settings_unless_given_others(trained: Path)
 
 def test_what_cannot_be_loaded_says_why(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="--device gpu: unknown device; choose from auto, cpu, cuda, cuda:N"):
-        Run.load(trained, device="gpu")
+        WritingRun.load(trained, device="gpu")
     with pytest.raises(RunError, match="no such folder"):
-        Run.load(tmp_path / "nothing")
+        WritingRun.load(tmp_path / "nothing")

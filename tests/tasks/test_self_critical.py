@@ -15,24 +15,24 @@ from test_captioner import COMBINATIONS, PICTURES, VOCABULARY, configured
 from tiny import close, randomised
 from torch import Tensor
 
+from attncli.assembly.model import build_model
 from attncli.decoding.search import Sampling, search
-from attncli.models.build import build_captioning_model
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
-from attncli.sources.images.batch import Pictures
+from attncli.sources.images.batch import Pixels
 from attncli.tasks.self_critical import SelfCritic, Targets, drawn_log_probs
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK
 
 A, B = 4, 5
 WORDS = (UNK, A, B)
 ALL = [(EOS,), *((word, EOS) for word in WORDS), *product(WORDS, WORDS)]
-TWO = Pictures(PICTURES.pixels[:2])
+TWO = Pixels(PICTURES.pixels[:2])
 SOFT = [(attention, decoder) for attention, decoder in COMBINATIONS if "hard" not in attention]
 
 
 def model_of(vocabulary: int, attention: str, decoder: str) -> EncoderDecoder:
     decoder = decoder.replace(", doubly_stochastic: 0.5", "")
-    model = build_captioning_model(configured(attention, decoder).model, vocabulary=vocabulary, pretrained=False)
+    model = build_model(configured(attention, decoder), source_vocabulary=vocabulary, target_vocabulary=vocabulary)
     return randomised(model, seed=3, spread=0.6).train()
 
 
@@ -91,7 +91,7 @@ def test_the_mean_is_the_gradient_of_the_expected_reward(model: EncoderDecoder, 
     critic, generator = SelfCritic(samples, max_length=2, greedy=greedy), torch.Generator().manual_seed(2)
     # Many copies of the two pictures, so that one call makes many estimates.
     copies = 50
-    source = Pictures(TWO.pixels.repeat(copies, 1, 1, 1))
+    source = Pixels(TWO.pixels.repeat(copies, 1, 1, 1))
 
     def reward(captions: Targets) -> list[list[float]]:
         return [[reward_of(at % 2, caption) for caption in each] for at, each in enumerate(captions)]

@@ -12,21 +12,21 @@ import torch
 
 from attncli.data.tokens import pad_tokens
 from attncli.models.state_gradients import state_gradients
-from attncli.runs.run import Run
+from attncli.runs.writing import WritingRun
 from attncli.text.tokenizer import EOS
 from attncli.visualization import gradients
 from attncli.visualization.gradients import GradientProfile, gradient_profile, gradients_figure, gradients_json
 
 
 @pytest.fixture
-def run(trained: Path) -> Run:
-    return Run.load(trained, device="cpu")
+def run(trained: Path) -> WritingRun:
+    return WritingRun.load(trained, device="cpu")
 
 
 PAIRS = [("der Hund rennt", "the dog runs"), ("nie", "never"), ("eine Kuh rennt nie .", "a cow never runs .")]
 
 
-def test_the_longest_sentences_are_lined_up_at_their_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_sentences_are_lined_up_at_their_ends(run: WritingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradients, "SENTENCES", 2)
     found = gradient_profile(run, PAIRS, name="x")
     # With the end symbol, the longest source has six states and the second longest four.
@@ -40,7 +40,7 @@ def test_the_longest_sentences_are_lined_up_at_their_ends(run: Run, monkeypatch:
     assert (found.run, found.cell, found.attends) == ("x", "lstm", True)
 
 
-def test_gradients_can_be_taken_where_they_are_switched_off(run: Run) -> None:
+def test_gradients_can_be_taken_where_they_are_switched_off(run: WritingRun) -> None:
     with torch.no_grad():
         assert (gradient_profile(run, PAIRS, name="x").total > 0).all()
 

@@ -23,18 +23,18 @@ from torch import Tensor, nn
 from attncli.config.sources.images import Preprocessing
 from attncli.errors import UserError
 from attncli.models.rows import take_rows
-from attncli.sources.images.batch import Features, Pictures, stack_pictures
+from attncli.sources.images.batch import Features, Pixels, stack_images
 from attncli.sources.images.cnn import CNN, ResidualBlock
 from attncli.sources.images.efficientnet_lite0 import ConvolutionNorm, EfficientNetLite0, renamed
-from attncli.sources.images.encoder import Backbone, PictureEncoder
-from attncli.sources.images.files import read_picture
+from attncli.sources.images.encoder import Backbone, ImageEncoder
+from attncli.sources.images.files import read_image
 from attncli.sources.images.placement import place
 from attncli.sources.images.timm import TimmBackbone
 
 
-def pictures(height: int = 24, width: int = 16, count: int = 2) -> Pictures:
+def pictures(height: int = 24, width: int = 16, count: int = 2) -> Pixels:
     pixels = torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(1))
-    return Pictures(pixels.to(torch.uint8))
+    return Pixels(pixels.to(torch.uint8))
 
 
 def lite(**options: Any) -> EfficientNetLite0:
@@ -63,7 +63,7 @@ def test_pixels_are_centred_before_they_are_read() -> None:
 
 def test_the_memory_has_the_regions_row_by_row_and_their_grid() -> None:
     backbone = CNN((6, 10), blocks=1).eval()
-    encoder = PictureEncoder(backbone, memory_size=None, summarises=False, dropout=0.0).eval()
+    encoder = ImageEncoder(backbone, memory_size=None, summarises=False, dropout=0.0).eval()
     memory = encoder(pictures())
     found, _ = backbone.maps((pictures().pixels / 255 - 0.5) / 0.5)
     assert memory.grid == (6, 4)
@@ -75,7 +75,7 @@ def test_the_memory_has_the_regions_row_by_row_and_their_grid() -> None:
 
 
 def test_a_projection_and_a_summary_have_their_widths() -> None:
-    encoder = PictureEncoder(lite(pools=True), memory_size=12, summarises=True, dropout=0.0).eval()
+    encoder = ImageEncoder(lite(pools=True), memory_size=12, summarises=True, dropout=0.0).eval()
     memory = encoder(pictures(32, 32))
     assert memory.states.shape == (2, 4, 12)
     assert memory.summary.shape == (2, 12)
@@ -84,7 +84,7 @@ def test_a_projection_and_a_summary_have_their_widths() -> None:
 
 
 def test_features_computed_earlier_give_the_same_memory() -> None:
-    encoder = PictureEncoder(lite(), memory_size=9, summarises=True, dropout=0.0).eval()
+    encoder = ImageEncoder(lite(), memory_size=9, summarises=True, dropout=0.0).eval()
     features = encoder.backbone(pictures(32, 48))
     assert isinstance(features, Features)
     whole, apart = encoder(pictures(32, 48)), encoder(features)
@@ -96,7 +96,7 @@ def test_features_computed_earlier_give_the_same_memory() -> None:
 
 
 def test_rows_of_a_memory_keep_its_grid() -> None:
-    memory = PictureEncoder(CNN((4,), blocks=1), memory_size=None, summarises=False, dropout=0.0)(pictures())
+    memory = ImageEncoder(CNN((4,), blocks=1), memory_size=None, summarises=False, dropout=0.0)(pictures())
     assert take_rows(memory, torch.tensor([1, 1, 0])).grid == (12, 8)
 
 
@@ -104,7 +104,7 @@ def test_a_picture_is_read_alike_alone_and_in_a_batch() -> None:
     for backbone in (CNN((6, 10), blocks=2), lite()):
         backbone.eval()
         batch = pictures(32, 32)
-        close(backbone(batch).regions[1:], backbone(Pictures(batch.pixels[1:])).regions, tolerance=1e-4)
+        close(backbone(batch).regions[1:], backbone(Pixels(batch.pixels[1:])).regions, tolerance=1e-4)
 
 
 def test_fresh_convolutions_keep_the_size_of_what_goes_through_rectifiers() -> None:
@@ -178,7 +178,7 @@ def test_blocks_before_the_first_that_is_trained_stay_fixed() -> None:
 
 
 def test_fixed_blocks_keep_their_statistics_in_training() -> None:
-    encoder = PictureEncoder(lite(fine_tune_from=10), memory_size=None, summarises=False, dropout=0.0).train()
+    encoder = ImageEncoder(lite(fine_tune_from=10), memory_size=None, summarises=False, dropout=0.0).train()
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     encoder(pictures(32, 32)).states.sum().backward()
     changed = {name for name, tensor in encoder.state_dict().items() if not torch.equal(tensor, before[name])}
@@ -363,9 +363,9 @@ def test_known_photographs_are_recognised(reference: tuple[Path, dict[str, Any]]
     network = known(folder, layer="head", pools=True)
     squares = []
     for name in expected["flickr8k_top5"]:
-        picture = read_picture(folder.parent / "flickr8k" / "images" / name)
+        picture = read_image(folder.parent / "flickr8k" / "images" / name)
         squares.append(place(picture.size, Preprocessing(size=224)).apply(picture))
-    likely = classified(folder, network(stack_pictures(squares)).pooled).softmax(-1)
+    likely = classified(folder, network(stack_images(squares)).pooled).softmax(-1)
     for row, top in zip(likely, expected["flickr8k_top5"].values(), strict=True):
         for number, _, probability in top:
             assert float(row[number]) == pytest.approx(probability, abs=2e-4)
@@ -373,7 +373,7 @@ def test_known_photographs_are_recognised(reference: tuple[Path, dict[str, Any]]
 
 def test_pictures_are_stacked_channels_first() -> None:
     squares = [np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3) + at for at in range(2)]
-    found = stack_pictures(squares)
+    found = stack_images(squares)
     assert found.pixels.shape == (2, 3, 4, 4)
     assert int(found.pixels[1, 2, 3, 1]) == squares[1][3, 1, 2]
     assert len(found) == 2

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from attncli.errors import DataError
 from attncli.files import find_images
 from attncli.sources.images import files as pictures
-from attncli.sources.images.files import MOST_PIXELS, read_picture
+from attncli.sources.images.files import MOST_PIXELS, read_image
 
 RED, GREEN, BLUE = (200, 30, 20), (10, 180, 60), (40, 50, 220)
 
@@ -26,7 +26,7 @@ def coloured(width: int = 5, height: int = 3) -> Image.Image:
 
 
 def pixels(path: Path) -> np.ndarray:
-    image = read_picture(path)
+    image = read_image(path)
     assert image.mode == "RGB"
     return np.asarray(image).astype(int)
 
@@ -78,7 +78,7 @@ def test_sixteen_bits_keep_their_shades(tmp_path: Path) -> None:
 def test_greys_without_a_known_white_are_refused(tmp_path: Path, values: np.ndarray) -> None:
     path = saved(tmp_path / "a.tiff", Image.fromarray(values))
     with pytest.raises(DataError, match=rf"^{path}: its greys are no whole numbers of 16 bits"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_transparency_shows_white(tmp_path: Path) -> None:
@@ -121,15 +121,15 @@ def test_the_first_frame_of_an_animation_is_read(tmp_path: Path, name: str) -> N
 
 def test_a_large_jpeg_may_come_smaller_and_other_kinds_do_not(tmp_path: Path) -> None:
     image = Image.effect_noise((640, 480), 20).convert("RGB")
-    smaller = read_picture(saved(tmp_path / "a.jpg", image), shorter_side=50)
+    smaller = read_image(saved(tmp_path / "a.jpg", image), shorter_side=50)
     assert smaller.size == (160, 120)
-    assert read_picture(saved(tmp_path / "b.png", image), shorter_side=50).size == (640, 480)
-    assert read_picture(tmp_path / "a.jpg").size == (640, 480)
+    assert read_image(saved(tmp_path / "b.png", image), shorter_side=50).size == (640, 480)
+    assert read_image(tmp_path / "a.jpg").size == (640, 480)
 
 
 def failure(path: Path) -> str:
     with pytest.raises(DataError) as caught:
-        read_picture(path)
+        read_image(path)
     return str(caught.value)
 
 
@@ -188,6 +188,6 @@ def test_pictures_of_a_folder_are_found_below_it_too_in_order(tmp_path: Path) ->
 @pytest.mark.shared_data
 def test_photographs_of_any_shape_are_read(shared_data: Path) -> None:
     found = find_images(shared_data / "flickr8k" / "originals")
-    sizes = {read_picture(path).size for path in found}
+    sizes = {read_image(path).size for path in found}
     assert len(found) == 8
     assert all(max(size) == 500 for size in sizes)

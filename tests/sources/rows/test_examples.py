@@ -95,7 +95,7 @@ def test_pictures_are_decoded_once_until_one_changes(tmp_path: Path, monkeypatch
     save(tmp_path / "pictures" / "a.png")
     first = pictures(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("attncli.sources.rows.examples.read_picture", None)
+        patch.setattr("attncli.sources.rows.examples.read_image", None)
         assert np.array_equal(pictures(tmp_path).values, first.values)
     save(tmp_path / "pictures" / "a.png", PIXELS[::-1].copy())
     assert not np.array_equal(pictures(tmp_path).values, first.values)
