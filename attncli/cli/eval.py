@@ -3,80 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from attncli.cli.corruption import HELP
-from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
-from attncli.cli.tasks import WRITING, Only, check_meaning, family_of, takes
+from attncli.cli.eval_options import EvaluationOptions
+from attncli.cli.tasks import check_meaning, runs_in, takes
 from attncli.errors import CommandError
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """What `attncli eval` takes."""
-
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None
-    test: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Which test set of the configuration; with --source, its name in reports."),
-    ] = None
-    source: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Sentences to translate; `.gz` too."), Only(("text",))
-    ] = None
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Translations of --source; repeat for more references."),
-        Only(("text",)),
-    ] = None
-    hypotheses: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE", help="Score these lines and decode nothing; RUN may be left out. Repeat to compare files."
-        ),
-        Only(WRITING),
-    ] = None
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/evaluation/TEST]"),
-    ] = None
-    beam_size: Annotated[BeamSize, Only(WRITING)] = None
-    length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
-    batch_size: Annotated[BatchSize, Only(WRITING)] = None
-    precision: Annotated[
-        str | None, typer.Option(metavar="fp32|bf16", help="Arithmetic of matrix products."), Only(WRITING)
-    ] = None
-    too_long: Annotated[
-        str | None,
-        typer.Option(
-            metavar="error|cut", help="Whether to stop at a source that is too long or truncate it.  [default: error]"
-        ),
-        Only(("text",)),
-    ] = None
-    length: Annotated[
-        str | None,
-        typer.Option(
-            metavar="source|reference", help="Group BLEU by the words of the source or reference.  [default: source]"
-        ),
-        Only(("text",)),
-    ] = None
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A score beside BLEU; repeat for more. Translation: chrf, ter. Captions: bleu_1, bleu_2, bleu_3, "
-            "bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which is a Java program]",
-        ),
-        Only(WRITING),
-    ] = None
-    corruption: Annotated[
-        str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
-    ] = None
-    checkpoint: Checkpoint = "best"
-    device: Device = "auto"
 
 
 @takes(EvaluationOptions)
@@ -100,16 +31,16 @@ def evaluate(options: EvaluationOptions) -> None:
     folders = options.runs or []
     for what, paths in (("RUN", folders), ("--hypotheses", options.hypotheses or [])):
         _check_different(what, paths)
-    family, task = family_of(folders)
-    check_meaning(options, family, task)
-    if family == "autoencoding":
+    runs = runs_in(folders)
+    check_meaning(options, runs)
+    if runs.family == "autoencoding":
         from attncli.cli.eval_autoencoding import evaluate_autoencoding
 
         evaluate_autoencoding(folders, options)
     else:
         from attncli.cli.eval_writing import evaluate_writing
 
-        evaluate_writing(folders, options, is_text=family == "text")
+        evaluate_writing(folders, options, runs)
 
 
 def _check_different(what: str, paths: Sequence[Path]) -> None:

@@ -13,7 +13,7 @@ from attncli.cli.tasks import names_of
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
-    from attncli.cli.eval import EvaluationOptions
+    from attncli.cli.eval_options import EvaluationOptions
     from attncli.evaluation.autoencoder_report import AutoencoderReport
     from attncli.evaluation.autoencoders import Measured
     from attncli.runs.autoencoding import AutoencoderRun

@@ -12,7 +12,8 @@ from attncli.cli.tasks import names_of
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
-    from attncli.cli.eval import EvaluationOptions
+    from attncli.cli.eval_options import EvaluationOptions
+    from attncli.cli.tasks import Runs
     from attncli.config.writing import WritingConfig
     from attncli.evaluation.evaluate import System
     from attncli.evaluation.report import Report
@@ -21,21 +22,20 @@ if TYPE_CHECKING:
 _SLOW = "meteor"  # needs Java, and is measured only where it is asked for
 
 
-def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, *, is_text: bool) -> None:
+def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: Runs) -> None:
     """Score the runs in `folders`, or files of hypotheses, on one test set."""
-    _check_choices(options)
-    _check_files(folders, options, is_text=is_text)
+    from attncli.config.tasks.translation import TranslationConfig
+
+    known = TranslationConfig.metrics if runs.config is None else runs.config.metrics
+    _check_choices(options, known)
+    _check_files(folders, options)
 
     from attncli.config.evaluation import Evaluation
-    from attncli.config.tasks.translation import TranslationConfig
     from attncli.config.writing import WritingConfig
     from attncli.evaluation.evaluate import evaluate
     from attncli.runs.run import config_of
 
     configs = [config_of(folder, WritingConfig) for folder in folders]
-    known = configs[0].metrics if configs else TranslationConfig.metrics
-    for name in options.metric or ():
-        _check_choice("--metric", name, known)
     data = _test_set(folders, configs, options)
     if options.hypotheses:
         systems, places = _systems_of_files(options.hypotheses, data), folders or [Path()]
@@ -46,12 +46,14 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, *, is_
         systems,
         configs[0].evaluation if configs else Evaluation(),
         metrics=options.metric or [name for name in known if name != _SLOW],
-        length_of=options.length or ("source" if is_text else "reference"),  # type: ignore[arg-type]
+        length_of=options.length or ("source" if runs.family == "text" else "reference"),  # type: ignore[arg-type]
     )
     _write(report, systems, places, options.output)
 
 
-def _check_choices(options: EvaluationOptions) -> None:
+def _check_choices(options: EvaluationOptions, metrics: Sequence[str]) -> None:
+    for name in options.metric or ():
+        _check_choice("--metric", name, metrics)
     choices = {
         "--length": (options.length, ("source", "reference")),
         "--too-long": (options.too_long, ("error", "cut")),
@@ -67,7 +69,7 @@ def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
         raise CommandError(f"{option}: {unknown('value', value, choices)}")
 
 
-def _check_files(folders: Sequence[Path], options: EvaluationOptions, *, is_text: bool) -> None:
+def _check_files(folders: Sequence[Path], options: EvaluationOptions) -> None:
     """Raise a CommandError where there is nothing to score, or it is not clear on what."""
     source, reference = options.source, options.reference
     if (source is None) != (not reference):

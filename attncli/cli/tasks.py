@@ -53,14 +53,20 @@ def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Calla
     return command
 
 
-def family_of(folders: Sequence[Path]) -> tuple[Family, str]:
-    """Return the family of the runs in `folders`, and their task.
+@dataclass(frozen=True)
+class Runs:
+    """What the runs of a command line have in common."""
 
-    A folder that is no run is left to what loads it. Raises a CommandError that names two runs of different tasks.
-    """
+    family: Family
+    task: str
+    config: Any  # of the first run; None where no folder is a run, which is left to what loads it
+
+
+def runs_in(folders: Sequence[Path]) -> Runs:
+    """Return what the runs in `folders` have in common, or raise a CommandError that names two of different tasks."""
     found = {folder: config for folder in folders if (config := _config(folder)) is not None}
     if not found:
-        return "text", "translation"
+        return Runs("text", "translation", None)
     first, config = next(iter(found.items()))
     for folder, other in found.items():
         if other.task != config.task:
@@ -68,8 +74,8 @@ def family_of(folders: Sequence[Path]) -> tuple[Family, str]:
                 f"{folder}: is a run of task {other.task}, but {first} of task {config.task}; give runs of one task"
             )
     if not hasattr(config.model, "decoder"):
-        return "autoencoding", config.task
-    return ("text" if config.model.encoder.is_text else "files"), config.task
+        return Runs("autoencoding", config.task, config)
+    return Runs("text" if config.model.encoder.is_text else "files", config.task, config)
 
 
 def _config(folder: Path) -> Any:
@@ -81,11 +87,11 @@ def _config(folder: Path) -> Any:
         return None
 
 
-def check_meaning(options: Any, family: Family, task: str) -> None:
-    """Raise a CommandError for the first of `options` that was given and means nothing to runs of `family`."""
+def check_meaning(options: Any, runs: Runs) -> None:
+    """Raise a CommandError for the first of `options` that was given and means nothing to `runs`."""
     for field, mark in _marked(type(options)):
-        if family not in mark.families and _is_given(options, field):
-            raise CommandError(f"{_option(field)}: means nothing for runs of task {task}; leave it out")
+        if runs.family not in mark.families and _is_given(options, field):
+            raise CommandError(f"{_option(field)}: means nothing for runs of task {runs.task}; leave it out")
 
 
 def check_alone(option: str, options: Any, *, draws: str, takes: Collection[str]) -> None:

@@ -2,100 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from attncli.cli.corruption import HELP
-from attncli.cli.options import BeamSize, Checkpoint, Device, LengthPenalty
-from attncli.cli.tasks import WRITING, Only, check_alone, check_meaning, family_of, takes
+from attncli.cli.tasks import check_alone, check_meaning, runs_in, takes
+from attncli.cli.visualize_options import VisualizationOptions
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
     from attncli.config.load import Config
 
 _DRAWN = ("png", "svg")
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisualizationOptions:
-    """What `attncli visualize` takes."""
-
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN", help="Folder of a trained run; several with --gradients.", show_default=False),
-    ]
-    text: Annotated[
-        list[str] | None, typer.Option(help="A sentence to translate; repeat for more."), Only(("text",))
-    ] = None
-    input: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too."),
-        Only(("text",)),
-    ] = None
-    target: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT", help="Align with this target instead of searching for one; one for each source."),
-        Only(WRITING),
-    ] = None
-    image: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PATH",
-            help="An image, folder or pattern with * to caption; for autoencoders, an image to reconstruct. Repeat for "
-            "more.",
-        ),
-        Only(("files", "autoencoding")),
-    ] = None
-    test: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="With --gradients, the test set to measure on instead of the dev set. For autoencoders, the test set "
-            "of the images.",
-        ),
-        Only(("text", "autoencoding")),
-    ] = None
-    corruption: Annotated[
-        str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
-    ] = None
-    curves: Annotated[bool, typer.Option("--curves", help="Plot the training curves instead.")] = False
-    self_attention: Annotated[
-        bool,
-        typer.Option("--self-attention", help="Draw where each sequence attends to itself (lstmn, transformer)."),
-        Only(WRITING),
-    ] = False
-    heads: Annotated[
-        bool, typer.Option("--heads", help="Draw the heads of a transformer decoder side by side."), Only(WRITING)
-    ] = False
-    layer: Annotated[
-        int | None,
-        typer.Option(min=1, help="The layer that --self-attention and --heads draw, the top one by default."),
-        Only(WRITING),
-    ] = None
-    gradients: Annotated[
-        bool,
-        typer.Option("--gradients", help="Plot the norm of the loss's gradient at each encoder state, for all RUNs."),
-        Only(("text",)),
-    ] = False
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/visualization]"),
-    ] = None
-    format: Annotated[
-        str | None, typer.Option(metavar="png|svg|html|json", help="Drawings, a page, or numbers.  [default: png]")
-    ] = None
-    beam_size: Annotated[BeamSize, Only(WRITING)] = None
-    length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
-    checkpoint: Checkpoint = "best"
-    device: Device = "auto"
-
-    @property
-    def folder(self) -> Path:
-        """Where to write."""
-        return self.output or self.runs[0] / "visualization"
 
 
 @takes(VisualizationOptions)
@@ -128,24 +47,24 @@ def visualize(options: VisualizationOptions) -> None:
     Example: attncli visualize runs/rnn runs/lstm runs/lstm-attention --gradients --output drawings
     """
     if len(options.runs) > 1 and not options.gradients:
-        raise CommandError(f"RUN: {len(options.runs)} are given, but only --gradients draws several; give one")
-    family, task = family_of(options.runs)
+        raise CommandError(f"RUN: {len(options.runs)} are given, but only --gradients draws several together; give one")
+    runs = runs_in(options.runs)
     if options.curves:
         check_alone("--curves", options, draws="the training log", takes={"curves", "format"})
-        typer.echo(f"wrote {_draw_curves(options)}")
+        typer.echo(f"wrote {_draw_curves(options, runs.config)}")
         return
-    check_meaning(options, family, task)
-    if family == "autoencoding":
+    check_meaning(options, runs)
+    if runs.family == "autoencoding":
         from attncli.cli.visualize_autoencoding import visualize_autoencoding
 
         visualize_autoencoding(options)
     else:
         from attncli.cli.visualize_writing import visualize_writing
 
-        visualize_writing(options, is_text=family == "text")
+        visualize_writing(options, is_text=runs.family == "text")
 
 
-def _draw_curves(options: VisualizationOptions) -> Path:
+def _draw_curves(options: VisualizationOptions, config: Config | None) -> Path:
     if options.format in ("html", "json"):
         raise CommandError(
             f"--curves: drawn as png or svg, not {options.format}; the numbers are in the run's log.jsonl"
@@ -155,24 +74,24 @@ def _draw_curves(options: VisualizationOptions) -> Path:
 
     from attncli.drawing.figures import save_figure
     from attncli.files import writing_into
-    from attncli.runs.folder import RunFolder
     from attncli.runs.log import read_log
     from attncli.visualization.curves import curves_figure
 
-    run = RunFolder(options.runs[0])
-    log = read_log(run.path)
-    loss, metric = _measured(run.config())
-    figure = curves_figure(log, title=run.path.resolve().name, loss=loss, metric=metric)
+    [run] = options.runs
+    loss, metric = _measured(config)
+    figure = curves_figure(read_log(run), title=run.resolve().name, loss=loss, metric=metric)
     path = options.folder / f"curves.{options.format or 'png'}"
     with writing_into(options.folder):
         save_figure(figure, path)
     return path
 
 
-def _measured(config: Config) -> tuple[str, str]:
+def _measured(config: Config | None) -> tuple[str, str]:
     """Return what the loss of a run counts, and the score that is drawn: the one that chose its checkpoint if any."""
     from attncli.config.writing import WritingConfig
 
+    if config is None:
+        return "nats a token", "bleu"
     if not isinstance(config, WritingConfig):
         return "squared error a component", "loss"
     metric = config.training.validation.metric

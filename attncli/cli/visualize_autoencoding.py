@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from attncli.cli.visualize import VisualizationOptions
+    from attncli.cli.visualize_options import VisualizationOptions
     from attncli.config.tasks.autoencoding import GaussianNoise, Masking
     from attncli.evaluation.pca import PCA
     from attncli.runs.autoencoding import AutoencoderRun

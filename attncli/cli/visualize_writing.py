@@ -12,11 +12,14 @@ from attncli.cli.tasks import check_alone, names_of
 from attncli.errors import CommandError, DataError, RunError, unknown
 
 if TYPE_CHECKING:
-    from attncli.cli.visualize import VisualizationOptions
+    from attncli.cli.visualize_options import VisualizationOptions
     from attncli.decoding.writer import Writer
     from attncli.decoding.written import Written
     from attncli.runs.writing import WritingRun
     from attncli.visualization.heads import HeadDrawing
+
+FORMATS = ("png", "svg", "html", "json")
+"""Those of any kind of source."""
 
 
 def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
@@ -30,6 +33,8 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
         return
     if options.test is not None:
         raise CommandError("--test: names the sentences of --gradients, which is not given; add it or leave --test out")
+    format = options.format or "png"
+    _check_format(format, FORMATS)
     _check_heads(options)
     cells = _sentences(options) if is_text else _files(options)
     _check_targets(cells, options)
@@ -39,10 +44,7 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
 
     [folder] = options.runs
     run = WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint)
-    format = options.format or "png"
-    formats = run.drawer().formats
-    if format not in formats:
-        raise CommandError(f"--format: {unknown('value', format, formats)}")
+    _check_format(format, run.drawer().formats)
     draw = _heads_drawn if options.self_attention or options.heads else _sources_drawn
     drawn = 0
     with writing_into(options.folder):
@@ -51,6 +53,11 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
             typer.echo(f"wrote {path}")
     if drawn < len(cells):
         raise DataError(f"{len(cells) - drawn} of {len(cells)} files could not be drawn")
+
+
+def _check_format(format: str, formats: Sequence[str]) -> None:
+    if format not in formats:
+        raise CommandError(f"--format: {unknown('value', format, formats)}")
 
 
 def _check_heads(options: VisualizationOptions) -> None:
@@ -180,11 +187,10 @@ def _heads(run: WritingRun, cells: Sequence[str], options: VisualizationOptions)
 def _draw_gradients(options: VisualizationOptions) -> list[Path]:
     draws = "the encoder's states over a dev or test set"
     check_alone("--gradients", options, draws=draws, takes={"gradients", "test", "format"})
-    format, formats = options.format or "png", ("png", "svg", "json")
+    format = options.format or "png"
+    _check_format(format, FORMATS)
     if format == "html":
         raise CommandError("--gradients: drawn as png, svg or json, not html")
-    if format not in formats:
-        raise CommandError(f"--format: {unknown('value', format, formats)}")
 
     from attncli.drawing.figures import save_figure
     from attncli.files import writing_into

@@ -1,6 +1,6 @@
 """Scores hypotheses: whole, by length, and against each other.
 
-N sentences, R resamples.
+N sources, R resamples.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOST_FOR_EVERY_PAIR = 4
 
 @dataclass(frozen=True)
 class System:
-    """What is scored: one hypothesis for each sentence of a test set, and where they come from."""
+    """What is scored: one hypothesis for each source of a test set, and where they come from."""
 
     name: str
     hypotheses: tuple[str, ...]
@@ -102,7 +102,8 @@ def evaluate(
     ]
     return Report(
         test=test.name,
-        sentences=len(test),
+        sources=len(test),
+        noun=test.noun,
         references=len(test.references),
         length_of=length_of,
         samples=settings.bootstrap_samples,

@@ -25,12 +25,12 @@ class BoundedScore:
 
 @dataclass(frozen=True)
 class BinScore:
-    """Corpus BLEU of the sentences of `first` to `last` words; None is no upper end."""
+    """Corpus BLEU of the sources, or references, of `first` to `last` words; `last` is None for all longer ones."""
 
     first: int
     last: int | None
     label: str
-    sentences: int
+    sources: int
     bleu: BoundedScore
 
     def as_json(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class BinScore:
         return {
             "from": self.first,
             "to": self.last,
-            "sentences": self.sentences,
+            "sources": self.sources,
             "bleu": self.bleu.score,
             "low": self.bleu.low,
             "high": self.bleu.high,
@@ -50,14 +50,14 @@ class Speed:
     """How fast a test set was decoded, loading the run not counted."""
 
     seconds: float
-    sentences: int
+    sources: int
     tokens: int  # of the best hypotheses, end symbols counted
 
     def as_json(self) -> dict[str, Any]:
         """Return seconds and rates."""
         return {
             "seconds": self.seconds,
-            "sentences_per_second": self.sentences / self.seconds,
+            "sources_per_second": self.sources / self.seconds,
             "tokens_per_second": self.tokens / self.seconds,
         }
 
@@ -106,7 +106,7 @@ class SystemReport:
 class VariantReport:
     """Runs that differ in their seeds alone, or one run by itself. Its scores are the means of theirs.
 
-    The bounds are those of that mean over resampled sentences: they hold for these runs, and say nothing of other
+    The bounds are those of that mean over resampled sources: they hold for these runs, and say nothing of other
     seeds, of which `deviation` gives an idea.
     """
 
@@ -172,8 +172,9 @@ class Report:
     """One test set, the systems scored on it, and the comparisons between them."""
 
     test: str
-    sentences: int
-    references: int  # of each sentence
+    sources: int
+    noun: str  # what a source is called: sentence, image
+    references: int  # of each source
     length_of: str  # "source" or "reference": whose words `by_length` counts
     samples: int
     seed: int
@@ -201,7 +202,8 @@ class Report:
         """Return what `report.json` holds."""
         return {
             "test": self.test,
-            "sentences": self.sentences,
+            "sources": self.sources,
+            "noun": self.noun,
             "references": self.references,
             "length_of": self.length_of,
             "bootstrap": {"samples": self.samples, "seed": self.seed},

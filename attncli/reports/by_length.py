@@ -1,4 +1,4 @@
-"""BLEU against sentence length: one line a variant, its bounds, and how many sentences each point stands for."""
+"""BLEU against length: one line a variant, its bounds, and how many sources each point stands for."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _together(report: Report) -> Figure:
     axes.set_ylabel("BLEU")
     axes.set_title(_title(report), loc="left", fontsize=11, parse_math=False, fontfamily=_families(report))
     _draw_legend(axes, report, handles)
-    _draw_counts(counts, [found.sentences for found in bins])
+    _draw_counts(counts, [found.sources for found in bins], noun=report.noun)
     counts.set_xticks(range(len(bins)), [found.label for found in bins])
     counts.set_xlabel(f"words of the {report.length_of}")
     return figure
@@ -104,15 +104,15 @@ def _draw_legend(axes: Axes, report: Report, handles: Sequence[Line2D]) -> None:
         text.set_parse_math(False)
 
 
-def _draw_counts(axes: Axes, sentences: Sequence[int]) -> None:
-    axes.bar(range(len(sentences)), sentences, width=0.6, color="#cccccc")
-    for position, count in enumerate(sentences):
+def _draw_counts(axes: Axes, sources: Sequence[int], *, noun: str) -> None:
+    axes.bar(range(len(sources)), sources, width=0.6, color="#cccccc")
+    for position, count in enumerate(sources):
         axes.annotate(
             str(count), (position, count), (0, 2), textcoords="offset points", ha="center", color=GREY, size=9
         )
-    axes.set_ylim(0, max(sentences) * 1.6)
+    axes.set_ylim(0, max(sources) * 1.6)
     axes.set_yticks([])
-    axes.set_ylabel("sentences", rotation=0, ha="right", va="center", color=GREY, fontsize=9)
+    axes.set_ylabel(f"{noun}s", rotation=0, ha="right", va="center", color=GREY, fontsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
@@ -140,12 +140,12 @@ def _apart(report: Report) -> Figure:
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("BLEU")
-    grid[0, 0].set_xticks(range(len(bins)), [f"{found.label}\n{found.sentences}" for found in bins])
+    grid[0, 0].set_xticks(range(len(bins)), [f"{found.label}\n{found.sources}" for found in bins])
     first = report.variants[0].name
     notes = f"{_title(report)}; dashed: {first}; grey: all others; beside a name: BLEU overall"
     place = {"x": figure.subplotpars.left, "ha": "left", "fontsize": 9}
     figure.suptitle(notes, y=1 - 0.1 / height, va="top", parse_math=False, fontfamily=_families(report), **place)
-    figure.supxlabel(f"words of the {report.length_of}, and below them sentences", y=0.05 / height, **place)
+    figure.supxlabel(f"words of the {report.length_of}, and below them {report.noun}s", y=0.05 / height, **place)
     return figure
 
 

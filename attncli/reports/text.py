@@ -81,7 +81,7 @@ def markdown_table(header: Row, rows: Sequence[Row]) -> str:
 def _headline(report: Report) -> str:
     references = "1 reference" if report.references == 1 else f"{report.references} references"
     return (
-        f"{report.test}: {report.sentences} sentences, {references} each; in brackets 95 % bounds from "
+        f"{report.test}: {report.sources} {report.noun}s, {references} each; in brackets 95 % bounds from "
         f"{report.samples} bootstrap resamples (seed {report.seed})"
     )
 
@@ -134,7 +134,7 @@ def _cost_rows(report: Report) -> Table:
         "training",
         "trained tokens/s",
         "beam",
-        "sentences/s",
+        f"{report.noun}s/s",
         "tokens/s",
     ]
     return (header, [_cost_row(variant) for variant in report.variants]) if _costs(report) else (["run"], [])
@@ -146,14 +146,14 @@ def _cost_row(variant: VariantReport) -> Row:
     seconds = _mean(system.training.seconds if system.training else None for system in systems)
     trained = _mean(system.training.tokens_per_second if system.training else None for system in systems)
     rates = [system.speed.as_json() if system.speed else {} for system in systems]
-    sentences, tokens = (_mean(rate.get(f"{what}_per_second") for rate in rates) for what in ("sentences", "tokens"))
+    sources, tokens = (_mean(rate.get(f"{what}_per_second") for rate in rates) for what in ("sources", "tokens"))
     return [
         variant.name,
         "" if parameters is None else f"{parameters:,.0f}",
         "" if seconds is None else str(timedelta(seconds=round(seconds))),
         "" if trained is None else f"{trained:,.0f}",
         str(systems[0].details.get("beam_size", "")),
-        "" if sentences is None else f"{sentences:.1f}",
+        "" if sources is None else f"{sources:.1f}",
         "" if tokens is None else f"{tokens:.0f}",
     ]
 
@@ -179,8 +179,8 @@ def _by_length_heading(report: Report) -> str:
 def _length_rows(report: Report) -> Table:
     """Return BLEU of each variant by length: what there is more of, variants or lengths, goes down the page."""
     bins = report.variants[0].by_length
-    header = ["words", "sentences", *(variant.name for variant in report.variants)]
-    columns = [[found.label for found in bins], [str(found.sentences) for found in bins]]
+    header = ["words", f"{report.noun}s", *(variant.name for variant in report.variants)]
+    columns = [[found.label for found in bins], [str(found.sources) for found in bins]]
     columns += [
         [_bounded(found.bleu, digits=1, digits_of_bounds=1) for found in variant.by_length]
         for variant in report.variants
@@ -201,7 +201,7 @@ def _comparison_heading(report: Report) -> str:
         pairs = f"; each is compared with {report.variants[0].name}, the first"
     is_mixed = any(ALL_METRICS[key].lower_is_better for key in report.systems[0].scores)
     sign = "; ↓: lower is better, so a minus favours the first of a pair" if is_mixed else ""
-    return f"Differences on the same resampled sentences (paired bootstrap){pairs}{sign}"
+    return f"Differences on the same resampled {report.noun}s (paired bootstrap){pairs}{sign}"
 
 
 def _comparison_rows(report: Report) -> Table:

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import typer
-from attncli.decoding.translator import Translation
 from typer.testing import CliRunner, Result
 
-from attncli.cli import eval_captioning, eval_translation
 from attncli.cli.eval import evaluate
 from attncli.config.load import read_config
 from attncli.config.search import Search
-from attncli.decoding.written import WrittenHypothesis
+from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.tasks.translation import TranslationConfig
+from attncli.data.columns import Places
+from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
 from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
 from attncli.runs.folder import RunFolder
@@ -35,15 +36,19 @@ class FakeRun:
     def __init__(self, folder: Path):
         self.folder, self.step, self.parameters = folder, 12, 345
         self.config = read_config(folder / "config.yaml")
-        self.searches = []
+        self.searches, self.cuts = [], []
 
-    def translate(self, sentences: Iterable[str], *, search: Search, too_long: str) -> Iterator[Translation]:
+    def writer(self, search: Search, *, cuts_sources: bool) -> FakeRun:
         self.searches.append(search)
+        self.cuts.append(cuts_sources)
+        return self
+
+    def write(self, sentences: Iterable[str]) -> Iterator[Written]:
         words = len(self.folder.name)
         for sentence in sentences:
             text = " ".join(TARGETS[SOURCES.index(sentence)].split()[:words])
             hypothesis = WrittenHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
-            yield Translation(sentence, ("x",), (hypothesis,))
+            yield Written(sentence, Places(("x",)), (hypothesis,))
 
 
 @pytest.fixture
@@ -102,8 +107,8 @@ def test_one_run_has_everything_in_its_folder(tmp_path: Path, loaded: list[FakeR
     [found] = report(folder)["runs"]
     assert (found["run"], found["step"], found["parameters"]) == ("four", 12, 345)
     assert (found["beam_size"], found["length_penalty"]) == (3, 0.5)
-    assert [(b["from"], b["to"], b["sentences"]) for b in found["by_length"]] == [(1, 2, 1), (3, 4, 1), (5, None, 1)]
-    assert found["speed"]["sentences_per_second"] == pytest.approx(3 / found["speed"]["seconds"])
+    assert [(b["from"], b["to"], b["sources"]) for b in found["by_length"]] == [(1, 2, 1), (3, 4, 1), (5, None, 1)]
+    assert found["speed"]["sources_per_second"] == pytest.approx(3 / found["speed"]["seconds"])
     assert found["speed"]["tokens_per_second"] == pytest.approx(14 / found["speed"]["seconds"])
     [search] = loaded[0].searches
     assert (search.beam_size, search.length_penalty, search.batch_size) == (3, 0.5, 7)
@@ -258,7 +263,7 @@ def test_runs_with_other_sentences_are_not_compared(tmp_path: Path, loaded: list
         (["r", "--reference", "s"], "--reference is given without --source; give both, or"),
         (
             ["r", "q", "--hypotheses", "h"],
-            "--hypotheses: nothing is decoded, so one RUN at most lends its test sets, but 2",
+            "--hypotheses: nothing is decoded, so at most one RUN lends its test sets, but 2",
         ),
         (["r", "./r"], "RUN: r is given twice"),
         (
@@ -298,5 +303,5 @@ def test_every_metric_is_named_in_the_help_and_can_be_chosen() -> None:
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300", "NO_COLOR": "1"}).stdout
     [explained] = [line for line in text.splitlines() if "--metric " in line]
     assert set(ALL_METRICS) - {"bleu"} <= set(re.findall(r"\w+", explained))
-    assert tuple(METRICS) == eval_translation._METRICS
-    assert set(CAPTION_METRICS) == set(eval_captioning._METRICS)
+    assert tuple(METRICS) == TranslationConfig.metrics
+    assert tuple(CAPTION_METRICS) == CaptioningConfig.metrics

@@ -12,20 +12,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import typer
-from attncli.decoding.translator import Translation
 from typer.testing import CliRunner, Result
 
 from attncli.cli.visualize import visualize
 from attncli.config.search import Search
-from attncli.decoding.written import WrittenHypothesis
+from attncli.data.columns import Places
+from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
 from attncli.runs.writing import WritingRun
+from attncli.sources.text.drawing import TextDrawer
 
 
-def translation(source: str, target: str, *, attends: bool) -> Translation:
+def written(source: str, target: str, *, attends: bool) -> Written:
     tokens = tuple(f"▁{word}" for word in source.split()), tuple(f"▁{word}" for word in target.split())
     weights = np.full((len(tokens[1]), len(tokens[0])), 1 / len(tokens[0]), dtype=np.float32) if attends else None
-    return Translation(source, tokens[0], (WrittenHypothesis(target, tokens[1], -2.0, -1.0, weights),))
+    return Written(source, Places(tokens[0]), (WrittenHypothesis(target, tokens[1], -2.0, -1.0, weights),))
 
 
 class FakeRun:
@@ -36,15 +37,22 @@ class FakeRun:
         self.config = SimpleNamespace(model=SimpleNamespace(attention=attention), search=Search())
         self.searches: list[Search] = []
 
-    def translate(self, sentences: Iterable[str], *, search: Search, with_weights: bool) -> Iterator[Translation]:
-        assert with_weights
-        self.searches.append(search)
-        for sentence in sentences:
-            yield translation(sentence, " ".join(sentence.split()[::-1]), attends=self.attends)
+    def drawer(self) -> TextDrawer:
+        return TextDrawer()
 
-    def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Translation]:
+    def writer(self, search: Search) -> FakeRun:
+        self.search = search
+        return self
+
+    def write(self, sentences: Iterable[str], *, with_weights: bool) -> Iterator[Written]:
+        assert with_weights
+        self.searches.append(self.search)
+        for sentence in sentences:
+            yield written(sentence, " ".join(sentence.split()[::-1]), attends=self.attends)
+
+    def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Written]:
         for source, target in pairs:
-            yield translation(source, target, attends=self.attends)
+            yield written(source, target, attends=self.attends)
 
 
 @pytest.fixture
@@ -121,8 +129,8 @@ def test_run_without_attention_has_nothing_to_draw(tmp_path: Path, loaded: list[
     folder = tmp_path / "none"
     result = run_visualize(folder, "--text", "a", *more)
     assert refused(result, RunError) == (
-        f"{folder}: there are no weights to draw: the model has attention: none, so its decoder looks at no source "
-        "word in particular; choose a run trained with an attention"
+        f"{folder}: there are no weights to draw: the model has attention: none, so its decoder looks at no part of "
+        "the source in particular; choose a run trained with an attention"
     )
     assert RunError.exit_code == 1
 
@@ -149,7 +157,7 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
         (
             ["--text", "a", "--text", "b", "--target", "c"],
             CommandError,
-            "--target: 1 for 2 sentences; give one for each, in their order",
+            "--target: 1 for 2 sources; give one for each, in their order",
         ),
         (["--text", "a", "--target", ""], CommandError, "--target: empty; an alignment needs at least one token"),
         (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from combinations import attentions
-from tiny import TARGET_VOCABULARY, built, built_for_images, close, row_of, tokens
+from tiny import TARGET_VOCABULARY, built, built_for_images, close, row_of, scored, tokens
 
 from attncli.data.tokens import pad_tokens
 from attncli.decoding.search import BestK, search

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from combinations import MIXTURES, READERS, covering
-from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, row_of, tokens
+from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, row_of, scored, tokens
 
 from attncli.assembly.model import build_model
 from attncli.models.encoder_decoder import EncoderDecoder

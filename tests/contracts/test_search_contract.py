@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
-from tiny import TARGET_VOCABULARY, built, row_of, tokens
+from tiny import TARGET_VOCABULARY, built, row_of, scored, tokens
 
 from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.search import BestK, Hypothesis, Sampling, Strategy, search

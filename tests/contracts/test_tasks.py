@@ -1,14 +1,44 @@
-"""Every task is known wherever a task is looked up, and a command says so when it does not fit one."""
+"""Every task and every kind of source is known wherever it is looked up."""
 
 from __future__ import annotations
 
-from attncli.assembly.summary import SIZES
-from attncli.cli.eval import EVALUATIONS
-from attncli.cli.visualize import LOSSES, VISUALIZATIONS
+from typing import get_args
+
+import pytest
+
 from attncli.config.load import CONFIGS
-from attncli.tasks.launch import TASKS
+from attncli.config.sources.encoder import EncoderSection
+from attncli.config.writing import WritingConfig
+from attncli.data.forms.forms import FORMS
+from attncli.metrics.registry import ALL_METRICS
+from attncli.sources.kinds import KINDS
+
+WRITING = {name: config for name, config in CONFIGS.items() if issubclass(config, WritingConfig)}
 
 
-def test_every_registry_knows_every_task() -> None:
-    for registry in (TASKS, SIZES, EVALUATIONS, VISUALIZATIONS, LOSSES):
-        assert set(registry) == set(CONFIGS)
+def _sections(annotation: object) -> set[type]:
+    """Return the encoder sections in the annotation of a field."""
+    if isinstance(annotation, type):
+        return {annotation} if issubclass(annotation, EncoderSection) else set()
+    return {section for part in get_args(annotation) for section in _sections(part)}
+
+
+@pytest.mark.parametrize("config", WRITING.values(), ids=WRITING)
+def test_what_a_task_can_be_configured_with_is_known(config: type[WritingConfig]) -> None:
+    model = config.model_fields["model"].annotation
+    sections = _sections(model.model_fields["encoder"].annotation)  # type: ignore[union-attr]
+    assert sections
+    assert sections <= set(KINDS)
+    assert config.model_fields["data"].annotation in FORMS
+    assert {*config.metrics, *config.measured} <= set(ALL_METRICS)
+    assert config.metrics[0] == "bleu"
+    assert set(config.measured) <= set(config.metrics)
+
+
+def test_every_kind_is_of_some_task() -> None:
+    configured = (config.model_fields["model"].annotation for config in WRITING.values())
+    assert set(KINDS) == {
+        section
+        for model in configured
+        for section in _sections(model.model_fields["encoder"].annotation)  # type: ignore[union-attr]
+    }

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from combinations import READERS
 from marks import needs_bf16
-from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, tokens
+from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, scored, tokens
 from torch import nn
 
 from attncli.assembly.model import build_model

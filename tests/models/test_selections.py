@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from tiny import built, close, tokens
+from tiny import built, close, scored, tokens
 from torch import Tensor
 
 from attncli.config.attention import Attention as AttentionConfig

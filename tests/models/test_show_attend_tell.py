@@ -6,7 +6,7 @@ B=3 sources, T=5 target positions, S=6 source positions.
 from __future__ import annotations
 
 import torch
-from tiny import TARGET_VOCABULARY, built, close, tokens
+from tiny import TARGET_VOCABULARY, built, close, scored, tokens
 from torch import Tensor
 
 from attncli.losses import doubly_stochastic

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import built, close, row_of, tokens
+from tiny import built, close, row_of, scored, tokens
 from torch import Tensor, nn
 
 from attncli.errors import DataError

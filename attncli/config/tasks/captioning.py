@@ -9,6 +9,7 @@ from pydantic import Field
 from attncli.config.captions import CaptioningData
 from attncli.config.evaluation import Evaluation, Length
 from attncli.config.sources.images import CNN, ImageEncoders, ImageReading
+from attncli.config.training import Positive
 from attncli.config.writing import WritingConfig, WritingModel, WritingTraining, WritingValidation
 
 
@@ -35,6 +36,8 @@ class CaptioningTraining(ImageReading, WritingTraining):
     batch_sentences: int | None = Field(default=64, ge=1)
     """The most captions of a batch, besides `batch_tokens`; where captions are drawn (`self_critical`), the images of
     a batch."""
+    output_rate_factor: Positive = 1.0
+    """What the learning rate of the output layer is multiplied by; captions are few, and learned by heart at more."""
     validation: CaptioningValidation = CaptioningValidation()
     """What a validation measures."""
 
