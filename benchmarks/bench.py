@@ -34,11 +34,11 @@ from quality import EVERY, SPLITS, STEPS, eole_translator, reached, saved_by_att
 from sacrebleu.metrics.bleu import BLEU
 
 from attncli.config.load import check_config
-from attncli.config.tasks.captioning import CaptioningConfig
-from attncli.data.captioning import varied_square
+from attncli.config.tasks.captioning import CaptioningConfig, CaptioningTraining
 from attncli.files import find_images
 from attncli.machine.device import has_bf16
-from attncli.tasks.captioning import CaptioningTask, open_captioning
+from attncli.sources.images.reader import ImageReader
+from attncli.tasks.writing import WritingTask, open_writing
 from attncli.training.updates import Updater
 
 CONFIG = Path("configs/benchmark.yaml")
@@ -153,7 +153,7 @@ def _timed(run: Callable[[], object]) -> float:
 def measure_training(precision: str, work: Path, found: Measurements) -> None:
     """Measure the speed of training after the first updates, and the whole command's peak memory."""
     run = work / f"train-{precision}"
-    settings = {"max_steps": UPDATES, "log_every": WARM_UP, "precision": precision, "validation.sentences": 1}
+    settings = {"max_steps": UPDATES, "log_every": WARM_UP, "precision": precision, "validation.sources": 1}
     peak = _command(["train", str(CONFIG), "--run", str(run), "--overwrite", *_sets(settings)]).peak
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     share = PIECES / (PIECES + 2 * PAIRS)
@@ -219,7 +219,7 @@ def measure_decoding(precision: str, mode: str, work: Path, found: Measurements)
 def measure_quality(options: argparse.Namespace, found: Measurements) -> None:
     """Measure how long each toolkit trains until its dev BLEU reaches each target; half an hour or more a toolkit."""
     references = {split: _lines(DATA / f"{name}.en.gz") for split, name in SPLITS.items()}
-    settings = {"max_steps": STEPS, "validate_every": EVERY, "validation.sentences": 1, "keep_best": 1000}
+    settings = {"max_steps": STEPS, "validate_every": EVERY, "validation.sources": 1, "keep_best": 1000}
     settings["precision"] = options.precision
     run = options.work / "quality"
     if not (run / "checkpoints" / "best").exists():
@@ -255,11 +255,12 @@ def measure_pictures(folder: Path, workers: int, work: Path, found: Measurements
     The network is a small one, which waits for its pictures rather than they for it, and pictures are varied.
     """
     task = _captioning_task(folder, workers, work)
-    training, preprocessing = task.config.training, task.config.model.encoder.preprocessing
-    paths = task.corpora.train.paths
+    training, paths = task.config.training, task.corpora.train.cells
+    assert isinstance(training, CaptioningTraining)
+    reader = ImageReader(task.config.model.encoder.preprocessing, training.augmentation)
 
-    def read(path: Path) -> object:
-        return varied_square(path, preprocessing, training.augmentation, (1, 1, 1))
+    def read(path: str) -> object:
+        return reader.read(path, seed=(1, 1, 1))
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         seconds = _timed(lambda: list((pool.map if workers else map)(read, paths)))
@@ -281,7 +282,7 @@ def measure_pictures(folder: Path, workers: int, work: Path, found: Measurements
     )
 
 
-def _captioning_task(folder: Path, workers: int, work: Path) -> CaptioningTask:
+def _captioning_task(folder: Path, workers: int, work: Path) -> WritingTask:
     """Return a captioner to train on the first pictures of `folder`, each with one made-up caption."""
     paths = find_images(folder)[:MOST_PICTURES]
     lines = [json.dumps({"image": path.name, "captions": ["a picture of something " * 3]}) for path in paths]
@@ -306,7 +307,7 @@ def _captioning_task(folder: Path, workers: int, work: Path) -> CaptioningTask:
         where="bench.py",
     )
     assert isinstance(config, CaptioningConfig)
-    return open_captioning(config, torch.device("cpu"), None)
+    return open_writing(config, torch.device("cpu"), None)
 
 
 def measure_peers(

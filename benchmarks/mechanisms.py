@@ -22,7 +22,7 @@ import torch
 from attncli.config.load import read_config
 from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 from attncli.machine.device import arithmetic
-from attncli.tasks.launch import TASKS
+from attncli.tasks.launch import open_task
 from attncli.training.updates import Updater
 
 _WARM_UP = 3
@@ -56,7 +56,7 @@ class _Variant:
     def __init__(self, path: Path):
         config: Any = read_config(path)
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            self.task = TASKS[config.task](config, _CPU, None)
+            self.task = open_task(config, _CPU, None)
         self.precision, self.rate = config.training.precision, config.training.learning_rate
         self.updater = Updater(self.task, config.training, _CPU)
         self.batches = self.task.epoch(1)
