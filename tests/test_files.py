@@ -92,3 +92,12 @@ def test_problems_come_together_ten_in_words() -> None:
     with pytest.raises(DataError) as caught:
         problems.raise_if_any("do this")
     assert str(caught.value).split("\n") == [f"problem {n}" for n in range(10)] + ["... and 3 more", "do this"]
+
+
+def test_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(DataError, match=re.escape(f"{tmp_path / 'file'}: cannot be written: ")),
+        writing_into(tmp_path / "file"),
+    ):
+        pass

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 
 from attncli.data.batches import epoch_batches
-from attncli.data.stored import StoredPairs, TokenColumn
+from attncli.data.corpus import Corpus
+from attncli.data.tokens import TokenColumn
 
 
-def corpus_of(source: np.ndarray, target: np.ndarray) -> StoredPairs:
+def corpus_of(source: np.ndarray, target: np.ndarray) -> Corpus:
     sides = []
     for lengths in (source, target):
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         sides.append(TokenColumn(np.full(offsets[-1], 7, np.uint16), offsets))
-    return StoredPairs(sides[0], sides[1], skipped={}, too_long=0)
+    return Corpus(sides[0], sides[1], np.arange(len(source)), (), ())
 
 
 @pytest.fixture(scope="module")
-def corpus() -> StoredPairs:
+def corpus() -> Corpus:
     generator = np.random.default_rng(3)
     source = generator.integers(1, 40, 1001)
     return corpus_of(source, np.maximum(1, source + generator.integers(-6, 7, 1001)))
@@ -30,7 +31,7 @@ def lists(batches: list[np.ndarray]) -> list[list[int]]:
 
 @pytest.mark.parametrize("sentences", [None, 1, 9])
 @pytest.mark.parametrize("tokens", [1, 30, 400, 10**9])
-def test_every_pair_is_in_one_batch_within_the_budget(corpus: StoredPairs, tokens: int, sentences: int | None) -> None:
+def test_every_pair_is_in_one_batch_within_the_budget(corpus: Corpus, tokens: int, sentences: int | None) -> None:
     batches = epoch_batches(corpus, batch_tokens=tokens, batch_sentences=sentences, seed=1, epoch=2)
     assert sorted(i for batch in lists(batches) for i in batch) == list(range(1001))
     for batch in batches:
@@ -39,20 +40,20 @@ def test_every_pair_is_in_one_batch_within_the_budget(corpus: StoredPairs, token
         assert sentences is None or len(batch) <= sentences
 
 
-def test_a_batch_takes_as_many_as_fit(corpus: StoredPairs) -> None:
+def test_a_batch_takes_as_many_as_fit(corpus: Corpus) -> None:
     batches = epoch_batches(corpus, batch_tokens=400, batch_sentences=None, seed=1, epoch=1)
     tokens = np.maximum(corpus.source_lengths, corpus.target_lengths).sum()
     assert len(batches) < 1.3 * tokens / 400
 
 
-def test_like_lengths_are_together(corpus: StoredPairs) -> None:
+def test_like_lengths_are_together(corpus: Corpus) -> None:
     batches = epoch_batches(corpus, batch_tokens=400, batch_sentences=None, seed=1, epoch=1)
     for lengths, most in ((corpus.source_lengths, 0.1), (corpus.target_lengths, 0.25)):
         padded = sum(len(batch) * lengths[batch].max() for batch in batches)
         assert 1 - lengths.sum() / padded < most
 
 
-def test_the_order_depends_on_seed_and_epoch_alone(corpus: StoredPairs) -> None:
+def test_the_order_depends_on_seed_and_epoch_alone(corpus: Corpus) -> None:
     orders = {}
     for seed, epoch in ((1, 1), (1, 2), (2, 1), (1, 1)):
         np.random.random(5)
@@ -62,7 +63,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(corpus: StoredPairs) -> None:
     assert len({str(found[0]) for found in orders.values()}) == 3
 
 
-def test_batches_are_not_in_the_order_of_length(corpus: StoredPairs) -> None:
+def test_batches_are_not_in_the_order_of_length(corpus: Corpus) -> None:
     batches = epoch_batches(corpus, batch_tokens=200, batch_sentences=None, seed=1, epoch=1)
     widths = [int(corpus.source_lengths[batch].max()) for batch in batches]
     assert abs(np.corrcoef(widths, np.arange(len(widths)))[0, 1]) < 0.3

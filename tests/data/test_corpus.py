@@ -1,118 +1,99 @@
+"""Corpora of sources with their targets, and batches of them: what is read ahead is what is read one by one."""
+
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pytest
+import torch
+from PIL import Image
 
-from attncli.config.data import MaximumLength, ParallelFiles
+from attncli.config.sources.images import Augmentation, Preprocessing
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
-from attncli.data.cache import DamagedError
-from attncli.data.forms.pairs import PairReader
-from attncli.data.stored import Limits, StoredPairs, open_corpus, write_corpus
-from attncli.errors import DataError
-from attncli.text.tokenizer import EOS, PAD, Tokenizers, train_tokenizers
+from attncli.data.columns import ReadColumn
+from attncli.data.corpus import Corpus, CorpusBatches, reference_sets
+from attncli.data.tokens import TokenColumn
+from attncli.sources.images.batch import Pixels
+from attncli.sources.images.reader import ImageReader
+from attncli.text.tokenizer import EOS, train_tokenizers
 
-SOURCES = ["a b c", "a", "b c a b c", "c b"]
-TARGETS = ["x y", "x x x", "y", "x y x y x y"]
-
-
-@pytest.fixture(scope="module")
-def tokenizers() -> Tokenizers:
-    config = TokenizerConfig.model_validate({"kind": "word", "shared": False})
-    return train_tokenizers(config, SOURCES, TARGETS)
+CAPTIONS = (("a dog",), ("a cow runs", "a cow", "the cow"), ("a cat", "one cat"))
+TOKENIZER = train_tokenizers(
+    TokenizerConfig(kind="word", vocabulary_size=20), [text for texts in CAPTIONS for text in texts], ()
+).target
 
 
-def write(folder: Path, tokenizers: Tokenizers, **limits: object) -> Path:
-    (folder / "x.s").write_text("\n".join(SOURCES) + "\n")
-    (folder / "x.t").write_text("\n".join(TARGETS) + "\n")
-    made = folder / "made"
-    made.mkdir()
-    reader = PairReader(ParallelFiles(source="x.s", target="x.t"), folder)
-    write_corpus(made, tokenizers, reader, limits=Limits(**limits))  # type: ignore[arg-type]
-    return made
+def corpus_of(folder: Path, pool: ThreadPoolExecutor | None = None) -> Corpus:
+    cells = []
+    for at in range(len(CAPTIONS)):
+        path = folder / f"{at}.png"
+        if not path.exists():
+            Image.effect_noise((20 + at, 30), 90).save(path)
+        cells.append(str(path))
+    reader = ImageReader(Preprocessing(size=16), Augmentation(flip=True, smallest_crop=0.5))
+    return Corpus(
+        ReadColumn(cells, np.ones(len(cells), np.int32), reader, pool),
+        TokenColumn.of(TOKENIZER.encode_all([text for texts in CAPTIONS for text in texts])),
+        np.repeat(np.arange(len(CAPTIONS)), [len(texts) for texts in CAPTIONS]),
+        cells,
+        CAPTIONS,
+    )
 
 
-def rows(corpus: StoredPairs) -> list[tuple[list[int], list[int]]]:
-    return [(corpus.source.row(i).tolist(), corpus.target.row(i).tolist()) for i in range(len(corpus))]
+def pixels(batches: Sequence[object], at: int) -> torch.Tensor:
+    source = batches[at].source  # type: ignore[attr-defined]
+    assert isinstance(source, Pixels)
+    return source.pixels
 
 
-def test_a_corpus_holds_the_tokens_of_every_pair_closed_by_eos(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    corpus = open_corpus(write(tmp_path, tokenizers))
-    assert rows(corpus) == [
-        ([*tokenizers.source.encode(source), EOS], [*tokenizers.target.encode(target), EOS])
-        for source, target in zip(SOURCES, TARGETS, strict=True)
-    ]
-    assert corpus.source_lengths.tolist() == [4, 2, 6, 3]
-    assert corpus.target_lengths.tolist() == [3, 4, 2, 7]
-    assert corpus.source.tokens.dtype == np.uint16
+def test_targets_know_their_source_and_end_with_the_end_symbol(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path)
+    assert (len(corpus), corpus.sources) == (6, 3)
+    assert corpus.source_of.tolist() == [0, 1, 1, 1, 2, 2]
+    assert corpus.first_examples.tolist() == [0, 1, 4]
+    assert corpus.source_lengths.tolist() == [1] * 6
+    assert corpus.target_lengths.tolist() == [3, 4, 3, 3, 3, 3]
+    assert all(corpus.target.row(at)[-1] == EOS for at in range(6))
+    batch = corpus.batch(np.array([1, 5]), Pixels(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))
+    assert (batch.size, batch.terms) == (7, 7)
+    assert TOKENIZER.decode(batch.target.ids[1].tolist()) == "one cat"
 
 
-def test_chunks_leave_no_seam(tmp_path: Path, tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = rows(open_corpus(write(tmp_path, tokenizers)))
-    monkeypatch.setattr("attncli.data.corpus._CHUNK", 3)
-    (tmp_path / "again").mkdir()
-    assert rows(open_corpus(write(tmp_path / "again", tokenizers))) == whole
+def test_tokens_of_a_source_count_in_the_size_of_a_batch() -> None:
+    source, target = TokenColumn.of([[5, 6], [7]]), TokenColumn.of([[4], [4, 5, 6]])
+    corpus = Corpus(source, target, np.arange(2), (), ())
+    rows = np.array([1, 0])
+    batch = corpus.batch(rows, source.start(rows, None)())
+    assert (batch.size, batch.terms) == (2 + 3 + 4 + 2, 4 + 2)
+    assert batch.source.ids.tolist() == [[7, EOS, 0], [5, 6, EOS]]
 
 
-def test_a_batch_is_padded_in_the_order_asked_for(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    corpus = open_corpus(write(tmp_path, tokenizers))
-    batch = corpus.batch(np.array([2, 0, 3]))
-    assert batch.source.ids.shape == (3, 6)
-    assert batch.target.ids.shape == (3, 7)
-    assert batch.source.lengths.tolist() == [6, 4, 3]
-    assert (batch.source_tokens, batch.target_tokens) == (6 + 4 + 3, 2 + 3 + 7)
-    assert batch.source.ids[1].tolist() == [*tokenizers.source.encode(SOURCES[0]), EOS, PAD, PAD]
-    assert batch.target.mask.sum(dim=1).tolist() == [2, 3, 7]
-
-
-def test_pairs_over_the_limits_are_dropped_and_counted(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    corpus = open_corpus(write(tmp_path, tokenizers, maximum=MaximumLength(source=3, target=3)))
-    assert corpus.source_lengths.tolist() == [4, 2]  # the end symbol is not counted by the limit
-    assert corpus.too_long == 2
-
-
-def test_pairs_over_the_limits_are_refused_where_that_is_asked_for(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    with pytest.raises(DataError) as caught:
-        write(tmp_path, tokenizers, maximum=MaximumLength(source=3, target=5), too_long="error")
-    assert str(caught.value).replace(f"{tmp_path}/", "").split("\n") == [
-        "x.s:3: 5 tokens, over data.maximum_length.source 3",
-        "x.t:4: 6 tokens, over data.maximum_length.target 5",
-        "raise data.maximum_length, or leave such pairs out with data.too_long: drop",
+def test_references_are_sets_with_gaps() -> None:
+    assert reference_sets(CAPTIONS) == [
+        ["a dog", "a cow runs", "a cat"],
+        [None, "a cow", "one cat"],
+        [None, "the cow", None],
     ]
 
 
-def test_a_large_vocabulary_is_kept_exactly(tmp_path: Path) -> None:
-    words = [f"w{i}" for i in range(66_000)]
-    (tmp_path / "x").write_text(" ".join(words) + "\n")
-    config = TokenizerConfig.model_validate({"kind": "word", "vocabulary_size": 70_000})
-    tokenizers = train_tokenizers(config, words, [])
-    made = tmp_path / "made"
-    made.mkdir()
-    write_corpus(made, tokenizers, PairReader(ParallelFiles(source="x", target="x"), tmp_path), limits=Limits())
-    corpus = open_corpus(made)
-    assert corpus.source.row(0).tolist() == [*tokenizers.source.encode(" ".join(words)), EOS]
-    assert corpus.source.tokens.max() >= 66_000
-
-
-@pytest.mark.parametrize("name", ["source.tokens", "source.offsets", "target.tokens", "target.offsets", "corpus.json"])
-@pytest.mark.parametrize("damage", ["missing", "cut", "changed"])
-def test_a_damaged_corpus_is_never_opened(tmp_path: Path, tokenizers: Tokenizers, name: str, damage: str) -> None:
-    made = write(tmp_path, tokenizers)
-    path = made / name
-    content = path.read_bytes()
-    if damage == "missing":
-        path.unlink()
-    elif damage == "cut":
-        path.write_bytes(content[:-2] if name != "corpus.json" else content[:-3])
-    else:
-        path.write_bytes(b"\x07" + content[1:])
-    with pytest.raises(DamagedError):
-        open_corpus(made)
-
-
-def test_a_corpus_of_another_format_is_not_opened(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    path = write(tmp_path, tokenizers) / "corpus.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
-    with pytest.raises(DamagedError, match="of format 99"):
-        open_corpus(path.parent)
+def test_what_is_read_ahead_is_what_is_read_one_by_one(tmp_path: Path) -> None:
+    rows = [np.array([4, 0]), np.array([1, 5]), np.array([2, 3])]
+    plain = corpus_of(tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        threaded = corpus_of(tmp_path, pool)
+        ahead = CorpusBatches(threaded, rows, threaded.batch, variation=(1, 1), ahead=2)
+        alone = CorpusBatches(plain, rows, plain.batch, variation=(1, 1))
+        other = CorpusBatches(plain, rows, plain.batch, variation=(1, 2))
+        still = CorpusBatches(plain, rows, plain.batch, variation=None)
+        assert len(ahead) == 3
+        # Also from the middle, as a resumed run does.
+        for at in (1, 2, 0):
+            assert torch.equal(pixels(ahead, at), pixels(alone, at))
+            assert not torch.equal(pixels(ahead, at), pixels(other, at))
+            assert not torch.equal(pixels(still, at), pixels(alone, at))
+    # The captions 2 and 3 are of one image, and each sees it in its own way.
+    varied, whole = pixels(alone, 2), pixels(still, 2)
+    assert torch.equal(whole[0], whole[1])
+    assert not torch.equal(varied[0], varied[1])

@@ -47,7 +47,7 @@ def bleu(hypotheses: tuple[str, ...], chosen: list[int]) -> float:
 def test_bins_score_the_corpus_of_their_sentences() -> None:
     # Sources of 3, 6, 2 and 9 words.
     found = report(System("good", GOOD)).systems[0].by_length
-    assert [(b.first, b.last, b.sentences) for b in found] == [(1, 3, 2), (4, 6, 1), (9, None, 1)]
+    assert [(b.first, b.last, b.sources) for b in found] == [(1, 3, 2), (4, 6, 1), (9, None, 1)]
     assert [b.bleu.score for b in found] == pytest.approx([bleu(GOOD, c) for c in ([0, 2], [1], [3])])
     assert all(b.bleu.low <= b.bleu.score <= b.bleu.high for b in found)
 
@@ -56,25 +56,25 @@ def test_length_of_the_reference_can_be_counted_instead() -> None:
     # References of 5, 6, 5 and 9 words.
     found = report(System("good", GOOD), length_of="reference")
     assert found.length_of == "reference"
-    assert [b.sentences for b in found.systems[0].by_length] == [3, 1]
+    assert [b.sources for b in found.systems[0].by_length] == [3, 1]
 
 
 def test_json_has_the_agreed_form() -> None:
-    speed = Speed(seconds=2.0, sentences=4, tokens=30)
+    speed = Speed(seconds=2.0, sources=4, tokens=30)
     systems = System("good", GOOD, speed, {"beam_size": 5}), System("bad", BAD)
     found = json.loads(json.dumps(report(*systems).as_json()))
-    assert (found["test"], found["sentences"], found["references"], found["length_of"]) == ("park", 4, 1, "source")
+    assert (found["test"], found["sources"], found["noun"], found["references"], found["length_of"]) == ("park", 4, "sentence", 1, "source")
     assert found["bootstrap"] == {"samples": 40, "seed": 7}
     first, second = found["runs"]
     assert (first["run"], first["beam_size"]) == ("good", 5)
-    assert first["speed"] == {"seconds": 2.0, "sentences_per_second": 2.0, "tokens_per_second": 15.0}
+    assert first["speed"] == {"seconds": 2.0, "sources_per_second": 2.0, "tokens_per_second": 15.0}
     assert second["speed"] is None
     assert first["bleu"]["score"] == pytest.approx(bleu(GOOD, [0, 1, 2, 3]))
     assert first["bleu"]["low"] <= first["bleu"]["score"] <= first["bleu"]["high"]
     assert first["chrf"]["score"] == pytest.approx(sacrebleu.corpus_chrf(GOOD, [REFERENCES]).score)
     assert first["ter"]["score"] == pytest.approx(sacrebleu.corpus_ter(GOOD, [REFERENCES]).score)
     assert "smooth:exp" in first["bleu"]["signature"]
-    assert set(first["by_length"][0]) == {"from", "to", "sentences", "bleu", "low", "high"}
+    assert set(first["by_length"][0]) == {"from", "to", "sources", "bleu", "low", "high"}
     assert [found["metric"] for found in found["comparisons"]] == ["bleu", "chrf", "ter"]
     for comparison in found["comparisons"]:
         key = comparison["metric"]
@@ -160,7 +160,7 @@ def test_json_tells_variants_and_what_training_took() -> None:
         assert first[key]["score"] == pytest.approx(np.mean(runs))
         assert first[key]["deviation"] == pytest.approx(np.std(runs, ddof=1))
         assert second[key]["deviation"] is None
-    assert set(first["by_length"][0]) == {"from", "to", "sentences", "bleu", "low", "high"}
+    assert set(first["by_length"][0]) == {"from", "to", "sources", "bleu", "low", "high"}
 
 
 @pytest.mark.parametrize("write", [terminal_text, lambda found: markdown_text(found, "by_length.png")])

@@ -35,11 +35,11 @@ def test_any_checkpoint_can_be_loaded(trained: Path) -> None:
 
 def test_a_run_translates_by_its_own_settings_unless_given_others(trained: Path) -> None:
     run = WritingRun.load(trained, device="cpu")
-    [found] = run.translate(["der Hund rennt ."], n_best=3)
+    [found] = run.writer().write(["der Hund rennt ."], n_best=3)
     assert len(found.hypotheses) == run.config.search.beam_size == 3
-    [short] = run.translate(["der Hund rennt ."], search=run.config.search.model_copy(update={"max_length": 2}))
+    [short] = run.writer(run.config.search.model_copy(update={"max_length": 2})).write(["der Hund rennt ."])
     assert len(short.hypotheses[0].tokens) <= 2
-    [aligned] = run.align([("der Hund", "the dog")])
+    [aligned] = run.writer().align([("der Hund", "the dog")])
     assert aligned.hypotheses[0].weights is not None
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attncli.decoding.translator import Inspection
+from attncli.data.columns import Places
+from attncli.decoding.written import Inspection
 from attncli.drawing.fonts import fonts_for
 from attncli.errors import CommandError
 from attncli.sources.text.heat_map import head_maps_figure
 from attncli.visualization.heads import (
-    cross_attention_pictures,
+    cross_attention_drawings,
     draw_heads,
-    self_attention_pictures,
+    self_attention_drawings,
     write_heads,
 )
 
@@ -33,7 +34,7 @@ def weights(*shape: int) -> np.ndarray:
 FOUND = Inspection(
     "ein Snowboard",
     "a board",
-    SOURCE,
+    Places(SOURCE),
     TARGET,
     READ,
     encoder=weights(3, 5, 4, 4),
@@ -43,7 +44,7 @@ FOUND = Inspection(
 
 
 def test_both_sides_look_at_themselves_and_the_target_across() -> None:
-    encoder, decoder = self_attention_pictures(1, FOUND, None, directions=False)
+    encoder, decoder = self_attention_drawings(1, FOUND, None, directions=False)
     assert FOUND.encoder is not None
     assert FOUND.decoder is not None
     assert FOUND.cross is not None
@@ -54,34 +55,34 @@ def test_both_sides_look_at_themselves_and_the_target_across() -> None:
     assert (decoder.kind, decoder.maps.rows, decoder.maps.columns) == ("decoder-self-attention", TARGET, READ)
     assert encoder.maps.names == tuple(f"layer 3, head {head}" for head in (1, 2, 3, 4, 5))
     assert (encoder.maps.weights == FOUND.encoder[2]).all()
-    [across] = cross_attention_pictures(1, FOUND, 1)
+    [across] = cross_attention_drawings(1, FOUND, 1)
     assert (across.kind, across.layer, across.maps.rows, across.maps.columns) == ("heads", 1, TARGET, SOURCE)
     assert (across.maps.weights == FOUND.cross[0]).all()
 
 
 def test_directions_are_called_so() -> None:
     both = replace(FOUND, encoder=weights(1, 2, 4, 4), decoder=None)
-    [picture] = self_attention_pictures(1, both, None, directions=True)
+    [picture] = self_attention_drawings(1, both, None, directions=True)
     assert picture.maps.names == ("layer 1, forwards", "layer 1, backwards")
 
 
 def test_what_looks_nowhere_has_no_picture() -> None:
     nothing = replace(FOUND, encoder=None, decoder=None, cross=None)
     assert [
-        *self_attention_pictures(1, nothing, None, directions=False),
-        *cross_attention_pictures(1, nothing, 1),
+        *self_attention_drawings(1, nothing, None, directions=False),
+        *cross_attention_drawings(1, nothing, 1),
     ] == []
 
 
 def test_a_layer_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandError, match="--layer: 4, but the encoder has layers 1 to 3"):
-        list(self_attention_pictures(1, FOUND, 4, directions=False))
+        list(self_attention_drawings(1, FOUND, 4, directions=False))
     with pytest.raises(CommandError, match="--layer: 4, but the decoder has layers 1 to 3"):
-        list(cross_attention_pictures(1, FOUND, 4))
+        list(cross_attention_drawings(1, FOUND, 4))
 
 
 def test_every_head_is_a_panel_with_labels_where_they_are_needed() -> None:
-    picture = next(self_attention_pictures(1, FOUND, 2, directions=False))
+    picture = next(self_attention_drawings(1, FOUND, 2, directions=False))
     figure = head_maps_figure(picture.maps, fonts_for(["a"]))
     *panels, scale = figure.axes
     assert [axes.get_xlabel() for axes in panels] == list(picture.maps.names)
@@ -104,7 +105,7 @@ def test_every_head_is_a_panel_with_labels_where_they_are_needed() -> None:
 def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suffix: str) -> None:
     words = tuple(f"▁Wort{number}" for number in range(tokens))
     long = replace(FOUND, source_tokens=words, encoder=weights(1, 2, tokens, tokens), decoder=None)
-    pictures = list(self_attention_pictures(7, long, None, directions=False))
+    pictures = list(self_attention_drawings(7, long, None, directions=False))
     [path] = draw_heads(pictures, tmp_path, suffix, warn=print)
     assert path.name == f"encoder-self-attention-7.{suffix}"
     if suffix == "png":
@@ -115,16 +116,22 @@ def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suff
 def test_missing_glyphs_are_reported_once(tmp_path: Path) -> None:
     strange = replace(FOUND, source_tokens=("\U000f0000", *SOURCE[1:]))
     said: list[str] = []
-    draw_heads(list(self_attention_pictures(1, strange, None, directions=False)), tmp_path, "png", warn=said.append)
+    draw_heads(list(self_attention_drawings(1, strange, None, directions=False)), tmp_path, "png", warn=said.append)
     assert len(said) == 1
     assert "U+F0000" in said[0]
 
 
 def test_json_gives_every_head_by_its_name(tmp_path: Path) -> None:
-    pictures = [*self_attention_pictures(1, FOUND, None, directions=False), *cross_attention_pictures(1, FOUND, None)]
+    pictures = [*self_attention_drawings(1, FOUND, None, directions=False), *cross_attention_drawings(1, FOUND, None)]
     encoder, decoder, across = json.loads(write_heads(pictures, tmp_path).read_text(encoding="utf-8"))
     assert [found["kind"] for found in (encoder, decoder, across)] == [picture.kind for picture in pictures]
     assert (across["source"], across["target"], across["layer"]) == ("ein Snowboard", "a board", 3)
     assert (across["rows"], across["columns"]) == (list(TARGET), list(SOURCE))
     np.testing.assert_allclose(across["heads"]["layer 3, head 2"], FOUND.cross[2, 1], atol=1e-7)
     assert list(decoder["heads"]) == ["layer 3, head 1", "layer 3, head 2"]
+
+
+def test_regions_of_an_image_are_called_by_row_and_column() -> None:
+    found = replace(FOUND, places=Places(grid=(2, 2)))
+    [across] = cross_attention_drawings(1, found, None)
+    assert across.maps.columns == ("1,1", "1,2", "2,1", "2,2")

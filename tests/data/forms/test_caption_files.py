@@ -156,7 +156,7 @@ def test_the_number_of_a_coco_caption_is_no_part_of_the_name(tmp_path: Path) -> 
             "a.jpg\tA dog\nb.jpg\n\tA cow\n",
             [
                 "x.tsv:2: 1 column, but column 2 is needed",
-                'x.tsv:3: the name of the picture should be text, but is ""',
+                'x.tsv:3: the name of the image should be text, but is ""',
             ],
         ),
         ("x.csv", "image,caption\na.jpg,\n\n", ["x.csv:2: the caption of a.jpg is empty", "x.csv:3: empty line"]),
@@ -169,7 +169,7 @@ def test_the_number_of_a_coco_caption_is_no_part_of_the_name(tmp_path: Path) -> 
                 'x.jsonl:2: not a JSON object such as {"image": "a.jpg", "caption": "..."}',
                 "x.jsonl:3: not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
                 "x.jsonl:4: empty line; expected a JSON object",
-                "x.jsonl:5: the name of the picture should be text, but is 3",
+                "x.jsonl:5: the name of the image should be text, but is 3",
                 "x.jsonl:6: the caption of a should be text, but is 4",
             ],
         ),
@@ -229,9 +229,9 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path, name: s
         ("x.csv", 'image,caption\na.jpg,"A dog', {}, "x.csv:2: not CSV: unexpected end of data"),
         (
             "x.tsv",
-            "picture\ttext\n",
+            "image\ttext\n",
             {"image_field": "pictures"},
-            "x.tsv:1: unknown column 'pictures'; did you mean 'picture'? choose from picture, text",
+            "x.tsv:1: unknown column 'pictures'; choose from image, text",
         ),
         ("x.tsv", TSV, {"image_field": 0}, "x.tsv: there is no column 0; the first is 1"),
     ],
@@ -253,14 +253,14 @@ def test_lines_and_names_must_match(tmp_path: Path) -> None:
     config = sample(tmp_path, "lines")
     (tmp_path / "names").write_text("a.jpg\n")
     assert failure(config, tmp_path) == (
-        "train.en has 3 lines, but names has 1; line n of one must name the picture of line n of the other"
+        "train.en has 3 lines, but names has 1; line n of one must name the image of line n of the other"
     )
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"format": "lines"}, "format: lines needs image_names, the file that names the pictures line by line"),
+        ({"format": "lines"}, "format: lines needs image_names, the file that names the images line by line"),
         ({"format": "csv", "image_names": "n"}, "image_names belongs to format: lines, but format is csv; remove it"),
     ],
 )

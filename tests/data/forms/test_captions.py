@@ -1,4 +1,4 @@
-"""Splits of captioned pictures: names joined with files and captions."""
+"""Splits of captioned images: names joined with files and captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from attncli.config.captions import CaptioningData
-from attncli.data.forms.captions import CaptionedPictures, read_split
+from attncli.data.forms.captions import CaptionedImages, read_split
 from attncli.errors import DataError
 
 TOKENS = "a.jpg#0\tA dog .\na.jpg#1\tA brown dog .\nb.jpg#0\tA cow .\nsub/c.png#0\tA cat .\n"
@@ -18,7 +18,7 @@ TOKENS = "a.jpg#0\tA dog .\na.jpg#1\tA brown dog .\nb.jpg#0\tA cow .\nsub/c.png#
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder of three pictures, a file of their captions and a list."""
+    """Return a folder of three images, a file of their captions and a list."""
     for name in ("images/a.jpg", "images/b.jpg", "images/sub/c.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -32,12 +32,12 @@ def data(folder: Path, **fields: Any) -> CaptioningData:
     return CaptioningData.model_validate_json(json.dumps({"root": str(folder), **given}))
 
 
-def train(data: CaptioningData) -> CaptionedPictures:
+def train(data: CaptioningData) -> CaptionedImages:
     return read_split(data, data.train, key="train")
 
 
 def found(data: CaptioningData) -> dict[str, tuple[str, ...]]:
-    return {str(picture.path.relative_to(data.root)): picture.captions for picture in train(data).pictures}
+    return {str(image.path.relative_to(data.root)): image.captions for image in train(data).images}
 
 
 def failure(data: CaptioningData) -> str:
@@ -46,14 +46,14 @@ def failure(data: CaptioningData) -> str:
     return str(caught.value).replace(f"{data.root}/", "")
 
 
-def test_a_list_names_the_pictures_in_its_order(folder: Path) -> None:
+def test_a_list_names_the_images_in_its_order(folder: Path) -> None:
     split = train(data(folder))
-    assert [picture.path.name for picture in split.pictures] == ["b.jpg", "a.jpg"]
-    assert split.pictures[1].captions == ("A dog .", "A brown dog .")
+    assert [image.path.name for image in split.images] == ["b.jpg", "a.jpg"]
+    assert split.images[1].captions == ("A dog .", "A brown dog .")
     assert (len(split), split.captions, split.notes) == (2, 3, ())
 
 
-def test_a_split_may_have_its_own_captions_and_pictures(folder: Path) -> None:
+def test_a_split_may_have_its_own_captions_and_images(folder: Path) -> None:
     (folder / "more").mkdir()
     (folder / "more" / "d.jpg").touch()
     (folder / "more" / "captions.txt").write_text("image,caption\nd.jpg,A horse .\n")
@@ -77,7 +77,7 @@ def test_several_files_of_captions_are_joined(folder: Path) -> None:
     }
 
 
-def test_a_file_may_say_of_which_split_its_pictures_are(folder: Path) -> None:
+def test_a_file_may_say_of_which_split_its_images_are(folder: Path) -> None:
     rows = "image,caption,split\na.jpg,A dog,train\nb.jpg,A cow,val\nc.png,A cat,train\n"
     (folder / "x.csv").write_text(rows)
     assert found(data(folder, captions="x.csv", train={"split": "train"})) == {
@@ -111,13 +111,13 @@ def test_what_is_missing_is_told_by_name_or_left_out_and_counted(folder: Path) -
     (folder / "images" / "d.jpg").touch()
     (folder / "train.txt").write_text("a.jpg\nx.jpg\nd.jpg\ny.jpg\n")
     assert failure(data(folder)) == (
-        "train.txt: there is no picture 'x.jpg' in images\n"
-        "train.txt: there is no picture 'y.jpg' in images\n"
+        "train.txt: there is no image 'x.jpg' in images\n"
+        "train.txt: there is no image 'y.jpg' in images\n"
         "train.txt: 'd.jpg' has no caption\n"
         "mend these, or leave them out with data.missing: skip"
     )
     assert train(data(folder, missing="skip")).notes == (
-        "train: left out 2 names without a picture, such as x.jpg",
+        "train: left out 2 names without an image, such as x.jpg",
         "train: left out 1 name without a caption, such as d.jpg",
     )
 
@@ -134,14 +134,12 @@ def test_bad_captions_are_told_together_or_left_out_and_counted(folder: Path) ->
 
 
 def test_a_wrong_folder_list_or_split_is_told(folder: Path) -> None:
-    assert failure(data(folder, images="pictures")) == (
-        "pictures: no folder; data.images names the folder of the pictures"
-    )
+    assert failure(data(folder, images="pictures")) == ("pictures: no folder; data.images names the folder of the images")
     (folder / "train.txt").write_text(TOKENS)
-    assert failure(data(folder)) == "train.txt:1: 'a.jpg#0\\tA dog .': expected the name of one picture a line"
+    assert failure(data(folder)) == "train.txt:1: 'a.jpg#0\\tA dog .': expected the name of one image a line"
     (folder / "train.txt").write_text("\n")
-    assert failure(data(folder)) == "data.train: no picture with a caption in images"
-    with pytest.raises(ValidationError, match="says nothing of which pictures it has; give list, split or captions"):
+    assert failure(data(folder)) == "data.train: no image with a caption in images"
+    with pytest.raises(ValidationError, match="says nothing of which images it has; give list, split or captions"):
         data(folder, train={"images": "more"})
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from attncli.config.data import Corpus, PairFile, ParallelFiles
-from attncli.data.forms.pairs import Pair, PairReader, read_pairs
+from attncli.data.forms.example import Example
+from attncli.data.forms.pairs import PairReader, read_pairs
 from attncli.errors import DataError
 
 PAIRS = [("ein Hund", "a dog"), ("zwei", "two"), ("drei Kühe", "three cows")]
@@ -70,9 +71,9 @@ def test_json_lines_are_read_by_key(tmp_path: Path) -> None:
 
 def test_pairs_know_their_line(tmp_path: Path) -> None:
     corpus = parallel(tmp_path, b"a\n\nc\n", b"x\ny\nz\n")
-    assert list(PairReader(corpus, tmp_path, bad_lines="skip")) == [Pair(1, "a", "x"), Pair(3, "c", "z")]
+    assert list(PairReader(corpus, tmp_path, bad_lines="skip")) == [Example(1, "a", ("x",)), Example(3, "c", ("z",))]
     with_header = pair_file(tmp_path, "x.tsv", "s\tt\na\tx\n", source_field="s", target_field="t")
-    assert list(PairReader(with_header, tmp_path)) == [Pair(2, "a", "x")]
+    assert list(PairReader(with_header, tmp_path)) == [Example(2, "a", ("x",))]
 
 
 @pytest.mark.parametrize("skip", [True, False])
@@ -109,7 +110,7 @@ def test_bad_pairs_are_left_out_and_counted_where_that_is_asked_for(tmp_path: Pa
     corpus = parallel(tmp_path, b"a\n\nc\nd\xe9\n\n", b"x\ny\n\nz\n\xff\n")
     reader = PairReader(corpus, tmp_path, bad_lines="skip")
     for _ in range(2):  # counted anew each time
-        assert [pair.line for pair in reader] == [1]
+        assert [pair.number for pair in reader] == [1]
         assert reader.skipped == {"empty": 3, "not UTF-8": 1}
 
 

@@ -39,7 +39,7 @@ def test_the_reader_finds_the_splits(made: Path) -> None:
     data = CaptioningData.model_validate_json(json.dumps(given))
     found = {key: read_split(data, split, key=key) for key, split in data.splits()}
     assert {key: len(split) for key, split in found.items()} == {"train": 40, "dev": 5, "test.test": 9}
-    assert {len(picture.captions) for picture in found["train"].pictures} == {1, 2}
+    assert {len(picture.captions) for picture in found["train"].images} == {1, 2}
 
 
 def test_pictures_have_one_to_three_objects_equally_often(made: Path) -> None:

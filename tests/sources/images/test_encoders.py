@@ -1,6 +1,6 @@
-"""Networks over pictures: their maps, what stays fixed, and known outputs of known weights.
+"""Networks over images: their maps, what stays fixed, and known outputs of known weights.
 
-B=2 pictures.
+B=2 images.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from attncli.sources.images.placement import place
 from attncli.sources.images.timm import TimmBackbone
 
 
-def pictures(height: int = 24, width: int = 16, count: int = 2) -> Pixels:
+def images(height: int = 24, width: int = 16, count: int = 2) -> Pixels:
     pixels = torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(1))
     return Pixels(pixels.to(torch.uint8))
 
@@ -51,7 +51,7 @@ def test_pixels_are_centred_before_they_are_read() -> None:
         def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
             return pixels, pixels.mean((2, 3))
 
-    batch = pictures(2, 5)
+    batch = images(2, 5)
     found = Through()(batch)
     assert found.grid == (2, 5)
     for channel in range(3):
@@ -64,8 +64,8 @@ def test_pixels_are_centred_before_they_are_read() -> None:
 def test_the_memory_has_the_regions_row_by_row_and_their_grid() -> None:
     backbone = CNN((6, 10), blocks=1).eval()
     encoder = ImageEncoder(backbone, memory_size=None, summarises=False, dropout=0.0).eval()
-    memory = encoder(pictures())
-    found, _ = backbone.maps((pictures().pixels / 255 - 0.5) / 0.5)
+    memory = encoder(images())
+    found, _ = backbone.maps((images().pixels / 255 - 0.5) / 0.5)
     assert memory.grid == (6, 4)
     assert memory.states.shape == (2, 24, 10)
     close(memory.states[1, 2 * 4 + 3], found[1, :, 2, 3])
@@ -76,7 +76,7 @@ def test_the_memory_has_the_regions_row_by_row_and_their_grid() -> None:
 
 def test_a_projection_and_a_summary_have_their_widths() -> None:
     encoder = ImageEncoder(lite(pools=True), memory_size=12, summarises=True, dropout=0.0).eval()
-    memory = encoder(pictures(32, 32))
+    memory = encoder(images(32, 32))
     assert memory.states.shape == (2, 4, 12)
     assert memory.summary.shape == (2, 12)
     assert encoder.summarise is not None
@@ -85,9 +85,9 @@ def test_a_projection_and_a_summary_have_their_widths() -> None:
 
 def test_features_computed_earlier_give_the_same_memory() -> None:
     encoder = ImageEncoder(lite(), memory_size=9, summarises=True, dropout=0.0).eval()
-    features = encoder.backbone(pictures(32, 48))
+    features = encoder.backbone(images(32, 48))
     assert isinstance(features, Features)
-    whole, apart = encoder(pictures(32, 48)), encoder(features)
+    whole, apart = encoder(images(32, 48)), encoder(features)
     close(whole.states, apart.states)
     close(whole.summary, apart.summary)
     assert whole.grid == apart.grid == (2, 3)
@@ -96,14 +96,14 @@ def test_features_computed_earlier_give_the_same_memory() -> None:
 
 
 def test_rows_of_a_memory_keep_its_grid() -> None:
-    memory = ImageEncoder(CNN((4,), blocks=1), memory_size=None, summarises=False, dropout=0.0)(pictures())
+    memory = ImageEncoder(CNN((4,), blocks=1), memory_size=None, summarises=False, dropout=0.0)(images())
     assert take_rows(memory, torch.tensor([1, 1, 0])).grid == (12, 8)
 
 
-def test_a_picture_is_read_alike_alone_and_in_a_batch() -> None:
+def test_an_image_is_read_alike_alone_and_in_a_batch() -> None:
     for backbone in (CNN((6, 10), blocks=2), lite()):
         backbone.eval()
-        batch = pictures(32, 32)
+        batch = images(32, 32)
         close(backbone(batch).regions[1:], backbone(Pixels(batch.pixels[1:])).regions, tolerance=1e-4)
 
 
@@ -159,7 +159,7 @@ def test_padding_is_tensorflows_same(length: int, kernel: int, stride: int) -> N
 )
 @pytest.mark.parametrize("pools", [True, False])
 def test_each_layer_has_its_map(layer: str, grid: tuple[int, int], channels: int, pools: bool) -> None:
-    found = lite(layer=layer, pools=pools).eval()(pictures(48, 64))
+    found = lite(layer=layer, pools=pools).eval()(images(48, 64))
     assert found.grid == grid
     assert found.regions.shape == (2, grid[0] * grid[1], channels)
     assert found.pooled.shape == (2, 1280 if pools else channels)
@@ -180,7 +180,7 @@ def test_blocks_before_the_first_that_is_trained_stay_fixed() -> None:
 def test_fixed_blocks_keep_their_statistics_in_training() -> None:
     encoder = ImageEncoder(lite(fine_tune_from=10), memory_size=None, summarises=False, dropout=0.0).train()
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    encoder(pictures(32, 32)).states.sum().backward()
+    encoder(images(32, 32)).states.sum().backward()
     changed = {name for name, tensor in encoder.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed
     assert all(name.startswith("backbone.blocks.10.") for name in changed)
@@ -188,8 +188,8 @@ def test_fixed_blocks_keep_their_statistics_in_training() -> None:
 
 
 def test_a_network_without_a_trained_block_keeps_no_graph() -> None:
-    assert not lite().train()(pictures(32, 32)).regions.requires_grad
-    assert CNN((4,), blocks=1)(pictures()).regions.requires_grad
+    assert not lite().train()(images(32, 32)).regions.requires_grad
+    assert CNN((4,), blocks=1)(images()).regions.requires_grad
 
 
 def test_weights_are_read_from_files_by_either_name(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def fake_timm(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_any_network_of_the_library_gives_its_map(fake_timm: dict[str, Any]) -> None:
     backbone = timm_backbone("resnet10.a1_in1k", pretrained=True, fine_tune_from=1)
     assert fake_timm == {"features_only": True, "out_indices": (1,), "pretrained": True}
-    found = backbone(pictures(8, 12))
+    found = backbone(images(8, 12))
     assert found.grid == (2, 3)
     assert found.regions.shape == (2, 6, 7)
     assert backbone.mean == (0.1, 0.2, 0.3)
@@ -363,15 +363,15 @@ def test_known_photographs_are_recognised(reference: tuple[Path, dict[str, Any]]
     network = known(folder, layer="head", pools=True)
     squares = []
     for name in expected["flickr8k_top5"]:
-        picture = read_image(folder.parent / "flickr8k" / "images" / name)
-        squares.append(place(picture.size, Preprocessing(size=224)).apply(picture))
+        image = read_image(folder.parent / "flickr8k" / "images" / name)
+        squares.append(place(image.size, Preprocessing(size=224)).apply(image))
     likely = classified(folder, network(stack_images(squares)).pooled).softmax(-1)
     for row, top in zip(likely, expected["flickr8k_top5"].values(), strict=True):
         for number, _, probability in top:
             assert float(row[number]) == pytest.approx(probability, abs=2e-4)
 
 
-def test_pictures_are_stacked_channels_first() -> None:
+def test_images_are_stacked_channels_first() -> None:
     squares = [np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3) + at for at in range(2)]
     found = stack_images(squares)
     assert found.pixels.shape == (2, 3, 4, 4)

@@ -1,4 +1,4 @@
-"""Features are computed once a picture, kept in half precision, and survive a kill.
+"""Features are computed once an image, kept in half precision, and survive a kill.
 
 C=3 channels of a map of 2 rows and 1 column, P=2 channels of the pooled vector.
 """
@@ -61,7 +61,7 @@ def test_features_come_back_as_they_were_made(tmp_path: Path, paths: list[Path])
     assert network.asked == [["0.jpg", "1.jpg", "2.jpg"], ["3.jpg", "4.jpg", "5.jpg"], ["6.jpg"]]
 
 
-def test_the_second_time_nothing_is_computed_and_other_pictures_are_added(tmp_path: Path, paths: list[Path]) -> None:
+def test_the_second_time_nothing_is_computed_and_other_images_are_added(tmp_path: Path, paths: list[Path]) -> None:
     store, network = FeatureStore(tmp_path / "store", FACTS), Network()
     store.features(paths[:4], network, batch=9)
     check(store.features(paths[3::-1], network, batch=9).batch(np.arange(4)), [3, 2, 1, 0])
@@ -70,13 +70,15 @@ def test_the_second_time_nothing_is_computed_and_other_pictures_are_added(tmp_pa
     assert network.asked[1:] == [["4.jpg", "5.jpg", "6.jpg"]]
 
 
-def test_a_picture_is_known_by_its_content(tmp_path: Path, paths: list[Path]) -> None:
+def test_an_image_is_known_by_its_content(tmp_path: Path, paths: list[Path]) -> None:
     store, network = FeatureStore(tmp_path / "store", FACTS), Network()
     store.features(paths, network, batch=9)
     (tmp_path / "copy.jpg").write_bytes(paths[2].read_bytes())
     check(store.features([tmp_path / "copy.jpg"], network, batch=9).batch(np.array([0])), [2])
     assert len(network.asked) == 1
     paths[2].write_bytes(b"\x09")
+    # A store takes the fingerprint of a file once.
+    store = FeatureStore(tmp_path / "store", FACTS)
     check(store.features(paths[2:3], network, batch=9).batch(np.array([0])), [9])
 
 
@@ -112,7 +114,7 @@ def test_lost_files_are_made_again(tmp_path: Path, paths: list[Path], name: str)
     check(store.features(paths, Network(), batch=9).batch(np.arange(7)), list(range(7)))
 
 
-def test_two_at_once_compute_each_picture_once(tmp_path: Path, paths: list[Path]) -> None:
+def test_two_at_once_compute_each_image_once(tmp_path: Path, paths: list[Path]) -> None:
     network = Network()
 
     def run() -> None:

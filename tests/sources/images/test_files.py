@@ -1,4 +1,4 @@
-"""Pictures of every kind come as upright RGB, and whatever is none is refused by name."""
+"""Images of every kind come as upright RGB, and whatever is none is refused by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from PIL import Image, ImageOps
 
 from attncli.errors import DataError
 from attncli.files import find_images
-from attncli.sources.images import files as pictures
+from attncli.sources.images import files as images
 from attncli.sources.images.files import MOST_PIXELS, read_image
 
 RED, GREEN, BLUE = (200, 30, 20), (10, 180, 60), (40, 50, 220)
 
 
 def coloured(width: int = 5, height: int = 3) -> Image.Image:
-    """Return a picture of which no two pixels are alike."""
+    """Return an image of which no two pixels are alike."""
     values = np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3) * 5
     return Image.fromarray(values)
 
@@ -54,7 +54,7 @@ def test_an_orientation_that_does_not_exist_changes_nothing(tmp_path: Path, valu
     assert np.array_equal(pixels(saved(tmp_path / "a.png", coloured(), exif=exif)), np.asarray(coloured()))
 
 
-def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+def test_damaged_exif_does_not_cost_the_image(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", coloured(), exif=b"Exif\0\0II*\0" + b"\xff" * 9)
     assert np.array_equal(pixels(path), np.asarray(coloured()))
 
@@ -105,7 +105,7 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     assert np.abs(pixels(path) - [255, 0, 0]).max() < 12
 
 
-def test_a_progressive_picture_is_the_plain_one(tmp_path: Path) -> None:
+def test_a_progressive_image_is_the_plain_one(tmp_path: Path) -> None:
     image = coloured(40, 30)
     plain = pixels(saved(tmp_path / "a.jpg", image, quality=90))
     assert np.array_equal(pixels(saved(tmp_path / "b.jpg", image, quality=90, progressive=True)), plain)
@@ -133,12 +133,12 @@ def failure(path: Path) -> str:
     return str(caught.value)
 
 
-def test_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_is_no_image_is_refused_by_name(tmp_path: Path) -> None:
     empty, text = tmp_path / "empty.jpg", tmp_path / "text.jpg"
     empty.touch()
     text.write_text("A dog runs .")
-    assert failure(empty) == f"{empty}: an empty file, not a picture"
-    assert failure(text) == f"{text}: not a picture of a known kind"
+    assert failure(empty) == f"{empty}: an empty file, not an image"
+    assert failure(text) == f"{text}: not an image of a known kind"
     assert failure(tmp_path / "none.jpg") == f"{tmp_path}/none.jpg: no such file"
     (tmp_path / "folder.jpg").mkdir()
     assert failure(tmp_path / "folder.jpg") == f"{tmp_path}/folder.jpg: is a folder, not a file"
@@ -150,7 +150,7 @@ def test_a_cut_file_is_refused_by_name(tmp_path: Path, kind: str, share: float) 
     whole = saved(tmp_path / f"whole.{kind}", Image.effect_noise((90, 70), 90)).read_bytes()
     path = tmp_path / f"cut.{kind}"
     path.write_bytes(whole[: int(share * len(whole))])
-    assert failure(path).startswith((f"{path}: a damaged picture: ", f"{path}: not a picture of a known kind"))
+    assert failure(path).startswith((f"{path}: a damaged image: ", f"{path}: not an image of a known kind"))
 
 
 def _png_that_claims(width: int, height: int) -> bytes:
@@ -163,21 +163,21 @@ def _png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [10_001, 60_000])
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(_png_that_claims(side, side))
     text = failure(path)
     assert text.startswith(f"{path}: ")
-    assert text.endswith(f"over the {MOST_PIXELS:,} that a picture may have")
+    assert text.endswith(f"over the {MOST_PIXELS:,} that an image may have")
 
 
 def test_the_limit_of_pixels_is_said_with_the_size_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 14)
+    monkeypatch.setattr(images, "MOST_PIXELS", 14)
     path = saved(tmp_path / "a.png", coloured())
-    assert failure(path) == f"{path}: 5 × 3 pixels, over the 14 that a picture may have"
+    assert failure(path) == f"{path}: 5 × 3 pixels, over the 14 that an image may have"
 
 
-def test_pictures_of_a_folder_are_found_below_it_too_in_order(tmp_path: Path) -> None:
+def test_images_of_a_folder_are_found_below_it_too_in_order(tmp_path: Path) -> None:
     for name in ("b.JPG", "a/c.png", "a/notes.txt", "captions.csv", "d.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

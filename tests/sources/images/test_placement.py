@@ -1,4 +1,4 @@
-"""What an encoder sees of a picture, and where the weights of its map lie on the picture."""
+"""What an encoder sees of an image, and where the weights of its map lie on the image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY_SHAPE = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
 def ramps(width: int, height: int) -> Image.Image:
-    """Return a picture whose red says how far right a pixel is, and its green how far down, in units of 2."""
+    """Return an image whose red says how far right a pixel is, and its green how far down, in units of 2."""
     across, down = np.meshgrid(np.arange(width), np.arange(height))
     return Image.fromarray(np.stack([across * 2, down * 2, np.zeros_like(down)], -1).astype(np.uint8))
 
@@ -57,7 +57,7 @@ def test_padding_adds_grey_bars_on_both_sides() -> None:
     assert (square[4:12] == 255).all()
 
 
-def test_a_thin_picture_is_not_enlarged_as_a_whole() -> None:
+def test_a_thin_image_is_not_enlarged_as_a_whole() -> None:
     thin = Image.new("RGB", (1, 30_000), "white")
     for preprocessing in FITS:
         assert place(thin.size, preprocessing).apply(thin).shape == (16, 16, 3)
@@ -72,7 +72,7 @@ def test_a_cell_lies_where_its_pixels_come_from(
     plain = place(shape, preprocessing)
     placement = Placement(plain.seen, plain.target, plain.size, flipped)
     square = placement.apply(ramps(*shape)).astype(float)
-    # A grid of the square's own size: each cell is a pixel, whose colour says which part of the picture it shows.
+    # A grid of the square's own size: each cell is a pixel, whose colour says which part of the image it shows.
     for row, column in [(5, 5), (8, 8), (9, 6), (7, 11)]:
         cell = placement.cell(row, column, (16, 16))
         if cell.width == 0 or cell.height == 0:
@@ -140,7 +140,7 @@ def test_spread_weights_stand_in_the_middles_of_their_cells() -> None:
     assert np.allclose(field[7], expected, atol=1e-4)
 
 
-def test_a_mirrored_picture_is_the_mirrored_square() -> None:
+def test_a_mirrored_image_is_the_mirrored_square() -> None:
     image, plain = ramps(33, 47), place((33, 47), FITS[0])
     mirrored = Placement(plain.seen, plain.target, plain.size, flipped=True)
     assert np.array_equal(mirrored.apply(image), plain.apply(image)[:, ::-1])
@@ -162,7 +162,7 @@ def test_without_augmentation_every_draw_is_the_middle(preprocessing: Preprocess
 
 
 @EVERY_FIT
-def test_a_random_part_lies_in_the_picture_and_is_large_enough(preprocessing: Preprocessing) -> None:
+def test_a_random_part_lies_in_the_image_and_is_large_enough(preprocessing: Preprocessing) -> None:
     augmentation = Augmentation(flip=True, smallest_crop=0.6)
     generator = np.random.default_rng(4)
     drawn = [place_at_random((90, 30), preprocessing, augmentation, generator) for _ in range(200)]

@@ -1,4 +1,4 @@
-"""Where a captioner looked, drawn over the picture."""
+"""Where a captioner looked, drawn over the image."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def looked_at(size: tuple[int, int], preprocessing: Preprocessing) -> LookedAt:
     weights = np.zeros((4, 4, 4))
     weights[0] = weights[3] = 1 / 16
     weights[1, 1, 2] = weights[2, 3, 0] = 1
-    picture = Image.new("RGB", size, "white")
-    return LookedAt(Path("a.png"), picture, place(size, preprocessing), "a dog runs", TOKENS, weights, -1.5)
+    image = Image.new("RGB", size, "white")
+    return LookedAt(Path("a.png"), image, place(size, preprocessing), "a dog runs", TOKENS, weights, -1.5)
 
 
 def tiles(found: LookedAt) -> list[np.ndarray]:
@@ -34,7 +34,7 @@ def tiles(found: LookedAt) -> list[np.ndarray]:
     return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
 
 
-def test_there_is_a_picture_a_word_bright_where_its_weight_is() -> None:
+def test_there_is_an_image_a_word_bright_where_its_weight_is() -> None:
     plain, even, dog, runs = tiles(looked_at((64, 64), Preprocessing(size=16)))
     assert (plain == 1).all()
     assert np.allclose(even, 1)
@@ -44,7 +44,7 @@ def test_there_is_a_picture_a_word_bright_where_its_weight_is() -> None:
     assert runs[int(height * 3.5 / 4), int(width * 0.5 / 4)].min() > 0.95
 
 
-def test_a_caption_that_was_cut_off_has_a_picture_of_its_last_word() -> None:
+def test_a_caption_that_was_cut_off_has_an_image_of_its_last_word() -> None:
     whole = looked_at((64, 64), Preprocessing(size=16))
     cut = replace(whole, tokens=TOKENS[:2], weights=whole.weights[:2])
     assert [axes.get_title() for axes in regions_figure(cut, fonts_for(TOKENS)).axes] == ["", "a", "dog"]

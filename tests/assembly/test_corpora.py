@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from attncli.assembly import corpora as module
+from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, open_splits
 from attncli.config.load import check_config
 from attncli.config.tasks.translation import TranslationConfig
-from attncli.data import translation
-from attncli.data.translation import prepare_translation
 from attncli.errors import DataError
+from attncli.models.encoders.encoder import Encoder
+from attncli.text.tokenizer import Tokenizers
 
 TRAIN = [(f"wort {n} und noch eins" + " mehr" * (n % 7), f"word {n} and one" + " more" * (n % 5)) for n in range(40)]
 DEV = [("wort eins", "word one"), ("noch mehr", "one  more")]
@@ -44,29 +46,44 @@ def config_of(folder: Path, tokenizer: dict[str, Any] | None = None, **data: Any
     return check_config(values, where="test")
 
 
+class NoEncoder(Encoder):
+    """Text needs none to be encoded."""
+
+    def forward(self, source: Any) -> Any:
+        raise NotImplementedError
+
+
+def prepared(config: TranslationConfig, tokenizers: Tokenizers | None = None) -> tuple[Corpora, Tokenizers]:
+    splits = open_splits(config)
+    if tokenizers is None:
+        tokenizers = fitted_tokenizers(config, splits.train)
+    return make_corpora(config, splits, tokenizers, NoEncoder()), tokenizers
+
+
 @pytest.fixture
 def encodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return a list that grows by each corpus that is encoded."""
     calls: list[Path] = []
-    original = translation.write_corpus
+    original = module.write_pairs
 
     def counted(made: Path, *args: Any, **options: Any) -> None:
         calls.append(made)
         original(made, *args, **options)
 
-    monkeypatch.setattr(translation, "write_corpus", counted)
+    monkeypatch.setattr(module, "write_pairs", counted)
     return calls
 
 
 def test_text_becomes_corpora_and_dev_sentences_stay_text(folder: Path) -> None:
-    corpora = prepare_translation(config_of(folder))
+    corpora, tokenizers = prepared(config_of(folder))
     assert len(corpora.train) == 40
-    assert corpora.dev_sources == [source for source, _ in DEV]
-    assert corpora.dev_references == [target for _, target in DEV]
-    row = corpora.train.source.row(3).tolist()
-    assert corpora.tokenizers.source.decode(row) == TRAIN[3][0]
+    assert corpora.dev.cells == [source for source, _ in DEV]
+    assert corpora.dev.references == [[target for _, target in DEV]]
+    assert tokenizers.source.decode(corpora.train.source.row(3).tolist()) == TRAIN[3][0]
+    # What is trained on is not held as text, and is made of its tokens where a reward needs it.
+    assert [list(texts) for texts in corpora.train.texts] == [[target] for _, target in TRAIN]
     # 4 special; wort und noch eins mehr, word and one more; 0 ... 39
-    assert corpora.tokenizers.source.size == 4 + 5 + 4 + 40
+    assert tokenizers.source.size == 4 + 5 + 4 + 40
     source = sum(len(text.split()) + 1 for text, _ in TRAIN)
     target = sum(len(text.split()) + 1 for _, text in TRAIN)
     assert corpora.notes == (
@@ -83,39 +100,39 @@ def test_what_was_left_out_is_said_also_when_it_comes_from_the_cache(folder: Pat
         target.write(b"x\n")
     config = config_of(folder, bad_lines="skip", maximum_length={"source": 50})
     for _ in range(2):
-        notes = prepare_translation(config).notes
+        notes = prepared(config)[0].notes
         assert "train: left out 3 bad pairs (2 empty, 1 not UTF-8)" in notes
         assert "train: left out 1 pair over data.maximum_length (source 50 tokens)" in notes
 
 
 def test_separate_vocabularies_are_noted_one_by_one(folder: Path) -> None:
-    notes = prepare_translation(config_of(folder, {"shared": False, "vocabulary_size": 20})).notes
+    notes = prepared(config_of(folder, {"shared": False, "vocabulary_size": 20}))[0].notes
     assert notes[:2] == ("source tokenizer: word, 20 entries", "target tokenizer: word, 20 entries")
 
 
 def test_bad_dev_pairs_are_never_skipped(folder: Path) -> None:
     write(folder, "dev", [*DEV, ("x", "")])
     with pytest.raises(DataError, match=r"dev\.en:3: empty line; the target of a pair must have at least one token"):
-        prepare_translation(config_of(folder, bad_lines="skip"))
+        prepared(config_of(folder, bad_lines="skip"))
 
 
 def test_limits_are_for_training_pairs_only(folder: Path) -> None:
     write(folder, "dev", [("wort " * 30, "word")])
-    assert len(prepare_translation(config_of(folder, maximum_length={"source": 20})).dev) == 1
+    assert len(prepared(config_of(folder, maximum_length={"source": 20}))[0].dev) == 1
 
 
 def test_the_second_time_only_opens_files(folder: Path, encodings: list[Path]) -> None:
-    first = prepare_translation(config_of(folder))
+    first, tokenizers = prepared(config_of(folder))
     assert len(encodings) == 2
-    second = prepare_translation(config_of(folder))
+    second, again = prepared(config_of(folder))
     assert len(encodings) == 2
-    assert first.tokenizers == second.tokenizers
+    assert tokenizers == again
     assert first.train.source.tokens.tolist() == second.train.source.tokens.tolist()
 
 
 @pytest.mark.parametrize("change", ["text", "limits", "tokenizer", "bad_lines"])
 def test_another_text_or_configuration_is_encoded_anew(folder: Path, encodings: list[Path], change: str) -> None:
-    prepare_translation(config_of(folder))
+    prepared(config_of(folder))
     tokenizer, data = {}, {}
     if change == "text":
         write(folder, "train", [("neu", "new"), *TRAIN[1:]])
@@ -125,54 +142,54 @@ def test_another_text_or_configuration_is_encoded_anew(folder: Path, encodings: 
         tokenizer = {"lowercase": True}
     else:
         data = {"bad_lines": "skip"}
-    again = prepare_translation(config_of(folder, tokenizer, **data))
+    again, tokenizers = prepared(config_of(folder, tokenizer, **data))
     assert len(encodings) > 2
     if change == "text":
-        assert again.tokenizers.source.decode(again.train.source.row(0).tolist()) == "neu"
+        assert tokenizers.source.decode(again.train.source.row(0).tolist()) == "neu"
 
 
 def test_the_order_of_columns_is_part_of_what_is_cached(folder: Path) -> None:
     (folder / "train.tsv").write_text("".join(f"{source}\t{target}\n" for source, target in TRAIN))
-    one = prepare_translation(config_of(folder, train={"pairs": "train.tsv"}))
-    other = prepare_translation(config_of(folder, train={"pairs": "train.tsv", "source_field": 2, "target_field": 1}))
+    one, _ = prepared(config_of(folder, train={"pairs": "train.tsv"}))
+    other, _ = prepared(config_of(folder, train={"pairs": "train.tsv", "source_field": 2, "target_field": 1}))
     assert one.train.source_lengths.tolist() == other.train.target_lengths.tolist()
     assert one.train.source_lengths.tolist() != other.train.source_lengths.tolist()
 
 
 def test_a_damaged_cache_is_made_again(folder: Path) -> None:
-    whole = prepare_translation(config_of(folder))
+    whole, _ = prepared(config_of(folder))
     tokens = whole.train.source.tokens.tolist()
     for name in ("source.tokens", "tokenizer.model"):
         for path in (folder / "cache").rglob(name):
             path.unlink()
             path.write_bytes(b"damaged")
-    again = prepare_translation(config_of(folder))
+    again, _ = prepared(config_of(folder))
     assert again.train.source.tokens.tolist() == tokens
 
 
 def test_given_tokenizers_are_used(folder: Path) -> None:
-    other = prepare_translation(config_of(folder, {"vocabulary_size": 12})).tokenizers
-    corpora = prepare_translation(config_of(folder), other)
-    assert corpora.tokenizers is other
+    _, other = prepared(config_of(folder, {"vocabulary_size": 12}))
+    corpora, used = prepared(config_of(folder), other)
+    assert used is other
     assert corpora.train.source.tokens.max() < 12
 
 
 def test_the_tokenizer_is_trained_on_an_even_sample(folder: Path) -> None:
-    corpora = prepare_translation(config_of(folder, {"training_sentences": 10}))
-    known = [n for n in range(40) if 3 not in corpora.tokenizers.source.encode(str(n))]
+    _, tokenizers = prepared(config_of(folder, {"training_sentences": 10}))
+    known = [n for n in range(40) if 3 not in tokenizers.source.encode(str(n))]
     assert len(known) == 10
     assert [b - a for a, b in pairwise(known)] == [4] * 9
 
 
 def test_no_pair_to_train_on_is_an_error(folder: Path) -> None:
     with pytest.raises(DataError, match=r"train\.de: no sentence pair to use: all 40 were left out"):
-        prepare_translation(config_of(folder, maximum_length={"source": 1}))
+        prepared(config_of(folder, maximum_length={"source": 1}))
     for side in ("de", "en"):
         (folder / f"dev.{side}").write_text("")
     with pytest.raises(DataError, match=r"dev\.de: no sentence pair to use: it is empty"):
-        prepare_translation(config_of(folder))
+        prepared(config_of(folder))
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match=r"missing\.de: no such file"):
-        prepare_translation(config_of(folder, train={"source": "missing.de", "target": "train.en"}))
+        prepared(config_of(folder, train={"source": "missing.de", "target": "train.en"}))

@@ -1,7 +1,8 @@
-"""Translation as the training loop sees it: batches, loss, validation, and what is told of the largest batch."""
+"""A task that writes, as the training loop sees it: batches, loss, validation, and what is told of the largest batch."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,19 @@ import torch
 from sacrebleu.metrics import BLEU as SacreBLEU  # noqa: N811 - beside our own
 
 from attncli.config.load import read_config
-from attncli.config.tasks.translation import TranslationConfig
-from attncli.data.translation import prepare_translation
-from attncli.decoding.translator import Translator
-from attncli.tasks.translation import TranslationTask, new_task
+from attncli.decoding.writer import Writer
+from attncli.errors import DataError
+from attncli.sources.text.reader import TextReader
+from attncli.tasks.writing import WritingTask, open_writing
 
 CPU = torch.device("cpu")
 
 
-def made(config: Path, *overrides: str) -> TranslationTask:
-    checked: TranslationConfig = read_config(config, overrides)
-    return new_task(checked, prepare_translation(checked), CPU)
+def made(config: Path, *overrides: str) -> WritingTask:
+    return open_writing(read_config(config, overrides), CPU, None)
 
 
-def ids_of(task: TranslationTask, epoch: int) -> list[list[list[int]]]:
+def ids_of(task: WritingTask, epoch: int) -> list[list[list[int]]]:
     return [batch.source.ids.tolist() for batch in task.epoch(epoch)]
 
 
@@ -49,7 +49,7 @@ def test_the_loss_has_the_smoothing_of_the_configuration(config: Path) -> None:
     batch = made(config).epoch(1)[0]
     plain, smooth = made(config), made(config, "training.label_smoothing=0.3")
     assert torch.equal(plain.loss(batch).total, plain.loss(batch).reported)
-    assert smooth.loss(batch).terms == batch.target_tokens
+    assert smooth.loss(batch).terms == batch.terms
     assert not torch.equal(smooth.loss(batch).total, smooth.loss(batch).reported)
 
 
@@ -57,22 +57,19 @@ def test_validation_is_the_loss_a_token_and_the_bleu_of_what_is_written(config: 
     task = made(config, "training.label_smoothing=0.3")
     task.model.eval()
     lines = [(config.parent / f"dev.{side}").read_text().splitlines() for side in ("de", "en")]
-    for beam_size, sentences in ((1, None), (3, 2)):
-        asked = f"training.validation={{beam_size: {beam_size}, sentences: {sentences or 'null'}}}"
+    for beam_size, sources in ((1, None), (3, 2)):
+        asked = f"training.validation={{beam_size: {beam_size}, sources: {sources or 'null'}}}"
         task.config = read_config(config, ["training.label_smoothing=0.3", asked])
-        found = task.validate()
+        scores = task.validate()
         pairs = list(zip(*lines, strict=True))
-        translator = Translator(task.model, task.corpora.tokenizers)
-        forced = list(translator.align(pairs, settings=task.config.search))
-        tokens = sum(len(translation.hypotheses[0].tokens) for translation in forced)
-        total = sum(translation.hypotheses[0].log_prob for translation in forced)
-        assert found["loss"] == pytest.approx(-total / tokens, rel=1e-5)
+        writer = Writer(task.model, TextReader(task.tokenizers.source), task.tokenizers.target, task.config.search)
+        forced = list(writer.align(pairs))
+        tokens = sum(len(found.best.tokens) for found in forced)
+        total = sum(found.best.log_prob for found in forced)
+        assert scores["loss"] == pytest.approx(-total / tokens, rel=1e-5)
         settings = task.config.search.model_copy(update={"beam_size": beam_size})
-        written = [
-            translation.hypotheses[0].text
-            for translation in translator.translate(lines[0][:sentences], settings=settings)
-        ]
-        assert found["bleu"] == pytest.approx(SacreBLEU().corpus_score(written, [lines[1][:sentences]]).score)
+        written = [found.best.text for found in replace(writer, settings=settings).write(lines[0][:sources])]
+        assert scores["bleu"] == pytest.approx(SacreBLEU().corpus_score(written, [lines[1][:sources]]).score)
 
 
 def test_the_seed_decides_the_first_weights(config: Path) -> None:
@@ -81,3 +78,17 @@ def test_the_seed_decides_the_first_weights(config: Path) -> None:
     )
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
+
+
+def test_the_largest_batch_has_most_positions(config: Path) -> None:
+    task = made(config)
+    largest, what = task.largest_batch()
+    sizes = [batch.source.ids.numel() + batch.target.ids.numel() for batch in task.epoch(1)]
+    assert largest.source.ids.numel() + largest.target.ids.numel() == max(sizes)
+    assert what == f"{len(largest.target.ids)} pairs, {largest.size} tokens"
+
+
+def test_a_dev_source_over_the_limit_of_the_search_is_named(config: Path) -> None:
+    task = made(config, "search.max_source_length=2")
+    with pytest.raises(DataError, match=r"data\.dev: source \d: \d tokens, but search\.max_source_length is 2"):
+        task.validate()

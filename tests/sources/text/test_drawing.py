@@ -1,4 +1,4 @@
-"""Heat maps, pages, curves and BLEU by length: what is drawn, and that it can be read."""
+"""Alignments as heat maps, pages and JSON: what is drawn, and that it can be read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,21 +17,14 @@ import pytest
 import torch
 from PIL import Image
 
-from attncli.config.evaluation import Evaluation
+from attncli.data.columns import Places
+from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.drawing.figures import save_figure
-from attncli.errors import DataError, RunError
-from attncli.evaluation.evaluate import System, evaluate
-from attncli.evaluation.report import Report
-from attncli.evaluation.test_set import EvaluationSet
-from attncli.files import writing_into
 from attncli.models.attention import Marks
-from attncli.reports.by_length import by_length_figure
-from attncli.runs.log import read_log
 from attncli.sources.text.alignment import Alignment, json_text
+from attncli.sources.text.drawing import TextDrawer
 from attncli.sources.text.heat_map import heat_map, heat_map_fonts
-from attncli.sources.text.output import draw_alignments, write_text
 from attncli.sources.text.page import page
-from attncli.visualization.curves import curves_figure
 
 
 def alignment(source: list[str], target: list[str], *, forced: bool = False) -> Alignment:
@@ -47,6 +41,19 @@ LOCAL = marked(Marks(1, torch.tensor([[0.0], [1.25], [4.0]]), None))
 HARD = marked(Marks(None, None, torch.tensor([2, 0, 4])))
 
 SMALL = alignment(["▁ein", "▁Snow", "board", "$5$", "</s>"], ["▁a", "▁snow", "board", "</s>"])
+
+
+def drawn(found: Sequence[Alignment], folder: Path, suffix: str, *, tell: Callable[[str], None] = print) -> list[Path]:
+    """Return the files that are drawn of what would give the alignments `found`."""
+    written = [
+        Written(
+            each.source,
+            Places(each.source_tokens),
+            (WrittenHypothesis(each.target, each.target_tokens, each.log_prob, -1.0, each.weights, each.marks),),
+        )
+        for each in found
+    ]
+    return list(TextDrawer().draw(written, folder, suffix, title="t", forced=False, tell=tell))
 
 
 def texts(figure: Any) -> list[str]:
@@ -139,7 +146,7 @@ def test_missing_glyphs_are_reported_once_and_by_us(tmp_path: Path) -> None:
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        paths = draw_alignments([strange, SMALL], tmp_path, "png", warn=said.append)
+        paths = drawn([strange, SMALL], tmp_path, "png", tell=said.append)
     assert [path.name for path in paths] == ["alignment-1.png", "alignment-2.png"]
     assert not caught
     assert len(said) == 1
@@ -150,7 +157,7 @@ def test_missing_glyphs_are_reported_once_and_by_us(tmp_path: Path) -> None:
 def test_svg_keeps_text_as_text_and_needs_no_fonts(tmp_path: Path) -> None:
     strange = alignment(["▁我们", "</s>"], ["▁<b>", "</s>"])
     said: list[str] = []
-    [path] = draw_alignments([strange], tmp_path, "svg", warn=said.append)
+    [path] = drawn([strange], tmp_path, "svg", tell=said.append)
     assert "我们" in path.read_text(encoding="utf-8")
     assert "&lt;b&gt;" in path.read_text(encoding="utf-8")
     assert not said
@@ -160,7 +167,8 @@ def test_svg_keeps_text_as_text_and_needs_no_fonts(tmp_path: Path) -> None:
 def test_same_alignment_gives_the_same_file(tmp_path: Path, suffix: str) -> None:
     sums = set()
     for name in ("a", "b"):
-        [path] = draw_alignments([SMALL], tmp_path / name, suffix, warn=print)
+        (tmp_path / name).mkdir()
+        [path] = drawn([SMALL], tmp_path / name, suffix)
         sums.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(sums) == 1
 
@@ -200,152 +208,8 @@ def test_page_tells_each_weight_and_needs_nothing_else() -> None:
 
 
 def test_text_forms_are_one_file_of_all(tmp_path: Path) -> None:
-    assert write_text([SMALL, SMALL], tmp_path, "json", title="t").name == "alignments.json"
-    assert "<h2>2</h2>" in write_text([SMALL, SMALL], tmp_path, "html", title="t").read_text(encoding="utf-8")
-
-
-def test_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(DataError, match=re.escape(f"{tmp_path / 'file'}: cannot be written: ")),
-        writing_into(tmp_path / "file"),
-    ):
-        pass
-
-
-# By length
-
-
-def length_report(names: list[str], variants: list[str] | None = None) -> Report:
-    sources = ["ein Hund", "ein Hund rennt über das Gras", "er"] * 2
-    references = ("a dog", "a dog runs over the grass", "he") * 2
-    systems = [
-        System(
-            name, tuple(line if i != number else "nothing at all" for i, line in enumerate(references)), variant=variant
-        )
-        for number, (name, variant) in enumerate(zip(names, variants or names, strict=True))
-    ]
-    test = EvaluationSet("$x$ park", tuple(sources), (references,))
-    return evaluate(test, systems, Evaluation(length_bins=(2, 4), bootstrap_samples=20))
-
-
-def test_lines_bounds_counts_and_names_are_drawn() -> None:
-    found = length_report(["none", "_hidden$", "additive"])
-    figure = by_length_figure(found)
-    scores, counts = figure.axes
-    assert len(scores.lines) == 3
-    for line, system in zip(scores.lines, found.systems, strict=True):
-        assert line.get_ydata().tolist() == [b.bleu.score for b in system.by_length]
-    names = [text.get_text().split("(")[0].strip() for text in scores.get_legend().get_texts()]
-    assert names == ["none", "_hidden$", "additive"]
-    assert scores.get_ylim()[0] == 0
-    assert [bar.get_height() for bar in counts.patches] == [4, 2]
-    assert [label.get_text() for label in counts.get_xticklabels()] == ["1–2", "5+"]
-    assert counts.get_xlabel() == "words of the source"
-
-
-def test_the_legend_hides_no_line() -> None:
-    figure = by_length_figure(length_report([f"run{i}" for i in range(7)]))
-    figure.canvas.draw()
-    axes = figure.axes[0]
-    assert axes.get_legend().get_window_extent().x0 > axes.get_window_extent().x1
-
-
-def test_as_many_runs_as_colours_stay_apart() -> None:
-    lines = by_length_figure(length_report([f"run{i}" for i in range(7)])).axes[0].lines
-    assert len({line.get_color() for line in lines}) == 7
-
-
-def test_more_runs_have_a_panel_each_before_all_others() -> None:
-    found = length_report([f"run{i}$" for i in range(9)])
-    panels = [axes for axes in by_length_figure(found).axes if axes.get_visible()]
-    assert len(panels) == 9
-    for number, (axes, system) in enumerate(zip(panels, found.systems, strict=True)):
-        scores = [b.bleu.score for b in system.by_length]
-        assert axes.get_title("left") == f"{system.name}  {system.scores['bleu'].score:.1f}"
-        assert axes.lines[-1].get_ydata().tolist() == scores
-        assert [line.get_linestyle() for line in axes.lines].count("--") == (number > 0)
-        assert len(axes.lines) == 9 + (number > 0) + 1
-    assert [label.get_text() for label in panels[-1].get_xticklabels()] == ["1–2\n4", "5+\n2"]
-
-
-def test_the_runs_of_a_variant_are_thin_lines_beside_their_mean() -> None:
-    figure = by_length_figure(length_report(["a", "b", "c"], variants=["x", "x", "c"]))
-    lines = figure.axes[0].lines
-    assert [line.get_linewidth() < 1 for line in lines] == [True, True, False, False]
-    thin, other, mean, _ = (line.get_ydata() for line in lines)
-    assert mean.tolist() == ((thin + other) / 2).tolist()
-    names = [text.get_text().split("(")[0].strip() for text in figure.axes[0].get_legend().get_texts()]
-    assert names == ["x", "c"]
-    assert figure.axes[0].get_title("left").endswith("(shaded: 95 % bounds; thin: single seeds)")
-
-
-def test_a_bin_without_any_match_is_drawn(tmp_path: Path) -> None:
-    test = EvaluationSet("t", ("a", "b"), (("x", "y"),))
-    found = evaluate(test, [System("s", ("q", ""))], Evaluation(bootstrap_samples=5))
-    save_figure(by_length_figure(found), tmp_path / "a.png", dots_per_inch=40)
-    assert found.systems[0].by_length[0].bleu.score == 0
-
-
-# Curves
-
-
-def write_log(folder: Path, records: list[dict[str, Any]], *, tail: str = "") -> Path:
-    lines = "".join(json.dumps(record) + "\n" for record in records)
-    (folder / "log.jsonl").write_text(lines + tail)
-    return folder
-
-
-def record(step: int, **values: float) -> dict[str, Any]:
-    return {"event": "train", "step": step, "loss": 5.0 / step, "learning_rate": 1e-3, "gradient_norm": 1.0, **values}
-
-
-def validation(step: int, **values: float) -> dict[str, Any]:
-    return {"event": "validation", "step": step, "loss": 3.0 / step, "bleu": 10.0 * step, **values}
-
-
-def test_curves_show_what_the_log_holds(tmp_path: Path) -> None:
-    log = read_log(
-        write_log(tmp_path, [{"event": "start"}, record(1), record(2), validation(2), record(3), validation(3)])
-    )
-    figure = curves_figure(log, title="run_$x$")
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == [
-        "loss (nats a token), best dev 1.000 at step 3",
-        "dev BLEU, best 30.00 at step 3",
-        "learning rate",
-        "gradient norm",
-    ]
-    assert figure.axes[0].lines[0].get_ydata() == pytest.approx([5.0, 2.5, 5 / 3])
-    assert figure.axes[1].lines[0].get_xdata().tolist() == [2, 3]
-    save_figure(figure, tmp_path / "a.png", dots_per_inch=40)
-
-
-def test_panels_without_numbers_are_left_out(tmp_path: Path) -> None:
-    log = read_log(write_log(tmp_path, [{"event": "validation", "step": 4, "loss": 2.0}]))
-    figure = curves_figure(log, title="x")
-    assert [axes.get_visible() for axes in figure.axes] == [True, False]
-
-
-def test_last_record_of_a_step_counts_and_half_a_line_is_left_out(tmp_path: Path) -> None:
-    folder = write_log(tmp_path, [record(1), record(2), record(2, loss=7.0)], tail='{"event": "tr')
-    curve = read_log(folder).curve("train", "loss")
-    assert (curve.steps, curve.values) == ((1, 2), (5.0, 7.0))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "{folder}: not a run with a log: missing log.jsonl"),
-        ('{"event": "start"}\n', "{folder}/log.jsonl: no records of training or validation yet; draw curves after the"),
-        ('{"event": "start"}\nnonsense\n', "{folder}/log.jsonl:2: damaged: expected a JSON record, found 'nonsense'"),
-        ('{"event": "train"}\n', "{folder}/log.jsonl:1: damaged: a record of train without its step"),
-        ('{"event": "train", "step": "x"}\n', "{folder}/log.jsonl:1: damaged: expected a JSON record, found"),
-    ],
-)
-def test_log_that_cannot_be_read_is_a_message(tmp_path: Path, content: str | None, message: str) -> None:
-    if content is not None:
-        (tmp_path / "log.jsonl").write_text(content)
-    with pytest.raises(RunError) as error:
-        read_log(tmp_path)
-    assert str(error.value).startswith(message.format(folder=tmp_path))
+    [path] = drawn([SMALL, SMALL], tmp_path, "json")
+    assert path.name == "alignments.json"
+    [path] = drawn([SMALL, SMALL], tmp_path, "html")
+    assert path.name == "alignments.html"
+    assert "<h2>2</h2>" in path.read_text(encoding="utf-8")
