@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attncli.errors import DataError
-from attncli.files import Problems, count_lines, open_output, read_lines
+from attncli.files import Problems, count_lines, open_output, read_lines, writing_into
 
 CONTENTS = [b"", b"a", b"a\n", b"a\nb", b"a\n\nb\n", b"\n", b"a\r\nb\r\n"]
 

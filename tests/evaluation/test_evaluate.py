@@ -63,7 +63,8 @@ def test_json_has_the_agreed_form() -> None:
     speed = Speed(seconds=2.0, sources=4, tokens=30)
     systems = System("good", GOOD, speed, {"beam_size": 5}), System("bad", BAD)
     found = json.loads(json.dumps(report(*systems).as_json()))
-    assert (found["test"], found["sources"], found["noun"], found["references"], found["length_of"]) == ("park", 4, "sentence", 1, "source")
+    assert (found["test"], found["sources"], found["noun"]) == ("park", 4, "sentence")
+    assert (found["references"], found["length_of"]) == (1, "source")
     assert found["bootstrap"] == {"samples": 40, "seed": 7}
     first, second = found["runs"]
     assert (first["run"], first["beam_size"]) == ("good", 5)

@@ -11,11 +11,10 @@ from itertools import product
 import pytest
 import torch
 from marks import needs_bf16
-from test_captioner import COMBINATIONS, PICTURES, VOCABULARY, configured
 from tiny import close, randomised
+from tiny_captioner import COMBINATIONS, IMAGES, VOCABULARY, built_captioner
 from torch import Tensor
 
-from attncli.assembly.model import build_model
 from attncli.decoding.search import Sampling, search
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
@@ -26,13 +25,13 @@ from attncli.text.tokenizer import BOS, EOS, PAD, UNK
 A, B = 4, 5
 WORDS = (UNK, A, B)
 ALL = [(EOS,), *((word, EOS) for word in WORDS), *product(WORDS, WORDS)]
-TWO = Pixels(PICTURES.pixels[:2])
+TWO = Pixels(IMAGES.pixels[:2])
 SOFT = [(attention, decoder) for attention, decoder in COMBINATIONS if "hard" not in attention]
 
 
 def model_of(vocabulary: int, attention: str, decoder: str) -> EncoderDecoder:
     decoder = decoder.replace(", doubly_stochastic: 0.5", "")
-    model = build_model(configured(attention, decoder), source_vocabulary=vocabulary, target_vocabulary=vocabulary)
+    model = built_captioner(attention, decoder, vocabulary=vocabulary)
     return randomised(model, seed=3, spread=0.6).train()
 
 
@@ -52,7 +51,7 @@ def rewards_of(captions: Targets) -> list[list[float]]:
 
 def stepped_log_prob(model: EncoderDecoder, picture: int, caption: Sequence[int]) -> Tensor:
     """Return the log-probability that `caption` is drawn, a step at a time."""
-    prepared = model.decoder.prepare(take_rows(model.encode(PICTURES), torch.tensor([picture])))
+    prepared = model.decoder.prepare(take_rows(model.encode(IMAGES), torch.tensor([picture])))
     state, last, total = model.decoder.start(prepared), BOS, torch.zeros(())
     for token in caption:
         step = model.decoder.step(torch.tensor([last]), state, prepared)
@@ -163,7 +162,7 @@ def test_the_same_seed_draws_the_same(model: EncoderDecoder) -> None:
 @pytest.mark.parametrize(("attention", "decoder"), SOFT)
 def test_every_kind_of_decoder_scores_what_it_draws(attention: str, decoder: str) -> None:
     model = model_of(VOCABULARY, attention, decoder)
-    memory = model.encode(PICTURES)
+    memory = model.encode(IMAGES)
     sampling = Sampling(torch.Generator().manual_seed(1))
     found = search(model.decoder, memory, strategy=sampling, beam_size=4, max_length=6, length_penalty=0.0)
     drawn = [[hypothesis.tokens for hypothesis in ranked] for ranked in found]
@@ -180,7 +179,7 @@ def test_every_parameter_learns(attention: str, decoder: str, precision: str) ->
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         loss = SelfCritic(4, max_length=6, greedy=True).loss(
             model,
-            PICTURES,
+            IMAGES,
             lambda captions: [[float(len(caption)) for caption in each] for each in captions],
             torch.Generator().manual_seed(1),
         )

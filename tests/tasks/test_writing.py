@@ -1,4 +1,4 @@
-"""A task that writes, as the training loop sees it: batches, loss, validation, and what is told of the largest batch."""
+"""A task that writes, as the training loop sees it: batches, loss, validation, and the largest batch."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_every_head_is_a_panel_with_labels_where_they_are_needed() -> None:
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suffix: str) -> None:
     words = tuple(f"▁Wort{number}" for number in range(tokens))
-    long = replace(FOUND, source_tokens=words, encoder=weights(1, 2, tokens, tokens), decoder=None)
+    long = replace(FOUND, places=Places(words), encoder=weights(1, 2, tokens, tokens), decoder=None)
     pictures = list(self_attention_drawings(7, long, None, directions=False))
     [path] = draw_heads(pictures, tmp_path, suffix, warn=print)
     assert path.name == f"encoder-self-attention-7.{suffix}"
@@ -114,7 +114,7 @@ def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suff
 
 
 def test_missing_glyphs_are_reported_once(tmp_path: Path) -> None:
-    strange = replace(FOUND, source_tokens=("\U000f0000", *SOURCE[1:]))
+    strange = replace(FOUND, places=Places(("\U000f0000"), *SOURCE[1:]))
     said: list[str] = []
     draw_heads(list(self_attention_drawings(1, strange, None, directions=False)), tmp_path, "png", warn=said.append)
     assert len(said) == 1

@@ -119,7 +119,7 @@ def test_every_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
         pictures(tmp_path)
     bad, cut, advice = str(error.value).splitlines()
     assert bad == f"{tmp_path}/pictures/bad.png: not an image of a known kind"
-    assert cut.startswith(f"{tmp_path}/pictures/cut.png: a damaged picture: ")
+    assert cut.startswith(f"{tmp_path}/pictures/cut.png: a damaged image: ")
     assert advice == "mend or remove such files, or name the pictures to take with `list`"
 
 

@@ -1,7 +1,4 @@
-"""Captioners of every kind of decoder: they are trained, stepped and rescored over grids.
-
-B=3 pictures, T=4 target positions, 2 × 2 regions.
-"""
+"""Captioners of every kind of decoder: they are trained, stepped and rescored over grids."""
 
 from __future__ import annotations
 
@@ -10,16 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from attncli.decoding.captioner import Captioner
 from marks import needs_bf16
-from tiny import close, tokens
+from tiny import close, scored, tokens
+from tiny_captioner import COMBINATIONS, IMAGES, RECURRENT, TARGET, TRANSFORMER, built_captioner, configured
 
-from attncli.assembly.model import build_model
-from attncli.config.load import check_config
 from attncli.config.search import Search
-from attncli.config.tasks.captioning import CaptioningConfig
-from attncli.config.yaml_core import parse_yaml
+from attncli.data.columns import Reader
 from attncli.decoding.search import BestK, search
+from attncli.decoding.writer import Writer
 from attncli.errors import ConfigError
 from attncli.machine.device import in_precision
 from attncli.models.decoders.decoder import Decoder
@@ -28,59 +23,18 @@ from attncli.models.memory import Memory
 from attncli.sources.images.batch import Features, Pixels
 from attncli.text.tokenizer import EOS
 
-CONFIG = """\
-task: captioning
-data: {{images: images, train: train, dev: dev}}
-model:
-  embedding_size: 6
-  encoder: {{kind: cnn, preprocessing: {{size: 8}}, widths: [4, 5], memory_size: 7}}
-  attention: {attention}
-  decoder: {decoder}
-training: {{max_steps: 1}}
-"""
-VOCABULARY = 11
-PICTURES = Pixels(torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8))
-TARGET = tokens([5, 4], [6, 7, 8], [4])
-
-RECURRENT = "{hidden_size: 8, gate: true, doubly_stochastic: 0.5}"
-LSTMN = "{kind: lstmn, hidden_size: 8, gate: true, doubly_stochastic: 0.5}"
-TRANSFORMER = "{kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 2}"
-COMBINATIONS = [
-    *(
-        (attention, decoder)
-        for attention in ("none", "{score: general}")
-        for decoder in ("{hidden_size: 8}", "{kind: lstmn, hidden_size: 8}", "{hidden_size: 8, context: every_step}")
-    ),
-    ("none", "{hidden_size: 8, context: every_step, bridge: mean_mlp}"),
-    ("{score: additive}", "{hidden_size: 8, context: every_step, bridge: mean_mlp, query: previous_state}"),
-    *(
-        (f"{{score: additive, window: {window}, selection: {selection}}}", decoder)
-        for window in ("global", "local_p, half_width: 1")
-        for selection in ("soft", "hard", "hard, estimator: straight_through")
-        for decoder in (RECURRENT, LSTMN)
-    ),
-    ("{score: scaled_dot}", TRANSFORMER),
-]
-
-
-def configured(attention: str, decoder: str) -> CaptioningConfig:
-    found = check_config(parse_yaml(CONFIG.format(attention=attention, decoder=decoder), where="tiny"), where="tiny")
-    assert isinstance(found, CaptioningConfig)
-    return found
-
 
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
 def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decoder: str) -> None:
-    torch.manual_seed(1)
-    model = build_model(configured(attention, decoder), source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY)
-    loss = model.loss(PICTURES, TARGET, label_smoothing=0.1)
+    model = built_captioner(attention, decoder)
+    loss = model.loss(IMAGES, TARGET, label_smoothing=0.1)
     loss.total.backward()  # type: ignore[no-untyped-call]
     assert not [name for name, parameter in model.named_parameters() if parameter.grad is None]
     model.eval()
     with torch.no_grad():
         found = search(
             model.decoder,
-            model.encode(PICTURES),
+            model.encode(IMAGES),
             strategy=BestK(0.0),
             beam_size=2,
             max_length=5,
@@ -91,8 +45,8 @@ def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decode
             for hypothesis in ranked:
                 ids = list(hypothesis.tokens)
                 closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
-                picture = Pixels(PICTURES.pixels[at : at + 1])
-                log_probs, weights = scored(model, picture, closed)
+                image = Pixels(IMAGES.pixels[at : at + 1])
+                log_probs, weights = scored(model, image, closed)
                 close(log_probs[0, : len(ids)].sum(), torch.tensor(hypothesis.log_prob), tolerance=1e-4)
                 if weights is None:
                     assert hypothesis.weights is None
@@ -110,22 +64,35 @@ class Numbers:
         return " ".join(self.tokens(ids))
 
 
-def bf16_captioner(attention: str, decoder: str) -> tuple[EncoderDecoder, Captioner]:
-    """Return a model of float32 weights and a captioner that searches with it in bf16."""
-    torch.manual_seed(1)
-    model = build_model(
-        configured(attention, decoder), source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY
-    ).eval()
-    settings = Search(beam_size=2, max_length=5, length_penalty=0.0, precision="bf16")
-    return model, Captioner.of(model, Numbers(), settings)  # type: ignore[arg-type]
+class Given(Reader[Any]):
+    """Gives one batch whole, a source of which is named by its number."""
+
+    ahead = 3
+
+    def __init__(self, batch: Any):
+        self.batch = batch
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
+        return int(cell)
+
+    def pack(self, items: Sequence[int]) -> Any:
+        assert list(items) == [0, 1, 2]
+        return self.batch
+
+
+def bf16_writer(attention: str, decoder: str, batch: Any) -> tuple[EncoderDecoder, Writer[int]]:
+    """Return a model of float32 weights and a writer that searches with it in bf16."""
+    model = built_captioner(attention, decoder).eval()
+    settings = Search(beam_size=2, max_length=5, length_penalty=0.0, precision="bf16", batch_size=3)
+    return model, Writer(model, Given(batch), Numbers(), settings)  # type: ignore[arg-type]
 
 
 @needs_bf16
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
-def test_bf16_captions_are_those_of_weights_cast_once_as_a_translator_casts_them(attention: str, decoder: str) -> None:
-    model, captioner = bf16_captioner(attention, decoder)
+def test_bf16_captions_are_those_of_weights_cast_once(attention: str, decoder: str) -> None:
     features = Features(torch.randn(3, 4, 5).half(), torch.randn(3, 5).half(), (2, 2))
-    found = captioner.caption(features)
+    model, writer = bf16_writer(attention, decoder, features)
+    found = [each.hypotheses for each in writer.write("012", n_best=2)]
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}, "it is a copy that is cast"
     cast = in_precision(model, "bf16")
     with torch.inference_mode():
@@ -148,7 +115,7 @@ def test_bf16_captions_are_those_of_weights_cast_once_as_a_translator_casts_them
 def test_bf16_reads_pixels_and_searches_without_casting_again(
     attention: str, decoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, captioner = bf16_captioner(attention, decoder)
+    model, writer = bf16_writer(attention, decoder, IMAGES)
     searched = []
 
     def watched(decoder: Decoder, memory: Memory, **options: Any) -> Any:
@@ -156,14 +123,14 @@ def test_bf16_reads_pixels_and_searches_without_casting_again(
         searched.append((kinds, torch.is_autocast_enabled("cpu")))
         return search(decoder, memory, **options)
 
-    monkeypatch.setattr("attncli.decoding.captioner.search", watched)
-    found = captioner.caption(PICTURES)
+    monkeypatch.setattr("attncli.decoding.writer.search", watched)
+    found = [each.hypotheses for each in writer.write("012")]
     assert searched == [({torch.bfloat16}, False)]
     for at, [best, *_] in enumerate(found):
         ids = [int(token) for token in best.tokens]
         closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
         with torch.no_grad():
-            log_probs, _ = scored(model, Pixels(PICTURES.pixels[at : at + 1]), closed)
+            log_probs, _ = scored(model, Pixels(IMAGES.pixels[at : at + 1]), closed)
         assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.05)
         assert best.log_prob != float(log_probs[0, : len(ids)].sum())
 
@@ -174,7 +141,7 @@ def test_bf16_reads_pixels_and_searches_without_casting_again(
         (
             "{window: local_m}",
             RECURRENT,
-            "model.attention.window: 'local_m' looks around the number of the step, but the regions of a picture have "
+            "model.attention.window: 'local_m' looks around the number of the step, but the regions of an image have "
             "no order; choose 'local_p' or 'global'",
         ),
         (
