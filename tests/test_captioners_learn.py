@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from attncli.tasks.captioning import open_captioning
 
 from attncli.config.load import read_config
 from attncli.config.tasks.captioning import CaptioningConfig
@@ -19,6 +18,7 @@ from attncli.decoding.written import Written
 from attncli.runs.folder import RunFolder
 from attncli.runs.writing import WritingRun
 from attncli.sources.images.placement import place
+from attncli.tasks.writing import open_writing
 from attncli.training.trainer import train
 
 pytestmark = pytest.mark.slow
@@ -45,18 +45,18 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[Look]:
     config = read_config(CONFIG, [f"{key}={value}" for key, value in changes.items()])
     assert isinstance(config, CaptioningConfig)
     cpu = torch.device("cpu")
-    task, run = open_captioning(config, cpu, None), RunFolder(folder / "run")
+    task, run = open_writing(config, cpu, None), RunFolder(folder / "run")
     run.create("task: captioning\n")
     train(task, config.training, run, device=cpu, progress=False)
-    trained = WritingRun(run.path, config, task.model.eval(), {"step": STEPS}, task.corpora.tokenizers)
+    trained = WritingRun(run.path, config, task.model.eval(), {"step": STEPS}, task.tokenizers)
     scenes = [json.loads(line) for line in (folder / "objects.jsonl").read_text().splitlines()]
     objects = {
         folder / "images" / each["image"]: each["objects"] for each in scenes if each["image"].startswith("test")
     }
     return [
         look
-        for found in trained.caption(objects, with_weights=True)
-        for look in looks_of(found, objects[found.path], trained)
+        for found in trained.writer().write(map(str, objects), with_weights=True)
+        for look in looks_of(found, objects[Path(found.cell)], trained)
     ]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from attncli.data.captioning import square
 from PIL import Image, ImageOps
 from typer.testing import CliRunner, Result
 
@@ -19,6 +18,7 @@ from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captionin
 from attncli.errors import CommandError, DataError, RunError
 from attncli.sources.images.batch import Pixels, stack_images
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
+from attncli.sources.images.reader import ImageReader
 
 CONFIG = """\
 task: captioning
@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "small.yaml").write_text(CONFIG.format(root=made))
     result = invoke("train", made / "small.yaml", "--run", made / "run", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "train: 20 pictures, " in result.output
+    assert "train: 20 images, " in result.output
     return made
 
 
@@ -98,7 +98,7 @@ def test_caption_writes_a_line_a_picture_and_survives_bad_files(folder: Path, tm
     assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
         str(pictures / name) for name in ("a.png", "below/b.png", "c.png")
     ]
-    assert result.stderr == f"attncli: {pictures}/bad.jpg: not a picture of a known kind\n"
+    assert result.stderr == f"attncli: {pictures}/bad.jpg: not an image of a known kind\n"
     assert isinstance(result.exception, DataError)
     assert str(result.exception) == "1 of 4 files could not be captioned"
 
@@ -122,7 +122,7 @@ def test_caption_takes_files_and_patterns_and_writes_json(folder: Path, tmp_path
         (["{images}/nothing-*.png"], "nothing-*.png: matches no file"),
         (["{images}/dev-00001.png", "--n-best", "9"], "--n-best 9: a beam of 3 has no more; add --beam-size 9"),
         (["{images}/dev-00001.png", "--attention"], "--attention writes weights into JSON; add --format jsonl"),
-        (["{empty}"], "empty: there is no picture in this folder"),
+        (["{empty}"], "empty: there is no image in this folder"),
     ],
 )
 def test_caption_says_what_is_wrong(folder: Path, tmp_path: Path, arguments: list[str], expected: str) -> None:
@@ -136,7 +136,7 @@ def test_caption_says_what_is_wrong(folder: Path, tmp_path: Path, arguments: lis
 def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> None:
     result = invoke("eval", folder / "run", "--output", tmp_path / "out", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert result.stderr == "run: captioning 6 pictures of test\n"
+    assert result.stderr == "run: decoding 6 images of test\n"
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     (run,) = report["runs"]
     assert report["length_of"] == "reference"
@@ -195,7 +195,7 @@ def test_several_pictures_are_on_a_sheet_too_and_bad_files_are_told(folder: Path
     result = invoke("visualize", folder / "run", *arguments, "--device", "cpu")
     names = ["attention-1-a.svg", "attention-2-b.svg", "attention-3-dev-00001.svg", "contact-sheet.svg"]
     assert result.stdout == "".join(f"wrote {out / name}\n" for name in names)
-    assert result.stderr == f"attncli: {tmp_path}/in/bad.jpg: not a picture of a known kind\n"
+    assert result.stderr == f"attncli: {tmp_path}/in/bad.jpg: not an image of a known kind\n"
     assert isinstance(result.exception, DataError)
     assert str(result.exception) == "1 of 4 files could not be drawn"
     assert result.exception.exit_code == 1
@@ -223,7 +223,7 @@ def test_nothing_but_bad_files_is_an_error(folder: Path, tmp_path: Path) -> None
     (tmp_path / "bad.jpg").write_text("no picture")
     error = invoke("visualize", folder / "run", "--image", tmp_path / "bad.jpg", "--output", tmp_path).exception
     assert isinstance(error, RunError)
-    assert str(error) == "none of the files is a picture, so nothing was drawn"
+    assert str(error) == "none of the files can be read, so nothing was drawn"
 
 
 def test_a_run_without_attention_has_captions_to_draw_and_no_weights(folder: Path, tmp_path: Path) -> None:
@@ -239,13 +239,13 @@ def test_a_run_without_attention_has_captions_to_draw_and_no_weights(folder: Pat
     assert result.exit_code == 0
     assert result.stdout == f"wrote {tmp_path}/out/contact-sheet.png\n"
     problem = (
-        f"{run}: there are no weights to draw: the model has attention: none, so its decoder looks at no region in "
-        "particular; "
+        f"{run}: there are no weights to draw: the model has attention: none, so its decoder looks at no part of the "
+        "source in particular; "
     )
-    assert result.stderr == f"attncli: {problem}the contact sheet shows its captions alone\n"
+    assert result.stderr == f"attncli: {problem}only what was written is drawn\n"
     error = invoke(*arguments, "--format", "json").exception
     assert isinstance(error, RunError)
-    assert str(error) == f"{problem}choose a run trained with an attention, or write its captions with attncli caption"
+    assert str(error) == f"{problem}choose a run trained with an attention"
     assert invoke("caption", run, folder / "images" / "dev-00001.png").exit_code == 0
 
 
@@ -258,18 +258,18 @@ def test_bad_training_pictures_stop_or_are_left_out(folder: Path, tmp_path: Path
     error = invoke(*arguments, "--run", tmp_path / "one").exception
     assert isinstance(error, DataError)
     assert str(error) == (
-        f"{root}/images/train-00003.png: an empty file, not a picture\n"
-        "mend these, or leave training pictures out with data.bad_pictures: skip"
+        f"{root}/images/train-00003.png: an empty file, not an image\n"
+        "mend these, or leave training images out with data.bad_pictures: skip"
     )
     result = invoke(*arguments, "--run", tmp_path / "two", "--set", "data.bad_pictures=skip")
     assert result.exit_code == 0
-    assert "train: left out 1 bad picture, such as" in result.output
+    assert "train: left out 1 bad image, such as" in result.output
 
 
 def test_a_run_of_another_task_is_refused(trained: Path, folder: Path) -> None:
     error = invoke("caption", trained, folder / "images").exception
     assert isinstance(error, CommandError)
-    assert str(error) == (f"{trained}: is a run of task translation, but this command reads runs of task captioning")
+    assert str(error) == f"{trained}: this run reads sentences; use attncli translate"
 
 
 def test_crops_for_a_fixed_encoder_are_refused(folder: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, t
     # The first training picture, mirrored by Pillow before anything else; what is kept is in half precision.
     with Image.open(folder / "images" / "train-00001.png") as picture:
         ImageOps.mirror(picture).save(tmp_path / "mirrored.png")
-    expected = network(stack_images([square(tmp_path / "mirrored.png", Preprocessing(size=32))]))
+    expected = network(stack_images([ImageReader(Preprocessing(size=32)).read(str(tmp_path / "mirrored.png"))]))
     wanted = expected.regions.detach().flatten().numpy()
     mirrored, plain = (
         np.fromfile(store / "features.f16", np.float16).reshape(rows, -1)[:, : len(wanted)]
@@ -332,7 +332,7 @@ def test_features_of_a_fixed_encoder_are_computed_once(
     assert invoke(*arguments, "--run", tmp_path / "one").exit_code == 0
     (store,) = (tmp_path / "cache" / "features").iterdir()
     assert len((store / "pictures").read_text().splitlines()) == 20 + 4
-    monkeypatch.setattr("attncli.tasks.captioning.encode_pictures", lambda *given: pytest.fail("computed again"))
+    monkeypatch.setattr("attncli.sources.images.kind.encoded", lambda *given: pytest.fail("computed again"))
     assert invoke(*arguments, "--run", tmp_path / "two").exit_code == 0
     model = "checkpoints/last/model.safetensors"
     assert (tmp_path / "one" / model).read_bytes() == (tmp_path / "two" / model).read_bytes()

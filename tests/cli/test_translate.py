@@ -45,7 +45,7 @@ def test_a_line_in_is_a_line_out_in_its_place(attncli: Any, trained: Path, sourc
     found = texts(attncli("translate", trained, source))
     assert len(found) == len(LINES)
     for at, line in enumerate(LINES):
-        [alone] = run.translate([line])
+        [alone] = run.writer().write([line])
         assert found[at] == " ".join(alone.hypotheses[0].text.split())
         assert (found[at] == "") >= (at in EMPTY)
     assert any(found)
@@ -68,7 +68,7 @@ def test_how_lines_come_changes_nothing(
     attncli: Any, trained: Path, source: Path, monkeypatch: pytest.MonkeyPatch, read_ahead: int
 ) -> None:
     expected = texts(attncli("translate", trained, source))
-    monkeypatch.setattr("attncli.cli.translate.READ_AHEAD", read_ahead)
+    monkeypatch.setattr("attncli.cli.lines.READ_AHEAD", read_ahead)
     assert texts(attncli("translate", trained, source)) == expected
     assert texts(attncli("translate", trained, given=TEXT)) == expected
 
@@ -90,7 +90,7 @@ def test_n_best_has_as_many_lines_for_every_sentence(
 ) -> None:
     found = texts(attncli("translate", trained, source, "--n-best", 3))
     assert len(found) == 3 * len(LINES)
-    for at, translation in enumerate(run.translate(LINES, n_best=3)):
+    for at, translation in enumerate(run.writer().write(LINES, n_best=3)):
         hypotheses = [" ".join(hypothesis.text.split()) for hypothesis in translation.hypotheses]
         assert found[3 * at : 3 * at + 3] == (hypotheses if at not in EMPTY else [""] * 3)
 
@@ -103,7 +103,7 @@ def test_search_options_take_the_place_of_the_runs_own(
     settings = run.config.search.model_copy(
         update={"beam_size": 4, "length_penalty": 0.25, "max_length": 3, "batch_size": 2}
     )
-    expected = [translation.as_json() for translation in run.translate(LINES, search=settings, n_best=4)]
+    expected = [found.as_json(name="source") for found in run.writer(settings).write(LINES, n_best=4)]
     for one, other in zip(found, expected, strict=True):
         assert one["source"] == other["source"]
         assert [h["tokens"] for h in one["hypotheses"]] == [h["tokens"] for h in other["hypotheses"]]
@@ -199,10 +199,10 @@ def test_too_long_a_source_is_refused_with_its_line_or_cut(attncli: Any, trained
 def test_the_line_of_a_long_source_is_counted_over_all_that_is_read(
     attncli: Any, trained: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attncli.cli.translate.READ_AHEAD", 2)
+    monkeypatch.setattr("attncli.cli.lines.READ_AHEAD", 2)
     result = attncli("translate", trained, source, "--max-source-length", 5)
     assert result.err.startswith(f"attncli: {source}: line 6: 6 tokens, but ")
-    assert len(result.out.splitlines()) == 4, "what was read before is answered"
+    assert len(result.out.splitlines()) == 5, "every line before it is answered"
 
 
 def test_text_that_is_none_is_refused_with_its_line(attncli: Any, trained: Path, tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_an_output_that_cannot_be_written_is_named(attncli: Any, trained: Path, 
         (["--sample", "--temperature", "inf"], "--temperature inf: must be a number over 0"),
         (
             ["--sample", "--beam-size", "4"],
-            "--sample draws each translation on its own, without a beam; remove --beam-size",
+            "--sample draws each hypothesis on its own, without a beam; remove --beam-size",
         ),
         (["--device", "gpu"], "--device gpu: unknown device; choose from auto, cpu, cuda, cuda:N"),
         (["--output", "SOURCE"], "--output SOURCE: is the input; choose another file"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cider import HYPOTHESES, REFERENCES, cider_by_definition, ngrams
 
 from attncli.errors import UserError
 from attncli.metrics import meteor
@@ -19,21 +20,11 @@ from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.coco import CiderD, DocumentFrequencies
 from attncli.metrics.registry import CAPTION_METRICS
 
-HYPOTHESES = ["A dog runs over the grass .", "Two men sit", "A woman reads a red book on a bench", "Dogs"]
-REFERENCES = [
-    ["A dog runs across the green grass .", "Two men sit on a bench .", "She reads a book .", "A cat"],
-    ["The dog runs over grass .", "Two men are sitting down .", "A woman reads a red book .", "Two cats sleep"],
-    ["Dog", "Men sitting outside .", "Someone is reading", "Cats sleep ."],
-]
 MEASURED_WITHOUT_JAVA = [key for key in CAPTION_METRICS if key != "meteor"]
 
 
 def score(key: str, hypotheses: list[str] = HYPOTHESES, references: list[list[str]] = REFERENCES) -> float:
     return CAPTION_METRICS[key].measure(hypotheses, references).score()
-
-
-def ngrams(words: list[str], order: int) -> list[tuple[str, ...]]:
-    return [tuple(words[at : at + order]) for at in range(len(words) - order + 1)]
 
 
 def bleu_by_definition(order: int, hypotheses: list[str], references: list[list[str]]) -> float:
@@ -88,39 +79,6 @@ def test_rouge_l_is_its_definition() -> None:
         both = recall + 1.44 * precision
         scores.append(2.44 * precision * recall / both if both else 0)
     assert score("rouge_l") == pytest.approx(100 * float(np.mean(scores)))
-
-
-def cider_by_definition(
-    hypotheses: list[str], references: list[list[str]], documents: list[list[str]] | None = None
-) -> list[float]:
-    """Return Vedantam et al. 2015, equations 1 to 4 and CIDEr-D of section 5, with dense vectors.
-
-    Document frequencies are of the images of `documents`, which are written as `references` are.
-    """
-    images = [[caption_tokens(text) for text in texts] for texts in zip(*references, strict=True)]
-    counted = [[caption_tokens(text) for text in texts] for texts in zip(*(documents or references), strict=True)]
-    totals = np.zeros(len(images))
-    for order in (1, 2, 3, 4):
-        vocabulary = sorted(
-            {ngram for texts in images for text in texts for ngram in ngrams(text, order)}
-            | {ngram for text in hypotheses for ngram in ngrams(caption_tokens(text), order)}
-        )
-        there = [{ngram for text in texts for ngram in ngrams(text, order)} for texts in counted]
-        rarity = np.array([math.log(len(counted) / max(1, sum(gram in each for each in there))) for gram in vocabulary])
-
-        def vector(words: list[str], order: int = order, vocabulary: list[tuple[str, ...]] = vocabulary) -> np.ndarray:
-            return np.array([ngrams(words, order).count(ngram) for ngram in vocabulary], float)
-
-        for image, (text, others) in enumerate(zip(hypotheses, images, strict=True)):
-            words = caption_tokens(text)
-            mine = vector(words) * rarity
-            for other in others:
-                theirs = vector(other) * rarity
-                norms = np.linalg.norm(mine) * np.linalg.norm(theirs)
-                gap = max(0, len(words) - 1) - max(0, len(other) - 1)
-                cosine = (np.minimum(mine, theirs) @ theirs) / norms if norms else 0
-                totals[image] += cosine * math.exp(-(gap**2) / 72) / len(others) / 4
-    return list(10 * totals)
 
 
 def test_cider_is_its_definition() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_captioner import configured
+from tiny_captioner import configured
 from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
@@ -24,7 +24,7 @@ from attncli.metrics.coco import CiderD, DocumentFrequencies
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import weights_of
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
-from attncli.tasks.captioning import CaptioningTask, open_captioning
+from attncli.tasks.writing import WritingTask, open_writing
 
 CPU = torch.device("cpu")
 BASE = """\
@@ -89,10 +89,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def opened(folder: Path, *overrides: str) -> CaptioningTask:
+def opened(folder: Path, *overrides: str) -> WritingTask:
     config = read_config(folder / "critical.yaml", overrides)
     assert isinstance(config, CaptioningConfig)
-    return open_captioning(config, CPU, None)
+    return open_writing(config, CPU, None)
 
 
 def records(run: Path, event: str) -> list[dict[str, Any]]:
@@ -105,12 +105,12 @@ def test_training_begins_with_the_best_weights_and_the_tokenizer_of_the_other_ru
     before, found = RunFolder(folder / "run").load_weights("best"), weights_of(task.model)
     assert before.keys() == found.keys()
     assert all(torch.equal(before[name], found[name]) for name in before)
-    assert task.corpora.tokenizers.target.model == (folder / "run" / "tokenizer.model").read_bytes()
+    assert task.tokenizers.target.model == (folder / "run" / "tokenizer.model").read_bytes()
 
 
 def test_an_epoch_is_all_pictures_once(folder: Path) -> None:
     task = opened(folder)
-    epochs = [[batch.pictures for batch in task.epoch(number)] for number in (1, 1, 2)]
+    epochs = [[batch.rows for batch in task.epoch(number)] for number in (1, 1, 2)]
     assert epochs[0] == epochs[1] != epochs[2]
     assert [len(pictures) for pictures in epochs[0]] == [7, 7, 6]
     assert sorted(sum(epochs[2], ())) == list(range(20))
@@ -119,21 +119,21 @@ def test_an_epoch_is_all_pictures_once(folder: Path) -> None:
     assert batch.size == batch.terms == 6 * 3
     # The features of a picture are those of its own captions, in a batch as alone.
     plain = opened(folder, "training.augmentation={}").epoch(1)[2]
-    alone = task.sources.reader("train").start(task.corpora.train.first_captions[[plain.pictures[4]]])()
+    alone = task.corpora.train.source.start(np.array([plain.rows[4]]), None)()
     assert torch.equal(plain.source.pixels[4], alone.pixels[0])  # type: ignore[union-attr]
 
 
 def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None:
     task = opened(folder)
     task.model.eval()
-    corpora, tokenizer = task.corpora, task.corpora.tokenizers.target
+    corpora, tokenizer = task.corpora, task.tokenizers.target
     training, dev = (
-        [[caption_tokens(text) for text in picture.captions] for picture in corpus.pictures]
+        [[caption_tokens(text) for text in texts] for texts in corpus.texts]
         for corpus in (corpora.train, corpora.dev)
     )
     scorer, rewards = CiderD(dev, DocumentFrequencies(training)), []
     with torch.no_grad():
-        source = task.sources.reader("dev").start(corpora.dev.first_captions)()
+        source = corpora.dev.source.start(np.arange(corpora.dev.sources), None)()
         found = search(
             task.model.decoder,
             task.model.encode(source),
@@ -156,7 +156,7 @@ def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(folder: Path,
     shutil.copytree(folder / "run", tmp_path / "start")
     asked = ("--set", f"training.objective.start_from={tmp_path}/start", "--set", "training.objective.baseline=greedy")
     result = train(folder / "critical.yaml", tmp_path / "whole", *asked)
-    assert "20 training pictures" in result.output
+    assert "20 training images" in result.output
     assert "captions/s" in result.output
     train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=4")
     shutil.rmtree(tmp_path / "start")
@@ -191,7 +191,7 @@ def test_features_of_a_fixed_encoder_are_those_of_the_other_run(folder: Path, tm
 
 def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> None:
     train(folder / "critical.yaml", tmp_path / "run", "--set", "training.max_steps=2")
-    for run, what in ((tmp_path / "run", "minus CIDEr of drawn captions"), (folder / "run", "nats a token")):
+    for run, what in ((tmp_path / "run", "minus CIDEr of drawn targets"), (folder / "run", "nats a token")):
         assert invoke("visualize", run, "--curves", "--format", "svg", "--output", tmp_path).exit_code == 0
         assert f"loss ({what})" in (tmp_path / "curves.svg").read_text()
 
@@ -199,7 +199,7 @@ def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> No
 def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
     result = invoke("train", folder / "critical.yaml", "--dry-run", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "3 batches an epoch; the largest (7 pictures, 21 captions drawn) took" in result.stdout
+    assert "3 batches an epoch; the largest (7 images, 21 captions drawn) took" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -252,12 +252,12 @@ def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trai
     [
         (
             "model.dropout={outputs: 0.1}",
-            "model.dropout: a drawn caption is scored by the network that drew it, which dropout changes each time; "
+            "model.dropout: a drawn target is scored by the network that drew it, which dropout changes each time; "
             "set it to 0 for training.objective.kind 'self_critical'",
         ),
         (
             "model.attention={selection: hard}",
-            "model.attention.selection: 'hard' draws positions, and given others a caption has another probability "
+            "model.attention.selection: 'hard' draws positions, and given others a target has another probability "
             "than it was drawn with; choose 'soft' for training.objective.kind 'self_critical'",
         ),
         (
@@ -271,12 +271,12 @@ def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trai
         ),
         (
             "training.batch_sentences=null",
-            "training.batch_sentences: is how many pictures are in a batch with training.objective.kind "
+            "training.batch_sentences: is how many sources are in a batch with training.objective.kind "
             "'self_critical'; give a number",
         ),
         (
             "training.objective.samples=1",
-            "training.objective: baseline: others is the mean of a picture's other captions, so samples must be 2 or "
+            "training.objective: baseline: others is the mean of a source's other targets, so samples must be 2 or "
             "more",
         ),
         ("training.objective={kind: self_critical}", "training.objective.start_from: missing, and there is no default"),
@@ -309,7 +309,7 @@ def test_self_critical_steps_raise_the_reward(tmp_path: Path, baseline: str) -> 
     train(tmp_path / "critical.yaml", tmp_path / "critical", *sets, *every, *asked)
     config = read_config(tmp_path / "critical.yaml", sizes)
     assert isinstance(config, CaptioningConfig)
-    before = open_captioning(config, CPU, None)
+    before = open_writing(config, CPU, None)
     before.model.eval()
     first = before.validate()
     (after,) = records(tmp_path / "critical", "validation")

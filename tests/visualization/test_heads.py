@@ -114,7 +114,7 @@ def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suff
 
 
 def test_missing_glyphs_are_reported_once(tmp_path: Path) -> None:
-    strange = replace(FOUND, places=Places(("\U000f0000"), *SOURCE[1:]))
+    strange = replace(FOUND, places=Places(("\U000f0000", *SOURCE[1:])))
     said: list[str] = []
     draw_heads(list(self_attention_drawings(1, strange, None, directions=False)), tmp_path, "png", warn=said.append)
     assert len(said) == 1

@@ -1,0 +1,209 @@
+"""Translators that go on from another run and learn the GLEU of what they draw, from the command on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cider import ngrams
+from typer.testing import CliRunner, Result
+
+from attncli.cli.main import app
+from attncli.config.load import read_config
+from attncli.data.corpus import Corpus
+from attncli.decoding.search import Sampling, search
+from attncli.runs.folder import RunFolder
+from attncli.runs.weights import weights_of
+from attncli.tasks.writing import WritingTask, open_writing
+
+CPU = torch.device("cpu")
+BASE = """\
+base: small.yaml
+tokenizer: {vocabulary_size: 30}
+training: {max_steps: 40, validate_every: 20}
+"""
+CRITICAL = """\
+base: base.yaml
+training:
+  objective: {{kind: self_critical, start_from: {root}/run, reward: gleu, samples: 3}}
+  batch_sentences: 10
+  max_steps: 8
+  learning_rate: 0.005
+  validate_every: 4
+  checkpoint_every: 3
+  log_every: 2
+"""
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
+
+
+def train(config: Path, run: Path, *arguments: str) -> Result:
+    result = invoke("train", config, "--run", run, "--device", "cpu", *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with both configurations and a run of the first, whose vocabularies hold all words."""
+    made = tmp_path_factory.mktemp("sentences")
+    shutil.copy(trained.parent / "small.yaml", made)
+    (made / "base.yaml").write_text(BASE)
+    (made / "critical.yaml").write_text(CRITICAL.format(root=made))
+    train(made / "base.yaml", made / "run")
+    return made
+
+
+def opened(folder: Path, *overrides: str) -> WritingTask:
+    return open_writing(read_config(folder / "critical.yaml", overrides), CPU, None)
+
+
+def records(run: Path, event: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [record for record in found if record["event"] == event]
+
+
+def gleu_by_definition(text: str, reference: str) -> float:
+    """Return the smaller of precision and recall of n-grams of 1 to 4 words, by pairing them off."""
+    found, wanted = (
+        [ngram for order in (1, 2, 3, 4) for ngram in ngrams(side.split(), order)] for side in (text, reference)
+    )
+    left = list(wanted)
+    for ngram in found:
+        if ngram in left:
+            left.remove(ngram)
+    matching = len(wanted) - len(left)
+    return min(matching / len(found), matching / len(wanted)) if found else 0.0
+
+
+def drawn_rewards(task: WritingTask, corpus: Corpus, rows: list[int], references: list[str], seed: int) -> list[float]:
+    """Return the GLEU of three targets that are drawn for each of the sources `rows` of `corpus`."""
+    found = search(
+        task.model.decoder,
+        task.model.encode(corpus.source.start(np.array(rows), None)()),
+        strategy=Sampling(torch.Generator().manual_seed(seed)),
+        beam_size=3,
+        max_length=9,
+        length_penalty=0.0,
+    )
+    return [
+        gleu_by_definition(task.tokenizers.target.decode(hypothesis.tokens), references[row])
+        for row, ranked in zip(rows, found, strict=True)
+        for hypothesis in ranked
+    ]
+
+
+def lines(folder: Path, name: str) -> list[str]:
+    root = Path(read_config(folder / "critical.yaml").data.root)
+    return (root / name).read_text(encoding="utf-8").splitlines()
+
+
+def test_training_begins_with_the_best_weights_and_both_tokenizers_of_the_other_run(folder: Path) -> None:
+    task = opened(folder)
+    before, found = RunFolder(folder / "run").load_weights("best"), weights_of(task.model)
+    assert before.keys() == found.keys()
+    assert all(torch.equal(before[name], found[name]) for name in before)
+    assert task.tokenizers.source.encode("der Hund nie") == [
+        task.tokenizers.source.encode(word)[0] for word in ("der", "Hund", "nie")
+    ]
+    assert task.tokenizers.target.decode(task.tokenizers.target.encode("a cow never")) == "a cow never"
+    assert not task.tokenizers.shared
+
+
+def test_an_epoch_is_all_sentences_once(folder: Path) -> None:
+    task = opened(folder)
+    epochs = [[batch.rows for batch in task.epoch(number)] for number in (1, 1, 2)]
+    assert epochs[0] == epochs[1] != epochs[2]
+    assert [len(sentences) for sentences in epochs[0]] == [10, 10, 10, 6]
+    assert sorted(sum(epochs[2], ())) == list(range(36))
+    batch = task.epoch(1)[3]
+    assert batch.size == batch.terms == 6 * 3
+    corpus = task.corpora.train
+    assert [row[: len(corpus.source.row(at))].tolist() for at, row in zip(batch.rows, batch.source.ids, strict=True)] == [
+        corpus.source.row(at).tolist() for at in batch.rows
+    ]
+
+
+def test_what_is_reported_is_minus_the_gleu_of_drawn_translations(folder: Path) -> None:
+    task = opened(folder)
+    task.model.eval()
+    batch = task.epoch(1)[1]
+    torch.manual_seed(5)
+    seed = int(torch.randint(2**62, ()))
+    torch.manual_seed(5)
+    loss = task.loss(batch)
+    with torch.no_grad():
+        rewards = drawn_rewards(task, task.corpora.train, list(batch.rows), lines(folder, "train.en"), seed)
+    assert loss.terms == len(rewards) == 30
+    assert 0 < max(rewards) <= 1
+    assert float(loss.reported) == pytest.approx(-sum(rewards), rel=1e-5)
+
+
+def test_the_dev_loss_is_minus_the_mean_gleu_of_drawn_translations(folder: Path) -> None:
+    task = opened(folder)
+    task.model.eval()
+    with torch.no_grad():
+        rewards = drawn_rewards(task, task.corpora.dev, list(range(5)), lines(folder, "dev.en"), seed=1)
+        scores = task.validate()
+    assert max(rewards) > 0
+    assert scores["loss"] == pytest.approx(-float(np.mean(rewards)), rel=1e-5)
+    assert set(scores) == {"loss", "bleu"}
+
+
+@pytest.mark.parametrize("baseline", ["others", "greedy"])
+def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(
+    folder: Path, tmp_path: Path, baseline: str
+) -> None:
+    shutil.copytree(folder / "run", tmp_path / "start")
+    asked = ("--set", f"training.objective.start_from={tmp_path}/start")
+    asked += ("--set", f"training.objective.baseline={baseline}")
+    result = train(folder / "critical.yaml", tmp_path / "whole", *asked)
+    assert "36 training sentences" in result.output
+    assert "targets/s" in result.output
+    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=5")
+    shutil.rmtree(tmp_path / "start")
+    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--resume")
+    begun = RunFolder(folder / "run").load_weights("best")
+    for name in ("last", "best"):
+        whole, parts = (RunFolder(tmp_path / run).load_weights(name) for run in ("whole", "parts"))
+        assert not [key for key in whole if not torch.equal(whole[key], parts[key])], name
+        assert any(not torch.equal(begun[key], whole[key]) for key in whole)
+    # A validation at a step where only the broken run ended is none of the whole one's.
+    for event, steps in (("train", {2, 4, 6, 8}), ("validation", {4, 8})):
+        one, other = (
+            {each["step"]: each["loss"] for each in records(tmp_path / run, event)} for run in ("whole", "parts")
+        )
+        assert {step: one[step] for step in steps} == {step: other[step] for step in steps}
+        assert all(-1 <= loss <= 0 for loss in one.values())
+    result = invoke("eval", tmp_path / "parts", "--dev", "--output", tmp_path / "out", "--device", "cpu")
+
+
+def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
+    result = invoke("train", folder / "critical.yaml", "--dry-run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "4 batches an epoch; the largest (10 sentences, 30 targets drawn) took" in result.stdout
+
+
+def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> None:
+    train(folder / "critical.yaml", tmp_path / "run", "--set", "training.max_steps=2")
+    assert invoke("visualize", tmp_path / "run", "--curves", "--format", "svg", "--output", tmp_path).exit_code == 0
+    assert "loss (minus GLEU of drawn targets)" in (tmp_path / "curves.svg").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("baseline", ["others", "greedy"])
+def test_self_critical_steps_raise_the_reward(folder: Path, tmp_path: Path, baseline: str) -> None:
+    asked = ("--set", f"training.objective.baseline={baseline}", "--set", "training.max_steps=80")
+    train(folder / "critical.yaml", tmp_path / "run", *asked, "--set", "training.learning_rate=0.01")
+    before = opened(folder)
+    before.model.eval()
+    first = before.validate()["loss"]
+    last = records(tmp_path / "run", "validation")[-1]["loss"]
+    assert last < 1.15 * first < 0
