@@ -17,13 +17,13 @@ compare: $(VENV)/.installed ## Train a set of variants and score them together (
 	PATH="$(CURDIR)/$(BIN):$$PATH" SEEDS="$(SEEDS)" VARIANTS="$(VARIANTS)" TEST="$(TEST)" METRICS="$(METRICS)" \
 		RUNS="$(RUNS)" scripts/compare $(SET) $(OPTIONS)
 
-test: $(VENV)/.installed-dev ## Check format, lint and types, and run every test
+test: check ## Run the checks and every test, and report branch coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+check: $(VENV)/.installed-dev ## Check format, lint and types, in seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
-
-check: test ## The same as test
 
 format: $(VENV)/.installed-dev ## Format the code, and mend what the linter can
 	$(BIN)/ruff check --fix .

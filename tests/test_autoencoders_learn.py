@@ -53,7 +53,7 @@ def learned(folder: Path, model: dict[str, Any], **training: Any) -> Measured:
     assert isinstance(config, AutoencodingConfig)
     run = RunFolder(folder / f"run-{len(list(folder.glob('run-*')))}")
     run.create("task: autoencoding\n")
-    task = open_autoencoding(config, CPU, None)
+    task = open_autoencoding(config, CPU)
     train(task, config.training, run, device=CPU, progress=False)
     return Measured(run.path.name, AutoencoderRun(run.path, config, task.model.eval(), {"step": 2000}), _pca(folder))
 

@@ -130,7 +130,7 @@ def autoencoder_sizes(config: AutoencodingConfig) -> Sizes:
     parameters = {name: sum(parameter.numel() for parameter in half.parameters()) for name, half in halves.items()}
     outputs = 0
 
-    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+    def count(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
         nonlocal outputs
         outputs += output.numel()
 

@@ -18,7 +18,7 @@ class Section(BaseModel):
 def renamed(**names: str) -> Any:
     """Return a validator that reads each key of `names` as the one that took its place."""
 
-    def read(cls: type[Section], values: Any) -> Any:
+    def read(_cls: type[Section], values: Any) -> Any:
         if not isinstance(values, dict):
             return values
         for old, new in names.items():

@@ -27,7 +27,7 @@ for _tag, _pattern, _first in (
     _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
-def _integer(loader: _CoreLoader, node: yaml.ScalarNode) -> int:
+def _integer(_loader: _CoreLoader, node: yaml.ScalarNode) -> int:
     text = node.value
     if text.startswith("0o"):
         return int(text[2:], 8)

@@ -217,7 +217,7 @@ def _scaled_dot(config: AttentionConfig, query_size: int, memory_size: int) -> S
     return DotScore(factor=memory_size**-0.5)
 
 
-def _location(config: AttentionConfig, query_size: int, memory_size: int) -> Score:
+def _location(config: AttentionConfig, query_size: int, _memory_size: int) -> Score:
     assert config.maximum_source_length is not None, "the config refuses location without it"
     return LocationScore(query_size, config.maximum_source_length, ignores_longer=config.longer_sources == "ignore")
 

@@ -146,7 +146,7 @@ class PredictiveWindow(Window):
         return Focus(prepared.within(self.half_width, distances), factor, centres, self.half_width)
 
 
-def _monotonic(config: AttentionConfig, query_size: int, axes: int) -> Window:
+def _monotonic(config: AttentionConfig, _query_size: int, axes: int) -> Window:
     assert axes == 1, "the config refuses local_m for a grid"
     return MonotonicWindow(config.half_width or HALF_WIDTH)
 

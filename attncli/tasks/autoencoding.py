@@ -90,7 +90,7 @@ class AutoencodingTask:
         return total / terms
 
 
-def open_autoencoding(config: AutoencodingConfig, device: torch.device, run: Path | None) -> AutoencodingTask:
+def open_autoencoding(config: AutoencodingConfig, device: torch.device) -> AutoencodingTask:
     """Return the task of `config`, with a model whose weights the configuration's seed decides."""
     data = prepare_autoencoding(config)
     torch.manual_seed(config.training.seed)

@@ -63,7 +63,7 @@ class LaunchedTask(Task, Protocol):
 def open_task(config: Config, device: torch.device, run: Path | None) -> LaunchedTask:
     """Return the task of `config` with a newly seeded model, and of `run`, if there is one to go on with."""
     if isinstance(config, AutoencodingConfig):
-        return open_autoencoding(config, device, run)
+        return open_autoencoding(config, device)
     return open_writing(config, device, run)
 
 

@@ -52,7 +52,7 @@ def configured(folder: Path, *, bottleneck: int = 2, **training: Any) -> Autoenc
 
 
 def made(folder: Path, **training: Any) -> AutoencodingTask:
-    return open_autoencoding(configured(folder, **training), CPU, None)
+    return open_autoencoding(configured(folder, **training), CPU)
 
 
 def test_an_epoch_has_every_example_once_in_an_order_of_seed_and_number(folder: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_broken_run_goes_on_with_the_noise_it_would_have_had(folder: Path, cor
         place = RunFolder(folder / name)
         if not resume:
             place.create("task: autoencoding\n")
-        task = open_autoencoding(config, CPU, place.path if resume else None)
+        task = open_autoencoding(config, CPU)
         train(task, config.training, place, device=CPU, resume=resume, progress=False)
         return weights_of(task.model)
 

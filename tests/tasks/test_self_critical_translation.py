@@ -31,7 +31,7 @@ CRITICAL = """\
 base: base.yaml
 training:
   objective: {{kind: self_critical, start_from: {root}/run, reward: gleu, samples: 3}}
-  batch_sentences: 10
+  batch_sentences: 7
   max_steps: 8
   learning_rate: 0.005
   validate_every: 4
@@ -121,14 +121,12 @@ def test_an_epoch_is_all_sentences_once(folder: Path) -> None:
     task = opened(folder)
     epochs = [[batch.rows for batch in task.epoch(number)] for number in (1, 1, 2)]
     assert epochs[0] == epochs[1] != epochs[2]
-    assert [len(sentences) for sentences in epochs[0]] == [10, 10, 10, 6]
+    assert [len(sentences) for sentences in epochs[0]] == [7, 7, 7, 7, 7, 1]
     assert sorted(sum(epochs[2], ())) == list(range(36))
     batch = task.epoch(1)[3]
-    assert batch.size == batch.terms == 6 * 3
-    corpus = task.corpora.train
-    assert [row[: len(corpus.source.row(at))].tolist() for at, row in zip(batch.rows, batch.source.ids, strict=True)] == [
-        corpus.source.row(at).tolist() for at in batch.rows
-    ]
+    assert batch.size == batch.terms == 7 * 3
+    given = lines(folder, "train.de")
+    assert [task.tokenizers.source.decode(row.tolist()) for row in batch.source.ids] == [given[at] for at in batch.rows]
 
 
 def test_what_is_reported_is_minus_the_gleu_of_drawn_translations(folder: Path) -> None:
@@ -141,7 +139,7 @@ def test_what_is_reported_is_minus_the_gleu_of_drawn_translations(folder: Path) 
     loss = task.loss(batch)
     with torch.no_grad():
         rewards = drawn_rewards(task, task.corpora.train, list(batch.rows), lines(folder, "train.en"), seed)
-    assert loss.terms == len(rewards) == 30
+    assert loss.terms == len(rewards) == 21
     assert 0 < max(rewards) <= 1
     assert float(loss.reported) == pytest.approx(-sum(rewards), rel=1e-5)
 
@@ -167,7 +165,7 @@ def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(
     result = train(folder / "critical.yaml", tmp_path / "whole", *asked)
     assert "36 training sentences" in result.output
     assert "targets/s" in result.output
-    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=5")
+    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=4")
     shutil.rmtree(tmp_path / "start")
     train(folder / "critical.yaml", tmp_path / "parts", *asked, "--resume")
     begun = RunFolder(folder / "run").load_weights("best")
@@ -175,20 +173,19 @@ def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(
         whole, parts = (RunFolder(tmp_path / run).load_weights(name) for run in ("whole", "parts"))
         assert not [key for key in whole if not torch.equal(whole[key], parts[key])], name
         assert any(not torch.equal(begun[key], whole[key]) for key in whole)
-    # A validation at a step where only the broken run ended is none of the whole one's.
-    for event, steps in (("train", {2, 4, 6, 8}), ("validation", {4, 8})):
+    for event, steps in (("train", [2, 4, 6, 8]), ("validation", [4, 8])):
         one, other = (
             {each["step"]: each["loss"] for each in records(tmp_path / run, event)} for run in ("whole", "parts")
         )
-        assert {step: one[step] for step in steps} == {step: other[step] for step in steps}
+        assert one == other
+        assert list(one) == steps
         assert all(-1 <= loss <= 0 for loss in one.values())
-    result = invoke("eval", tmp_path / "parts", "--dev", "--output", tmp_path / "out", "--device", "cpu")
 
 
 def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
     result = invoke("train", folder / "critical.yaml", "--dry-run", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "4 batches an epoch; the largest (10 sentences, 30 targets drawn) took" in result.stdout
+    assert "6 batches an epoch; the largest (7 sentences, 21 targets drawn) took" in result.stdout
 
 
 def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> None:
@@ -200,10 +197,12 @@ def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("baseline", ["others", "greedy"])
 def test_self_critical_steps_raise_the_reward(folder: Path, tmp_path: Path, baseline: str) -> None:
-    asked = ("--set", f"training.objective.baseline={baseline}", "--set", "training.max_steps=80")
-    train(folder / "critical.yaml", tmp_path / "run", *asked, "--set", "training.learning_rate=0.01")
-    before = opened(folder)
+    # Of the training sentences: five others would tell less.
+    changes = ["data.dev={source: train.de, target: train.en}", f"training.objective.baseline={baseline}"]
+    changes += ["training.max_steps=80", "training.validate_every=80"]
+    train(folder / "critical.yaml", tmp_path / "run", *(part for change in changes for part in ("--set", change)))
+    before = opened(folder, *changes)
     before.model.eval()
     first = before.validate()["loss"]
-    last = records(tmp_path / "run", "validation")[-1]["loss"]
-    assert last < 1.15 * first < 0
+    (after,) = records(tmp_path / "run", "validation")
+    assert after["loss"] < 1.15 * first < 0
