@@ -27,15 +27,15 @@ class Reinforce(Section):
     kind: Literal["reinforce"] = "reinforce"
     """The kind of estimator."""
     reward: RewardName = "token"
-    """What rewards the draws of a sentence: the log-probability of its mean `token`, so that long sentences are not
-    punished for their length (as the released code), or that of the whole `sentence` (as the paper; with a weight of 1
-    the estimate is that of the bound's own gradient)."""
+    """Reward of a sentence's samples: the mean log-probability per `token`, which does not penalise long sentences (as
+    in the released code), or the log-probability of the whole `sentence` (as in the paper; with a weight of 1 this
+    estimates the gradient of the bound)."""
     reward_weight: Weight = 0.1
-    """What the reward is multiplied by (λr in the paper; the value is the released code's, for its reward by token)."""
+    """Weight of the reward (λr in the paper; the default is that of the released code, for the reward by token)."""
     entropy_weight: Weight = 0.002
-    """What the entropy of the distributions is multiplied by (λe; the value is the released code's)."""
+    """Weight of the entropy of the distributions (λe; the default is that of the released code)."""
     expectation_rate: float = Field(default=0.5, ge=0, le=1)
-    """How often the draws of a sentence are replaced by their expectation, which lowers the variance."""
+    """How often the samples for a sentence are replaced by their expectation, which lowers the variance."""
 
 
 class StraightThrough(Section):
@@ -44,11 +44,11 @@ class StraightThrough(Section):
     kind: Literal["straight_through"] = "straight_through"
     """The kind of estimator."""
     temperature: Temperature = 1.0
-    """The temperature of the first batch; the lower, the closer the soft choice is to the draw."""
+    """Temperature at the start; the lower it is, the closer the soft choice is to the sample."""
     lowest_temperature: Temperature = 0.5
-    """Where it stops falling."""
+    """The lowest temperature."""
     annealing: Weight = 1e-4
-    """How fast it falls: by the factor exp(-annealing) a batch."""
+    """How fast the temperature falls: by a factor of exp(-annealing) per batch."""
 
     @model_validator(mode="after")
     def _falls(self) -> StraightThrough:
@@ -76,21 +76,21 @@ class Attention(Section):
     """Width of the hidden layer of the `additive` score, or of the projections of `scaled_dot`; by default the
     decoder's hidden size."""
     projections: Literal["learned", "none"] | None = None
-    """For the `scaled_dot` score: what is multiplied, learned projections of query and memory (`learned`, the default;
-    Vaswani et al. 2017, 3.2.2), or the two as they are, which must have one width (`none`)."""
+    """For the `scaled_dot` score: multiply learned projections of query and memory (`learned`, the default; Vaswani et
+    al. 2017, 3.2.2), or the two directly, which must then have equal widths (`none`)."""
     sharpening: Literal["learned", "none"] | None = None
     """For the `content` score: multiply the cosine by a learned positive factor (`learned`, the default) or not."""
     maximum_source_length: int | None = Field(default=None, ge=1)
-    """For the `location` score: the most source positions it can see."""
+    """For the `location` score: the maximum number of source positions."""
     longer_sources: Literal["error", "ignore"] | None = None
-    """For the `location` score, beyond `maximum_source_length`: an error (the default), or positions that get no
-    weight (Luong et al. 2015)."""
+    """For the `location` score and sources beyond `maximum_source_length`: raise an error (the default), or give the
+    extra positions no weight (`ignore`; Luong et al. 2015)."""
     window: WindowName = "global"
-    """Where a query may look: everywhere (`global`), around the step's number (`local_m`), or around a place that it
-    predicts (`local_p`; Luong et al. 2015, section 3.2)."""
+    """Where a query may attend: everywhere (`global`), around the position of the step (`local_m`), or around a
+    predicted position (`local_p`; Luong et al. 2015, section 3.2)."""
     half_width: int | None = Field(default=None, ge=1)
-    """For `local_m` and `local_p`: how far a position may be from the middle of the window; by default 10. For images
-    in rows and columns."""
+    """For `local_m` and `local_p`: half the width of the window, in positions; by default 10. For images, in rows and
+    columns."""
     selection: SelectionName = "soft"
     """What is read: the weighted mean (`soft`), or one position (`hard`; Xu et al. 2015, section 4)."""
     estimator: (
@@ -102,12 +102,12 @@ class Attention(Section):
         ]
         | None
     ) = None
-    """For `hard`: how the choice is learned, by name or with keys; by default `reinforce`."""
+    """For `hard`: how the choice is learned, as a name or with keys; by default `reinforce`."""
     inference: InferenceName | None = None
-    """For `hard`, out of training: the likeliest position (`argmax`, the default), the mean as with `soft`
-    (`expectation`), or a draw (`sample`)."""
+    """For `hard`, outside training: the likeliest position (`argmax`, the default), the weighted mean as with `soft`
+    (`expectation`), or a sample (`sample`)."""
     sampling_seed: int | None = Field(default=None, ge=0)
-    """For `inference: sample`: what the draws begin from, for every batch anew; by default 1."""
+    """For `inference: sample`: the random seed, set anew for every batch; by default 1."""
 
     @property
     def is_projected(self) -> bool:

@@ -19,16 +19,16 @@ class CaptionFile(Section):
     """The file, with or without `.gz`."""
     format: CaptionFormat | None = None
     """`flickr8k` (`image.jpg#0`, a tab, the caption), `coco` or `karpathy` (JSON), `csv`, `tsv`, `jsonl`, or `lines`
-    (a caption a line, with `image_names`). By default it is told from the file."""
+    (one caption per line, with `image_names`). By default it is detected from the file."""
     image_names: str | None = None
     """For `lines`: the file whose line n names the image of caption n."""
     image_field: str | int | None = None
-    """Of `csv` and `tsv` the column of image names, by its name or number from 1, of `jsonl` the key. By default
-    what is called `image`, `image_name`, `file_name`, `filename`, `file` or `path`, or the first column."""
+    """The column of image names in `csv` and `tsv` (a name, or a number from 1), or the key in `jsonl`. By default the
+    one called `image`, `image_name`, `file_name`, `filename`, `file` or `path`, or the first column."""
     caption_field: str | int | None = None
-    """The same of the captions; by default `caption`, `captions`, `text` or `sentence`, or the second column."""
+    """The same for the caption; by default `caption`, `captions`, `text` or `sentence`, or the second column."""
     split_field: str | int | None = None
-    """The same of the name of the split; by default `split`."""
+    """The same for the name of the split; by default `split`."""
 
     @model_validator(mode="after")
     def _lines_have_names(self) -> CaptionFile:
@@ -62,13 +62,13 @@ class CaptionSplit(Section):
     """Which of the images belong to a split. A plain name is that of a `list`."""
 
     list: str | None = None
-    """A file that names the images, one a line."""
+    """A file with one image name per line."""
     split: str | None = None
-    """What the file of captions says of its images, such as `train`, `val` or `test` in Karpathy's JSON."""
+    """The name of the split in the caption file, such as `train`, `val` or `test` in Karpathy's JSON."""
     captions: CaptionFiles | None = None
-    """The split's own files of captions, instead of `data.captions`."""
+    """Caption files of this split, instead of `data.captions`."""
     images: str | None = None
-    """The split's own folder of images, instead of `data.images`."""
+    """Image folder of this split, instead of `data.images`."""
 
     @model_validator(mode="after")
     def _says_which(self) -> CaptionSplit:
@@ -84,31 +84,31 @@ class CaptioningData(Section):
     """Images with captions for training, validation and test."""
 
     root: str = "."
-    """Folder that the other paths start from; itself taken from the current directory."""
+    """Folder to which the other paths are relative; itself relative to the current directory."""
     images: str
     """Folder of the images."""
     captions: CaptionFiles | None = None
-    """File or files of captions: Flickr8k's token file, COCO's or Karpathy's JSON, CSV, TSV or JSON Lines. By default
-    `captions.txt` in the folder of the images."""
+    """One or more caption files: Flickr8k's token file, COCO's or Karpathy's JSON, CSV, TSV or JSON Lines. By default
+    `captions.txt` in the image folder."""
     train: Split
-    """The images to learn from: a file of names, or keys."""
+    """The training images: a file of names, or keys."""
     dev: Split
-    """The images that choose the checkpoint; never trained on."""
+    """The dev images, which select the checkpoint; never trained on."""
     test: dict[str, Split] = Field(default={})
-    """Named test sets, which only `eval` reads."""
+    """Named test sets, read only by `eval`."""
     match_names: Literal["exact", "flickr_id"] = "exact"
-    """How a name finds its image: as it is, or by the number before `_` or `.`, so that Multi30k's `1007129816.jpg`
-    finds Flickr8k's `1007129816_e794419615.jpg`."""
+    """How names are matched to image files: exactly, or by the number before `_` or `.`, so that Multi30k's
+    `1007129816.jpg` matches Flickr8k's `1007129816_e794419615.jpg`."""
     bad_captions: Literal["error", "skip"] = "error"
-    """What to do about an empty caption or one that is not UTF-8: stop with its file and line, or leave it out and say
-    how many."""
+    """What to do about a caption that is empty or not UTF-8: stop and report its file and line, or skip it and report
+    how many were skipped."""
     missing: Literal["error", "skip"] = "error"
-    """What to do about a name without an image, or an image of a list without a caption: stop, or leave it out and
-    say how many."""
+    """What to do about a name without an image, or a listed image without a caption: stop, or skip it and report how
+    many were skipped."""
     bad_pictures: Literal["error", "skip"] = "error"
-    """What to do about a training image that cannot be read: stop, or leave it out and say how many."""
+    """What to do about a training image that cannot be read: stop, or skip it and report how many were skipped."""
     cache: str | None = None
-    """Folder for features, encoded captions and tokenizers; by default `attncli` in the user's cache folder."""
+    """Cache for image features; by default `attncli` in the user's cache folder."""
 
     def splits(self) -> Iterator[tuple[str, CaptionSplit]]:
         """Yield every split with its key."""

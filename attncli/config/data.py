@@ -13,9 +13,9 @@ class ParallelFiles(Section):
     """Two text files; line n of one translates line n of the other."""
 
     source: str
-    """Text file of source sentences, one a line, UTF-8; `.gz` is read as it is."""
+    """Text file with one source sentence per line, in UTF-8, optionally `.gz`."""
     target: str
-    """Text file of target sentences, aligned with `source` line by line."""
+    """Text file with one target sentence per line, aligned with `source`."""
 
 
 class PairFile(Section):
@@ -24,7 +24,7 @@ class PairFile(Section):
     pairs: str
     """The file of sentence pairs."""
     source_field: str | int | None = None
-    """Source column: a number from 1 or a name of the header line (TSV), or a key (JSONL). By default 1 or `source`."""
+    """Source column (TSV: a number from 1 or a name from the header) or key (JSONL). By default 1 or `source`."""
     target_field: str | int | None = None
     """Target column or key. By default 2 or `target`."""
 
@@ -44,28 +44,28 @@ class MaximumLength(Section):
     """The most tokens a training sentence may have."""
 
     source: int | None = Field(default=None, ge=1)
-    """The most source tokens of a training pair; no limit by default."""
+    """Maximum number of source tokens in a training pair; no limit by default."""
     target: int | None = Field(default=None, ge=1)
-    """The most target tokens of a training pair, the end symbol not counted; no limit by default."""
+    """Maximum number of target tokens in a training pair, not counting the end symbol; no limit by default."""
 
 
 class TranslationData(Section):
     """Parallel text for training, validation and test."""
 
     root: str = "."
-    """Folder that the other paths start from; itself taken from the current directory."""
+    """Folder to which the other paths are relative; itself relative to the current directory."""
     train: Corpus
-    """The sentence pairs to learn from."""
+    """The training pairs."""
     dev: Corpus
-    """The sentence pairs that choose the checkpoint; never trained on."""
+    """The dev pairs, which select the checkpoint; never trained on."""
     test: dict[str, Corpus] = Field(default={})
-    """Named test sets, which only `eval` reads."""
+    """Named test sets, read only by `eval`."""
     bad_lines: Literal["error", "skip"] = "error"
-    """What to do about a training pair with an empty side or bytes that are not UTF-8: stop with its file and line, or
-    leave it out and say how many. Files of different lengths are always an error."""
+    """What to do about a training pair with an empty side or invalid UTF-8: stop and report its file and line, or skip
+    it and report how many were skipped. Files of different lengths are always an error."""
     maximum_length: MaximumLength = MaximumLength()
     """Limits on the length of training pairs."""
     too_long: Literal["drop", "error"] = "drop"
-    """What to do about a training pair over `maximum_length`: leave it out and say how many, or stop."""
+    """What to do about a training pair over `maximum_length`: skip it and report how many were skipped, or stop."""
     cache: str | None = None
-    """Folder for encoded corpora and tokenizers; by default `attncli` in the user's cache folder."""
+    """Cache for encoded corpora and tokenizers; by default `attncli` in the user's cache folder."""

@@ -15,29 +15,32 @@ class _RecurrentWriting(TokenInput):
     hidden_size: int = Field(default=512, ge=1)
     """Width of a state."""
     layers: int = Field(default=1, ge=1)
-    """Layers, each reading the one below; the top one asks the attention."""
+    """Number of layers; the top one queries the attention."""
     query: Literal["previous_state", "current_state"] = "current_state"
-    """The state that asks: before the step's input is read (Bahdanau et al. 2015) or after (Luong et al. 2015)."""
+    """The state that queries the attention: before the step's input is read (Bahdanau et al. 2015) or after (Luong et
+    al. 2015)."""
     input_feeding: bool = False
-    """The attentional vector joins the next step's input (Luong et al. 2015, 3.3); only with `query: current_state`."""
+    """Feed the attentional vector into the next step (Luong et al. 2015, 3.3); requires `query: current_state`."""
     context: Literal["initial", "every_step"] = "initial"
-    """Where the vector of the whole source goes: into the decoder's first state by `bridge` (Sutskever et al. 2014),
-    or also into the input of every step (Cho et al. 2014; beside an attention Lu et al. 2017)."""
+    """Where the source's summary vector enters: only the decoder's first state, through `bridge` (`initial`; Sutskever
+    et al. 2014), or also the input of every step (`every_step`; Cho et al. 2014, and beside an attention Lu et al.
+    2017)."""
     bridge: Literal["final", "copy", "mean", "mean_mlp", "zero"] = "final"
-    """What the first state is computed from: the encoder's final state, by a layer or as it is (`copy`, for equal
-    widths; an LSTM's cell then starts as 0), the mean of the memory (`mean_mlp`: by a network of two layers for each
-    of its parts, as Xu et al. 2015), or nothing."""
+    """What initialises the decoder: the encoder's final state through a layer (`final`) or unchanged (`copy`, for equal
+    widths; an LSTM's cell then starts at 0), the mean of the memory through one layer (`mean`) or through a two-layer
+    network for each part of the state (`mean_mlp`, as Xu et al. 2015), or zeros (`zero`)."""
     gate: bool = False
-    """Scale the context by a number between 0 and 1 that the asking state decides (Xu et al. 2015, 4.2.1)."""
+    """Scale the context by a gate between 0 and 1 computed from the querying state (Xu et al. 2015, 4.2.1)."""
     doubly_stochastic: float = Field(default=0.0, ge=0)
-    """Weight λ of a term in training that asks for every source position to be looked at as much as any other (Xu et
+    """Weight λ of a training term that encourages attending to every source position equally over a whole target (Xu et
     al. 2015, 4.2.1; 1 in their released code)."""
     readout: Literal["attentional", "maxout", "deep", "state"] | None = None
-    """What the output layer reads: Luong's attentional vector, Bahdanau's deep maxout layer, Xu's `deep` output layer,
-    or the state itself. By default what the query's paper has, and the state without attention."""
+    """Input of the output layer: Luong's attentional vector, Bahdanau's maxout layer, Xu's `deep` output layer, or the
+    state itself. By default that of the paper the `query` comes from, and the state without attention."""
     readout_activation: ActivationName | None = None
-    """What the `attentional` and the `deep` readout end with. By default `none` for the first, which then learns sooner
-    (Luong's equation 5 has `tanh`), and `tanh` for the second, as Xu's released code (their equation 7 has `none`)."""
+    """Activation of the `attentional` and `deep` readouts. By default `none` for the first, which learns faster
+    (equation 5 of Luong et al. has `tanh`), and `tanh` for the second, as in the code released by Xu et al. (their
+    equation 7 has `none`)."""
 
     def readout_name(self, *, attends: bool) -> str:
         """Return the readout, which is by default that of the paper that the query comes from."""

@@ -15,11 +15,11 @@ class Evaluation(Section):
     """Scores, their bounds, and BLEU by length."""
 
     length_bins: tuple[Length, ...] = (10, 20, 30, 40, 50, 60)
-    """Upper ends, in words, of the bins of BLEU by length; longer sentences form a last one."""
+    """Upper limits, in words, of the bins for BLEU by length; longer sentences form the last bin."""
     bootstrap_samples: Annotated[int, Field(ge=1)] = 1000
-    """Resamples behind the 95 % bounds and the paired tests."""
+    """Bootstrap resamples for the 95 % bounds and the paired tests."""
     seed: Annotated[int, Field(ge=0)] = 12345
-    """Seed of the resampling."""
+    """Seed for the resampling."""
 
     @model_validator(mode="after")
     def _bins_rise(self) -> Evaluation:

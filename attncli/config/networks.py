@@ -21,11 +21,11 @@ class Dropout(Section):
     """Where values are set to 0 in training, and how often. A plain number is used at all three places."""
 
     inputs: Rate = 0.0
-    """On the embeddings of both sides, which in a Transformer hold the positions too."""
+    """On the embeddings of both sides (with positions added, where there are any)."""
     layers: Rate = 0.0
-    """Between the layers of a stack, and on the memory; in a Transformer on what each part of a layer adds."""
+    """Between stacked layers, and on the memory; in a Transformer, on the output of each sublayer."""
     outputs: Rate = 0.0
-    """On the vector that the output layer reads (with input feeding, also what is fed back)."""
+    """On the input of the output layer (with input feeding, also on what is fed back)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -60,16 +60,15 @@ class LSTMN(Section):
 
 class TokenInput(Section):
     embedding_scale: ScaleName = "root"
-    """What embeddings are multiplied by where they are read: the `root` of their width, so that their numbers are of
-    size 1 while the weights themselves stay small enough to be an output layer's (Vaswani et al. 2017, 3.4), or
-    nothing (`none`)."""
+    """Scale of embeddings where they are read: the `root` of their width, so that inputs have size 1 while the weights
+    stay small enough to share with the output layer (Vaswani et al. 2017, 3.4), or `none`."""
 
 
 class Positions(Section):
     """What tells where something stands; sections say by which keys."""
 
     maximum_length: int | None = Field(default=None, ge=1)
-    """With learned positions: the most tokens there can be, the end symbol counted."""
+    """With learned positions: the maximum number of tokens, including the end symbol."""
 
     @model_validator(mode="after")
     def _learned_positions_are_counted(self) -> Positions:
@@ -85,20 +84,20 @@ class Transformer(TokenInput, Positions):
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
     hidden_size: int = Field(default=512, ge=1)
-    """Width of a state; `model.embedding_size` must be the same."""
+    """Width of a state; must equal `model.embedding_size`."""
     layers: int = Field(default=6, ge=1)
-    """Layers, each reading the one below."""
+    """Number of layers."""
     heads: int = Field(default=8, ge=1)
-    """Attentions side by side in every layer; each takes its share of `hidden_size`."""
+    """Attention heads per layer; they divide `hidden_size` evenly."""
     feed_forward_size: int = Field(default=2048, ge=1)
     """Width of the inner layer of the feed-forward networks."""
     activation: Literal["relu", "gelu"] = "relu"
-    """What the inner layer applies."""
+    """Activation of the inner layer."""
     norm: Literal["pre", "post"] = "pre"
-    """Layer normalisation before each part of a layer, which trains without a long warm-up, or after it, as in the
-    paper."""
+    """Layer normalisation before each sublayer (`pre`), which trains without a long warm-up, or after it (`post`), as
+    in the paper."""
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
-    """How a position is told: by fixed sines and cosines, or by a learned vector of each."""
+    """Position encoding: fixed sines and cosines, or a learned vector for each position."""
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Transformer:

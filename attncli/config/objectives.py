@@ -32,16 +32,15 @@ class SelfCritical(Section):
     kind: Literal["self_critical"] = "self_critical"
     """The kind of objective."""
     start_from: str
-    """Folder of the run whose best weights and tokenizer training begins with; it has the same `model`, but for
-    `dropout`, `doubly_stochastic` and what of the encoder is trained further. Once the first checkpoint is saved it is
-    needed no more."""
+    """Run folder whose best weights and tokenizer to start from; its `model` must be the same except for `dropout`,
+    `doubly_stochastic` and the encoder's fine-tuning. No longer needed once the first checkpoint is saved."""
     reward: Literal["cider", "gleu"] = "cider"
-    """What is rewarded: CIDEr-D with document frequencies of the training targets, made for captions with several
-    references, or GLEU (Wu et al. 2016, 8.1), made for single sentences of translation."""
+    """The reward: CIDEr-D with document frequencies of the training targets, designed for captions with several
+    references, or GLEU (Wu et al. 2016, 8.1), designed for single sentences of translation."""
     samples: Count = 5
-    """Targets that are drawn for each source of a batch."""
+    """Targets sampled for each source of a batch."""
     baseline: Literal["others", "greedy"] = "others"
-    """What the reward of a drawn target is held against: the mean of the source's others (`others`), or the reward of
+    """Baseline for the reward of a sampled target: the mean of the source's other samples (`others`), or the reward of
     the greedy target (`greedy`, as in the paper)."""
 
     @property

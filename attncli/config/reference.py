@@ -21,20 +21,19 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "over", "maximum": "at most
 INTRODUCTION = """\
 # Configuration
 
-Every key of a configuration file, with what it takes, its default and what it does. `make docs` writes this page from
-the docstrings in `attncli/config/`; change it there.
+Every key of a configuration file: what it accepts, its default and what it does. `make docs` generates this page from the
+docstrings in `attncli/config/`; edit it there.
 
-- A file is read by YAML 1.2's rules: `1e-3` is a number, `no` is text, `010` is 10, and a key that is there twice is an
-  error.
-- A key that no table lists is refused, and all problems of a file are told at once.
+- Files follow YAML 1.2: `1e-3` is a number, `no` is text, `010` is 10, and a duplicate key is an error.
+- Unknown keys are refused, and all problems of a file are reported at once.
 - `--set KEY=VALUE` of `attncli train` and `attncli config` sets any key by its dotted path, such as
-  `--set model.encoder.hidden_size=256`. The value is read as YAML, so `--set 'training.schedule={kind: cosine}'`
+  `--set model.encoder.hidden_size=256`. The value is parsed as YAML, so `--set 'training.schedule={kind: cosine}'`
   replaces a section.
-- `base: FILE`, a path from the file that says it on, takes everything from another configuration; the file then says
-  what differs. Sections are joined key by key and anything else is replaced; a section that names another `kind`
-  replaces the base's whole. A base may have a base.
-- `attncli config check CONFIG` checks a file and counts its parameters, `attncli config show CONFIG` prints it with
-  its bases joined and every default filled in, and `attncli config schema` prints a JSON Schema for editors.
+- `base: FILE`, a path relative to the file, inherits everything from another configuration; the file then lists only what
+  differs. Sections are merged key by key and anything else is replaced; a section with another `kind` replaces the base's
+  section as a whole. A base may have a base of its own.
+- `attncli config check CONFIG` checks a file and counts its parameters, `attncli config show CONFIG` prints it with its
+  bases merged and every default filled in, and `attncli config schema` prints a JSON Schema for editors.
 """
 
 

@@ -14,17 +14,19 @@ class Search(Section):
     """Beam search; a beam of one is greedy."""
 
     beam_size: Annotated[int, Field(ge=1)] = 5
-    """Hypotheses kept a source."""
+    """Hypotheses kept for each source; 1 is greedy search."""
     length_penalty: Annotated[float, Field(ge=0)] = 1.0
     """The exponent α in ((5 + |y|) / 6)^α, which divides a hypothesis's log-probability (Wu et al. 2016, eq. 14)."""
     max_length: Annotated[int, Field(ge=1)] = 200
-    """The most target tokens, the end symbol included."""
+    """Maximum number of target tokens, including the end symbol."""
     max_source_length: Annotated[int, Field(ge=1)] | None = None
-    """The most source tokens; a longer source is an error or is cut, as asked. No limit by default."""
+    """Maximum number of source tokens; a longer source is an error, or truncated with `--too-long cut`. No limit by
+    default."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Sources decoded together."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of matrix products: full, or bfloat16, faster where the processor has it and a little less exact."""
+    """Precision of matrix products: single, or bfloat16, which is faster where the processor supports it and slightly
+    less exact."""
 
     def changed(self, given: Mapping[str, Any]) -> Search:
         """Return these settings with those of `given` that are not None."""

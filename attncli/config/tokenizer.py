@@ -13,13 +13,13 @@ class Tokenizer(Section):
     """A sentencepiece model, trained on the training text and saved in the run."""
 
     kind: Literal["bpe", "unigram", "word", "char"] = "bpe"
-    """`bpe` and `unigram` cut words into learned pieces, `word` cuts at white space and punctuation, `char` cuts
-    everywhere."""
+    """`bpe` and `unigram` split words into learned pieces, `word` splits at white space and punctuation, `char` splits
+    into characters."""
     vocabulary_size: int = Field(default=8000, ge=8)
-    """The most tokens of a vocabulary, its four special ones included (of each, if they are separate)."""
+    """Maximum vocabulary size, including the four special tokens (of each side, if separate)."""
     shared: bool = True
-    """One vocabulary for both languages, or one each."""
+    """Use one vocabulary for both languages instead of one for each."""
     lowercase: bool = False
-    """Turn everything to lower case first. Output is then lower-cased too."""
+    """Lower-case all text first; output is then lower-cased too."""
     training_sentences: int = Field(default=2_000_000, ge=1)
-    """The most sentences of a side that the tokenizer is trained on (an even sample)."""
+    """Maximum number of sentences per side to train the tokenizer on, sampled evenly."""

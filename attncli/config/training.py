@@ -21,7 +21,7 @@ class Adam(Section):
     betas: tuple[Factor, Factor] = (0.9, 0.999)
     """Decay of the running means of the gradient and of its square."""
     epsilon: Positive = 1e-8
-    """Added to the root of the running square."""
+    """Added to the square root of the running squared gradient."""
 
 
 class AdamW(Section):
@@ -32,9 +32,9 @@ class AdamW(Section):
     betas: tuple[Factor, Factor] = (0.9, 0.999)
     """Decay of the running means of the gradient and of its square."""
     epsilon: Positive = 1e-8
-    """Added to the root of the running square."""
+    """Added to the square root of the running squared gradient."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """Weight decay a step, times the learning rate."""
+    """Weight decay per step, multiplied by the learning rate."""
 
 
 class SGD(Section):
@@ -43,7 +43,7 @@ class SGD(Section):
     kind: Literal["sgd"] = "sgd"
     """The kind of optimiser."""
     momentum: Factor = 0.0
-    """Share of the last step that is repeated."""
+    """Momentum."""
 
 
 class Constant(Section):
@@ -52,7 +52,7 @@ class Constant(Section):
     kind: Literal["constant"] = "constant"
     """The kind of schedule."""
     warmup: int = Field(default=0, ge=0)
-    """Updates over which the rate rises linearly to its full value."""
+    """Updates over which the rate rises linearly to its peak."""
 
 
 class InverseSquareRoot(Section):
@@ -61,7 +61,7 @@ class InverseSquareRoot(Section):
     kind: Literal["inverse_square_root"] = "inverse_square_root"
     """The kind of schedule."""
     warmup: Count = 4000
-    """Updates over which the rate rises linearly to its full value."""
+    """Updates over which the rate rises linearly to its peak."""
 
 
 class Noam(Section):
@@ -81,9 +81,9 @@ class Cosine(Section):
     kind: Literal["cosine"] = "cosine"
     """The kind of schedule."""
     warmup: int = Field(default=0, ge=0)
-    """Updates over which the rate rises linearly to its full value."""
+    """Updates over which the rate rises linearly to its peak."""
     steps: int | None = Field(default=None, ge=1)
-    """Updates after which the lowest rate is reached; by default `max_steps`."""
+    """Update at which the lowest rate is reached; by default `max_steps`."""
     lowest: float = Field(default=0.0, ge=0, le=1)
     """The lowest rate, as a share of the learning rate."""
 
@@ -94,11 +94,11 @@ class Plateau(Section):
     kind: Literal["plateau"] = "plateau"
     """The kind of schedule."""
     warmup: int = Field(default=0, ge=0)
-    """Updates over which the rate rises linearly to its full value."""
+    """Updates over which the rate rises linearly to its peak."""
     factor: float = Field(default=0.5, gt=0, lt=1)
-    """What the rate is multiplied by."""
+    """Factor applied to the rate."""
     patience: Count = 2
-    """Validations without improvement before a cut."""
+    """Number of validations without improvement before the rate is reduced."""
 
 
 class Validation(Section):
@@ -112,53 +112,54 @@ class EarlyStopping(Section):
     """Ends training when the dev set has stopped improving."""
 
     patience: Count = 5
-    """Validations in a row without a new best."""
+    """Number of validations in a row without a new best."""
     minimum_improvement: float = Field(default=0.0, ge=0)
-    """How much better than the best a validation must be to count, in the metric's own unit."""
+    """How much better than the best so far a validation must be to count, in units of the metric."""
 
 
 class Training(Section):
     """What the training loop reads, whatever it trains; each task adds how its batches are made."""
 
     seed: int = Field(default=1, ge=0)
-    """Seed of the weights, of dropout and of the order of batches."""
+    """Seed for weights, dropout and the order of batches."""
     accumulate: Count = 1
-    """Batches an update; each weighs by what its loss is summed over, such as real target tokens."""
+    """Batches per update, each weighted by the number of terms in its loss, such as real target tokens."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Stop after so many updates."""
+    """Stop after this many updates."""
     max_epochs: int | None = Field(default=None, ge=1)
-    """Stop after so many passes over the data."""
+    """Stop after this many passes over the data."""
     max_minutes: float | None = Field(default=None, gt=0)
-    """Stop after so many minutes of training, earlier parts of a resumed run and validation included."""
+    """Stop after this many minutes of training, including validation and earlier parts of a resumed run."""
     optimizer: Annotated[Adam | AdamW | SGD, Field(discriminator="kind")] = Adam()
-    """What turns gradients into steps."""
+    """The optimiser."""
     learning_rate: Positive = 1e-3
-    """The full learning rate, which `schedule` scales."""
+    """Peak learning rate, which `schedule` scales."""
     schedule: Annotated[Constant | InverseSquareRoot | Noam | Cosine | Plateau, Field(discriminator="kind")] = (
         Constant()
     )
-    """The learning rate over the updates."""
+    """Schedule of the learning rate."""
     clip_norm: float | None = Field(default=5.0, gt=0)
-    """Gradients with a larger norm are scaled down to it; `null` for no limit."""
+    """Gradients with a larger norm are scaled down to this norm; `null` for no limit."""
     precision: Literal["fp32", "tf32", "bf16", "auto"] = "fp32"
-    """Arithmetic of matrix products: full, TensorFloat-32 (CUDA), or bfloat16 with weights in full precision. `auto` is
-    bfloat16 where the device computes faster in it, and full precision elsewhere; the run says which it became."""
+    """Precision of matrix products: single, TensorFloat-32 (CUDA), or bfloat16 with weights kept in single precision.
+    `auto` is bfloat16 where the device supports it natively and single precision elsewhere; the run records the
+    choice."""
     validate_every: Count = 1000
-    """Updates between validations; there is always one at the end."""
+    """Updates between validations; there is always one at the end of training."""
     validation: Validation
-    """What a validation measures."""
+    """Settings of the validation."""
     checkpoint_every: Count = 1000
-    """Updates between saves of the training state, which `--resume` continues from; each validation saves it too."""
+    """Updates between saves of the training state, from which `--resume` continues. Every validation saves it too."""
     keep_best: Count = 1
-    """How many of the best checkpoints are kept."""
+    """How many of the best checkpoints to keep."""
     average_best: bool = False
     """At the end, average the kept checkpoints, and use the average if it does better on the dev set."""
     early_stopping: EarlyStopping | None = None
-    """End training when the dev set has stopped improving; never by default."""
+    """Stop training when the dev set has stopped improving; off by default."""
     log_every: Count = 50
     """Updates between records in `log.jsonl`."""
     tensorboard: bool = False
-    """Also write TensorBoard events into the run (needs the extra `tensorboard`)."""
+    """Also write TensorBoard events into the run folder (requires the extra `tensorboard`)."""
 
     @model_validator(mode="after")
     def _ends(self) -> Training:

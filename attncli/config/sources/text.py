@@ -24,16 +24,16 @@ class _TextEncoder(EncoderSection):
 
 class _RecurrentReading(TokenInput, Positions, _TextEncoder):
     hidden_size: int = Field(default=512, ge=1)
-    """Width of a state, both directions together."""
+    """Width of a state, counting both directions."""
     layers: int = Field(default=1, ge=1)
-    """Layers, each reading the one below."""
+    """Number of layers."""
     bidirectional: bool = True
     """Read the source in both directions; each takes half of `hidden_size`."""
     reverse_source: bool = False
-    """Read the source from its end (Sutskever et al. 2014)."""
+    """Read the source backwards (Sutskever et al. 2014)."""
     positions: Literal["none", "sinusoidal", "learned"] = "none"
-    """What else tells where a word stands, added to its embedding: nothing, fixed sines and cosines (Vaswani et al.
-    2017, 3.5), or a learned vector of each position."""
+    """Position encoding added to the embeddings: none, fixed sines and cosines (Vaswani et al. 2017, 3.5), or a learned
+    vector for each position."""
 
     @model_validator(mode="after")
     def _halves_are_whole(self) -> _RecurrentReading:

@@ -18,12 +18,12 @@ class PictureSet(Section):
     """Pictures of a folder and all folders in it."""
 
     folder: str
-    """The folder, searched with all folders in it; every file that is named like a picture must be one."""
+    """The folder, searched recursively; every file with an image's suffix must be an image."""
     list: str | None = None
-    """Text file that names the pictures to take, one a line, by their paths within `folder`; all by default."""
+    """A text file with the paths of the pictures to use, one per line, relative to `folder`; all by default."""
     part: Part = "all"
-    """Take only this part, which the checksum of a picture's path decides: of ten pictures about eight belong to
-    `train` and one each to `dev` and `test`."""
+    """Use only this part of the pictures, as the checksum of the path decides: about 80 % belong to `train`, 10 % each
+    to `dev` and `test`."""
 
 
 class VectorSet(Section):
@@ -33,8 +33,8 @@ class VectorSet(Section):
     """A `.csv` file with a vector a line (`.gz` too; a first line that is not of numbers is a header), or a `.npy` file
     with a vector a row."""
     part: Part = "all"
-    """Take only this part, which the checksum of a row's number decides: of ten rows about eight belong to `train` and
-    one each to `dev` and `test`."""
+    """Use only this part of the rows, as the checksum of the row number decides: about 80 % belong to `train`, 10 %
+    each to `dev` and `test`."""
 
 
 class PictureData(Section):
@@ -43,21 +43,21 @@ class PictureData(Section):
     kind: Literal["pictures"] = "pictures"
     """The kind of data."""
     root: str = "."
-    """Folder that the other paths start from; itself taken from the current directory."""
+    """Folder to which the other paths are relative; itself relative to the current directory."""
     height: Count = 32
-    """Every picture is resized to so many rows."""
+    """Height in pixels to which every picture is resized."""
     width: Count = 32
-    """Every picture is resized to so many columns; its shape is not kept."""
+    """Width in pixels to which every picture is resized; the aspect ratio is not kept."""
     colour: bool = False
-    """Whether pictures have three channels; grey by default."""
+    """Keep three colour channels; pictures are grey by default."""
     train: PictureSet
-    """The pictures to learn from."""
+    """The training pictures."""
     dev: PictureSet
-    """The pictures that choose the checkpoint; never trained on."""
+    """The dev pictures, which select the checkpoint; never trained on."""
     test: dict[str, PictureSet] = Field(default={})
-    """Named test sets, which only `eval` and `visualize` read."""
+    """Named test sets, read only by `eval` and `visualize`."""
     cache: str | None = None
-    """Folder for decoded pictures; by default `attncli` in the user's cache folder."""
+    """Cache for decoded pictures; by default `attncli` in the user's cache folder."""
 
     @property
     def channels(self) -> int:
@@ -76,17 +76,17 @@ class VectorData(Section):
     kind: Literal["vectors"] = "vectors"
     """The kind of data."""
     root: str = "."
-    """Folder that the other paths start from; itself taken from the current directory."""
+    """Folder to which the other paths are relative; itself relative to the current directory."""
     size: Count
-    """Components of a vector; a file with others is refused."""
+    """Number of components of a vector; files with another number are refused."""
     train: VectorSet
-    """The vectors to learn from."""
+    """The training vectors."""
     dev: VectorSet
-    """The vectors that choose the checkpoint; never trained on."""
+    """The dev vectors, which select the checkpoint; never trained on."""
     test: dict[str, VectorSet] = Field(default={})
-    """Named test sets, which only `eval` reads."""
+    """Named test sets, read only by `eval`."""
     cache: str | None = None
-    """Folder for the vectors as they are read fast; by default `attncli` in the user's cache folder."""
+    """Cache for the vectors in a form that loads fast; by default `attncli` in the user's cache folder."""
 
 
 class DenseModel(Section):
@@ -95,15 +95,16 @@ class DenseModel(Section):
     kind: Literal["dense"] = "dense"
     """The kind of layers."""
     widths: tuple[Count, ...] = ()
-    """Widths of the layers between input and bottleneck, from the input on; none by default."""
+    """Widths of the layers between input and bottleneck; none by default."""
     bottleneck: Count
-    """Width of the code. At least as wide as the input, nothing forces it to be more than a copy."""
+    """Width of the code. If it is at least as wide as the input, nothing keeps the model from copying it."""
     decoder_widths: tuple[Count, ...] | None = None
     """Widths of the layers between bottleneck and output, from the bottleneck on; by default `widths` mirrored."""
     activation: ActivationName = "relu"
-    """What follows every layer but the bottleneck and the output; with `none` and a linear code the whole is linear."""
+    """Activation after every layer except the bottleneck and the output; with `none` and a linear code the whole model
+    is linear."""
     code_activation: ActivationName = "none"
-    """What follows the bottleneck."""
+    """Activation of the code."""
 
     @property
     def mirrored_widths(self) -> tuple[int, ...]:
@@ -127,16 +128,16 @@ class ConvolutionalModel(Section):
     kind: Literal["convolutional"] = "convolutional"
     """The kind of layers."""
     channels: tuple[Count, ...] = Field(default=(16, 32), min_length=1)
-    """Channels of the layers from the input on; each halves height and width."""
+    """Channels of each layer, from the input on; each layer halves height and width."""
     bottleneck: Count
     """Width of the code, a fully connected layer of the last channels."""
     decoder_channels: tuple[Count, ...] | None = None
     """Channels of the layers from the bottleneck on, each of which doubles height and width except that the last layer
     gives the picture; as many as `channels`, by default `channels` mirrored."""
     activation: ActivationName = "relu"
-    """What follows every layer but the bottleneck and the output."""
+    """Activation after every layer except the bottleneck and the output."""
     code_activation: ActivationName = "none"
-    """What follows the bottleneck."""
+    """Activation of the code."""
 
     is_linear: ClassVar[bool] = False
 
@@ -166,7 +167,7 @@ class Masking(Section):
     kind: Literal["masking"] = "masking"
     """The kind of corruption."""
     share: float = Field(default=0.3, gt=0, lt=1)
-    """Share of the components that become 0."""
+    """Share of the components set to 0."""
 
 
 Corruption = Annotated[GaussianNoise | Masking, Field(discriminator="kind")]
@@ -176,46 +177,46 @@ class AutoencodingValidation(Validation):
     """What is measured on the dev set during training."""
 
     metric: Literal["loss", "corrupted_loss"] = "loss"
-    """What chooses checkpoints, and stops early: the mean squared error a component from clean or from corrupted
-    input, the same corruption at every validation."""
+    """What selects checkpoints and stops early: the mean squared error per component for clean or for corrupted input,
+    with the same corruption at every validation."""
 
 
 class AutoencodingTraining(Training):
     """The training loop."""
 
     batch_size: Count = 128
-    """Examples of a batch."""
+    """Examples in a batch."""
     corruption: Corruption | None = None
-    """What is done to the input, anew at every step, while the clean one is to be reconstructed (Vincent et al. 2008);
-    nothing by default."""
+    """Corruption of the input, drawn anew at every step, while the target stays clean (Vincent et al. 2008); none by
+    default."""
     validation: AutoencodingValidation = AutoencodingValidation()
-    """What a validation measures."""
+    """Settings of the validation."""
 
 
 class AutoencodingEvaluation(Section):
     """Reconstruction errors and their bounds."""
 
     corruption: Corruption | None = None
-    """What is done to the corrupted input that `eval` measures beside the clean one; by default that of training."""
+    """Corruption of the input that `eval` measures in addition to the clean input; by default that of training."""
     bootstrap_samples: Annotated[int, Field(ge=1)] = 1000
-    """Resamples behind the 95 % bounds."""
+    """Bootstrap resamples for the 95 % bounds."""
     seed: Annotated[int, Field(ge=0)] = 12345
-    """Seed of the resampling and of the corruption."""
+    """Seed for the resampling and the corruption."""
 
 
 class AutoencodingConfig(Section):
     """Reconstruction of pictures or vectors through a code."""
 
     task: Literal["autoencoding"]
-    """What is learned."""
+    """The task."""
     data: Annotated[PictureData | VectorData, Field(discriminator="kind")]
     """The pictures or vectors."""
     model: Annotated[DenseModel | ConvolutionalModel, Field(discriminator="kind")]
     """The network."""
     training: AutoencodingTraining
-    """How it is trained."""
+    """Settings of the training."""
     evaluation: AutoencodingEvaluation = AutoencodingEvaluation()
-    """What `eval` measures."""
+    """Settings of `eval`."""
 
     @property
     def eval_corruption(self) -> GaussianNoise | Masking | None:

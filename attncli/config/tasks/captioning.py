@@ -17,51 +17,51 @@ class CaptioningModel(WritingModel):
     """An encoder of images and a decoder of tokens."""
 
     tied_embeddings: Literal["none", "target"] = "none"
-    """`target`: the output layer uses the embeddings (then its input is projected to `embedding_size`)."""
+    """`target`: the output layer shares the embeddings (its input is then projected to `embedding_size`)."""
     encoder: ImageEncoders = CNN()
-    """What reads the image."""
+    """The network that reads the image."""
 
 
 class CaptioningValidation(WritingValidation):
     """What is measured on the dev set during training."""
 
     metric: Literal["bleu_4", "cider", "bleu", "loss"] = "bleu_4"
-    """What chooses checkpoints, and stops early: BLEU-4 or CIDEr of the COCO evaluation, sacreBLEU's BLEU, all of real
-    decoding against all references, or the mean loss a token."""
+    """What selects checkpoints and stops early: BLEU-4 or CIDEr of the COCO evaluation or sacreBLEU's BLEU, each of
+    decoded captions against all references, or the mean loss per token."""
 
 
 class CaptioningTraining(ImageReading, WritingTraining):
     """The training loop."""
 
     batch_sentences: int | None = Field(default=64, ge=1)
-    """The most captions of a batch, besides `batch_tokens`; where captions are drawn (`self_critical`), the images of
-    a batch."""
+    """Maximum number of captions in a batch, in addition to `batch_tokens`; with `self_critical`, the number of images
+    in a batch."""
     output_rate_factor: Positive = 1.0
-    """What the learning rate of the output layer is multiplied by; captions are few, and learned by heart at more."""
+    """Multiplier on the learning rate of the output layer. Values above 1 overfit small sets of captions."""
     validation: CaptioningValidation = CaptioningValidation()
-    """What a validation measures."""
+    """Settings of the validation."""
 
 
 class CaptioningEvaluation(Evaluation):
     """Scores, their bounds, and BLEU by the length of the shortest reference."""
 
     length_bins: tuple[Length, ...] = (6, 8, 10, 12)
-    """Upper ends, in words, of the bins of BLEU by length; longer references form a last one."""
+    """Upper limits, in words, of the bins for BLEU by length; longer references form the last bin."""
 
 
 class CaptioningConfig(WritingConfig):
     """Captions of images."""
 
     task: Literal["captioning"]
-    """What is learned."""
+    """The task."""
     data: CaptioningData
     """The images and captions."""
     model: CaptioningModel = CaptioningModel()
     """The network."""
     training: CaptioningTraining
-    """How it is trained."""
+    """Settings of the training."""
     evaluation: CaptioningEvaluation = CaptioningEvaluation()
-    """What `eval` measures."""
+    """Settings of `eval`."""
 
     example = "caption"
     metrics = ("bleu", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "cider", "meteor")

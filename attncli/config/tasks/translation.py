@@ -13,31 +13,31 @@ class TranslationModel(WritingModel):
     """An encoder-decoder over tokens."""
 
     encoder: TextEncoder = RecurrentEncoder()
-    """What reads the source; without a `kind` it is a recurrent one."""
+    """The encoder, of kind `recurrent` unless it says otherwise."""
 
 
 class TranslationValidation(WritingValidation):
     """What is measured on the dev set during training."""
 
     metric: Literal["bleu", "loss"] = "bleu"
-    """What chooses checkpoints, and stops early: BLEU of real decoding, or the mean loss a token."""
+    """What selects checkpoints and stops early: BLEU of decoded text, or the mean loss per token."""
 
 
 class TranslationTraining(WritingTraining):
     """The training loop."""
 
     validation: TranslationValidation = TranslationValidation()
-    """What a validation measures."""
+    """Settings of the validation."""
 
 
 class TranslationConfig(WritingConfig):
     """Translation from one language into another."""
 
     task: Literal["translation"]
-    """What is learned."""
+    """The task."""
     data: TranslationData
     """The sentences."""
     model: TranslationModel = TranslationModel()
     """The network."""
     training: TranslationTraining
-    """How it is trained."""
+    """Settings of the training."""

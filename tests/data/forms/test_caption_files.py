@@ -230,8 +230,8 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path, name: s
         (
             "x.tsv",
             "image\ttext\n",
-            {"image_field": "pictures"},
-            "x.tsv:1: unknown column 'pictures'; choose from image, text",
+            {"image_field": "images"},
+            "x.tsv:1: unknown column 'images'; did you mean 'image'? choose from image, text",
         ),
         ("x.tsv", TSV, {"image_field": 0}, "x.tsv: there is no column 0; the first is 1"),
     ],
