@@ -21,8 +21,8 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "over", "maximum": "at most
 INTRODUCTION = """\
 # Configuration
 
-Every key of a configuration file: what it accepts, its default and what it does. `make docs` generates this page from the
-docstrings in `attncli/config/`; edit it there.
+Every key of a configuration file: what it accepts, its default and what it does. `make docs` generates this page from
+the docstrings in `attncli/config/`; edit it there.
 
 - Files follow YAML 1.2: `1e-3` is a number, `no` is text, `010` is 10, and a duplicate key is an error.
 - Unknown keys are refused, and all problems of a file are reported at once.
