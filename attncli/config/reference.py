@@ -29,9 +29,9 @@ the docstrings in `attncli/config/`; edit it there.
 - `--set KEY=VALUE` of `attncli train` and `attncli config` sets any key by its dotted path, such as
   `--set model.encoder.hidden_size=256`. The value is parsed as YAML, so `--set 'training.schedule={kind: cosine}'`
   replaces a section.
-- `base: FILE`, a path relative to the file, inherits everything from another configuration; the file then lists only what
-  differs. Sections are merged key by key and anything else is replaced; a section with another `kind` replaces the base's
-  section as a whole. A base may have a base of its own.
+- `base: FILE`, a path relative to the file, inherits everything from another configuration; the file then lists only
+  what differs. Sections are merged key by key and anything else is replaced; a section with another `kind` replaces the
+  base's section as a whole. A base may have a base of its own.
 - `attncli config check CONFIG` checks a file and counts its parameters, `attncli config show CONFIG` prints it with its
   bases merged and every default filled in, and `attncli config schema` prints a JSON Schema for editors.
 """
