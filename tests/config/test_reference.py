@@ -24,8 +24,8 @@ def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
     assert rows["batch_sentences"] == [
         "whole number (at least 1) or `null`",
         "`null`",
-        "Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of sources "
-        "in a batch.",
+        "Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of "
+        "sources in a batch.",
     ]
     assert rows["precision"][:2] == ["`fp32`, `tf32`, `bf16`, `auto`", "`fp32`"]
     assert rows["optimizer"][:2] == ["section with `kind` `adam`, `adamw`, `sgd`", "`kind: adam`"]
