@@ -176,11 +176,14 @@ def _corpus_of_files(
     kind, noun = kind_of(section), section.noun
     lengths = kind.lengths([example.cell for example in examples], section, shared, encoder)
     bad = [found for found in lengths if isinstance(found, DataError)]
-    if bad and (key != "train" or getattr(shared.config.data, "bad_pictures", "error") == "error"):
+    bad_key = getattr(shared.config.data, "bad_sources_key", None)
+    skips = key == "train" and bad_key is not None and getattr(shared.config.data, bad_key) == "skip"
+    if not skips:
         problems = Problems()
         for problem in bad:
             problems.add(str(problem))
-        problems.raise_if_any("mend these, or leave training images out with data.bad_pictures: skip")
+        advice = f", or leave training {noun}s out with data.{bad_key}: skip" if bad_key else ""
+        problems.raise_if_any(f"mend these{advice}")
     good = [(example, length) for example, length in zip(examples, lengths, strict=True) if isinstance(length, int)]
     if not good:
         raise DataError(f"data.{key}: no {noun} can be read, such as: {bad[0]}")

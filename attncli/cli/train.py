@@ -16,12 +16,12 @@ def train(
     overrides: Overrides = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run; by default runs/ and the name of CONFIG.", show_default=False),
+        typer.Option(help="Run folder; by default runs/ plus the name of CONFIG.", show_default=False),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Prepare everything, compute the largest batch, and write no run.")
+        bool, typer.Option("--dry-run", help="Prepare everything and compute the largest batch, but write no run.")
     ] = False,
     device: Device = "auto",
 ) -> None:
@@ -32,19 +32,18 @@ def train(
     from attncli.config.formats import FORMAT
     from attncli.config.load import read_config
     from attncli.errors import CommandError
-    from attncli.machine.device import arithmetic, resolve_device
+    from attncli.machine.device import check_precision, resolve_device
     from attncli.runs.folder import RunFolder
     from attncli.tasks.launch import begin_run, ending, resume_run, settled, try_out
     from attncli.training.trainer import train as train_task
 
     if resume and overwrite:
-        raise CommandError("--resume goes on with a run and --overwrite replaces it; give one of them")
+        raise CommandError("--resume continues a run and --overwrite replaces it; give only one of them")
     where = resolve_device(device)
     folder = RunFolder(run or Path("runs") / config.stem)
     checked = read_config(config, overrides or (), format=folder.config_format() if resume else FORMAT)
     checked = settled(checked, where)
-    with arithmetic(checked.training.precision, where):
-        pass  # an arithmetic that the device has not is refused before anything is written
+    check_precision(checked.training.precision, where)  # before anything is written
     if dry_run:
         typer.echo(try_out(checked, where, tell=_tell))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -82,6 +82,9 @@ Split = Annotated[CaptionSplit, BeforeValidator(_as_split, json_schema_input_typ
 
 class CaptioningData(Section):
     """Images with captions for training, validation and test."""
+
+    bad_sources_key: ClassVar[str] = "bad_pictures"
+    """The key that says what to do about a training source that cannot be read."""
 
     root: str = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""

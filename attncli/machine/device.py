@@ -63,18 +63,9 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     """Within it, products of float32 matrices are computed as `precision` says; afterwards as before.
 
     On CPUs they go to oneDNN where that keeps the accuracy of float32. bf16 also needs `autocast` around each forward
-    pass. Raises a CommandError where the device has no such arithmetic.
+    pass. Raises a CommandError where `check_precision` does.
     """
-    precision = resolve_precision(precision, device)
-    if precision == "tf32" and device.type != "cuda":
-        raise CommandError(
-            f"training.precision: 'tf32' is arithmetic of CUDA devices, but the device is {device.type}; "
-            "choose fp32 or bf16"
-        )
-    if precision == "bf16" and not has_bf16(device):
-        raise CommandError(
-            f"precision: 'bf16' is arithmetic that this {device.type} device has not; choose fp32, or auto in training"
-        )
+    precision = check_precision(precision, device)
     products, recurrent = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
         torch.set_float32_matmul_precision(_products(precision, device))
@@ -83,6 +74,20 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(products)
         torch.backends.cudnn.allow_tf32 = recurrent
+
+
+def check_precision(precision: Precision, device: torch.device) -> Arithmetic:
+    """Return `precision` resolved, or raise a CommandError if `device` has no such arithmetic."""
+    precision = resolve_precision(precision, device)
+    if precision == "tf32" and device.type != "cuda":
+        raise CommandError(
+            f"training.precision: 'tf32' is for CUDA devices, but the device is {device.type}; choose fp32 or bf16"
+        )
+    if precision == "bf16" and not has_bf16(device):
+        raise CommandError(
+            f"precision: 'bf16' is not supported by this {device.type} device; choose fp32, or auto in training"
+        )
+    return precision
 
 
 def _products(precision: Arithmetic, device: torch.device) -> str:

@@ -253,7 +253,7 @@ def test_nothing_cannot_be_resumed(attncli: Any, config: Path, tmp_path: Path) -
 def test_resume_and_overwrite_exclude_each_other(attncli: Any, config: Path) -> None:
     result = attncli("train", config, "--resume", "--overwrite")
     assert result.code == 2
-    assert result.err == ("attncli: --resume goes on with a run and --overwrite replaces it; give one of them\n")
+    assert result.err == ("attncli: --resume continues a run and --overwrite replaces it; give only one of them\n")
 
 
 def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
@@ -290,7 +290,7 @@ def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
         (
             ["--device", "cpu", "--set", "training.precision=tf32"],
             2,
-            "training.precision: 'tf32' is arithmetic of CUDA devices, but the device is cpu; choose fp32 or bf16\n",
+            "training.precision: 'tf32' is for CUDA devices, but the device is cpu; choose fp32 or bf16\n",
         ),
     ],
 )

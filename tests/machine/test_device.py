@@ -84,7 +84,7 @@ def test_bf16_is_refused_where_the_device_has_none(monkeypatch):
     with (
         pytest.raises(
             CommandError,
-            match=r"^precision: 'bf16' is arithmetic that this cpu device has not; choose fp32, or auto in training$",
+            match=r"^precision: 'bf16' is not supported by this cpu device; choose fp32, or auto in training$",
         ),
         arithmetic("bf16", CPU),
     ):

@@ -128,8 +128,7 @@ def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None
     task.model.eval()
     corpora, tokenizer = task.corpora, task.tokenizers.target
     training, dev = (
-        [[caption_tokens(text) for text in texts] for texts in corpus.texts]
-        for corpus in (corpora.train, corpora.dev)
+        [[caption_tokens(text) for text in texts] for texts in corpus.texts] for corpus in (corpora.train, corpora.dev)
     )
     scorer, rewards = CiderD(dev, DocumentFrequencies(training)), []
     with torch.no_grad():
