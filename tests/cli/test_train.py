@@ -263,7 +263,7 @@ def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
     result = attncli("train", config, "--dry-run")
     assert result.code == 0, result.err
     found = re.fullmatch(
-        r"(\d+) batches an epoch; the largest \((\d+) sentences, (\d+) tokens\) took \d+\.\d\d s; loss (\d\.\d+); "
+        r"(\d+) batches an epoch; the largest \((\d+) pairs, (\d+) tokens\) took \d+\.\d\d s; loss (\d\.\d+); "
         r"peak memory [\d,]+ MiB\n",
         result.out,
     )

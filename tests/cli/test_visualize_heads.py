@@ -56,7 +56,8 @@ def test_a_recurrent_run_has_no_self_attention(attncli: Any, trained: Path) -> N
     result = attncli("visualize", trained, "--text", "der Hund", "--self-attention")
     assert result.code == 1
     assert result.err == (
-        f"attncli: {trained}: there is no self-attention to draw: encoder and decoder are of kind recurrent; choose a "
+        f"attncli: {trained}: there is no self-attention to draw: the encoder is of kind recurrent and the decoder of "
+        "kind recurrent; choose a "
         "run with one of kind lstmn or transformer\n"
     )
 

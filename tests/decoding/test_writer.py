@@ -1,24 +1,35 @@
-"""Sentences in, sentences out: order, lengths, unknown words, forced targets. The tokenizers cut at words."""
+"""Sentences or images in, sentences out: order, lengths, unknown words, forced targets, bad files.
+
+The tokenizers cut at words. Images are 8 × 8 pixels, which encoders see as 2 × 2 regions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from marks import needs_bf16
+from PIL import Image
 from tiny import close, scored, tokens
+from tiny_captioner import built_captioner
 
 from attncli.assembly.model import build_model
 from attncli.config.search import Search
+from attncli.config.sources.images import Preprocessing
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
-from attncli.decoding.search import Hypothesis
+from attncli.data.columns import Places
+from attncli.decoding.search import Hypothesis, Sampling
 from attncli.decoding.writer import Writer
-from attncli.decoding.written import Written
+from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import DataError
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.sources.images.batch import Pixels
+from attncli.sources.images.reader import ImageReader
 from attncli.sources.text.reader import TextReader
 from attncli.text.tokenizer import EOS, UNK, Tokenizers, train_tokenizers
 
@@ -51,12 +62,17 @@ def made(tokenizers: Tokenizers, search: Search | None = None, *, cuts: bool = F
         source_vocabulary=tokenizers.source.size,
         target_vocabulary=tokenizers.target.size,
     )
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.mul_(3)
     asked = search or settings()
     reader = TextReader(tokenizers.source, limit=asked.max_source_length, cuts=cuts)
-    return Writer(built.eval(), reader, tokenizers.target, asked)
+    return Writer(sharpened(built), reader, tokenizers.target, asked)
+
+
+def sharpened(model: EncoderDecoder) -> EncoderDecoder:
+    """Return `model` for evaluation with larger weights, so that what it writes depends on its sources."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    return model.eval()
 
 
 def texts(written: Iterable[Written]) -> list[str]:
@@ -290,3 +306,260 @@ def test_drawn_choices_are_the_same_each_time_and_may_be_asked_for_otherwise(tok
     assert chosen(inference="sample") == chosen(inference="sample", sampling_seed=1)
     assert len({str(chosen(inference="sample", sampling_seed=seed)) for seed in range(8)}) > 1
     assert chosen(inference="expectation") == [None]
+
+
+@torch.no_grad()
+def assert_forced(
+    model: EncoderDecoder, source: Any, found: WrittenHypothesis, tokenizers: Tokenizers, *, tolerance: float = 1e-4
+) -> None:
+    """Assert that `model`, forced to write what was `found` for `source`, gives the same numbers."""
+    ids, steps = ids_of(found, tokenizers), len(found.tokens)
+    target = tokens(ids)
+    forced = model.force(source, target)
+    log_probs = model.log_probs_of(forced, target)[0, :steps]
+    assert found.log_prob == pytest.approx(float(log_probs.sum()), abs=tolerance)
+    assert forced.weights is not None
+    assert found.weights is not None
+    close(torch.from_numpy(found.weights).flatten(1), forced.weights[0, :steps], tolerance=tolerance)
+    assert (found.marks is None) == (forced.marks is None)
+    if found.marks is not None and forced.marks is not None:
+        for one, other in (
+            (found.marks.centres, forced.marks.centres),
+            (found.marks.chosen, forced.marks.chosen),
+        ):
+            assert one is not None
+            assert other is not None
+            close(one, other[0, :steps], tolerance=tolerance)
+
+
+def ids_of(found: WrittenHypothesis, tokenizers: Tokenizers) -> list[int]:
+    """Return the tokens of `found` without the end symbol."""
+    return [tokenizers.target._ids.get(f"▁{token}", UNK) for token in found.tokens if token != "</s>"]
+
+
+def test_every_hypothesis_of_a_beam_has_its_own_weights_windows_and_choices(tokenizers: Tokenizers) -> None:
+    writer = made(tokenizers, attention=LOCAL_AND_HARD)
+    for each in writer.write([SOURCES[0], SOURCES[3]], n_best=3, with_weights=True):
+        for found in each.hypotheses:
+            assert_forced(writer.model, tokens(tokenizers.source.encode(each.cell)), found, tokenizers)
+        assert len({str(found.marks.as_json()) for found in each.hypotheses if found.marks}) > 1
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the paths of five images of blocks in colours of their own."""
+    folder, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(1)
+    paths = [str(folder / f"{number}.png") for number in range(5)]
+    for path in paths:
+        blocks = draw.integers(256, size=(4, 4, 3), dtype=np.uint8)
+        Image.fromarray(blocks.repeat(2, 0).repeat(2, 1)).save(path)
+    return paths
+
+
+def captioner(
+    tokenizers: Tokenizers,
+    search: Search | None = None,
+    *,
+    attention: str = "{score: general}",
+    decoder: str = "{hidden_size: 8}",
+) -> Writer[Any]:
+    model = sharpened(built_captioner(attention, decoder, vocabulary=tokenizers.target.size))
+    return Writer(model, ImageReader(Preprocessing(size=8)), tokenizers.target, search or settings())
+
+
+def pixels_of(path: str) -> Pixels:
+    """Return the image in `path` as a batch, as Pillow reads it."""
+    with Image.open(path) as image:
+        return Pixels(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None])
+
+
+def test_images_come_back_in_their_order(
+    tokenizers: Tokenizers, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = captioner(tokenizers)
+    found = list(writer.write(images))
+    assert [each.cell for each in found] == images
+    alone = [next(writer.write([path])) for path in images]
+    assert texts(found) == texts(alone)
+    assert len(set(texts(found))) > 2
+    monkeypatch.setattr(ImageReader, "ahead", 2)
+    assert texts(writer.write(images)) == texts(alone)
+
+
+def test_images_are_read_two_groups_ahead_and_no_further(
+    tokenizers: Tokenizers, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageReader, "ahead", 2)
+    waiting = iter(images)
+    next(captioner(tokenizers).write(waiting))
+    assert next(waiting) == images[4]
+
+
+def test_captions_of_images_are_what_the_model_gives_them(tokenizers: Tokenizers, images: list[str]) -> None:
+    writer = captioner(tokenizers, settings(length_penalty=0.5))
+    for each in writer.write(images, n_best=2, with_weights=True):
+        assert each.places == Places(grid=(2, 2))
+        assert len(each.hypotheses) == 2
+        for found in each.hypotheses:
+            assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+            assert found.score == pytest.approx(found.log_prob / ((5 + len(found.tokens)) / 6) ** 0.5)
+            assert found.weights is not None
+            assert found.weights.shape == (len(found.tokens), 2, 2)
+
+
+def test_json_of_an_image_has_its_path_and_weights_by_rows(tokenizers: Tokenizers, images: list[str]) -> None:
+    for with_weights in (False, True):
+        [found] = captioner(tokenizers).write(images[:1], with_weights=with_weights)
+        told = found.as_json(name="path")
+        assert told.keys() == {"path", "hypotheses"}
+        assert told["path"] == images[0]
+        [hypothesis] = told["hypotheses"]
+        assert ("attention" in hypothesis) == with_weights
+        if with_weights:
+            assert np.shape(hypothesis["attention"]) == (len(hypothesis["tokens"]), 2, 2)
+
+
+def test_windows_and_choices_in_an_image_are_rows_and_columns(tokenizers: Tokenizers, images: list[str]) -> None:
+    attention = "{score: additive, window: local_p, half_width: 1, selection: hard}"
+    writer = captioner(tokenizers, attention=attention)
+    for each in writer.write(images, n_best=3, with_weights=True):
+        for found in each.hypotheses:
+            assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+        for hypothesis in each.as_json(name="path")["hypotheses"]:
+            weights = np.array(hypothesis["attention"])
+            assert hypothesis["chosen"] == weights.reshape(-1, 4).argmax(-1).tolist(), "row by row"
+            assert np.shape(hypothesis["centres"]) == (len(weights), 2)
+            assert np.min(hypothesis["centres"]) >= 0
+            assert np.max(hypothesis["centres"]) <= 1
+            assert hypothesis["half_width"] == 1
+
+
+def test_a_given_caption_is_aligned_with_its_image(tokenizers: Tokenizers, images: list[str]) -> None:
+    writer = captioner(tokenizers, settings(length_penalty=2.0))
+    pairs = [(images[1], "the dog runs !"), (images[0], "")]
+    found = list(writer.align(pairs))
+    assert [each.cell for each in found] == images[1::-1]
+    for (path, target), each in zip(pairs, found, strict=True):
+        [hypothesis] = each.hypotheses
+        assert each.places == Places(grid=(2, 2))
+        assert (hypothesis.text, hypothesis.tokens) == (target, (*target.split(), "</s>"))
+        assert_forced(writer.model, pixels_of(path), hypothesis, tokenizers, tolerance=1e-5)
+        assert hypothesis.score == pytest.approx(hypothesis.log_prob / ((5 + len(hypothesis.tokens)) / 6) ** 2)
+        assert hypothesis.weights is not None
+        assert hypothesis.weights.shape == (len(hypothesis.tokens), 2, 2)
+
+
+LAYERS = "{kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 2}"
+
+
+def test_an_image_is_inspected_with_a_given_or_a_found_caption(tokenizers: Tokenizers, images: list[str]) -> None:
+    writer = captioner(tokenizers, attention="{score: scaled_dot}", decoder=LAYERS)
+    given, found = writer.inspect([(images[0], "the dog runs"), (images[1], None)])
+    assert (given.cell, given.target, given.places) == (images[0], "the dog runs", Places(grid=(2, 2)))
+    assert given.target_tokens == ("the", "dog", "runs", "</s>")
+    assert given.read_tokens == ("<s>", "the", "dog", "runs")
+    assert given.encoder is None
+    assert given.decoder is not None
+    assert given.cross is not None
+    assert (given.decoder.shape, given.cross.shape) == ((2, 2, 4, 4), (2, 2, 4, 4))
+    [aligned] = writer.align([(images[0], "the dog runs")])
+    assert aligned.best.weights is not None
+    np.testing.assert_allclose(given.cross[-1].mean(0), aligned.best.weights.reshape(4, 4), atol=1e-6)
+    [written] = writer.write(images[1:2], with_weights=True)
+    best = written.best
+    assert (found.cell, found.target, found.target_tokens) == (images[1], best.text, best.tokens)
+    assert found.cross is not None
+    assert best.weights is not None
+    np.testing.assert_allclose(found.cross[-1].mean(0), best.weights.reshape(-1, 4), atol=1e-5)
+
+
+def test_what_looks_nowhere_in_an_image_has_no_weights(tokenizers: Tokenizers, images: list[str]) -> None:
+    writer = captioner(tokenizers, attention="none")
+    [found] = writer.inspect([(images[0], "the")])
+    assert (found.encoder, found.decoder, found.cross) == (None, None, None)
+    [written] = writer.write(images[:1], with_weights=True)
+    [aligned] = writer.align([(images[0], "the")])
+    assert written.best.weights is aligned.best.weights is None
+
+
+@needs_bf16
+def test_half_precision_changes_little_of_an_image(tokenizers: Tokenizers, images: list[str]) -> None:
+    pairs, asked = [(images[0], "the dog runs")], {"attention": "{score: scaled_dot}", "decoder": LAYERS}
+    exact, rounded = (captioner(tokenizers, settings(precision=kind), **asked) for kind in ("fp32", "bf16"))
+    [one], [other] = exact.align(pairs), rounded.align(pairs)
+    assert other.best.log_prob != one.best.log_prob
+    assert other.best.log_prob == pytest.approx(one.best.log_prob, rel=0.1)
+    [plain], [found] = exact.inspect(pairs), rounded.inspect(pairs)
+    assert found.cross is not None
+    np.testing.assert_allclose(found.cross, plain.cross, atol=0.05)
+
+
+def test_captions_are_drawn_by_a_seed_and_have_the_models_log_probability(
+    tokenizers: Tokenizers, images: list[str]
+) -> None:
+    writer = captioner(tokenizers)
+
+    def drawn(seed: int) -> list[Written]:
+        strategy = Sampling(torch.Generator().manual_seed(seed), temperature=1.5)
+        return list(writer.write(images, n_best=3, with_weights=True, strategy=strategy))
+
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    shown = [[[found.tokens for found in each.hypotheses] for each in draws] for draws in (first, again, other)]
+    assert shown[0] == shown[1] != shown[2]
+    for each in first:
+        assert len(each.hypotheses) == 3
+        for found in each.hypotheses:
+            assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+
+
+@pytest.fixture
+def mixed(images: list[str], tmp_path: Path) -> list[str]:
+    """Return the paths of good images among bad ones, which are at 1, 3, 4, and 7."""
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "empty.png").touch()
+    bad, empty, missing = (str(tmp_path / name) for name in ("text.png", "empty.png", "missing.png"))
+    return [images[0], bad, images[1], empty, missing, images[2], images[3], bad]
+
+
+def problems_of(mixed: list[str]) -> dict[int, str]:
+    messages = {
+        1: "not an image of a known kind",
+        3: "an empty file, not an image",
+        4: "no such file",
+        7: "not an image of a known kind",
+    }
+    return {at: f"{mixed[at]}: {message}" for at, message in messages.items()}
+
+
+@pytest.mark.parametrize("ahead", [128, 1])
+def test_bad_files_are_problems_of_their_own_among_good_ones(
+    tokenizers: Tokenizers, mixed: list[str], monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    monkeypatch.setattr(ImageReader, "ahead", ahead)
+    writer = captioner(tokenizers)
+    found = list(writer.write(mixed))
+    assert [each.cell for each in found] == mixed
+    problems = problems_of(mixed)
+    assert {at: str(each.problem) for at, each in enumerate(found) if each.problem is not None} == problems
+    assert all(found[at].hypotheses == () and isinstance(found[at].problem, DataError) for at in problems)
+    good = [at for at in range(len(mixed)) if at not in problems]
+    assert texts(found[at] for at in good) == [next(writer.write([mixed[at]])).best.text for at in good]
+
+
+def test_captions_are_aligned_with_the_good_files_among_bad_ones(tokenizers: Tokenizers, mixed: list[str]) -> None:
+    writer, words = captioner(tokenizers), ["the", "dog", "cow", "a", "runs", "sleep", "and", "!"]
+    found = list(writer.align(zip(mixed, words, strict=True)))
+    problems = problems_of(mixed)
+    assert {at: str(each.problem) for at, each in enumerate(found) if each.problem is not None} == problems
+    for at, each in enumerate(found):
+        if at not in problems:
+            assert each.best.text == words[at]
+            assert_forced(writer.model, pixels_of(mixed[at]), each.best, tokenizers)
+
+
+def test_a_bad_file_cannot_be_inspected(tokenizers: Tokenizers, mixed: list[str]) -> None:
+    found = captioner(tokenizers).inspect((path, "the dog") for path in mixed)
+    assert next(found).cell == mixed[0]
+    with pytest.raises(DataError) as caught:
+        next(found)
+    assert str(caught.value) == problems_of(mixed)[1]

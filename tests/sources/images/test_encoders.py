@@ -316,11 +316,9 @@ def test_the_normalisation_within_the_kernels_is_the_normalisation_after_them(st
     close(folded, plain.detach())
 
 
-@pytest.fixture(scope="module")
-def reference() -> tuple[Path, dict[str, Any]]:
-    folder = Path(__file__).parents[3] / "shared" / "data" / "efficientnet-lite0"
-    if not folder.is_dir():
-        pytest.skip(f"there is no real data in {folder}")
+@pytest.fixture
+def reference(shared_data: Path) -> tuple[Path, dict[str, Any]]:
+    folder = shared_data / "efficientnet-lite0"
     return folder, json.loads((folder / "reference_outputs.json").read_text())
 
 
