@@ -53,16 +53,14 @@ class EncoderDecoder(nn.Module):
         """Return the same for sources whose `memory` is there already."""
         return self.decoder.force(prefix_of(target), self.decoder.prepare(memory))
 
-    def head_weights(self, source: Any, target: Tokens) -> tuple[HeadWeights, Memory]:
-        """Return where every layer and head looks while `target` is written for `source`, and the memory of it."""
-        memory = self.encode(source)
+    def head_weights(self, source: Any, memory: Memory, target: Tokens) -> HeadWeights:
+        """Return where every layer and head looks while `target` is written for `source`, of which `memory` is."""
         prepared, prefix = self.decoder.prepare(memory), prefix_of(target)
-        weights = HeadWeights(
+        return HeadWeights(
             self.encoder.self_weights(source),
             self.decoder.self_weights(prefix, prepared),
             self.decoder.cross_weights(prefix, prepared),
         )
-        return weights, memory
 
     def loss(self, source: Any, target: Tokens, *, label_smoothing: float) -> SummedLoss:
         """Return the loss over the real tokens of `target`; in training with what the decoder adds to it."""

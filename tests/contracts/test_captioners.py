@@ -87,6 +87,21 @@ def bf16_writer(attention: str, decoder: str, batch: Any) -> tuple[EncoderDecode
     return model, Writer(model, Given(batch), Numbers(), settings)  # type: ignore[arg-type]
 
 
+def test_weights_lie_on_the_grid_row_by_row() -> None:
+    model = built_captioner("{score: additive}", RECURRENT).eval()
+    settings = Search(beam_size=2, max_length=5, batch_size=3)
+    writer = Writer(model, Given(IMAGES), Numbers(), settings)  # type: ignore[arg-type]
+    for at, found in enumerate(writer.write("012", with_weights=True)):
+        ids = [int(token) for token in found.best.tokens]
+        with torch.no_grad():
+            image, closed = Pixels(IMAGES.pixels[at : at + 1]), tokens(ids[:-1] if ids[-1] == EOS else ids)
+            _, weights = scored(model, image, closed)
+        assert weights is not None
+        assert found.best.weights is not None
+        by_row = [[row[:2], row[2:]] for row in weights[0, : len(ids)].tolist()]
+        close(torch.from_numpy(found.best.weights), torch.tensor(by_row), tolerance=1e-4)
+
+
 @needs_bf16
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
 def test_bf16_captions_are_those_of_weights_cast_once(attention: str, decoder: str) -> None:

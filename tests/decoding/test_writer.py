@@ -64,14 +64,14 @@ def made(tokenizers: Tokenizers, search: Search | None = None, *, cuts: bool = F
     )
     asked = search or settings()
     reader = TextReader(tokenizers.source, limit=asked.max_source_length, cuts=cuts)
-    return Writer(sharpened(built), reader, tokenizers.target, asked)
+    return Writer(sharpened(built, by=3), reader, tokenizers.target, asked)
 
 
-def sharpened(model: EncoderDecoder) -> EncoderDecoder:
+def sharpened(model: EncoderDecoder, *, by: float) -> EncoderDecoder:
     """Return `model` for evaluation with larger weights, so that what it writes depends on its sources."""
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(3)
+            parameter.mul_(by)
     return model.eval()
 
 
@@ -363,7 +363,7 @@ def captioner(
     attention: str = "{score: general}",
     decoder: str = "{hidden_size: 8}",
 ) -> Writer[Any]:
-    model = sharpened(built_captioner(attention, decoder, vocabulary=tokenizers.target.size))
+    model = sharpened(built_captioner(attention, decoder, vocabulary=tokenizers.target.size), by=1.5)
     return Writer(model, ImageReader(Preprocessing(size=8)), tokenizers.target, search or settings())
 
 
