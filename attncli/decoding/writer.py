@@ -102,13 +102,14 @@ class Writer(Generic[Item]):
         asked = _Asked(BestK(self.settings.length_penalty), 1, with_weights=False, replaces_unknown=False)
         for cell, text in pairs:
             item = self.reader.read(cell)
+            memory = self._memory([item])
             if text is None:
-                ids = self._searched(self._memory([item]), asked)[0][0].tokens
+                ids = self._searched(memory, asked)[0][0].tokens
             else:
                 ids = (*self.tokenizer.encode(text), EOS)
             with self._inference():
                 source = self.reader.pack([item]).to(self.model.device)
-                found, memory = self._model.head_weights(source, self._target(ids))
+                found = self._model.head_weights(source, memory, self._target(ids))
             yield Inspection(
                 cell,
                 self.tokenizer.decode(ids),

@@ -93,6 +93,9 @@ def test_what_is_read_ahead_is_what_is_read_one_by_one(tmp_path: Path) -> None:
             assert torch.equal(pixels(ahead, at), pixels(alone, at))
             assert not torch.equal(pixels(ahead, at), pixels(other, at))
             assert not torch.equal(pixels(still, at), pixels(alone, at))
+    # How an example is varied does not hang on its place in a batch.
+    turned = CorpusBatches(plain, [rows[0][::-1]], plain.batch, variation=(1, 1))
+    assert torch.equal(pixels(turned, 0).flip(0), pixels(alone, 0))
     # The captions 2 and 3 are of one image, and each sees it in its own way.
     varied, whole = pixels(alone, 2), pixels(still, 2)
     assert torch.equal(whole[0], whole[1])

@@ -27,7 +27,9 @@ from attncli.decoding.search import Hypothesis, Sampling
 from attncli.decoding.writer import Writer
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import DataError
+from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.rows import map_tensors
 from attncli.sources.images.batch import Pixels
 from attncli.sources.images.reader import ImageReader
 from attncli.sources.text.reader import TextReader
@@ -309,27 +311,27 @@ def test_drawn_choices_are_the_same_each_time_and_may_be_asked_for_otherwise(tok
 
 
 @torch.no_grad()
-def assert_forced(
-    model: EncoderDecoder, source: Any, found: WrittenHypothesis, tokenizers: Tokenizers, *, tolerance: float = 1e-4
-) -> None:
+def assert_forced(model: EncoderDecoder, source: Any, found: WrittenHypothesis, tokenizers: Tokenizers) -> None:
     """Assert that `model`, forced to write what was `found` for `source`, gives the same numbers."""
     ids, steps = ids_of(found, tokenizers), len(found.tokens)
     target = tokens(ids)
     forced = model.force(source, target)
     log_probs = model.log_probs_of(forced, target)[0, :steps]
-    assert found.log_prob == pytest.approx(float(log_probs.sum()), abs=tolerance)
+    assert found.log_prob == pytest.approx(float(log_probs.sum()), rel=1e-5, abs=1e-4)
     assert forced.weights is not None
     assert found.weights is not None
-    close(torch.from_numpy(found.weights).flatten(1), forced.weights[0, :steps], tolerance=tolerance)
+    close(torch.from_numpy(found.weights).flatten(1), forced.weights[0, :steps], tolerance=1e-4)
     assert (found.marks is None) == (forced.marks is None)
     if found.marks is not None and forced.marks is not None:
-        for one, other in (
-            (found.marks.centres, forced.marks.centres),
-            (found.marks.chosen, forced.marks.chosen),
-        ):
-            assert one is not None
-            assert other is not None
-            close(one, other[0, :steps], tolerance=tolerance)
+        assert_same_marks(found.marks, map_tensors(forced.marks, lambda tensor: tensor[0, :steps]))
+
+
+def assert_same_marks(found: Marks, expected: Marks) -> None:
+    assert found.half_width == expected.half_width
+    for one, other in ((found.centres, expected.centres), (found.chosen, expected.chosen)):
+        assert one is not None
+        assert other is not None
+        close(one, other, tolerance=1e-4)
 
 
 def ids_of(found: WrittenHypothesis, tokenizers: Tokenizers) -> list[int]:
@@ -443,7 +445,7 @@ def test_a_given_caption_is_aligned_with_its_image(tokenizers: Tokenizers, image
         [hypothesis] = each.hypotheses
         assert each.places == Places(grid=(2, 2))
         assert (hypothesis.text, hypothesis.tokens) == (target, (*target.split(), "</s>"))
-        assert_forced(writer.model, pixels_of(path), hypothesis, tokenizers, tolerance=1e-5)
+        assert_forced(writer.model, pixels_of(path), hypothesis, tokenizers)
         assert hypothesis.score == pytest.approx(hypothesis.log_prob / ((5 + len(hypothesis.tokens)) / 6) ** 2)
         assert hypothesis.weights is not None
         assert hypothesis.weights.shape == (len(hypothesis.tokens), 2, 2)
