@@ -103,10 +103,7 @@ class Writer(Generic[Item]):
         for cell, text in pairs:
             item = self.reader.read(cell)
             memory = self._memory([item])
-            if text is None:
-                ids = self._searched(memory, asked)[0][0].tokens
-            else:
-                ids = (*self.tokenizer.encode(text), EOS)
+            ids = self._searched(memory, asked)[0][0].tokens if text is None else (*self.tokenizer.encode(text), EOS)
             with self._inference():
                 source = self.reader.pack([item]).to(self.model.device)
                 found = self._model.head_weights(source, memory, self._target(ids))

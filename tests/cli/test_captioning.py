@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
+from sacrebleu.metrics import CHRF
 from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
 from attncli.config.sources.images import Preprocessing
 from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.errors import CommandError, DataError, RunError
+from attncli.metrics.coco import CIDER
 from attncli.sources.images.batch import Pixels, stack_images
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 from attncli.sources.images.reader import ImageReader
@@ -339,3 +341,77 @@ def test_features_of_a_fixed_encoder_are_computed_once(
     result = invoke("caption", tmp_path / "two", folder / "images" / "test-00001.png")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{folder}/images/test-00001.png\t")
+
+
+def test_draws_repeat_with_their_seed(folder: Path) -> None:
+    images = folder / "images" / "test-0000[1-3].png"
+    command = ("caption", folder / "run", images, "--sample", "--n-best", 3, "--temperature", 2, "--device", "cpu")
+    first, again, other = (invoke(*map(str, command), "--seed", str(seed)).stdout for seed in (1, 1, 2))
+    assert len(first.splitlines()) == 9
+    assert first == again != other
+
+
+def test_a_given_caption_is_aligned_with_its_image(folder: Path, tmp_path: Path) -> None:
+    image = folder / "images" / "dev-00001.png"
+    arguments = ["visualize", folder / "run", "--image", image, "--output", tmp_path, "--device", "cpu"]
+    assert invoke(*arguments, "--target", "a small circle", "--format", "json").exit_code == 0
+    (found,) = json.loads((tmp_path / "attention.json").read_text())
+    assert found["caption"] == "a small circle"
+    assert found["target_tokens"][-1] == "</s>"
+    assert np.shape(found["weights"]) == (len(found["target_tokens"]), 64)
+    error = invoke(*arguments, "--target", "a", "--target", "b").exception
+    assert str(error) == "--target: 2 for 1 sources; give one for each, in their order"
+
+
+def test_heads_of_a_transformer_captioner_are_drawn(folder: Path, tmp_path: Path) -> None:
+    changes = [
+        "model.attention={score: scaled_dot}",
+        "model.decoder={kind: transformer, hidden_size: 6, heads: 2, layers: 2, feed_forward_size: 9}",
+        "training.max_steps=1",
+    ]
+    run, sets = tmp_path / "run", [part for change in changes for part in ("--set", change)]
+    assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
+    image = folder / "images" / "dev-00001.png"
+    arguments = ["visualize", run, "--image", image, "--output", tmp_path, "--heads", "--layer", "1", "--device", "cpu"]
+    result = invoke(*arguments, "--self-attention", "--format", "json")
+    assert result.exit_code == 0, result.exception
+    decoder, cross = json.loads((tmp_path / "heads.json").read_text())
+    assert (decoder["kind"], cross["kind"], cross["layer"]) == ("decoder-self-attention", "heads", 1)
+    assert cross["columns"][:9] == ["1,1", "1,2", "1,3", "1,4", "1,5", "1,6", "1,7", "1,8", "2,1"]
+    assert np.shape(cross["heads"]["layer 1, head 2"]) == (len(cross["rows"]), 64)
+    assert invoke(*arguments).stdout == f"wrote {tmp_path}/heads-1.png\n"
+    error = invoke("visualize", folder / "run", "--image", image, "--heads").exception
+    assert str(error).endswith("choose a run with a transformer decoder")
+
+
+def captioned(folder: Path, run: Path, split: str, *options: str) -> tuple[list[str], list[list[str | None]]]:
+    """Return what `caption` writes for the images of a split, and their references as sets."""
+    records = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+    of_split = [record for record in records if record["split"] == split]
+    paths = [folder / "images" / record["image"] for record in of_split]
+    lines = invoke("caption", run, *paths, "--device", "cpu", *options).stdout.splitlines()
+    most = max(len(record["captions"]) for record in of_split)
+    sets = [[(*record["captions"], *[None] * most)[at] for record in of_split] for at in range(most)]
+    return [line.split("\t")[1] for line in lines], sets
+
+
+def test_images_of_a_test_set_are_scored_against_their_own_references(folder: Path, tmp_path: Path) -> None:
+    assert invoke("eval", folder / "run", "--output", tmp_path, "--device", "cpu").exit_code == 0
+    (found,) = json.loads((tmp_path / "report.json").read_text())["runs"]
+    texts, references = captioned(folder, folder / "run", "test")
+    # Not BLEU, which is 0 after so short a training.
+    assert found["chrf"]["score"] == pytest.approx(CHRF().corpus_score(texts, references).score)
+    turned = CHRF().corpus_score(texts, [stream[::-1] for stream in references]).score
+    assert found["chrf"]["score"] != pytest.approx(turned)
+
+
+def test_a_validation_scores_the_best_of_its_beam(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    changes = ["training.validation={beam_size: 3}", "training.max_steps=6", "search.length_penalty=0"]
+    sets = [part for change in changes for part in ("--set", change)]
+    assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
+    texts, references = captioned(folder, run, "dev", "--checkpoint", "last")
+    # Not BLEU, which is 0 after so short a training.
+    assert scores(run)[-1]["cider"] == pytest.approx(CIDER.measure(texts, references).score())
+    worst, _ = captioned(folder, run, "dev", "--checkpoint", "last", "--n-best", "3")
+    assert CIDER.measure(worst[2::3], references).score() != pytest.approx(scores(run)[-1]["cider"])

@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 import torch
 from marks import needs_bf16
-from tiny import close, scored, tokens
+from tiny import close, randomised, scored, tokens
 from tiny_captioner import COMBINATIONS, IMAGES, RECURRENT, TARGET, TRANSFORMER, built_captioner, configured
 
 from attncli.config.search import Search
 from attncli.data.columns import Reader
-from attncli.decoding.search import BestK, search
+from attncli.decoding.search import BestK, Sampling, search
 from attncli.decoding.writer import Writer
+from attncli.decoding.written import WrittenHypothesis
 from attncli.errors import ConfigError
 from attncli.machine.device import in_precision
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
+from attncli.models.rows import map_tensors, take_rows
 from attncli.sources.images.batch import Features, Pixels
 from attncli.text.tokenizer import EOS
 
@@ -54,8 +56,51 @@ def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decode
                     close(weights[0, : len(ids)], torch.as_tensor(hypothesis.weights), tolerance=1e-4)
 
 
+def assert_forced(model: EncoderDecoder, at: int, hypothesis: Any) -> None:
+    """Assert that a forced reading of a hypothesis of image `at` gives the same numbers at each of its steps."""
+    ids = [int(token) for token in hypothesis.tokens]
+    closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
+    with torch.no_grad():
+        forced = model.force(Pixels(IMAGES.pixels[at : at + 1]), closed)
+        log_probs = model.log_probs_of(forced, closed)
+    close(log_probs[0, : len(ids)].sum(), torch.tensor(hypothesis.log_prob), tolerance=1e-4)
+    assert (forced.weights is None) == (hypothesis.weights is None)
+    if forced.weights is not None:
+        close(forced.weights[0, : len(ids)], torch.as_tensor(hypothesis.weights).flatten(1), tolerance=1e-4)
+    assert (forced.marks is None) == (hypothesis.marks is None)
+    if forced.marks is not None:
+        expected = map_tensors(forced.marks, lambda tensor: tensor[0, : len(ids)])
+        assert hypothesis.marks.half_width == expected.half_width
+        for found, wanted in ((hypothesis.marks.centres, expected.centres), (hypothesis.marks.chosen, expected.chosen)):
+            assert (found is None) == (wanted is None)
+            if wanted is not None:
+                close(found, wanted, tolerance=1e-4)
+
+
+@pytest.mark.parametrize(("attention", "decoder"), [each for each in COMBINATIONS if "local_p" in each[0]])
+def test_every_hypothesis_of_a_beam_has_its_own_windows_and_choices(attention: str, decoder: str) -> None:
+    # Weights that are all random, so that hypotheses differ in where they look.
+    model = randomised(built_captioner(attention, decoder), seed=3, spread=1.6)
+    found = search(
+        model.decoder,
+        model.encode(IMAGES),
+        strategy=BestK(0.0),
+        beam_size=4,
+        max_length=6,
+        length_penalty=0.0,
+        with_weights=True,
+    )
+    for at, ranked in enumerate(found):
+        for hypothesis in ranked:
+            assert_forced(model, at, hypothesis)
+    assert any(len({str(hypothesis.marks.as_json()) for hypothesis in ranked}) > 1 for ranked in found)
+
+
 class Numbers:
     """Writes tokens as their numbers."""
+
+    def encode(self, text: str) -> list[int]:
+        return [int(number) for number in text.split()]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [str(number) for number in ids]
@@ -76,8 +121,66 @@ class Given(Reader[Any]):
         return int(cell)
 
     def pack(self, items: Sequence[int]) -> Any:
-        assert list(items) == [0, 1, 2]
-        return self.batch
+        return take_rows(self.batch, torch.tensor(items))
+
+
+def writer_of(model: EncoderDecoder) -> Writer[int]:
+    settings = Search(beam_size=2, max_length=5, length_penalty=0.0, batch_size=3)
+    return Writer(model, Given(IMAGES), Numbers(), settings)  # type: ignore[arg-type]
+
+
+def closed_text(hypothesis: WrittenHypothesis) -> str:
+    """Return what was written as `Numbers` reads it, which adds the end symbol."""
+    return " ".join(token for token in hypothesis.tokens if int(token) != EOS)
+
+
+@pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
+def test_what_is_written_or_aligned_is_what_a_forced_reading_gives(attention: str, decoder: str) -> None:
+    model = randomised(built_captioner(attention, decoder), seed=3, spread=1.0)
+    writer = writer_of(model)
+    written = list(writer.write("012", n_best=2, with_weights=True))
+    aligned = list(writer.align(("012"[at], closed_text(each.best)) for at, each in enumerate(written)))
+    for at, (one, other) in enumerate(zip(written, aligned, strict=True)):
+        for hypothesis in (*one.hypotheses, *other.hypotheses):
+            assert_forced(model, at, hypothesis)
+            assert hypothesis.weights is None or hypothesis.weights.shape == (len(hypothesis.tokens), 2, 2)
+
+
+@pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
+def test_every_draw_is_what_a_forced_reading_gives(attention: str, decoder: str) -> None:
+    model = randomised(built_captioner(attention, decoder), seed=3, spread=0.5)
+    draws = Sampling(torch.Generator().manual_seed(1), temperature=1.3)
+    drawn = set()
+    for at, each in enumerate(writer_of(model).write("012", n_best=2, with_weights=True, strategy=draws)):
+        assert len(each.hypotheses) == 2
+        for hypothesis in each.hypotheses:
+            assert_forced(model, at, hypothesis)
+            drawn.add(hypothesis.tokens)
+    assert len(drawn) > 1
+
+
+@pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
+def test_an_inspection_shows_where_an_alignment_looks(attention: str, decoder: str) -> None:
+    writer = writer_of(randomised(built_captioner(attention, decoder), seed=3, spread=1.0))
+    [aligned] = writer.align([("1", "5 4 6")])
+    given, found = writer.inspect([("1", "5 4 6"), ("1", None)])
+    assert given.encoder is None
+    layers, heads = (2, 2) if decoder == TRANSFORMER else (1, 1)
+    looks_back = decoder == TRANSFORMER or "lstmn" in decoder
+    assert (given.decoder is not None) == looks_back
+    assert given.decoder is None or given.decoder.shape == (layers, heads, 4, 4)
+    assert given.target_tokens == ("5", "4", "6", str(EOS))
+    weights = aligned.best.weights
+    if weights is None:
+        assert given.cross is found.cross is None
+        return
+    assert given.cross is not None
+    assert found.cross is not None
+    assert given.cross.shape == (layers, heads, 4, 4)
+    close(torch.from_numpy(given.cross[-1].mean(0)), torch.from_numpy(weights).flatten(1))
+    [best] = writer.write("1", with_weights=True)
+    assert (found.target, found.target_tokens) == (best.best.text, best.best.tokens)
+    close(torch.from_numpy(found.cross[-1].mean(0)), torch.from_numpy(best.best.weights).flatten(1), tolerance=1e-4)
 
 
 def bf16_writer(attention: str, decoder: str, batch: Any) -> tuple[EncoderDecoder, Writer[int]]:
