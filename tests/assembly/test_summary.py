@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import tiny_captioner
+import torch
 from combinations import READERS
 from tiny import built, configured
+from torch import Tensor
 
-from attncli.assembly.summary import count_parameters, summarise
+from attncli.assembly.model import build_model
+from attncli.assembly.summary import FLOAT_BYTES, TYPICAL_LENGTH, count_parameters, summarise
+from attncli.data.tokens import Tokens
+from attncli.losses import CHUNK
+from attncli.sources.images.batch import Features
+from attncli.text.tokenizer import EOS
 
 
 @pytest.mark.parametrize("tied", ["none", "target", "all"])
@@ -90,3 +98,37 @@ def test_memory_is_counted_in_bytes() -> None:
     doubled = summarise(configured("training.batch_tokens=8192"))
     assert 1 < doubled.bytes["activations"] / adam.bytes["activations"] <= 2
     assert summarise(configured("model.attention=none")).bytes["activations"] < adam.bytes["activations"]
+
+
+@pytest.mark.parametrize(
+    ("attention", "decoder"),
+    [
+        ("{score: general}", "{hidden_size: 96}"),
+        ("{score: additive}", "{hidden_size: 96}"),
+        ("none", "{hidden_size: 96, context: every_step}"),
+        ("{score: general}", "{hidden_size: 128, layers: 2}"),
+    ],
+)
+def test_what_a_captioner_keeps_is_about_what_torch_keeps(attention: str, decoder: str) -> None:
+    config = tiny_captioner.configured(attention, decoder)
+    wide = config.model.model_copy(update={"embedding_size": 64})
+    config = config.model_copy(update={"model": wide})
+    model = build_model(config, source_vocabulary=40, target_vocabulary=40).train()
+    ids = torch.randint(4, 40, (64, TYPICAL_LENGTH))
+    ids[:, -1] = EOS
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    features = Features(torch.randn(64, 4, 5), torch.randn(64, 5), (2, 2))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = model.loss(features, Tokens(ids, torch.full((64,), TYPICAL_LENGTH)), label_smoothing=0.0)
+    assert loss.terms == 64 * TYPICAL_LENGTH
+    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    # The logits of a chunk are counted for the largest vocabulary there can be.
+    told = summarise(config).bytes["activations"] - 2 * CHUNK * FLOAT_BYTES
+    assert 0.4 < told / measured < 1
