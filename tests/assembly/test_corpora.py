@@ -148,6 +148,14 @@ def test_another_text_or_configuration_is_encoded_anew(folder: Path, encodings: 
         assert tokenizers.source.decode(again.train.source.row(0).tolist()) == "neu"
 
 
+def test_what_becomes_of_long_pairs_is_part_of_what_is_cached(folder: Path) -> None:
+    limits = {"maximum_length": {"target": 6}}
+    dropped, _ = prepared(config_of(folder, **limits))
+    assert 0 < len(dropped.train) < 40
+    with pytest.raises(DataError, match=r"over data\.maximum_length\.target 6"):
+        prepared(config_of(folder, too_long="error", **limits))
+
+
 def test_the_order_of_columns_is_part_of_what_is_cached(folder: Path) -> None:
     (folder / "train.tsv").write_text("".join(f"{source}\t{target}\n" for source, target in TRAIN))
     one, _ = prepared(config_of(folder, train={"pairs": "train.tsv"}))

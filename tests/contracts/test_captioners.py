@@ -190,6 +190,16 @@ def bf16_writer(attention: str, decoder: str, batch: Any) -> tuple[EncoderDecode
     return model, Writer(model, Given(batch), Numbers(), settings)  # type: ignore[arg-type]
 
 
+def test_a_predicted_window_has_its_centre_on_the_grid() -> None:
+    attention = "{score: general, window: local_p, half_width: 1}"
+    settings = Search(beam_size=2, max_length=5, batch_size=3)
+    writer = Writer(built_captioner(attention, RECURRENT).eval(), Given(IMAGES), Numbers(), settings)  # type: ignore[arg-type]
+    for found in writer.write("012", with_weights=True):
+        assert found.best.marks is not None
+        assert found.best.marks.centres is not None
+        assert found.best.marks.centres.shape == (len(found.best.tokens), 2)
+
+
 def test_weights_lie_on_the_grid_row_by_row() -> None:
     model = built_captioner("{score: additive}", RECURRENT).eval()
     settings = Search(beam_size=2, max_length=5, batch_size=3)
