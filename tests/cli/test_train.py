@@ -227,6 +227,14 @@ def test_sources_that_a_location_score_cannot_see_are_refused_before_a_run_is_be
     assert not (tmp_path / "run").exists()
 
 
+def test_the_longest_source_that_fits_is_trained_on(attncli: Any, config: Path) -> None:
+    longest = max(len(line.split()) + 1 for line in (config.parent / "train.de").read_text().splitlines())
+    for most, code in ((longest - 1, 1), (longest, 0)):
+        score = ["--set", f"model.attention={{score: location, maximum_source_length: {most}}}"]
+        result = attncli("train", config, "--dry-run", *score)
+        assert result.code == code, result.err
+
+
 @pytest.mark.parametrize(("side", "part", "suffix"), [("source", "encoder", "de"), ("target", "decoder", "en")])
 def test_sentences_without_learned_positions_are_refused_before_a_run_is_begun(
     attncli: Any, config: Path, tmp_path: Path, side: str, part: str, suffix: str
