@@ -198,6 +198,8 @@ def test_a_predicted_window_has_its_centre_on_the_grid() -> None:
         assert found.best.marks is not None
         assert found.best.marks.centres is not None
         assert found.best.marks.centres.shape == (len(found.best.tokens), 2)
+        rows, columns = found.best.marks.centres.T
+        assert not torch.equal(rows, columns)
 
 
 def test_weights_lie_on_the_grid_row_by_row() -> None:
