@@ -39,6 +39,8 @@ COMBINATIONS = [
         for decoder in ("{hidden_size: 8}", "{kind: lstmn, hidden_size: 8}", "{hidden_size: 8, context: every_step}")
     ),
     ("none", "{hidden_size: 8, context: every_step, bridge: mean_mlp}"),
+    ("{score: general}", "{hidden_size: 8, bridge: mean_mlp}"),
+    ("{score: general}", "{hidden_size: 8, bridge: zero}"),
     ("{score: additive}", "{hidden_size: 8, context: every_step, bridge: mean_mlp, query: previous_state}"),
     *(
         (f"{{score: additive, window: {window}, selection: {selection}}}", decoder)
