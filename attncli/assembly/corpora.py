@@ -26,7 +26,7 @@ from attncli.files import Problems, count_lines, counted
 from attncli.models.encoders.encoder import Encoder
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
-from attncli.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
+from attncli.text.tokenizer import UNKNOWN_TEXT, Tokenizer, Tokenizers, train_tokenizers
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,9 @@ class _Decoded(Sequence[Sequence[str]]):
         return len(self._column.lengths)
 
     def __getitem__(self, row: Any) -> Any:
-        return (self._tokenizer.decode(self._column.row(row).tolist()),)
+        text = self._tokenizer.decode(self._column.row(row).tolist())
+        # So that no reward is for writing unknown words.
+        return (text.replace(UNKNOWN_TEXT, "\N{REPLACEMENT CHARACTER}"),)
 
 
 def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path) -> StoredPairs:

@@ -175,6 +175,14 @@ def test_a_damaged_cache_is_made_again(folder: Path) -> None:
     assert again.train.source.tokens.tolist() == tokens
 
 
+def test_unknown_words_of_training_targets_are_none_that_can_be_written(folder: Path) -> None:
+    corpora, tokenizers = prepared(config_of(folder, {"vocabulary_size": 12}))
+    (text,) = corpora.train.texts[3]
+    assert "\ufffd" in text
+    assert "⁇" not in text
+    assert "⁇" in tokenizers.target.decode(corpora.train.target.row(3).tolist())
+
+
 def test_given_tokenizers_are_used(folder: Path) -> None:
     _, other = prepared(config_of(folder, {"vocabulary_size": 12}))
     corpora, used = prepared(config_of(folder), other)
