@@ -87,3 +87,9 @@ def test_what_needs_no_torch_imports_none(arguments: list[str]) -> None:
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout
+
+
+def test_what_draws_nothing_does_not_wait_for_matplotlib() -> None:
+    code = "import sys\nimport attncli.runs.writing, attncli.tasks.launch\nsys.exit('matplotlib' in sys.modules)\n"
+    finished = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, check=False)
+    assert finished.returncode == 0, finished.stderr

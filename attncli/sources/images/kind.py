@@ -21,7 +21,6 @@ from attncli.machine.progress import progress
 from attncli.models.build import Needs, build_grid_positions
 from attncli.sources.images.batch import Features, stack_images
 from attncli.sources.images.cnn import CNN as CNNBackbone  # noqa: N811 - the class's own name
-from attncli.sources.images.drawing import ImageDrawer
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0Backbone
 from attncli.sources.images.encoder import Backbone, ImageEncoder
 from attncli.sources.images.features import FeatureStore, StoredFeatures
@@ -95,6 +94,9 @@ class Images(SourceKind[Section]):
 
     def drawer(self, section: Section) -> Drawer:
         """Return what draws images with the weights over them."""
+        # Only who draws waits for matplotlib.
+        from attncli.sources.images.drawing import ImageDrawer
+
         return ImageDrawer(section.preprocessing)
 
 

@@ -11,7 +11,6 @@ from attncli.models.encoders.encoder import Encoder
 from attncli.models.encoders.recurrent import RecurrentEncoder as RecurrentNetwork
 from attncli.models.encoders.transformer import TransformerEncoder as TransformerNetwork
 from attncli.sources.source import Drawer, Shared, SourceKind
-from attncli.sources.text.drawing import TextDrawer
 from attncli.sources.text.reader import TextReader
 from attncli.text.tokenizer import PAD
 
@@ -46,4 +45,7 @@ class Text(SourceKind[Section]):
 
     def drawer(self, section: Section) -> Drawer:
         """Return what draws alignments as heat maps."""
+        # Only who draws waits for matplotlib.
+        from attncli.sources.text.drawing import TextDrawer
+
         return TextDrawer()
