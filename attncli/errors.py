@@ -27,7 +27,7 @@ class ConfigError(CommandError):
 
 
 class DataError(UserError):
-    """Text, pictures or archives that cannot be used as they are."""
+    """Text, images or archives that cannot be used as they are."""
 
 
 class RunError(UserError):

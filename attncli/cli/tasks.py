@@ -23,11 +23,6 @@ class Only:
     families: tuple[Family, ...]
 
 
-def only(*families: Family) -> Only:
-    """Return the mark of an option that means something only to runs of `families`."""
-    return Only(families)
-
-
 def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
     """Return what makes a command of a function of `options`, a dataclass whose fields are the command's options."""
 

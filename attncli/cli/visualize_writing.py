@@ -157,7 +157,10 @@ def _heads_drawn(
     if format == "json":
         yield len(cells), write_heads(found, options.folder)
         return
-    warn = lambda warning: typer.echo(f"warning: {warning}", err=True)  # noqa: E731
+
+    def warn(warning: str) -> None:
+        typer.echo(f"warning: {warning}", err=True)
+
     yield from ((len(cells), path) for path in draw_heads(found, options.folder, format, warn=warn))
 
 

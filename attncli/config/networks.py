@@ -47,6 +47,8 @@ class Dropout(Section):
 
 
 class Recurrent(Section):
+    """A recurrent network, whatever it is for."""
+
     kind: Literal["recurrent"] = "recurrent"
     """The kind of network."""
     cell: CellName = "lstm"
@@ -54,11 +56,15 @@ class Recurrent(Section):
 
 
 class LSTMN(Section):
+    """A long short-term memory-network, whatever it is for (Cheng et al. 2016)."""
+
     kind: Literal["lstmn"] = "lstmn"
     """The kind of network."""
 
 
 class TokenInput(Section):
+    """How embedded tokens enter a network."""
+
     embedding_scale: ScaleName = "root"
     """Scale of embeddings where they are read: the `root` of their width, so that inputs have size 1 while the weights
     stay small enough to share with the output layer (Vaswani et al. 2017, 3.4), or `none`."""
@@ -81,6 +87,8 @@ class Positions(Section):
 
 
 class Transformer(TokenInput, Positions):
+    """A stack of Transformer layers, whatever it is for (Vaswani et al. 2017)."""
+
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
     hidden_size: int = Field(default=512, ge=1)

@@ -108,15 +108,6 @@ def left_out(key: str, skipped: Mapping[str, int]) -> tuple[str, ...]:
     return (f"{key}: left out {counted(sum(skipped.values()), 'bad pair')} ({reasons})",)
 
 
-def read_pairs(corpus: Corpus, root: Path) -> Iterator[tuple[str, str]]:
-    """Yield source and target of every pair of `corpus`, whose paths start at `root`.
-
-    Raises DataError with file and line for anything that is no pair of sentences.
-    """
-    for _, source, (target,) in PairReader(corpus, root):
-        yield source, target
-
-
 def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[str | _Bad, str | _Bad]]:
     lines = {source: 0, target: 0}
     for number, (one, other) in enumerate(zip_longest(raw_lines(source), raw_lines(target)), start=1):

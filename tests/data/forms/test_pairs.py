@@ -9,10 +9,14 @@ import pytest
 
 from attncli.config.data import Corpus, PairFile, ParallelFiles
 from attncli.data.forms.example import Example
-from attncli.data.forms.pairs import PairReader, read_pairs
+from attncli.data.forms.pairs import PairReader
 from attncli.errors import DataError
 
 PAIRS = [("ein Hund", "a dog"), ("zwei", "two"), ("drei Kühe", "three cows")]
+
+
+def read_pairs(corpus: Corpus, root: Path) -> list[tuple[str, str]]:
+    return [(source, target) for _, source, (target,) in PairReader(corpus, root)]
 
 
 def parallel(folder: Path, source: bytes, target: bytes) -> Corpus:
