@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 
@@ -44,6 +45,26 @@ class Stopped(UserError):  # noqa: N818 - an end that was asked for, not an erro
     def __init__(self, message: str, *, signal_number: int):
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def escaped(text: str, *, keep: str = "") -> str:
+    r"""Return `text` with what a terminal might obey written as escapes: `\x1b`, `\u202e`, `\udcff`.
+
+    These are control and format characters (Unicode categories Cc and Cf: a right-to-left override can disguise a
+    name), line separators, and the lone surrogates by which Python holds bytes that are not UTF-8. Characters in `keep`
+    stay; so does the joiner within emoji and Indic words.
+    """
+    return "".join(each if each in keep or not _is_obeyed(each) else _escape(each) for each in text)
+
+
+def _is_obeyed(character: str) -> bool:
+    if character in "\u200c\u200d":
+        return False
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", errors="surrogatepass").decode("ascii")
 
 
 def nearest(found: str, choices: Iterable[str]) -> str | None:

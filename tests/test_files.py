@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from attncli.errors import DataError
-from attncli.files import Problems, count_lines, open_output, read_lines, writing_into
+from attncli.files import Problems, count_lines, open_output, read_lines, write_text, writing_into
 
 CONTENTS = [b"", b"a", b"a\n", b"a\nb", b"a\n\nb\n", b"\n", b"a\r\nb\r\n"]
 
@@ -101,3 +103,60 @@ def test_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
         writing_into(tmp_path / "file"),
     ):
         pass
+
+
+def test_an_output_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old\n")
+
+    def fail() -> None:
+        with open_output(path) as file:
+            file.write("new\n")
+            file.flush()
+            assert path.read_text() == "old\n"
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_output_keeps_the_mode_and_the_link_of_what_it_replaces(tmp_path: Path) -> None:
+    path, link = tmp_path / "out.txt", tmp_path / "link"
+    path.write_text("old\n")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write_text(link, "new\n")
+    assert link.is_symlink()
+    assert path.read_text() == "new\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_processes_do_not_write_the_same_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    with open_output(path) as file:
+        file.write("first\n")
+        with pytest.raises(DataError, match=r"out\.txt: another process is writing this file"), open_output(path):
+            pass
+    assert path.read_text() == "first\n"
+
+
+def test_what_a_killed_command_left_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    killed = "import os, sys, pathlib; from attncli.files import open_output\n"
+    killed += "with open_output(pathlib.Path(sys.argv[1])) as file: file.write('x' * 99999); file.flush(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", killed, str(path)], check=False).returncode == 9
+    assert not path.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    write_text(path, "whole\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["out.txt"]
+    assert path.read_text() == "whole\n"
+
+
+def test_the_longest_name_and_a_device_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".txt")
+    write_text(path, "text\n")
+    assert path.read_text() == "text\n"
+    with open_output(Path("/dev/null")) as file:
+        file.write("gone\n")
