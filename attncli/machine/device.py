@@ -1,4 +1,4 @@
-"""Where and in which arithmetic tensors are computed."""
+"""The device and the precision that tensors are computed in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device called `name` (auto, cpu, cuda, cuda:N), or raise a CommandError that says what there is."""
+    """Return the device `name` (auto, cpu, cuda or cuda:N); raises a CommandError that says which there are."""
     if name == "auto":
         return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     if name == "cpu":
@@ -43,7 +43,7 @@ def _why_no_cuda() -> str:
 
 
 def resolve_precision(name: Precision, device: torch.device) -> Arithmetic:
-    """Return the precision called `name`; `auto` is bf16 where `device` computes in it faster than in float32."""
+    """Return `name`, with `auto` resolved to bf16 where that is faster than float32 on `device`, and else to fp32."""
     if name != "auto":
         return name
     if device.type == "cpu":
@@ -52,7 +52,7 @@ def resolve_precision(name: Precision, device: torch.device) -> Arithmetic:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Tell whether all that models are made of runs in bfloat16 on `device`: on CPUs, whether oneDNN has kernels."""
+    """Return whether `device` computes in bfloat16; on a CPU that takes kernels of oneDNN."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -60,10 +60,10 @@ def has_bf16(device: torch.device) -> bool:
 
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Within it, products of float32 matrices are computed as `precision` says; afterwards as before.
+    """Compute products of float32 matrices in `precision` within the context; restores the settings at its end.
 
-    On CPUs they go to oneDNN where that keeps the accuracy of float32. bf16 also needs `autocast` around each forward
-    pass. Raises a CommandError where `check_precision` does.
+    On CPUs they go to oneDNN where that keeps the accuracy of float32. bf16 needs `autocast` around each forward pass
+    as well. Raises a CommandError where `check_precision` does.
     """
     precision = check_precision(precision, device)
     products, recurrent = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
@@ -77,7 +77,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 
 
 def check_precision(precision: Precision, device: torch.device) -> Arithmetic:
-    """Return `precision` resolved, or raise a CommandError if `device` has no such arithmetic."""
+    """Return `precision` resolved; raises a CommandError if `device` does not support it."""
     precision = resolve_precision(precision, device)
     if precision == "tf32" and device.type != "cuda":
         raise CommandError(
@@ -98,10 +98,10 @@ def _products(precision: Arithmetic, device: torch.device) -> str:
 
 @cache
 def _medium_is_accurate() -> bool:
-    """Tell whether "medium" keeps float32 accuracy here.
+    """Return whether the setting "medium" keeps the accuracy of float32 on this CPU.
 
     It sends products to oneDNN, up to twice as fast as the default. On CPUs with AMX the same setting rounds them to
-    bfloat16 (relative error about 3e-3), which nobody asked for.
+    bfloat16 (relative error about 3e-3), which fp32 must not do.
     """
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
@@ -116,16 +116,16 @@ def _medium_is_accurate() -> bool:
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Return the context of a forward pass in training: in bf16 bfloat16 products of weights that stay float32.
+    """Return the context of a forward pass in training; in bf16, products are bfloat16 and weights stay float32.
 
-    It must not last over an update, since it keeps the bfloat16 copies of the weights until it is left.
+    Leave it before the weights are updated: until then it caches their bfloat16 copies.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16")
 
 
 def in_precision(model: Model, precision: Precision) -> Model:
-    """Return `model` for inference, in bf16 a copy with bfloat16 weights.
+    """Return `model` for inference, in bf16 as a copy with bfloat16 weights.
 
-    `autocast` would cast them at every step of a decoder, which for one sentence is half of the time.
+    `autocast` would cast them at every step of a decoder, half of the time that one sentence takes.
     """
     return copy.deepcopy(model).to(torch.bfloat16) if precision == "bf16" else model

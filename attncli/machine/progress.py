@@ -1,4 +1,4 @@
-"""A bar that shows how far a long piece of work has come."""
+"""A progress bar for long work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(total: int, unit: str, *, shown: bool = True) -> Iterator[Callable[[int], object]]:
-    """Yield what takes how many of `total` were done since; the bar is on standard error, where that is a terminal."""
+    """Yield a function that adds to the count of what is done; the bar appears if standard error is a terminal."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit=unit, disable=not (shown and total and sys.stderr.isatty())) as bar:

@@ -1,3 +1,7 @@
+"""Memory that the C library and oneDNN keep."""
+
+from __future__ import annotations
+
 import os
 import platform
 import subprocess
@@ -24,13 +28,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def test_other_systems_are_left_alone(monkeypatch):
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_memory_is_reused_instead_of_being_cleared_page_by_page():
+def test_memory_is_reused_instead_of_being_cleared_page_by_page() -> None:
     faults = {
         mode: int(subprocess.run([sys.executable, "-c", FAULTS, mode], capture_output=True, check=True).stdout)
         for mode in ("default", "kept")
@@ -38,7 +42,7 @@ def test_memory_is_reused_instead_of_being_cleared_page_by_page():
     assert faults["kept"] < faults["default"] / 10
 
 
-def test_kernels_of_few_shapes_are_kept_unless_the_environment_says_otherwise(monkeypatch):
+def test_kernels_of_few_shapes_are_kept_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     bound_kernel_caches()
@@ -60,9 +64,9 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+@pytest.mark.skipif(not torch._C._has_mkldnn, reason="this torch has no oneDNN")
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
-def test_memory_does_not_grow_with_every_new_shape(monkeypatch):
+def test_memory_does_not_grow_with_every_new_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         monkeypatch.delenv(name, raising=False)
     peak = {
