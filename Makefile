@@ -2,10 +2,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SET ?= configs/compare-attention
+FACTOR ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo compare test check format docs bench clean
+.PHONY: help demo compare test attack check format docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -19,6 +20,9 @@ compare: $(VENV)/.installed ## Train a set of variants and score them together (
 
 test: check ## Run the checks and every test, and report branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+attack: check ## Try hostile inputs for minutes, new ones each time (FACTOR="20" times as many as in make test)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m attack --attack $(FACTOR)
 
 check: $(VENV)/.installed-dev ## Check format, lint and types, in seconds
 	$(BIN)/ruff format --check .

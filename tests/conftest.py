@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import attack
 import pytest
 from typer.testing import CliRunner
 
@@ -28,6 +29,32 @@ model:
 training: {{batch_tokens: 60, max_steps: 12, learning_rate: 0.03, validate_every: 6, checkpoint_every: 5, log_every: 4}}
 search: {{beam_size: 3, max_length: 9, batch_size: 4}}
 """
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("attack")
+    group.addoption("--attack", type=int, default=1, metavar="FACTOR", help="try FACTOR times as many hostile inputs")
+    group.addoption("--attack-seed", type=int, metavar="SEED", help="with --attack: the seed of what is tried")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "attack: tries hostile inputs, as many as --attack says")
+    # Written back, so that the processes of pytest-xdist, which get the options, draw the same.
+    if config.option.attack > 1 and config.option.attack_seed is None:
+        config.option.attack_seed = random.SystemRandom().randrange(10**6)
+    attack.set_attack(config.option.attack, config.option.attack_seed)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.option.attack > 1:
+        asked = f"--attack {config.option.attack} --attack-seed {config.option.attack_seed}"
+        terminalreporter.write_line(f"the same attack again: {asked}")
+
+
+@pytest.fixture
+def attack_factor() -> int:
+    """Return how many times the cases of the default suite an attack shall try."""
+    return attack.scaled(1)
 
 
 @pytest.fixture
