@@ -54,7 +54,7 @@ def test_like_lengths_are_together(corpus: Corpus) -> None:
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(corpus: Corpus) -> None:
-    orders = {}
+    orders: dict[tuple[int, int], list[list[list[int]]]] = {}
     for seed, epoch in ((1, 1), (1, 2), (2, 1), (1, 1)):
         np.random.random(5)
         batches = epoch_batches(corpus, batch_tokens=200, batch_sentences=None, seed=seed, epoch=epoch)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def open_folder(folder: Path) -> str:
     return text
 
 
-def writer(text: str) -> tuple[list[Path], object]:
+def writer(text: str) -> tuple[list[Path], Callable[[Path], None]]:
     calls: list[Path] = []
 
     def make(folder: Path) -> None:
@@ -34,7 +35,7 @@ def writer(text: str) -> tuple[list[Path], object]:
 
 def get(cache: Path, text: str = "one.") -> tuple[str, int]:
     calls, make = writer(text)
-    return cached(cache, "key", make=make, open_folder=open_folder), len(calls)  # type: ignore[arg-type]
+    return cached(cache, "key", make=make, open_folder=open_folder), len(calls)
 
 
 def test_a_value_is_made_once(tmp_path: Path) -> None:

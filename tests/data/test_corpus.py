@@ -13,7 +13,7 @@ from PIL import Image
 from attncli.config.sources.images import Augmentation, Preprocessing
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.columns import ReadColumn
-from attncli.data.corpus import Corpus, CorpusBatches, reference_sets
+from attncli.data.corpus import Batch, Corpus, CorpusBatches, reference_sets
 from attncli.data.tokens import TokenColumn
 from attncli.sources.images.batch import Pixels
 from attncli.sources.images.reader import ImageReader
@@ -42,8 +42,8 @@ def corpus_of(folder: Path, pool: ThreadPoolExecutor | None = None) -> Corpus:
     )
 
 
-def pixels(batches: Sequence[object], at: int) -> torch.Tensor:
-    source = batches[at].source  # type: ignore[attr-defined]
+def pixels(batches: Sequence[Batch], at: int) -> torch.Tensor:
+    source = batches[at].source
     assert isinstance(source, Pixels)
     return source.pixels
 

@@ -23,13 +23,13 @@ def tokenizers() -> Tokenizers:
     return train_tokenizers(config, SOURCES, TARGETS)
 
 
-def write(folder: Path, tokenizers: Tokenizers, **limits: object) -> Path:
+def write(folder: Path, tokenizers: Tokenizers, limits: Limits | None = None) -> Path:
     (folder / "x.s").write_text("\n".join(SOURCES) + "\n")
     (folder / "x.t").write_text("\n".join(TARGETS) + "\n")
     made = folder / "made"
     made.mkdir()
     reader = PairReader(ParallelFiles(source="x.s", target="x.t"), folder)
-    write_pairs(made, tokenizers, reader, limits=Limits(**limits))  # type: ignore[arg-type]
+    write_pairs(made, tokenizers, reader, limits=limits or Limits())
     return made
 
 
@@ -67,14 +67,14 @@ def test_a_batch_is_padded_in_the_order_asked_for(tmp_path: Path, tokenizers: To
 
 
 def test_pairs_over_the_limits_are_dropped_and_counted(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    corpus = open_pairs(write(tmp_path, tokenizers, maximum=MaximumLength(source=3, target=3)))
+    corpus = open_pairs(write(tmp_path, tokenizers, Limits(MaximumLength(source=3, target=3))))
     assert corpus.source.lengths.tolist() == [4, 2]  # the end symbol is not counted by the limit
     assert corpus.too_long == 2
 
 
 def test_pairs_over_the_limits_are_refused_where_that_is_asked_for(tmp_path: Path, tokenizers: Tokenizers) -> None:
     with pytest.raises(DataError) as caught:
-        write(tmp_path, tokenizers, maximum=MaximumLength(source=3, target=5), too_long="error")
+        write(tmp_path, tokenizers, Limits(MaximumLength(source=3, target=5), "error"))
     assert str(caught.value).replace(f"{tmp_path}/", "").split("\n") == [
         "x.s:3: 5 tokens, over data.maximum_length.source 3",
         "x.t:4: 6 tokens, over data.maximum_length.target 5",

@@ -55,8 +55,10 @@ def written(folder: Path, name: str, content: str | bytes, **fields: Any) -> Cap
 
 
 def sample(folder: Path, name: str, **fields: Any) -> CaptionFile:
-    names = {"image_names": "names"} if name == "lines" else {}
-    return written(folder, *FILES[name], **names, **fields)
+    if name == "lines":
+        fields = {"image_names": "names", **fields}
+    file, content = FILES[name]
+    return written(folder, file, content, **fields)
 
 
 def read(config: CaptionFile, folder: Path) -> list[tuple[str, str]]:

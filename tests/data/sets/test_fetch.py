@@ -197,7 +197,8 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_archives_are_unpacked_and_what_nobody_wants_is_left(tmp_path: Path, packed: Path) -> None:
-    to, reports = tmp_path / "to", []
+    to = tmp_path / "to"
+    reports: list[str] = []
     fetch("packed", to, origin=str(packed), report=reports.append)
     assert reports == [f"{packed}/set.zip", "unpacking set.zip"]
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [

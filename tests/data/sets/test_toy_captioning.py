@@ -34,8 +34,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_the_reader_finds_the_splits(made: Path) -> None:
     splits = {name: {"split": name} for name in ("train", "dev", "test")}
-    given = {"root": str(made), "images": "images", "captions": "captions.jsonl"}
-    given |= {"train": splits["train"], "dev": splits["dev"], "test": {"test": splits["test"]}}
+    files = {"root": str(made), "images": "images", "captions": "captions.jsonl"}
+    given = {**files, "train": splits["train"], "dev": splits["dev"], "test": {"test": splits["test"]}}
     data = CaptioningData.model_validate_json(json.dumps(given))
     found = {key: read_split(data, split, key=key) for key, split in data.splits()}
     assert {key: len(split) for key, split in found.items()} == {"train": 40, "dev": 5, "test.test": 9}

@@ -104,10 +104,10 @@ def test_words_move_far_in_long_sentences(made: Path) -> None:
     found = pairs(made)
     translations = {word: next(iter(targets), None) for word, targets in learned_words(found).items()}
     moves = [
-        abs(target.index(translations[word]) - position)
+        abs(target.index(translation) - position)
         for source, target in found
         for position, word in enumerate(source)
-        if len(source) > 40 and source.count(word) == 1 and translations[word] is not None
+        if len(source) > 40 and source.count(word) == 1 and (translation := translations[word]) is not None
     ]
     assert max(moves) > 12
     assert sum(move > 6 for move in moves) > 0.1 * len(moves)

@@ -53,7 +53,7 @@ def test_images_keep_their_aspect_and_their_pixels() -> None:
 def test_captions_are_whole_and_lie_below_their_image_over_nothing_else() -> None:
     captions = [LONG, "a dog", LONG.replace(" ", ""), LONG, LONG, "$2 and $3"]
     [page] = sheets(*(Captioned(Image.new("RGB", (30, 20 + number)), text) for number, text in enumerate(captions)))
-    renderer = FigureCanvasAgg(page).get_renderer()
+    renderer = FigureCanvasAgg(page).get_renderer()  # type: ignore[no-untyped-call]  # matplotlib's is untyped
     images = [axes.get_window_extent() for axes in page.axes]
     under: list[list[str]] = [[] for _ in captions]
     boxes = [text.get_window_extent(renderer) for text in page.texts]

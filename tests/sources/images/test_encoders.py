@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,8 @@ def test_a_cell_of_the_small_network_stands_for_the_pixels_under_it() -> None:
         parameter.data = torch.full_like(parameter, 0.05)
     for module in backbone.modules():
         if isinstance(module, ResidualBlock):  # normalisation mixes all places
-            module.first_norm = module.second_norm = nn.Identity()  # type: ignore[assignment]
+            module.register_module("first_norm", nn.Identity())
+            module.register_module("second_norm", nn.Identity())
     pixels = torch.zeros(1, 3, 64, 64, requires_grad=True)
     backbone.layers(pixels)[0, :, 8, 7].sum().backward()
     assert pixels.grad is not None
@@ -178,13 +179,14 @@ def test_blocks_before_the_first_that_is_trained_stay_fixed() -> None:
 
 
 def test_fixed_blocks_keep_their_statistics_in_training() -> None:
-    encoder = ImageEncoder(lite(fine_tune_from=10), memory_size=None, summarises=False, dropout=0.0).train()
+    backbone = lite(fine_tune_from=10)
+    encoder = ImageEncoder(backbone, memory_size=None, summarises=False, dropout=0.0).train()
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     encoder(images(32, 32)).states.sum().backward()
     changed = {name for name, tensor in encoder.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed
     assert all(name.startswith("backbone.blocks.10.") for name in changed)
-    assert all(parameter.grad is None for parameter in encoder.backbone.blocks[9].parameters())  # type: ignore[index]
+    assert all(parameter.grad is None for parameter in backbone.blocks[9].parameters())
 
 
 def test_a_network_without_a_trained_block_keeps_no_graph() -> None:
@@ -275,9 +277,7 @@ def fake_timm(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         asked.update(options)
         return FakeNetwork(options["out_indices"])
 
-    module = ModuleType("timm")
-    module.list_models = lambda: ["resnet10", "vgg11"]  # type: ignore[attr-defined]
-    module.create_model = create_model  # type: ignore[attr-defined]
+    module = SimpleNamespace(list_models=lambda: ["resnet10", "vgg11"], create_model=create_model)
     monkeypatch.setitem(sys.modules, "timm", module)
     return asked
 

@@ -53,7 +53,8 @@ def check(found: Features, values: list[int]) -> None:
 
 
 def test_features_come_back_as_they_were_made(tmp_path: Path, paths: list[Path]) -> None:
-    network, done = Network(), []
+    network = Network()
+    done: list[int] = []
     stored = FeatureStore(tmp_path / "store", FACTS).features(paths, network, batch=3, progress=done.append)
     assert len(stored) == 7
     check(stored.batch(np.array([6, 0, 3])), [6, 0, 3])

@@ -74,7 +74,9 @@ def test_sixteen_bits_keep_their_shades(tmp_path: Path) -> None:
     assert pixels(saved(tmp_path / "b.tiff", wide))[0, :, 2].tolist() == [0, 1, 128, 255]
 
 
-@pytest.mark.parametrize("values", [np.float32([[0.5]]), np.int32([[70000]]), np.int32([[-1]])])
+@pytest.mark.parametrize(
+    "values", [np.array([[0.5]], np.float32), np.array([[70000]], np.int32), np.array([[-1]], np.int32)]
+)
 def test_greys_without_a_known_white_are_refused(tmp_path: Path, values: np.ndarray) -> None:
     path = saved(tmp_path / "a.tiff", Image.fromarray(values))
     with pytest.raises(DataError, match=rf"^{path}: its greys are no whole numbers of 16 bits"):

@@ -64,8 +64,9 @@ def texts(figure: Any) -> list[str]:
 def test_columns_are_the_source_and_rows_the_target() -> None:
     figure = heat_map(SMALL, heat_map_fonts([SMALL]))
     assert texts(figure) == ["ein", "Snow", "·board", "$5$", "</s>", "a", "snow", "·board", "</s>"]
-    mesh = figure.axes[0].collections[0]
-    assert mesh.get_array().tolist() == SMALL.weights.tolist()
+    values = figure.axes[0].collections[0].get_array()
+    assert values is not None
+    assert values.tolist() == SMALL.weights.tolist()
     assert figure.axes[0].yaxis_inverted()
     assert figure.axes[0].get_ylabel() == "output"
 
@@ -82,7 +83,7 @@ def test_labels_of_sixty_tokens_neither_overlap_nor_shrink_away() -> None:
     figure.canvas.draw()
     axes = figure.axes[0]
     for labels, side in ((axes.get_yticklabels(), "height"), (axes.get_xticklabels(), "width")):
-        assert min(label.get_fontsize() for label in labels) >= 8
+        assert min(float(label.get_fontsize()) for label in labels) >= 8
         extents = [getattr(label.get_window_extent(), side) for label in labels]
         size = axes.get_window_extent()
         assert max(extents) <= getattr(size, side) / 60
@@ -103,7 +104,7 @@ def test_windows_are_framed_and_their_centres_marked() -> None:
     # Half a width of 1 around 0, 1.25 and 4: tokens 0 to 1, 1 to 2 and 3 to 4 are inside.
     outside = [(left, top, width) for left, top, width in rectangles(figure) if width]
     assert outside == [(1.5, -0.5, 3), (-0.5, 0.5, 1), (2.5, 0.5, 2), (-0.5, 1.5, 3)]
-    upright = [(line.get_xdata(), line.get_ydata()) for line in figure.axes[0].lines]
+    upright = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in figure.axes[0].lines]
     places = [float(x[0]) for x, y in upright if len(x) == 2 and x[0] == x[1] and 0 < y[1] - y[0] < 0.9]
     assert places == [0.0, 1.25, 4.0]
     assert legend(figure) == ["centre of the window", "outside of it"]
