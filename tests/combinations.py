@@ -39,7 +39,7 @@ READERS: dict[str, Overrides] = {
     **WITHOUT_ATTENTION,
     **{f"{query}-{score}": (*QUERIES[query], *_score(score)) for query in QUERIES for score in SCORES},
 }
-CELL = {name: (f"model.encoder.cell={name}", f"model.decoder.cell={name}") for name in CELLS}
+CELL: dict[str, Overrides] = {name: (f"model.encoder.cell={name}", f"model.decoder.cell={name}") for name in CELLS}
 # Windows so narrow that some positions of every test's sources lie outside.
 WINDOW: dict[str, Overrides] = {
     name: () if name == "global" else (f"model.attention.window={name}", "model.attention.half_width=1")

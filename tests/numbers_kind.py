@@ -124,7 +124,9 @@ class NumbersNetwork(Encoder):
 
     def forward(self, source: Lists) -> Memory:
         places = torch.arange(source.values.shape[1], device=source.values.device) / LARGEST
-        states = self.layer(torch.stack([source.values, places.expand_as(source.values)], -1).to(self.layer[0].weight))
+        states = self.layer(
+            torch.stack([source.values, places.expand_as(source.values)], -1).to(next(self.parameters()))
+        )
         return Memory(states, source.mask, mean_of_real(states, source.mask))
 
 
@@ -137,7 +139,10 @@ class NumbersDrawer(Drawer):
         self, found: Sequence[Written], folder: Path, format: str, *, title: str, forced: bool, tell: Tell
     ) -> Iterator[Path]:
         path = folder / "numbers.json"
-        rows = [{"numbers": each.cell, "text": each.best.text, "weights": each.best.weights.tolist()} for each in found]
+        rows = []
+        for each in found:
+            assert each.best.weights is not None, "a decoder with attention"
+            rows.append({"numbers": each.cell, "text": each.best.text, "weights": each.best.weights.tolist()})
         path.write_text(json.dumps({"title": title, "forced": forced, "found": rows}))
         yield path
 

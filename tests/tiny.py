@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,14 @@ from attncli.config.yaml_core import parse_yaml
 from attncli.data.tokens import Tokens
 from attncli.models.build import build_decoder
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
 from attncli.text.tokenizer import EOS, PAD
 
 TINY = Path(__file__).parent / "tiny.yaml"
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 13, 11
+
+Part = TypeVar("Part", bound=nn.Module)
 
 
 @cache
@@ -35,7 +38,9 @@ def configured(*overrides: str) -> TranslationConfig:
         for parent in parents:
             at = at.setdefault(parent, {})
         at[last] = deepcopy(_parsed(text))  # a later override may change what is in it
-    return check_config(values, where="tiny.yaml")
+    config = check_config(values, where="tiny.yaml")
+    assert isinstance(config, TranslationConfig)
+    return config
 
 
 @cache
@@ -46,13 +51,12 @@ def _parsed(text: str) -> Any:
 def built(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:
     """Return a tiny model for evaluation, whose weights are all random and far enough from 0 to matter."""
     config = configured(*overrides)
-    sizes = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
-    if config.model.tied_embeddings == "all":
-        sizes = dict.fromkeys(sizes, TARGET_VOCABULARY)
-    return randomised(build_model(config, **sizes), seed=seed, spread=spread)
+    source_vocabulary = TARGET_VOCABULARY if config.model.tied_embeddings == "all" else SOURCE_VOCABULARY
+    model = build_model(config, source_vocabulary=source_vocabulary, target_vocabulary=TARGET_VOCABULARY)
+    return randomised(model, seed=seed, spread=spread)
 
 
-class Images(nn.Module):
+class Images(Encoder):
     """Memories of three images whose regions are learned; a source names its image by its first token."""
 
     GRID = (2, 3)
@@ -83,6 +87,13 @@ def randomised(model: EncoderDecoder, *, seed: int, spread: float) -> EncoderDec
         for parameter in model.parameters():
             parameter.copy_(spread * torch.randn(parameter.shape, generator=generator) * 0.5)
     return model.eval()
+
+
+def part_of(whole: nn.Module, path: str, kind: type[Part]) -> Part:
+    """Return the module at `path` of `whole`, such as `decoder.attention.score`, which is of this kind."""
+    found = whole.get_submodule(path)
+    assert isinstance(found, kind)
+    return found
 
 
 def tokens(*rows: list[int]) -> Tokens:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -7,14 +8,17 @@ import torch
 from torch import nn
 
 from attncli.config.load import check_config
+from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 
 
 def built(model: dict[str, Any], **data: Any) -> Autoencoder:
     sets = {"kind": "pictures", "height": 8, "width": 12, "train": {"folder": "a"}, "dev": {"folder": "b"}}
     values = {"task": "autoencoding", "data": {**sets, **data}, "model": model, "training": {"max_steps": 1}}
+    config = check_config(values, where="x")
+    assert isinstance(config, AutoencodingConfig)
     torch.manual_seed(1)
-    return build_autoencoder(check_config(values, where="x"))
+    return build_autoencoder(config)
 
 
 def linears(module: nn.Module) -> list[tuple[int, int]]:
@@ -46,8 +50,8 @@ def test_layers_have_the_widths_that_were_asked_for() -> None:
 
 def test_neither_the_output_nor_by_default_the_code_has_an_activation() -> None:
     model = built({"kind": "dense", "widths": [20], "bottleneck": 5})
-    assert [type(layer).__name__ for layer in model.encoder] == ["Linear", "ReLU", "Linear", "Identity"]
-    assert [type(layer).__name__ for layer in model.decoder] == ["Linear", "ReLU", "Linear"]
+    assert [type(layer).__name__ for layer in model.encoder.children()] == ["Linear", "ReLU", "Linear", "Identity"]
+    assert [type(layer).__name__ for layer in model.decoder.children()] == ["Linear", "ReLU", "Linear"]
     squashed = built({"kind": "dense", "bottleneck": 5, "code_activation": "sigmoid"})
     assert ((codes := squashed.encode(torch.randn(4, 96))) > 0).all()
     assert (codes < 1).all()
@@ -68,7 +72,7 @@ def test_convolutions_see_a_picture_and_not_a_row() -> None:
     model = built({"kind": "convolutional", "channels": [3, 4], "bottleneck": 5}, height=16, width=24)
     picture = torch.zeros(1, 1, 16, 24)
     picture[0, 0, 5:8, 7:11] = torch.rand(3, 4)
-    until_flat = model.encoder[: next(i for i, layer in enumerate(model.encoder) if isinstance(layer, nn.Flatten))]
+    until_flat = nn.Sequential(*takewhile(lambda layer: not isinstance(layer, nn.Flatten), model.encoder.children()))
     here, there = (until_flat(moved.flatten(1)) for moved in (picture, picture.roll((4, 8), (2, 3))))
     torch.testing.assert_close(there[:, :, 1:, 2:], here[:, :, :-1, :-2])
 

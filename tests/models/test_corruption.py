@@ -8,7 +8,7 @@ import torch
 from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 from attncli.models.corruption import CORRUPTIONS, build_corruption
 
-PARTS = [GaussianNoise(deviation=0.5), Masking(share=0.3)]
+PARTS: list[GaussianNoise | Masking] = [GaussianNoise(deviation=0.5), Masking(share=0.3)]
 
 
 def generator(seed: int = 1) -> torch.Generator:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from combinations import READERS
 from marks import needs_bf16
-from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, scored, tokens
+from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, part_of, scored, tokens
 from torch import nn
 
 from attncli.assembly.model import build_model
@@ -46,8 +46,8 @@ def test_log_probs_are_in_full_precision_under_autocast() -> None:
 
 def fresh(*overrides: str) -> EncoderDecoder:
     torch.manual_seed(1)
-    vocabularies = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY}
-    return build_model(configured(*overrides), **vocabularies)
+    config = configured(*overrides)
+    return build_model(config, source_vocabulary=SOURCE_VOCABULARY, target_vocabulary=TARGET_VOCABULARY)
 
 
 def test_embeddings_are_shared_as_far_as_was_asked_for() -> None:
@@ -77,10 +77,10 @@ def test_fresh_weights_are_glorot_and_embeddings_narrow(tied: str) -> None:
     model = fresh(f"model.tied_embeddings={tied}", "model.embedding_size=64", "model.decoder.hidden_size=80")
     deviation = model.decoder.embedding.weight[1:].std()
     close(deviation, torch.tensor(64**-0.5), tolerance=0.01)
-    project = model.decoder.bridge.project.weight
-    bound = (6 / sum(project.shape)) ** 0.5
-    assert 0.95 * bound < project.abs().max() <= bound
-    assert (model.decoder.bridge.project.bias == 0).all()
+    project = part_of(model, "decoder.bridge.project", nn.Linear)
+    bound = (6 / sum(project.weight.shape)) ** 0.5
+    assert 0.95 * bound < project.weight.abs().max() <= bound
+    assert (project.bias == 0).all()
 
 
 def test_a_fresh_output_layer_is_as_wide_as_its_input_asks_for() -> None:

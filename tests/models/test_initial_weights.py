@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tiny import configured
+from tiny import configured, part_of
 from torch import Tensor, nn
 
 from attncli.assembly.model import build_model
 from attncli.data.tokens import Tokens
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.initial_weights import GATED_STATE
-from attncli.models.positions import LearnedPositions
+from attncli.models.positions import LearnedPositions, Placing
 from attncli.models.scores import SCORES
 from attncli.text.tokenizer import EOS, PAD
 
@@ -79,7 +79,8 @@ def spread(scores: Tensor) -> float:
 @torch.no_grad()
 def scores_of(model: EncoderDecoder) -> Tensor:
     """Return the scores [B, T, S] with which a target is read."""
-    score, seen = model.decoder.attention.score, []
+    seen: list[Tensor] = []
+    score = model.get_submodule("decoder.attention.score")
     score.register_forward_hook(lambda module, inputs, output: seen.append(output))
     model.force(SOURCE, TARGET)
     return torch.cat(seen, 1)
@@ -90,8 +91,8 @@ def scores_of(model: EncoderDecoder) -> Tensor:
 @torch.no_grad()
 def test_what_an_encoder_reads_and_gives_is_of_a_size_to_learn_from(name: str, width: int) -> None:
     model = fresh(width, f"model.encoder={{{ENCODERS[name]}, hidden_size: {width}}}")
-    encoder = model.encoder
-    placed = encoder.place(encoder.embedding(SOURCE.ids))[SOURCE.mask]
+    embedding, place = part_of(model, "encoder.embedding", nn.Embedding), part_of(model, "encoder.place", Placing)
+    placed = place(embedding(SOURCE.ids))[SOURCE.mask]
     assert 0.8 < size(placed) < 1.5
     memory = model.encode(SOURCE)
     states = size(memory.states[SOURCE.mask])
@@ -188,6 +189,6 @@ def test_uniform_weights_lie_evenly_within_a_tenth(kind: str) -> None:
         if parameter.numel() > 1000:
             # Of an even distribution the deviation is its width over √12.
             assert float(parameter.detach().std()) == pytest.approx(0.2 / 12**0.5, rel=0.1)
-    assert (model.encoder.embedding.weight[PAD] == 0).all()
+    assert (part_of(model, "encoder.embedding", nn.Embedding).weight[PAD] == 0).all()
     norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
     assert all((norm.weight == 1).all() and (norm.bias == 0).all() for norm in norms)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import built, close, row_of, tokens
-from torch import Tensor
+from tiny import built, close, part_of, row_of, tokens
+from torch import Tensor, nn
 
+from attncli.data.tokens import Tokens
+from attncli.models.bridges import Bridge
+from attncli.models.encoders.encoder import Encoder
 from attncli.models.lstmn import LSTMNLayer, LSTMNLayers, square
-from attncli.models.recurrence import CELLS, RecurrentLayers, State
+from attncli.models.recurrence import CELLS, RecurrentLayers, State, weights_of
 from attncli.models.rows import take_rows
 from attncli.models.tape import ROOM
 from attncli.text.tokenizer import BOS
@@ -42,8 +45,11 @@ def by_equations(layer: LSTMNLayer, inputs: Tensor, first: State) -> tuple[Tenso
 
     `first` stands for h~_1 and c~_1, which in the paper are 0.
     """
-    lstm = layer.lstm
-    hidden, cells, rows = [], [], []
+    cell, energy = weights_of(layer.lstm), layer.energy.weight[0]
+    of_states, of_inputs, of_recalled = layer.states.weight, layer.inputs.weight, layer.recalled.weight
+    hidden: list[Tensor] = []
+    cells: list[Tensor] = []
+    rows: list[Tensor] = []
     recalled, recalled_cell = first
     for t in range(inputs.shape[1]):
         x = inputs[:, t]
@@ -51,13 +57,12 @@ def by_equations(layer: LSTMNLayer, inputs: Tensor, first: State) -> tuple[Tenso
         if t:
             scores = []
             for h in hidden:
-                inner = layer.states.weight @ h.T + layer.inputs.weight @ x.T + layer.recalled.weight @ recalled.T
-                scores.append(layer.energy.weight[0] @ torch.tanh(inner))
+                scores.append(energy @ torch.tanh(of_states @ h.T + of_inputs @ x.T + of_recalled @ recalled.T))
             weights = torch.stack(scores, 1).softmax(1)  # [N, t]
-            recalled = sum(weights[:, i, None] * hidden[i] for i in range(t))
-            recalled_cell = sum(weights[:, i, None] * cells[i] for i in range(t))
+            recalled = torch.stack([weights[:, i, None] * hidden[i] for i in range(t)]).sum(0)
+            recalled_cell = torch.stack([weights[:, i, None] * cells[i] for i in range(t)]).sum(0)
             row = torch.cat([weights.detach(), row[:, t:]], 1)
-        gates = x @ lstm.weight_ih_l0.T + recalled @ lstm.weight_hh_l0.T + lstm.bias_ih_l0 + lstm.bias_hh_l0
+        gates = x @ cell.inputs.T + recalled @ cell.hidden.T + cell.input_bias + cell.hidden_bias
         write, keep, candidate, show = gates.chunk(4, 1)
         cells.append(keep.sigmoid() * recalled_cell + write.sigmoid() * candidate.tanh())
         hidden.append(show.sigmoid() * cells[-1].tanh())
@@ -68,6 +73,7 @@ def by_equations(layer: LSTMNLayer, inputs: Tensor, first: State) -> tuple[Tenso
 def stacked_by_equations(layers: LSTMNLayers, inputs: Tensor, first: tuple[State, ...]) -> tuple[Tensor, Tensor]:
     weights = []
     for layer, state in zip(layers.layers, first, strict=True):
+        assert isinstance(layer, LSTMNLayer)
         inputs, rows = by_equations(layer, inputs, state)
         weights.append(rows)
     return inputs, torch.stack(weights, 1)
@@ -133,18 +139,17 @@ def test_two_ways_on_from_one_state_do_not_meet() -> None:
         for t in (2, 3):
             alone = again.advance(again.first_gates(ahead[:, t]), alone)
         close(way[-1][0][0], alone[0][0])
-    of_first, of_second = (
-        torch.autograd.grad(way[-1][0][0].sum(), layers.layers[0].states.weight, retain_graph=True) for way in ways
-    )
+    weight = part_of(layers, "layers.0.states", nn.Linear).weight
+    of_first, of_second = (torch.autograd.grad(way[-1][0][0].sum(), weight, retain_graph=True) for way in ways)
     assert not torch.equal(of_first[0], of_second[0])
 
 
 @torch.no_grad()
 def test_with_all_weight_on_the_state_before_it_is_the_plain_lstm() -> None:
     layers, first, inputs = made(1), first_states(1), torch.randn(N, T, X)
-    layer = layers.layers[0]
+    lstm = part_of(layers, "layers.0.lstm", nn.LSTM)
     plain = RecurrentLayers(CELLS["lstm"], input_size=X, hidden_size=H, layers=1, dropout=0.0)
-    plain.layers[0].load_state_dict(layer.lstm.state_dict())
+    plain.layers[0].load_state_dict(lstm.state_dict())
     assert not torch.allclose(layers(inputs, layers.start(first)), plain(inputs, first), atol=1e-2)
     # With the last entry at every place of the tape, whatever the weights are, they are all on the state before.
     states, steps = layers.start(first), layers.steps()
@@ -183,14 +188,21 @@ def test_rows_of_a_state_can_be_taken_like_any_other() -> None:
     close(states[-1][0], layers(inputs, layers.start(first))[rows, -1])
 
 
+def looked(encoder: Encoder, source: Tokens) -> Tensor:
+    """Return the weights of an encoder that looks back."""
+    weights = encoder.self_weights(source)
+    assert weights is not None
+    return weights
+
+
 @pytest.mark.parametrize("reverses", ["true", "false"])
 @torch.inference_mode()
 def test_an_encoder_tells_where_each_direction_looks(reverses: str) -> None:
     encoder = built(f"model.encoder={{kind: lstmn, hidden_size: 10, layers: 2, reverse_source: {reverses}}}").encoder
-    weights = encoder.self_weights(SOURCE)
+    weights = looked(encoder, SOURCE)
     assert weights.shape == (3, 2, 2, 6, 6)
     for at, length in enumerate(SOURCE.lengths.tolist()):
-        alone = encoder.self_weights(row_of(SOURCE, at))[0]
+        alone = looked(encoder, row_of(SOURCE, at))[0]
         close(weights[at, :, :, :length, :length], alone)
         assert (weights[at, :, :, :length, length:] == 0).all()
         earlier = torch.ones(length, length).tril(-1).bool()
@@ -202,10 +214,10 @@ def test_an_encoder_tells_where_each_direction_looks(reverses: str) -> None:
             close(found.sum(-1), looked_at.any(1).float().expand(2, -1))
     # The bottom layer's, from the equations, on the embeddings as each direction reads them.
     order = torch.arange(6) if reverses == "false" else torch.arange(5, -1, -1)
-    embedded = encoder.embedding(SOURCE.ids[2:])[:, order] * 6**0.5
+    embedded = part_of(encoder, "embedding", nn.Embedding)(SOURCE.ids[2:])[:, order] * 6**0.5
     zero = (torch.zeros(1, 5), torch.zeros(1, 5))
-    _, forwards = by_equations(encoder.forwards[0].layers[0], embedded, zero)
-    _, backwards = by_equations(encoder.backwards[0].layers[0], embedded.flip(1), zero)
+    _, forwards = by_equations(part_of(encoder, "forwards.0.layers.0", LSTMNLayer), embedded, zero)
+    _, backwards = by_equations(part_of(encoder, "backwards.0.layers.0", LSTMNLayer), embedded.flip(1), zero)
     close(weights[2, 0, 0], forwards[0][order][:, order])
     close(weights[2, 0, 1], backwards[0].flip(0, 1)[order][:, order])
 
@@ -218,13 +230,14 @@ def test_a_decoder_tells_where_it_looks_in_what_it_wrote(query: str) -> None:
     prefix = torch.cat([torch.full((3, 1), BOS), TARGET.ids[:, :-1]], 1)
     prepared = decoder.prepare(model.encode(SOURCE))
     weights = decoder.self_weights(prefix, prepared)
+    assert weights is not None
     assert weights.shape == (3, 2, 1, 5, 5)
     earlier = torch.ones(5, 5).tril(-1).bool()
     assert (weights[..., ~earlier] == 0).all()
     close(weights.sum(-1), earlier.any(1).float().expand(3, 2, 1, -1))
     if query == "current_state":
-        first = decoder.bridge(prepared.memory)
-        _, expected = stacked_by_equations(decoder.layers, decoder.embedding(prefix) * 6**0.5, first)
+        first, layers = part_of(decoder, "bridge", Bridge)(prepared.memory), part_of(decoder, "layers", LSTMNLayers)
+        _, expected = stacked_by_equations(layers, decoder.embedding(prefix) * 6**0.5, first)
         close(weights[:, :, 0], expected)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import built, close, tokens
+from tiny import built, close, part_of, tokens
 from torch import Tensor, nn
 
 from attncli.assembly.model import build_model
@@ -19,7 +19,7 @@ from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.errors import DataError
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.models.positions import GridPositions, LearnedGridPositions, SinusoidalGridPositions
+from attncli.models.positions import GridPositions, LearnedGridPositions, LearnedPositions, SinusoidalGridPositions
 from attncli.sources.images.batch import Features
 
 GRID, D = (3, 5), 11
@@ -106,7 +106,8 @@ def features() -> Features:
 def test_regions_are_normalised_then_placed() -> None:
     model = captioner("normalises: true, positions: sinusoidal", decoder={"hidden_size": 8, "bridge": "mean"})
     encoder, given = model.encoder, features()
-    projected = given.regions @ encoder.project.weight.T + encoder.project.bias
+    project = part_of(encoder, "project", nn.Linear)
+    projected = given.regions @ project.weight.T + project.bias
     mean, deviation = projected.mean(-1, keepdim=True), projected.std(-1, keepdim=True, correction=0)
     placed = (projected - mean) / deviation + SinusoidalGridPositions(D)(projected, GRID)
     memory = encoder(given)
@@ -121,7 +122,7 @@ def test_places_depend_on_the_grid_alone(keys: str) -> None:
     given = features()
     zeros = Features(torch.zeros_like(given.regions), given.pooled, GRID)
     found, other = (model.encoder(one).states for one in (zeros, given))
-    close(other - found, given.regions @ model.encoder.project.weight.T)
+    close(other - found, given.regions @ part_of(model, "encoder.project", nn.Linear).weight.T)
     assert (found[0, 0] != found[0, 1]).any()
     close(found[0], found[1])
 
@@ -132,7 +133,7 @@ def test_where_no_region_is_read_none_is_normalised_or_placed() -> None:
         attention="none",
         decoder={"hidden_size": 8, "context": "every_step", "bridge": "final"},
     )
-    assert (model.encoder.norm, model.encoder.positions) == (None, None)
+    assert {name for name, _ in model.encoder.named_children()}.isdisjoint({"norm", "positions"})
 
 
 class Given(nn.Module):
@@ -151,10 +152,10 @@ class Given(nn.Module):
 def test_a_recurrent_encoder_reads_words_with_their_positions(keys: str) -> None:
     model = built(f"model.encoder={{hidden_size: 10, {keys}}}")
     encoder = model.encoder
-    placed = encoder.embedding.weight[SOURCE.ids] * math.sqrt(6)
+    placed = part_of(encoder, "embedding", nn.Embedding).weight[SOURCE.ids] * math.sqrt(6)
     for t in range(6):
         if "learned" in keys:
-            placed[:, t] += encoder.place.positions.vectors[t]
+            placed[:, t] += part_of(encoder, "place.positions", LearnedPositions).vectors[t]
         else:
             placed[:, t] += torch.tensor([sinusoid(t, at, 6) for at in range(6)])
     plain = built("model.encoder={hidden_size: 10}")

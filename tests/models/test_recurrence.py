@@ -35,7 +35,8 @@ def made(name: str, depth: int) -> tuple[RecurrentLayers, nn.RNNBase, Tensor, tu
 
 def by_torch(network: nn.RNNBase, inputs: Tensor, states: tuple[tuple[Tensor, ...], ...]) -> Tensor:
     stacked = tuple(torch.stack(parts) for parts in zip(*states, strict=True))  # each [layers, N, H]
-    return network(inputs, stacked if len(stacked) > 1 else stacked[0])[0]
+    hidden: Tensor = network(inputs, stacked if len(stacked) > 1 else stacked[0])[0]
+    return hidden
 
 
 @EVERY_CELL
@@ -125,7 +126,8 @@ def test_fresh_recurrent_weights_are_orthogonal_gate_by_gate(name: str) -> None:
     layer = CELLS[name].network(X, H)
     initialise_recurrent(layer)
     weights = weights_of(layer)
-    for gate in weights.hidden.split(H):
+    gates = torch.split(weights.hidden, H)
+    for gate in gates:
         close(gate @ gate.T, torch.eye(H))
     bound = (6 / (X + H)) ** 0.5  # Glorot and Bengio 2010, equation 16
     assert weights.inputs.abs().max() <= bound
@@ -135,4 +137,4 @@ def test_fresh_recurrent_weights_are_orthogonal_gate_by_gate(name: str) -> None:
     if name == "lstm":
         expected[H : 2 * H] = 1  # the second gate of torch's four
     assert torch.equal(weights.input_bias, expected)
-    assert not any(torch.equal(a, b) for a, b in pairwise(weights.hidden.split(H)))
+    assert not any(torch.equal(a, b) for a, b in pairwise(gates))

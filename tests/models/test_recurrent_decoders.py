@@ -29,7 +29,7 @@ class Stack:
 
     def __init__(self, decoder: Any, cell: str):
         kinds = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
-        self.cells = []
+        self.cells: list[nn.Module] = []
         for layer in decoder.layers.layers:
             copy = kinds[cell](layer.input_size, layer.hidden_size)
             copy.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
@@ -45,7 +45,8 @@ class Stack:
 
 def top(states: list[Any]) -> Tensor:
     """Return the hidden state of the top layer."""
-    return states[-1][0] if isinstance(states[-1], tuple) else states[-1]
+    state: Tensor | tuple[Tensor, Tensor] = states[-1]
+    return state[0] if isinstance(state, tuple) else state
 
 
 @dataclass
@@ -60,18 +61,20 @@ class Loop:
         """Return logits [B, T, V] and weights [B, T, S] of TARGET."""
         states, self.fed = self.first_states(), torch.zeros(3, 8)
         before = torch.full((3,), BOS)
-        logits, weights = [], []
+        logits: list[Tensor] = []
+        weights: list[Tensor] = []
         for t in range(TARGET.ids.shape[1]):
             # Vaswani et al. 2017, 3.4: embeddings are multiplied by the root of their width, 6.
             feature, row, states = step(self.decoder.embedding.weight[before] * 6**0.5, states)
             logits.append(self.decoder.output(feature))
-            weights.append(row)
+            if row is not None:
+                weights.append(row)
             before = TARGET.ids[:, t]
-        return torch.stack(logits, 1), None if weights[0] is None else torch.stack(weights, 1)
+        return torch.stack(logits, 1), torch.stack(weights, 1) if weights else None
 
     def first_states(self) -> list[Any]:
         linear = self.decoder.bridge.project
-        parts = torch.tanh(self.memory.summary @ linear.weight.T + linear.bias).split(8, dim=1)
+        parts = torch.split(torch.tanh(self.memory.summary @ linear.weight.T + linear.bias), 8, dim=1)
         if self.cell != "lstm":
             return list(parts)
         return [(parts[at], parts[at + 1]) for at in range(0, len(parts), 2)]
@@ -84,7 +87,7 @@ class Loop:
             states = self.memory.states[b, :length]
             energy = torch.tanh(states @ score.memory.weight.T + query[b] @ score.query.weight.T)
             rows[b, :length] = torch.softmax(energy @ score.energy.weight[0], 0)
-            contexts.append(sum(rows[b, s] * states[s] for s in range(length)))
+            contexts.append(torch.stack([rows[b, s] * states[s] for s in range(length)]).sum(0))
         return torch.stack(contexts), rows
 
     def maxout(self, *parts: Tensor) -> Tensor:
@@ -228,7 +231,7 @@ def test_the_first_state_is_made_of_the_vector_that_was_asked_for() -> None:
     for hidden, cell in model.decoder.start(model.decoder.prepare(memory)).layers:
         close(hidden, memory.summary)
         assert (cell == 0).all()
-    assert list(model.decoder.bridge.parameters()) == []
+    assert list(model.decoder.get_submodule("bridge").parameters()) == []
     layers, _, module = first_layers("zero")
     assert all(tensor.shape == (3, 8) and (tensor == 0).all() for layer in layers for tensor in layer)
     assert list(module.parameters()) == []

@@ -46,12 +46,15 @@ def by_torch(encoder: RecurrentEncoder, name: str, layers: int, bidirectional: b
     """Return the states [B, S, D] and the top layer's final states [B, D] of torch's network with the same weights."""
     width = H // 2 if bidirectional else H
     network = CELLS[name].network(E, width, num_layers=layers, bidirectional=bidirectional, batch_first=True)
-    directions = {"": encoder.forwards, **({"_reverse": encoder.backwards} if bidirectional else {})}
+    assert (encoder.backwards is not None) == bidirectional
+    directions = {"": encoder.forwards}
+    if encoder.backwards is not None:
+        directions["_reverse"] = encoder.backwards
     with torch.no_grad():
         for suffix, stack in directions.items():
             for number in range(layers):
                 for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                    weights = getattr(stack[number].layers[0], f"{kind}_l0")
+                    weights = stack.get_parameter(f"{number}.layers.0.{kind}_l0")
                     getattr(network, f"{kind}_l{number}{suffix}").copy_(weights)
     scaled = encoder.embedding(SOURCE.ids) * FACTOR
     packed = pack_padded_sequence(scaled, SOURCE.lengths, batch_first=True, enforce_sorted=False)

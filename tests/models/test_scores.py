@@ -9,7 +9,7 @@ import math
 
 import pytest
 import torch
-from tiny import close
+from tiny import close, part_of
 from torch import Tensor, nn
 
 from attncli.config.attention import Attention as AttentionConfig
@@ -33,7 +33,8 @@ def random(*shape: int, seed: int = 0, kind: torch.dtype = torch.float32) -> Ten
 
 
 def scored(score: Score, query: Tensor, states: Tensor) -> Tensor:
-    return score(query, score.project(states))
+    found: Tensor = score(query, score.project(states))
+    return found
 
 
 def test_additive_is_the_loop_over_its_definition() -> None:
@@ -95,7 +96,7 @@ def test_additive_is_finite_however_large_its_summands_are() -> None:
     score = AdditiveScore(Q, D, A)
     query, states = 3e30 * random(B, T, Q), 3e30 * random(B, S, D, seed=1)
     found = scored(score, query.requires_grad_(), states)
-    found.sum().backward()
+    torch.autograd.backward(found.sum())
     assert torch.isfinite(found).all()
     assert query.grad is not None
     assert torch.isfinite(query.grad).all()
@@ -110,7 +111,7 @@ def test_additive_scores_are_float32_under_autocast() -> None:
         found = scored(score, query, states)
     assert found.dtype == torch.float32
     close(found, scored(score, query, states), tolerance=0.05)
-    found.sum().backward()
+    torch.autograd.backward(found.sum())
     assert all(parameter.grad is not None for parameter in score.parameters())
     assert query.grad is not None
     assert query.grad.dtype == torch.float32
@@ -161,11 +162,12 @@ def test_content_is_the_loop_over_its_definition(memory_size: int) -> None:
     torch.manual_seed(6)
     score = ContentScore(Q, memory_size, sharpens=True)
     assert score.sharpness is not None
+    projection = torch.eye(Q) if memory_size == Q else part_of(score, "query", nn.Linear).weight
     query, states = random(B, T, Q), random(B, S, memory_size, seed=1)
     found = scored(score, query, states)
     for b in range(B):
         for t in range(T):
-            asked = query[b, t] if memory_size == Q else score.query.weight @ query[b, t]
+            asked = projection @ query[b, t]
             beta = (1 + (score.sharpness.weight[0] @ query[b, t] + score.sharpness.bias[0]).exp()).log()
             for s in range(S):
                 cosine = asked @ states[b, s] / (asked.norm() * states[b, s].norm())

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from tiny import built, close, scored, tokens
+from tiny import built, close, part_of, scored, tokens
 from torch import Tensor
 
 from attncli.config.attention import Attention as AttentionConfig
@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_draws(estimator: str) -> None:
         model = hard(estimator).train()
         torch.manual_seed(seed)
         loss = model.loss(tokens([4, 5, 6, 7, 8], [7, 5]), tokens([5, 4], [6, 7]), label_smoothing=0.0).total
-        loss.backward()
+        torch.autograd.backward(loss)
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         losses.append([loss.detach(), *gradients])
     assert all(torch.equal(one, other) for one, other in zip(losses[0], losses[1], strict=True))
@@ -161,13 +161,14 @@ def test_draws_always_replaced_by_their_expectation_train_as_soft_attention_does
     estimator = "{kind: reinforce, expectation_rate: 1.0, entropy_weight: 0.0}"
     gradients = []
     for model in (hard(estimator, f"model.decoder.query={query}"), built(f"model.decoder.query={query}")):
-        model.train().loss(source, target, label_smoothing=0.1).total.backward()
+        torch.autograd.backward(model.train().loss(source, target, label_smoothing=0.1).total)
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
+        expected = gradients[1][name]
         assert gradient is not None
-        assert gradients[1][name] is not None
-        assert torch.equal(gradient, gradients[1][name]), name
+        assert expected is not None
+        assert torch.equal(gradient, expected), name
 
 
 def test_a_sentence_is_drawn_as_a_whole_or_not_at_all_and_half_of_them_are() -> None:
@@ -196,10 +197,7 @@ def learner(reward: float, entropy: float, query: str, window: str) -> tuple[Enc
     estimator = f"{{kind: reinforce, reward: sentence, {weights}, expectation_rate: 0.0}}"
     asked = (f"model.decoder.query={query}", f"model.attention.window={window}")
     model = hard(estimator, *asked, seed=7, spread=2.0).train()
-    selection = model.decoder.attention.selection
-    assert isinstance(selection, HardSelection)
-    assert isinstance(selection.learning, ReinforceSelection)
-    return model, selection.learning
+    return model, part_of(model, "decoder.attention.selection.learning", ReinforceSelection)
 
 
 def told(positions: tuple[int, ...]) -> Any:

@@ -6,10 +6,14 @@ B=3 sources, T=5 target positions, S=6 source positions.
 from __future__ import annotations
 
 import torch
-from tiny import TARGET_VOCABULARY, built, close, scored, tokens
-from torch import Tensor
+from tiny import TARGET_VOCABULARY, built, close, part_of, scored, tokens
+from torch import Tensor, nn
 
 from attncli.losses import doubly_stochastic
+from attncli.models.bridges import MLPBridge
+from attncli.models.gates import ContextGate
+from attncli.models.readouts import DeepReadout
+from attncli.models.scores import AdditiveScore
 from attncli.text.tokenizer import BOS
 
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
@@ -22,9 +26,10 @@ XU = (
 )
 
 
-def linear(module: torch.nn.Linear, inputs: Tensor) -> Tensor:
-    bias = 0 if module.bias is None else module.bias
-    return inputs @ module.weight.T + bias
+def linear(module: nn.Module | None, inputs: Tensor) -> Tensor:
+    assert isinstance(module, nn.Linear)
+    product = inputs @ module.weight.T
+    return product if module.bias is None else product + module.bias
 
 
 @torch.no_grad()
@@ -32,29 +37,30 @@ def test_the_whole_decoder_is_the_papers_equations() -> None:
     model = built(*XU)
     decoder = model.decoder
     memory = model.encode(SOURCE)
+    score = part_of(decoder, "attention.score", AdditiveScore)
+    opening = part_of(decoder, "attention.gate", ContextGate).open
+    readout = part_of(decoder, "readout", DeepReadout)
     logits, weights = decoder(torch.cat([torch.full((3, 1), BOS), TARGET.ids[:, :-1]], 1), memory)
-    layer = decoder.layers.layers[0]
-    cell = torch.nn.LSTMCell(layer.input_size, layer.hidden_size)
+    layer = part_of(decoder, "layers.layers.0", nn.LSTM)
+    cell = nn.LSTMCell(layer.input_size, layer.hidden_size)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
     for b, length in enumerate(SOURCE.lengths.tolist()):
         regions = memory.states[b, :length]
         # Section 3.1.2: c_0 = f_init,c(mean a), h_0 = f_init,h(mean a).
         hidden, carried = (
-            torch.tanh(linear(network[2], torch.tanh(linear(network[0], regions.mean(0)))))[None]
-            for network in decoder.bridge.networks
+            torch.tanh(linear(outer, torch.tanh(linear(inner, regions.mean(0)))))[None]
+            for inner, _, outer, _ in (network.children() for network in part_of(decoder, "bridge", MLPBridge).networks)
         )
         before = BOS
         for t in range(int(TARGET.lengths[b])):
-            score = decoder.attention.score
             energy = torch.tanh(linear(score.memory, regions) + linear(score.query, hidden))
             row = torch.softmax(energy @ score.energy.weight[0], 0)
             # Section 4.2.1: β = sigmoid(f_β(h_{t-1})), φ = β Σ α_i a_i.
-            gate = torch.sigmoid(linear(decoder.attention.gate.open, hidden))
+            gate = torch.sigmoid(linear(opening, hidden))
             context = gate * (row @ regions)
             embedded = decoder.embedding.weight[before][None] * 6**0.5
             hidden, carried = cell(torch.cat([embedded, context], 1), (hidden, carried))
             # Equation 7: exp(L_o (E y_{t-1} + L_h h_t + L_z z_t)), with the released code's tanh.
-            readout = decoder.readout
             deep = torch.tanh(embedded + linear(readout.state, hidden) + linear(readout.context, context))
             close(logits[b, t], linear(decoder.output.classify, deep)[0])
             close(weights[b, t, :length], row)
@@ -63,11 +69,12 @@ def test_the_whole_decoder_is_the_papers_equations() -> None:
 
 def test_a_closed_gate_lets_nothing_in() -> None:
     model = built(*XU)
+    opening = part_of(model, "decoder.attention.gate", ContextGate).open
     with torch.no_grad():
-        model.decoder.attention.gate.open.weight.zero_()
-        model.decoder.attention.gate.open.bias.fill_(-100)
+        opening.weight.zero_()
+        opening.bias.fill_(-100)
         one, _ = scored(model, SOURCE, TARGET)
-        model.decoder.attention.score.energy.weight.normal_()
+        part_of(model, "decoder.attention.score", AdditiveScore).energy.weight.normal_()
         other, _ = scored(model, SOURCE, TARGET)
     close(one, other)
 
@@ -99,6 +106,6 @@ def test_the_term_is_added_in_training_only_and_is_not_reported() -> None:
 
 def test_the_deep_readout_is_as_wide_as_an_embedding() -> None:
     model = built("model.decoder.readout=deep", "model.tied_embeddings=target")
-    assert model.decoder.readout.size == 6
+    assert part_of(model, "decoder.readout", DeepReadout).size == 6
     assert model.decoder.output.classify.weight is model.decoder.embedding.weight
     assert model.decoder.output.classify.weight.shape == (TARGET_VOCABULARY, 6)

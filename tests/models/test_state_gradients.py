@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
-from attncli.models.recurrence import RecurrentLayers
+from attncli.models.recurrence import Layers, RecurrentLayers
 from attncli.models.state_gradients import state_gradients
 
 SOURCE = tokens([4, 5, 6, 7], [8, 9])  # 5 and 3 positions
@@ -39,7 +39,7 @@ class Pushed:
     def __init__(self, probed: RecurrentLayers, *, step: int, tensor: int, push: Tensor, carried: bool):
         self.probed, self.step, self.tensor, self.push, self.carried = probed, step, tensor, push, carried
 
-    def __call__(self, layers: RecurrentLayers, inputs: Tensor) -> Tensor:
+    def __call__(self, layers: Layers, inputs: Tensor) -> Tensor:
         network, state, states = layers.layers[0], None, []
         for step in range(inputs.shape[1]):
             _, state = network(inputs[:, step : step + 1], state)

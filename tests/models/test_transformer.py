@@ -53,8 +53,9 @@ def copied(attention: MultiHeadAttention, to: nn.MultiheadAttention) -> None:
 
 
 def copied_rest(layer: EncoderLayer | DecoderLayer, to: Any, norms: list[Any]) -> None:
-    to.linear1.load_state_dict(layer.feed_forward[0].state_dict())
-    to.linear2.load_state_dict(layer.feed_forward[2].state_dict())
+    inner, _, outer = layer.feed_forward.children()
+    to.linear1.load_state_dict(inner.state_dict())
+    to.linear2.load_state_dict(outer.state_dict())
     for number, residual in enumerate(norms, start=1):
         getattr(to, f"norm{number}").load_state_dict(residual.norm.state_dict())
 
@@ -253,6 +254,8 @@ def test_arithmetic_in_bf16_is_near() -> None:
     exact, weights = scored(model, SOURCE, TARGET)
     with torch.autocast("cpu", torch.bfloat16):
         near, near_weights = scored(model, SOURCE, TARGET)
+    assert weights is not None
+    assert near_weights is not None
     assert near_weights.dtype == torch.float32
     close(near, exact, tolerance=0.3)
     close(near_weights, weights, tolerance=0.05)

@@ -74,7 +74,7 @@ def test_every_window_of_the_configuration_is_there() -> None:
 def test_the_global_window_is_the_mask() -> None:
     focus = focused(GlobalWindow(), words(), None)
     assert torch.equal(focus.inside.expand(B, T, S), words().mask[:, None].expand(B, T, S))
-    assert focus.factor is focus.centres is focus.half_width is None
+    assert (focus.factor, focus.centres, focus.half_width) == (None, None, None)
 
 
 @pytest.mark.parametrize("half_width", [1, 2])
@@ -211,7 +211,8 @@ def test_the_gradient_of_the_predicted_place_is_that_of_finite_differences(part:
 
     def value() -> Tensor:
         glimpse = model(query, model.prepare(memory))
-        return (glimpse.weights.double() * focus_weights).sum()
+        total: Tensor = (glimpse.weights.double() * focus_weights).sum()
+        return total
 
     [gradient] = torch.autograd.grad(value(), weight)
     assert gradient.abs().sum() > 0
