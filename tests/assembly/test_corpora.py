@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from attncli.assembly import corpora as module
 from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, open_splits
 from attncli.config.load import check_config
 from attncli.config.tasks.translation import TranslationConfig
+from attncli.data.corpus import Corpus
+from attncli.data.stored import write_pairs
+from attncli.data.tokens import TokenColumn
 from attncli.errors import DataError
 from attncli.models.encoders.encoder import Encoder
 from attncli.text.tokenizer import Tokenizers
@@ -43,7 +45,9 @@ def config_of(folder: Path, tokenizer: dict[str, Any] | None = None, **data: Any
         "tokenizer": {"kind": "word", "vocabulary_size": 100, **(tokenizer or {})},
         "training": {"max_steps": 1},
     }
-    return check_config(values, where="test")
+    config = check_config(values, where="test")
+    assert isinstance(config, TranslationConfig)
+    return config
 
 
 class NoEncoder(Encoder):
@@ -60,17 +64,22 @@ def prepared(config: TranslationConfig, tokenizers: Tokenizers | None = None) ->
     return make_corpora(config, splits, tokenizers, NoEncoder()), tokenizers
 
 
+def sources_of(corpus: Corpus) -> TokenColumn:
+    """Return the sources of a corpus of text."""
+    assert isinstance(corpus.source, TokenColumn)
+    return corpus.source
+
+
 @pytest.fixture
 def encodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return a list that grows by each corpus that is encoded."""
     calls: list[Path] = []
-    original = module.write_pairs
 
     def counted(made: Path, *args: Any, **options: Any) -> None:
         calls.append(made)
-        original(made, *args, **options)
+        write_pairs(made, *args, **options)
 
-    monkeypatch.setattr(module, "write_pairs", counted)
+    monkeypatch.setattr("attncli.assembly.corpora.write_pairs", counted)
     return calls
 
 
@@ -79,7 +88,7 @@ def test_text_becomes_corpora_and_dev_sentences_stay_text(folder: Path) -> None:
     assert len(corpora.train) == 40
     assert corpora.dev.cells == [source for source, _ in DEV]
     assert corpora.dev.references == [[target for _, target in DEV]]
-    assert tokenizers.source.decode(corpora.train.source.row(3).tolist()) == TRAIN[3][0]
+    assert tokenizers.source.decode(sources_of(corpora.train).row(3).tolist()) == TRAIN[3][0]
     # What is trained on is not held as text, and is made of its tokens where a reward needs it.
     assert [list(texts) for texts in corpora.train.texts] == [[target] for _, target in TRAIN]
     # 4 special; wort und noch eins mehr, word and one more; 0 ... 39
@@ -127,13 +136,14 @@ def test_the_second_time_only_opens_files(folder: Path, encodings: list[Path]) -
     second, again = prepared(config_of(folder))
     assert len(encodings) == 2
     assert tokenizers == again
-    assert first.train.source.tokens.tolist() == second.train.source.tokens.tolist()
+    assert sources_of(first.train).tokens.tolist() == sources_of(second.train).tokens.tolist()
 
 
 @pytest.mark.parametrize("change", ["text", "limits", "tokenizer", "bad_lines"])
 def test_another_text_or_configuration_is_encoded_anew(folder: Path, encodings: list[Path], change: str) -> None:
     prepared(config_of(folder))
-    tokenizer, data = {}, {}
+    tokenizer: dict[str, Any] = {}
+    data: dict[str, Any] = {}
     if change == "text":
         write(folder, "train", [("neu", "new"), *TRAIN[1:]])
     elif change == "limits":
@@ -145,7 +155,7 @@ def test_another_text_or_configuration_is_encoded_anew(folder: Path, encodings: 
     again, tokenizers = prepared(config_of(folder, tokenizer, **data))
     assert len(encodings) > 2
     if change == "text":
-        assert tokenizers.source.decode(again.train.source.row(0).tolist()) == "neu"
+        assert tokenizers.source.decode(sources_of(again.train).row(0).tolist()) == "neu"
 
 
 def test_what_becomes_of_long_pairs_is_part_of_what_is_cached(folder: Path) -> None:
@@ -166,13 +176,13 @@ def test_the_order_of_columns_is_part_of_what_is_cached(folder: Path) -> None:
 
 def test_a_damaged_cache_is_made_again(folder: Path) -> None:
     whole, _ = prepared(config_of(folder))
-    tokens = whole.train.source.tokens.tolist()
+    tokens = sources_of(whole.train).tokens.tolist()
     for name in ("source.tokens", "tokenizer.model"):
         for path in (folder / "cache").rglob(name):
             path.unlink()
             path.write_bytes(b"damaged")
     again, _ = prepared(config_of(folder))
-    assert again.train.source.tokens.tolist() == tokens
+    assert sources_of(again.train).tokens.tolist() == tokens
 
 
 def test_unknown_words_of_training_targets_are_none_that_can_be_written(folder: Path) -> None:
@@ -187,7 +197,7 @@ def test_given_tokenizers_are_used(folder: Path) -> None:
     _, other = prepared(config_of(folder, {"vocabulary_size": 12}))
     corpora, used = prepared(config_of(folder), other)
     assert used is other
-    assert corpora.train.source.tokens.max() < 12
+    assert sources_of(corpora.train).tokens.max() < 12
 
 
 def test_the_tokenizer_is_trained_on_an_even_sample(folder: Path) -> None:

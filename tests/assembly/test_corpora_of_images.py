@@ -14,8 +14,8 @@ from PIL import Image
 from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, open_splits
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.data.cache import fingerprint
 from attncli.errors import DataError
-from attncli.sources.images import features
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 from attncli.tasks.writing import open_writing
 from attncli.text.tokenizer import Tokenizers
@@ -132,13 +132,12 @@ def test_no_image_that_can_be_read_is_an_error(folder: Path) -> None:
 def fingerprints(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Return how often a fingerprint was taken of each file."""
     taken: Counter[str] = Counter()
-    original = features.fingerprint
 
     def counted(path: Path) -> str:
         taken[path.name] += 1
-        return original(path)
+        return fingerprint(path)
 
-    monkeypatch.setattr(features, "fingerprint", counted)
+    monkeypatch.setattr("attncli.sources.images.features.fingerprint", counted)
     return taken
 
 

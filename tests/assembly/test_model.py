@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import configured as configured_for_text
+from tiny import part_of
 from tiny_captioner import configured as configured_for_images
+from torch import nn
 
 from attncli.assembly.model import build_model
+from attncli.config.sources.images import EfficientNetLite0 as EfficientNetLite0Section
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 from attncli.sources.images.encoder import ImageEncoder
@@ -18,10 +21,10 @@ from attncli.text.tokenizer import PAD
 
 def test_each_side_has_its_own_vocabulary() -> None:
     model = build_model(configured_for_text(), source_vocabulary=13, target_vocabulary=11)
-    assert model.encoder.embedding.num_embeddings == 13
-    assert model.decoder.embedding.num_embeddings == 11
-    assert not model.encoder.embedding.weight[PAD].any()
-    assert not model.decoder.embedding.weight[PAD].any()
+    for side, size in (("encoder", 13), ("decoder", 11)):
+        embedding = part_of(model, f"{side}.embedding", nn.Embedding)
+        assert embedding.num_embeddings == size
+        assert not embedding.weight[PAD].any()
 
 
 def test_images_have_no_vocabulary() -> None:
@@ -90,5 +93,8 @@ def test_a_trained_run_needs_no_weights_from_elsewhere(
     pretrained: tuple[CaptioningConfig, EfficientNetLite0],
 ) -> None:
     config, _ = pretrained
-    Path(config.model.encoder.weights).unlink()
+    section = config.model.encoder
+    assert isinstance(section, EfficientNetLite0Section)
+    assert section.weights is not None
+    Path(section.weights).unlink()
     assert build_model(config, source_vocabulary=11, target_vocabulary=11).encoder.memory_size == 7

@@ -1,5 +1,8 @@
+from __future__ import annotations
+
 import json
 import platform
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,13 +14,13 @@ from attncli.runs.weights import write_weights
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> RunFolder:
     run = RunFolder(tmp_path / "runs" / "de-en")
     run.create("task: tiny\n")
     return run
 
 
-def add_checkpoint(run, name):
+def add_checkpoint(run: RunFolder, name: str) -> Path:
     folder = run.path / "checkpoints" / name
     folder.mkdir(parents=True)
     write_weights({"a": torch.ones(2)}, folder / "model.safetensors")
@@ -25,11 +28,11 @@ def add_checkpoint(run, name):
     return folder
 
 
-def names(folder):
+def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_new_run_has_its_configuration_and_facts(run):
+def test_a_new_run_has_its_configuration_and_facts(run: RunFolder) -> None:
     run.check()
     assert run.config_path.read_text() == "task: tiny\n"
     assert run.metadata() == {
@@ -42,13 +45,13 @@ def test_a_new_run_has_its_configuration_and_facts(run):
     assert names(run.path.parent) == ["de-en"]
 
 
-def test_an_empty_folder_becomes_a_run(tmp_path):
+def test_an_empty_folder_becomes_a_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     RunFolder(tmp_path / "empty").create("task: tiny\n")
     RunFolder(tmp_path / "empty").check()
 
 
-def test_a_run_that_exists_is_refused(run):
+def test_a_run_that_exists_is_refused(run: RunFolder) -> None:
     with pytest.raises(RunError) as error:
         run.create("task: other\n")
     assert str(error.value) == (
@@ -57,7 +60,7 @@ def test_a_run_that_exists_is_refused(run):
     assert run.config_path.read_text() == "task: tiny\n"
 
 
-def test_overwrite_replaces_a_run_and_leaves_what_is_not_its_own(run):
+def test_overwrite_replaces_a_run_and_leaves_what_is_not_its_own(run: RunFolder) -> None:
     add_checkpoint(run, "best")
     for name in ("log.jsonl", "tokenizer.model", "notes.txt"):
         (run.path / name).write_text("text")
@@ -69,7 +72,7 @@ def test_overwrite_replaces_a_run_and_leaves_what_is_not_its_own(run):
     assert run.metadata()["step"] == 0
 
 
-def test_overwrite_never_touches_what_is_not_a_run(tmp_path):
+def test_overwrite_never_touches_what_is_not_a_run(tmp_path: Path) -> None:
     folder = tmp_path / "thesis"
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text("mine")
@@ -82,7 +85,7 @@ def test_overwrite_never_touches_what_is_not_a_run(tmp_path):
     assert (folder / "config.yaml").read_text() == "mine"
 
 
-def test_overwrite_removes_a_link_but_not_what_it_leads_to(run, tmp_path):
+def test_overwrite_removes_a_link_but_not_what_it_leads_to(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/model").write_text("dear")
     (run.path / "checkpoints").symlink_to(tmp_path / "elsewhere")
@@ -91,7 +94,7 @@ def test_overwrite_removes_a_link_but_not_what_it_leads_to(run, tmp_path):
     assert not (run.path / "checkpoints").exists()
 
 
-def test_a_file_in_the_place_of_a_run_is_refused(tmp_path):
+def test_a_file_in_the_place_of_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("dear")
     with pytest.raises(RunError, match=r"run: is a file; choose another folder for the run$"):
         RunFolder(tmp_path / "run").create("task: tiny\n", overwrite=True)
@@ -99,14 +102,14 @@ def test_a_file_in_the_place_of_a_run_is_refused(tmp_path):
         RunFolder(tmp_path / "run").check()
 
 
-def test_a_missing_run_is_named_with_the_nearest(run):
+def test_a_missing_run_is_named_with_the_nearest(run: RunFolder) -> None:
     with pytest.raises(RunError, match=r"runs/de-em: no such folder; did you mean .*/runs/de-en\?$"):
         RunFolder(run.path.with_name("de-em")).check()
     with pytest.raises(RunError, match=r"nowhere/at/all: no such folder$"):
         RunFolder(run.path / "nowhere/at/all").check()
 
 
-def test_a_folder_that_is_no_run_is_named_with_what_it_holds(tmp_path):
+def test_a_folder_that_is_no_run_is_named_with_what_it_holds(tmp_path: Path) -> None:
     for index in range(8):
         (tmp_path / f"file{index}").write_text("")
     with pytest.raises(RunError) as error:
@@ -117,7 +120,7 @@ def test_a_folder_that_is_no_run_is_named_with_what_it_holds(tmp_path):
     )
 
 
-def test_a_newer_format_is_refused(run):
+def test_a_newer_format_is_refused(run: RunFolder) -> None:
     run.metadata_path.write_text('{"format": 3, "versions": {"attncli": "9.8"}}')
     with pytest.raises(RunError) as error:
         run.check()
@@ -128,19 +131,19 @@ def test_a_newer_format_is_refused(run):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": null}'])
-def test_damaged_facts_are_named(run, text):
+def test_damaged_facts_are_named(run: RunFolder, text: str) -> None:
     run.metadata_path.write_text(text)
     with pytest.raises(RunError, match=r"metadata.json: damaged: no JSON with a format number$"):
         run.check()
 
 
-def test_facts_are_added_and_replaced(run):
+def test_facts_are_added_and_replaced(run: RunFolder) -> None:
     run.update_metadata({"step": 7, "signatures": {"bleu": "v:2"}})
     found = json.loads(run.metadata_path.read_text())
     assert (found["format"], found["step"], found["signatures"]) == (2, 7, {"bleu": "v:2"})
 
 
-def test_a_checkpoint_is_read(run):
+def test_a_checkpoint_is_read(run: RunFolder) -> None:
     add_checkpoint(run, "best")
     assert torch.equal(run.load_weights("best")["a"], torch.ones(2))
     assert run.checkpoint_facts("best") == {"step": 12, "epoch": 3, "scores": {"loss": 2.5}}
@@ -148,7 +151,7 @@ def test_a_checkpoint_is_read(run):
     assert not run.has_checkpoint("last")
 
 
-def test_a_run_without_a_checkpoint_says_what_it_has(run):
+def test_a_run_without_a_checkpoint_says_what_it_has(run: RunFolder) -> None:
     with pytest.raises(RunError) as error:
         run.load_weights("best")
     assert str(error.value) == (
@@ -156,7 +159,7 @@ def test_a_run_without_a_checkpoint_says_what_it_has(run):
     )
 
 
-def test_a_checkpoint_without_weights_says_what_it_has(run):
+def test_a_checkpoint_without_weights_says_what_it_has(run: RunFolder) -> None:
     (add_checkpoint(run, "best") / "model.safetensors").unlink()
     with pytest.raises(
         RunError, match=r"checkpoints/best: not a checkpoint: missing model.safetensors; found checkpoint"
@@ -164,7 +167,7 @@ def test_a_checkpoint_without_weights_says_what_it_has(run):
         run.load_weights("best")
 
 
-def test_damaged_facts_of_a_checkpoint_are_named(run):
+def test_damaged_facts_of_a_checkpoint_are_named(run: RunFolder) -> None:
     (add_checkpoint(run, "best") / "checkpoint.json").write_text('{"step":')
     with pytest.raises(RunError, match=r"checkpoints/best/checkpoint.json: damaged: no JSON with a step"):
         run.checkpoint_facts("best")

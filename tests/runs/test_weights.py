@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +11,7 @@ from attncli.runs.weights import average_weights, put_weights, read_weights, wei
 
 
 class Tied(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(5, 3)
         self.output = nn.Linear(3, 5)
@@ -15,7 +19,7 @@ class Tied(nn.Module):
         self.register_buffer("count", torch.tensor(7))
 
 
-def test_weights_come_back_bit_identical(tmp_path):
+def test_weights_come_back_bit_identical(tmp_path: Path) -> None:
     model, other = Tied(), Tied()
     write_weights(weights_of(model), tmp_path / "model.safetensors")
     put_weights(other, read_weights(tmp_path / "model.safetensors"), where="here")
@@ -24,11 +28,11 @@ def test_weights_come_back_bit_identical(tmp_path):
     assert other.output.weight is other.embedding.weight
 
 
-def test_a_tied_weight_is_saved_once():
+def test_a_tied_weight_is_saved_once() -> None:
     assert sorted(weights_of(Tied())) == ["count", "embedding.weight", "output.bias"]
 
 
-def test_weights_of_another_model_are_refused():
+def test_weights_of_another_model_are_refused() -> None:
     weights = weights_of(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 1)))
     with pytest.raises(RunError) as error:
         put_weights(nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 4)), weights, where="runs/a")
@@ -42,7 +46,7 @@ def test_weights_of_another_model_are_refused():
         )
 
 
-def test_an_average_is_the_mean(tmp_path):
+def test_an_average_is_the_mean(tmp_path: Path) -> None:
     paths = []
     for index in range(3):
         paths.append(tmp_path / f"{index}.safetensors")
@@ -52,7 +56,7 @@ def test_an_average_is_the_mean(tmp_path):
     assert average["count"] == 0
 
 
-def test_a_file_cut_in_half_is_named(tmp_path):
+def test_a_file_cut_in_half_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_weights(weights_of(Tied()), path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

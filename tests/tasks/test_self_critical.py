@@ -15,7 +15,8 @@ from tiny import close, randomised
 from tiny_captioner import COMBINATIONS, IMAGES, VOCABULARY, built_captioner
 from torch import Tensor
 
-from attncli.decoding.search import Sampling, search
+from attncli.decoding.search import search
+from attncli.decoding.strategies import Sampling
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
 from attncli.sources.images.batch import Pixels

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from self_critical_runs import (
+    assert_begins_with_best_weights,
+    broken_and_whole,
+    invoke,
+    opened,
+    records,
+    train,
+    with_set,
+)
 from tiny_captioner import configured
-from typer.testing import CliRunner, Result
 
-from attncli.cli.main import app
 from attncli.config.load import read_config
-from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
-from attncli.decoding.search import Sampling, search
+from attncli.decoding.search import search
+from attncli.decoding.strategies import Sampling
 from attncli.errors import ConfigError
 from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.coco import CiderD, DocumentFrequencies
-from attncli.runs.folder import RunFolder
-from attncli.runs.weights import weights_of
+from attncli.sources.images.batch import Pixels
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
-from attncli.tasks.writing import WritingTask, open_writing
 
-CPU = torch.device("cpu")
 BASE = """\
 task: captioning
 data:
@@ -68,16 +70,6 @@ training:
 """
 
 
-def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
-
-
-def train(config: Path, run: Path, *arguments: str) -> Result:
-    result = invoke("train", config, "--run", run, "--device", "cpu", *arguments)
-    assert result.exit_code == 0, result.output
-    return result
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of toy pictures with both configurations and a run of the first."""
@@ -89,22 +81,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def opened(folder: Path, *overrides: str) -> WritingTask:
-    config = read_config(folder / "critical.yaml", overrides)
-    assert isinstance(config, CaptioningConfig)
-    return open_writing(config, CPU, None)
-
-
-def records(run: Path, event: str) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [record for record in found if record["event"] == event]
-
-
 def test_training_begins_with_the_best_weights_and_the_tokenizer_of_the_other_run(folder: Path) -> None:
     task = opened(folder)
-    before, found = RunFolder(folder / "run").load_weights("best"), weights_of(task.model)
-    assert before.keys() == found.keys()
-    assert all(torch.equal(before[name], found[name]) for name in before)
+    assert_begins_with_best_weights(task, folder / "run")
     assert task.tokenizers.target.model == (folder / "run" / "tokenizer.model").read_bytes()
 
 
@@ -120,7 +99,8 @@ def test_an_epoch_is_all_pictures_once(folder: Path) -> None:
     # The features of a picture are those of its own captions, in a batch as alone.
     plain = opened(folder, "training.augmentation={}").epoch(1)[2]
     alone = task.corpora.train.source.start(np.array([plain.rows[4]]), None)()
-    assert torch.equal(plain.source.pixels[4], alone.pixels[0])  # type: ignore[union-attr]
+    assert isinstance(alone, Pixels)
+    assert torch.equal(plain.source.pixels[4], alone.pixels[0])
 
 
 def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None:
@@ -152,21 +132,10 @@ def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None
 
 
 def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder / "run", tmp_path / "start")
-    asked = ("--set", f"training.objective.start_from={tmp_path}/start", "--set", "training.objective.baseline=greedy")
-    result = train(folder / "critical.yaml", tmp_path / "whole", *asked)
+    result, losses = broken_and_whole(folder, tmp_path, "training.objective.baseline=greedy")
     assert "20 training images" in result.output
     assert "captions/s" in result.output
-    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=4")
-    shutil.rmtree(tmp_path / "start")
-    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--resume")
-    for name in ("last", "best"):
-        whole, parts = (RunFolder(tmp_path / run).load_weights(name) for run in ("whole", "parts"))
-        assert not [key for key in whole if not torch.equal(whole[key], parts[key])], name
-    for event in ("train", "validation"):
-        losses = [{each["step"]: each["loss"] for each in records(tmp_path / run, event)} for run in ("whole", "parts")]
-        assert losses[0] == losses[1]
-        assert all(-10 <= loss <= 0 for loss in losses[0].values())
+    assert all(-10 <= loss <= 0 for of_event in losses.values() for loss in of_event.values())
 
 
 def test_features_of_a_fixed_encoder_are_those_of_the_other_run(folder: Path, tmp_path: Path) -> None:
@@ -175,7 +144,7 @@ def test_features_of_a_fixed_encoder_are_those_of_the_other_run(folder: Path, tm
     torch.save(EfficientNetLite0(layer="head", fine_tune_from=None, rate_factor=1.0, pools=True).state_dict(), weights)
     encoder = "model.encoder={kind: efficientnet_lite0, memory_size: 9, preprocessing: {size: 32}, weights: %s}"
     fixed = ["training.augmentation={}", f"data.cache={tmp_path}/cache", "training.max_steps=2"]
-    sets = [part for change in fixed for part in ("--set", change)]
+    sets = with_set(fixed)
     train(folder / "base.yaml", tmp_path / "start", *sets, "--set", encoder % weights)
     (store,) = (tmp_path / "cache" / "features").iterdir()
     before = (store / "pictures").read_bytes()
@@ -300,15 +269,11 @@ def test_self_critical_steps_raise_the_reward(tmp_path: Path, baseline: str) -> 
     (tmp_path / "critical.yaml").write_text(CRITICAL.format(root=tmp_path))
     sizes = ["model.embedding_size=24", "model.decoder.hidden_size=32", "training.augmentation={}"]
     sizes += ["training.batch_sentences=30", "search.max_length=16"]
-    every = ("--set", "training.validate_every=1000")
-    sets = [part for change in sizes for part in ("--set", change)]
-    train(tmp_path / "base.yaml", tmp_path / "run", *sets, *every, "--set", "training.max_steps=120")
-    asked = ("--set", f"training.objective.baseline={baseline}", "--set", "training.max_steps=60")
-    asked += ("--set", "training.learning_rate=0.01")
-    train(tmp_path / "critical.yaml", tmp_path / "critical", *sets, *every, *asked)
-    config = read_config(tmp_path / "critical.yaml", sizes)
-    assert isinstance(config, CaptioningConfig)
-    before = open_writing(config, CPU, None)
+    rarely = "training.validate_every=1000"
+    train(tmp_path / "base.yaml", tmp_path / "run", *with_set([*sizes, rarely, "training.max_steps=120"]))
+    asked = [f"training.objective.baseline={baseline}", "training.max_steps=60", "training.learning_rate=0.01"]
+    train(tmp_path / "critical.yaml", tmp_path / "critical", *with_set([*sizes, rarely, *asked]))
+    before = opened(tmp_path, *sizes)
     before.model.eval()
     first = before.validate()
     (after,) = records(tmp_path / "critical", "validation")

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from cider import ngrams
-from typer.testing import CliRunner, Result
+from self_critical_runs import (
+    assert_begins_with_best_weights,
+    broken_and_whole,
+    critical_config,
+    invoke,
+    opened,
+    records,
+    train,
+    with_set,
+)
 
-from attncli.cli.main import app
-from attncli.config.load import read_config
 from attncli.data.corpus import Corpus
-from attncli.decoding.search import Sampling, search
+from attncli.decoding.search import search
+from attncli.decoding.strategies import Sampling
 from attncli.runs.folder import RunFolder
-from attncli.runs.weights import weights_of
-from attncli.tasks.writing import WritingTask, open_writing
+from attncli.tasks.writing import WritingTask
 
-CPU = torch.device("cpu")
 BASE = """\
 base: small.yaml
 tokenizer: {vocabulary_size: 30}
@@ -40,16 +44,6 @@ training:
 """
 
 
-def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
-
-
-def train(config: Path, run: Path, *arguments: str) -> Result:
-    result = invoke("train", config, "--run", run, "--device", "cpu", *arguments)
-    assert result.exit_code == 0, result.output
-    return result
-
-
 @pytest.fixture(scope="module")
 def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with both configurations and a run of the first, whose vocabularies hold all words."""
@@ -59,15 +53,6 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "critical.yaml").write_text(CRITICAL.format(root=made))
     train(made / "base.yaml", made / "run")
     return made
-
-
-def opened(folder: Path, *overrides: str) -> WritingTask:
-    return open_writing(read_config(folder / "critical.yaml", overrides), CPU, None)
-
-
-def records(run: Path, event: str) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [record for record in found if record["event"] == event]
 
 
 def gleu_by_definition(text: str, reference: str) -> float:
@@ -101,15 +86,13 @@ def drawn_rewards(task: WritingTask, corpus: Corpus, rows: list[int], references
 
 
 def lines(folder: Path, name: str) -> list[str]:
-    root = Path(read_config(folder / "critical.yaml").data.root)
+    root = Path(critical_config(folder).data.root)
     return (root / name).read_text(encoding="utf-8").splitlines()
 
 
 def test_training_begins_with_the_best_weights_and_both_tokenizers_of_the_other_run(folder: Path) -> None:
     task = opened(folder)
-    before, found = RunFolder(folder / "run").load_weights("best"), weights_of(task.model)
-    assert before.keys() == found.keys()
-    assert all(torch.equal(before[name], found[name]) for name in before)
+    assert_begins_with_best_weights(task, folder / "run")
     assert task.tokenizers.source.encode("der Hund nie") == [
         task.tokenizers.source.encode(word)[0] for word in ("der", "Hund", "nie")
     ]
@@ -157,27 +140,16 @@ def test_the_dev_loss_is_minus_the_mean_gleu_of_drawn_translations(folder: Path)
 
 @pytest.mark.parametrize("baseline", ["others", "greedy"])
 def test_a_resumed_run_draws_as_an_unbroken_one_and_needs_no_other(folder: Path, tmp_path: Path, baseline: str) -> None:
-    shutil.copytree(folder / "run", tmp_path / "start")
-    asked = ("--set", f"training.objective.start_from={tmp_path}/start")
-    asked += ("--set", f"training.objective.baseline={baseline}")
-    result = train(folder / "critical.yaml", tmp_path / "whole", *asked)
+    result, losses = broken_and_whole(folder, tmp_path, f"training.objective.baseline={baseline}")
     assert "36 training sentences" in result.output
     assert "targets/s" in result.output
-    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--set", "training.max_steps=4")
-    shutil.rmtree(tmp_path / "start")
-    train(folder / "critical.yaml", tmp_path / "parts", *asked, "--resume")
-    begun = RunFolder(folder / "run").load_weights("best")
-    for name in ("last", "best"):
-        whole, parts = (RunFolder(tmp_path / run).load_weights(name) for run in ("whole", "parts"))
-        assert not [key for key in whole if not torch.equal(whole[key], parts[key])], name
-        assert any(not torch.equal(begun[key], whole[key]) for key in whole)
-    for event, steps in (("train", [2, 4, 6, 8]), ("validation", [4, 8])):
-        one, other = (
-            {each["step"]: each["loss"] for each in records(tmp_path / run, event)} for run in ("whole", "parts")
-        )
-        assert one == other
-        assert list(one) == steps
-        assert all(-1 <= loss <= 0 for loss in one.values())
+    begun, ended = (RunFolder(run).load_weights("best") for run in (folder / "run", tmp_path / "whole"))
+    assert any(not torch.equal(begun[key], ended[key]) for key in begun)
+    assert {event: list(of_event) for event, of_event in losses.items()} == {
+        "train": [2, 4, 6, 8],
+        "validation": [4, 8],
+    }
+    assert all(-1 <= loss <= 0 for of_event in losses.values() for loss in of_event.values())
 
 
 def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
@@ -198,7 +170,7 @@ def test_self_critical_steps_raise_the_reward(folder: Path, tmp_path: Path, base
     # Of the training sentences: five others would tell less.
     changes = ["data.dev={source: train.de, target: train.en}", f"training.objective.baseline={baseline}"]
     changes += ["training.batch_sentences=36", "training.max_steps=50", "training.validate_every=50"]
-    train(folder / "critical.yaml", tmp_path / "run", *(part for change in changes for part in ("--set", change)))
+    train(folder / "critical.yaml", tmp_path / "run", *with_set(changes))
     before = opened(folder, *changes)
     before.model.eval()
     first = before.validate()["loss"]

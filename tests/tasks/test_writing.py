@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sacrebleu.metrics import BLEU as SacreBLEU  # noqa: N811 - beside our own
+from sacrebleu.metrics.bleu import BLEU as SacreBLEU  # noqa: N811 - beside our own
 
 from attncli.config.load import read_config
+from attncli.config.writing import WritingConfig
 from attncli.decoding.writer import Writer
 from attncli.errors import DataError
 from attncli.sources.text.reader import TextReader
@@ -19,8 +20,14 @@ from attncli.tasks.writing import WritingTask, open_writing
 CPU = torch.device("cpu")
 
 
+def configured(path: Path, *overrides: str) -> WritingConfig:
+    config = read_config(path, overrides)
+    assert isinstance(config, WritingConfig)
+    return config
+
+
 def made(config: Path, *overrides: str) -> WritingTask:
-    return open_writing(read_config(config, overrides), CPU, None)
+    return open_writing(configured(config, *overrides), CPU, None)
 
 
 def ids_of(task: WritingTask, epoch: int) -> list[list[list[int]]]:
@@ -59,7 +66,7 @@ def test_validation_is_the_loss_a_token_and_the_bleu_of_what_is_written(config: 
     lines = [(config.parent / f"dev.{side}").read_text().splitlines() for side in ("de", "en")]
     for beam_size, sources in ((1, None), (3, 2)):
         asked = f"training.validation={{beam_size: {beam_size}, sources: {sources or 'null'}}}"
-        task.config = read_config(config, ["training.label_smoothing=0.3", asked])
+        task.config = configured(config, "training.label_smoothing=0.3", asked)
         scores = task.validate()
         pairs = list(zip(*lines, strict=True))
         writer = Writer(task.model, TextReader(task.tokenizers.source), task.tokenizers.target, task.config.search)

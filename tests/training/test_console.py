@@ -1,7 +1,12 @@
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 from tiny_task import TinyTask, train_tiny
 
 from attncli.training.console import ProgressBar, described
+from attncli.training.log import Record
 
 TRAIN = {
     "event": "train",
@@ -42,11 +47,13 @@ VALIDATION = {
         ({"event": "end", "step": 9, "epoch": 2, "seconds": 0.0, "reason": "max_steps"}, None),
     ],
 )
-def test_a_record_is_described_in_words(record, expected):
+def test_a_record_is_described_in_words(record: Record, expected: str | None) -> None:
     assert described(record) == expected
 
 
-def test_plain_output_has_a_line_for_each_validation_and_the_training_before_it(tmp_path, capsys):
+def test_plain_output_has_a_line_for_each_validation_and_the_training_before_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train_tiny(tmp_path / "run", TinyTask(scores=[{"loss": 2.0}, {"loss": 1.0}]), max_steps=8, log_every=2)
     out, err = capsys.readouterr()
     assert out == ""
@@ -59,7 +66,7 @@ def test_plain_output_has_a_line_for_each_validation_and_the_training_before_it(
     ]
 
 
-def test_the_bar_shows_loss_speed_and_time_left(capsys):
+def test_the_bar_shows_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     bar = ProgressBar()
     bar.record(TRAIN)
     bar.advance(0.25)

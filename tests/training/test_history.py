@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from tiny_task import tiny_config
 
@@ -6,19 +10,19 @@ from attncli.training.history import Validation, best_validations, without_impro
 from attncli.training.state import TrainingState
 
 
-def history(*losses):
+def history(*losses: float) -> list[Validation]:
     return [
         Validation(10 * step, 1, {"loss": loss, "bleu": 100 - loss / 2}) for step, loss in enumerate(losses, start=1)
     ]
 
 
-def test_the_best_have_the_lowest_loss_or_the_highest_bleu():
+def test_the_best_have_the_lowest_loss_or_the_highest_bleu() -> None:
     validations = history(4.0, 2.0, 3.0, 5.0)
     for metric in ("loss", "bleu"):
         assert [each.step for each in best_validations(validations, metric, count=3)] == [20, 30, 10]
 
 
-def test_of_equal_validations_the_earlier_is_better():
+def test_of_equal_validations_the_earlier_is_better() -> None:
     assert [each.step for each in best_validations(history(3.0, 2.0, 2.0), "loss", count=2)] == [20, 30]
 
 
@@ -34,7 +38,7 @@ def test_of_equal_validations_the_earlier_is_better():
         ([10, 10.4, 10.5], 0.5, 2),
     ],
 )
-def test_validations_without_improvement_are_counted(values, minimum, expected):
+def test_validations_without_improvement_are_counted(values: list[float], minimum: float, expected: int) -> None:
     assert without_improvement(values, minimum=minimum) == expected
 
 
@@ -55,11 +59,11 @@ STATE = TrainingState(step=30, epoch=3, batch=5, epoch_batches=10)
         ({"max_steps": 99, "early_stopping": {"patience": 3, "minimum_improvement": 1.5}}, "early_stopping"),
     ],
 )
-def test_training_ends_where_the_configuration_says(settings, expected):
+def test_training_ends_where_the_configuration_says(settings: dict[str, Any], expected: str | None) -> None:
     assert reason_to_end(tiny_config(**settings), STATE, values=[5.0, 6.0, 4.0, 5.0], seconds=120.0) == expected
 
 
-def test_an_epoch_ends_with_its_last_batch():
+def test_an_epoch_ends_with_its_last_batch() -> None:
     config = tiny_config(max_epochs=3, max_steps=None)
     for batch, expected in ((9, None), (10, "max_epochs")):
         state = TrainingState(step=30, epoch=3, batch=batch, epoch_batches=10)
@@ -75,9 +79,9 @@ def test_an_epoch_ends_with_its_last_batch():
         ({"max_steps": 15}, 1.0),
     ],
 )
-def test_the_share_done_is_that_of_the_nearest_end(settings, expected):
+def test_the_share_done_is_that_of_the_nearest_end(settings: dict[str, Any], expected: float) -> None:
     assert share_done(tiny_config(**settings), STATE, seconds=120.0) == pytest.approx(expected)
 
 
-def test_nothing_is_done_before_the_first_update():
+def test_nothing_is_done_before_the_first_update() -> None:
     assert share_done(tiny_config(max_epochs=4), TrainingState(), seconds=0.0) == 0

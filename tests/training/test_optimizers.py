@@ -1,12 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import torch
 from tiny import built, configured
 from tiny_task import tiny_config
+from torch import Tensor
 
 from attncli.training.optimizers import OPTIMIZERS, build_optimizer
 
 
-def adam(weight, gradients, *, rate, betas, epsilon, decay=0.0):
+def adam(
+    weight: Tensor,
+    gradients: Sequence[Tensor],
+    *,
+    rate: float,
+    betas: tuple[float, float],
+    epsilon: float,
+    decay: float = 0.0,
+) -> Tensor:
     """Kingma and Ba 2015, algorithm 1, with the decay of Loshchilov and Hutter 2019, algorithm 2."""
     mean = square = torch.zeros_like(weight)
     for step, gradient in enumerate(gradients, start=1):
@@ -18,7 +32,7 @@ def adam(weight, gradients, *, rate, betas, epsilon, decay=0.0):
     return weight
 
 
-def momentum(weight, gradients, *, rate, share):
+def momentum(weight: Tensor, gradients: Sequence[Tensor], *, rate: float, share: float) -> Tensor:
     step = torch.zeros_like(weight)
     for gradient in gradients:
         step = share * step + gradient
@@ -45,7 +59,7 @@ GRADIENTS = [torch.tensor([0.3, -0.1, 2.0]), torch.tensor([-0.2, 0.4, 1.0]), tor
         ({"kind": "sgd", "momentum": 0.7}, momentum(FIRST, GRADIENTS, rate=0.1, share=0.7)),
     ],
 )
-def test_steps_follow_the_definition(settings, expected):
+def test_steps_follow_the_definition(settings: dict[str, Any], expected: Tensor) -> None:
     model = torch.nn.Module()
     model.weight = torch.nn.Parameter(FIRST.clone())
     model.fixed = torch.nn.Parameter(torch.ones(2), requires_grad=False)
@@ -58,7 +72,7 @@ def test_steps_follow_the_definition(settings, expected):
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_every_optimizer_runs_as_one_kernel(kind):
+def test_every_optimizer_runs_as_one_kernel(kind: str) -> None:
     optimizer = build_optimizer(tiny_config(optimizer={"kind": kind}), torch.nn.Linear(2, 3))
     assert optimizer.defaults["fused"]
 

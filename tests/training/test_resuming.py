@@ -1,9 +1,14 @@
+from __future__ import annotations
+
 import json
 import multiprocessing
 import os
 import random
 import signal
 import time
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,25 +17,31 @@ from tiny_task import EPOCH_BATCHES, TinyTask, child, tiny_batch, train_tiny
 from attncli.errors import RunError, Stopped
 from attncli.runs.folder import RunFolder
 
+Changes = dict[str, Any]  # of a configuration or of a TinyTask's arguments
+
 # The children are forked from a server that has imported torch already, so that each starts in milliseconds.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["attncli.training.trainer", "torch._dynamo"])
 
 
-def start(folder, changes=None, task=None, die_at=None):
+def start(
+    folder: Path, changes: Changes | None = None, task: Changes | None = None, die_at: int | None = None
+) -> ForkServerProcess:
     process = processes.Process(target=child, args=(folder, changes or {}, task or {}, die_at))
     process.start()
     return process
 
 
-def run_child(folder, changes=None, task=None, die_at=None):
+def run_child(
+    folder: Path, changes: Changes | None = None, task: Changes | None = None, die_at: int | None = None
+) -> int | None:
     """Return the exit code of a child."""
     process = start(folder, changes, task, die_at)
     process.join(timeout=60)
     return process.exitcode
 
 
-def final(folder):
+def final(folder: Path) -> dict[str, Any]:
     """Everything that a run must end with, the clock left out."""
     run = RunFolder(folder)
     state = torch.load(folder / "checkpoints/last/training_state.pt", weights_only=True)
@@ -49,24 +60,24 @@ def final(folder):
     }
 
 
-def log(folder):
+def log(folder: Path) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [{k: v for k, v in record.items() if k not in ("seconds", "tokens_per_second")} for record in records]
 
 
-def assert_same(found, expected, where=""):
+def assert_same(found: object, expected: object, where: str = "") -> None:
     assert type(found) is type(expected), where
-    if isinstance(found, dict):
+    if isinstance(found, dict) and isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
         for key in found:
             assert_same(found[key], expected[key], f"{where}.{key}")
-    elif isinstance(found, torch.Tensor):
+    elif isinstance(found, torch.Tensor) and isinstance(expected, torch.Tensor):
         assert torch.equal(found, expected), where
     else:
         assert found == expected, where
 
 
-def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path):
+def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path: Path) -> None:
     changes = {"max_steps": 40, "keep_best": 2, "average_best": True}
     task = {"step_seconds": 0.002}
     assert run_child(tmp_path / "whole", changes, task) == 0
@@ -84,7 +95,7 @@ def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path):
     assert_same(final(tmp_path / "killed"), final(tmp_path / "whole"))
 
 
-def test_a_run_killed_at_any_touch_of_a_file_ends_bit_identical(tmp_path):
+def test_a_run_killed_at_any_touch_of_a_file_ends_bit_identical(tmp_path: Path) -> None:
     changes = {"max_steps": 9, "keep_best": 2, "average_best": True}
     assert run_child(tmp_path / "whole", changes) == 0
     expected = final(tmp_path / "whole")
@@ -99,7 +110,7 @@ def test_a_run_killed_at_any_touch_of_a_file_ends_bit_identical(tmp_path):
     assert finished
 
 
-def test_resuming_in_the_middle_of_an_epoch_repeats_and_skips_nothing(tmp_path):
+def test_resuming_in_the_middle_of_an_epoch_repeats_and_skips_nothing(tmp_path: Path) -> None:
     whole = TinyTask()
     train_tiny(tmp_path / "whole", whole, max_steps=9)
     parts = [TinyTask() for _ in range(2)]
@@ -110,14 +121,14 @@ def test_resuming_in_the_middle_of_an_epoch_repeats_and_skips_nothing(tmp_path):
     assert seen == [batch.tokens.tolist() for batch in whole.seen]
 
 
-def test_a_higher_limit_goes_on_as_if_it_had_been_there_from_the_start(tmp_path):
+def test_a_higher_limit_goes_on_as_if_it_had_been_there_from_the_start(tmp_path: Path) -> None:
     train_tiny(tmp_path / "whole", max_steps=16)
     train_tiny(tmp_path / "parts", max_steps=8)
     train_tiny(tmp_path / "parts", max_steps=16, resume=True)
     assert_same(final(tmp_path / "parts"), final(tmp_path / "whole"))
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path):
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     first = train_tiny(tmp_path / "run", max_steps=9, keep_best=3, average_best=True)
     before = final(tmp_path / "run")
     second = train_tiny(tmp_path / "run", max_steps=9, keep_best=3, average_best=True, resume=True)
@@ -125,7 +136,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     assert (second.reason, second.step, second.best) == (first.reason, first.step, first.best)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path):
+def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
     train_tiny(tmp_path / "whole")
     RunFolder(tmp_path / "run").create("task: tiny\n")
     (tmp_path / "run/log.jsonl").write_text('{"event": "start", "st')
@@ -134,7 +145,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path):
     assert log(tmp_path / "run")[0]["event"] == "start"
 
 
-def test_the_log_of_a_lost_process_is_cut_off(tmp_path):
+def test_the_log_of_a_lost_process_is_cut_off(tmp_path: Path) -> None:
     train_tiny(tmp_path / "run", max_steps=8)
     kept = (tmp_path / "run/log.jsonl").read_text()
     with (tmp_path / "run/log.jsonl").open("a") as file:
@@ -146,7 +157,7 @@ def test_the_log_of_a_lost_process_is_cut_off(tmp_path):
     assert kept.startswith((tmp_path / "run/log.jsonl").read_text().split('{"event": "resume"')[0])
 
 
-def test_best_goes_back_when_a_lost_process_went_further(tmp_path):
+def test_best_goes_back_when_a_lost_process_went_further(tmp_path: Path) -> None:
     scores = [{"loss": 3.0}, {"loss": 2.0}]
     train_tiny(tmp_path / "run", TinyTask(scores=scores[:1]), max_steps=4)
     before = RunFolder(tmp_path / "run").load_weights("best")
@@ -164,7 +175,7 @@ def test_best_goes_back_when_a_lost_process_went_further(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "training_state.pt"])
-def test_a_checkpoint_cut_in_half_is_named(tmp_path, name):
+def test_a_checkpoint_cut_in_half_is_named(tmp_path: Path, name: str) -> None:
     train_tiny(tmp_path / "run", max_steps=3)
     path = tmp_path / "run/checkpoints/last" / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -172,21 +183,21 @@ def test_a_checkpoint_cut_in_half_is_named(tmp_path, name):
         train_tiny(tmp_path / "run", resume=True)
 
 
-def test_a_run_without_training_state_cannot_be_resumed(tmp_path):
+def test_a_run_without_training_state_cannot_be_resumed(tmp_path: Path) -> None:
     train_tiny(tmp_path / "run", max_steps=3)
     (tmp_path / "run/checkpoints/last/training_state.pt").unlink()
     with pytest.raises(RunError, match=r"training_state.pt: missing, so this run cannot be resumed; train again with"):
         train_tiny(tmp_path / "run", resume=True)
 
 
-def test_pickled_code_in_a_training_state_is_refused(tmp_path):
+def test_pickled_code_in_a_training_state_is_refused(tmp_path: Path) -> None:
     train_tiny(tmp_path / "run", max_steps=3)
     torch.save({"training": TinyTask()}, tmp_path / "run/checkpoints/last/training_state.pt")
     with pytest.raises(RunError, match=r"training_state.pt: damaged or cut short"):
         train_tiny(tmp_path / "run", resume=True)
 
 
-def test_changed_data_are_noticed(tmp_path):
+def test_changed_data_are_noticed(tmp_path: Path) -> None:
     train_tiny(tmp_path / "run", max_steps=3)
     shorter = {1: [tiny_batch(torch.tensor([1, 2, 3]))] * 4}
     with pytest.raises(RunError, match="its data or batch size have changed: epoch 1 had 7 batches and now has 4"):
@@ -194,8 +205,9 @@ def test_changed_data_are_noticed(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code):
-    folder, changes = tmp_path / "run", {"log_every": 1, "checkpoint_every": 1000, "validate_every": 1000}
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    folder = tmp_path / "run"
+    changes: Changes = {"log_every": 1, "checkpoint_every": 1000, "validate_every": 1000}
     process = start(folder, changes, {"step_seconds": 0.05})
     wait_for(folder, "train")
     interrupt(process, number)
@@ -214,8 +226,9 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code):
     assert_same(final(folder), final(tmp_path / "whole"))
 
 
-def test_a_signal_leaves_a_validation_at_once_and_it_is_made_up_for(tmp_path):
-    folder, changes = tmp_path / "run", {"log_every": 1, "max_steps": 6}
+def test_a_signal_leaves_a_validation_at_once_and_it_is_made_up_for(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    changes: Changes = {"log_every": 1, "max_steps": 6}
     process = start(folder, changes, {"validation_seconds": 50})
     wait_for(folder, "train", step=4)
     time.sleep(0.2)
@@ -226,9 +239,9 @@ def test_a_signal_leaves_a_validation_at_once_and_it_is_made_up_for(tmp_path):
     assert_same(final(folder), final(tmp_path / "whole"))
 
 
-def test_a_signal_before_the_first_update_saves_too(tmp_path):
+def test_a_signal_before_the_first_update_saves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = TinyTask()
-    task.model.train = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    monkeypatch.setattr(task.model, "train", lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped, match=r"stopped by SIGTERM after step 0 ") as error:
         train_tiny(tmp_path / "run", task)
     assert error.value.exit_code == 143
@@ -237,7 +250,7 @@ def test_a_signal_before_the_first_update_saves_too(tmp_path):
     assert_same(final(tmp_path / "run"), final(tmp_path / "whole"))
 
 
-def test_a_second_signal_kills_at_once(tmp_path):
+def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
     process = start(tmp_path / "run", {"log_every": 1, "accumulate": 1}, {"step_seconds": 5})
     wait_for(tmp_path / "run", "start")
     time.sleep(0.2)
@@ -245,7 +258,7 @@ def test_a_second_signal_kills_at_once(tmp_path):
     assert process.exitcode == -signal.SIGINT
 
 
-def wait_for(folder, event, step=0):
+def wait_for(folder: Path, event: str, step: int = 0) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if (folder / "log.jsonl").exists():
@@ -256,7 +269,8 @@ def wait_for(folder, event, step=0):
     raise AssertionError(f"no {event} record")
 
 
-def interrupt(process, *numbers):
+def interrupt(process: ForkServerProcess, *numbers: int) -> None:
+    assert process.pid is not None
     for number in numbers:
         os.kill(process.pid, number)
         time.sleep(0.1)

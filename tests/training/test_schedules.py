@@ -1,4 +1,8 @@
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from tiny_task import tiny_config
@@ -6,7 +10,7 @@ from tiny_task import tiny_config
 from attncli.training.schedules import SCHEDULES, build_schedule
 
 
-def factors(at, **settings):
+def factors(at: Iterable[int], **settings: Any) -> list[float]:
     schedule = build_schedule(tiny_config(schedule=settings, max_steps=10))
     return [schedule(step, []) for step in at]
 
@@ -25,11 +29,11 @@ def factors(at, **settings):
         ({"kind": "plateau", "warmup": 2}, {1: 0.5, 2: 1, 70: 1}),
     ],
 )
-def test_factors_are_those_worked_out_by_hand(settings, expected):
+def test_factors_are_those_worked_out_by_hand(settings: dict[str, Any], expected: dict[int, float]) -> None:
     assert factors(expected, **settings) == pytest.approx(list(expected.values()))
 
 
-def test_cosine_falls_steadily():
+def test_cosine_falls_steadily() -> None:
     found = factors(range(1, 11), kind="cosine", warmup=1)
     assert found == sorted(found, reverse=True)
     assert found[1] == pytest.approx((1 + math.cos(math.pi / 9)) / 2)
@@ -49,13 +53,13 @@ def test_cosine_falls_steadily():
         ([3, 2, 1, 4, 1, 1], 2),
     ],
 )
-def test_plateau_cuts_after_each_two_validations_without_a_new_best(values, cuts):
+def test_plateau_cuts_after_each_two_validations_without_a_new_best(values: list[float], cuts: int) -> None:
     schedule = build_schedule(tiny_config(schedule={"kind": "plateau", "factor": 0.3, "patience": 2}))
     assert schedule(100, values) == pytest.approx(0.3**cuts)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
-def test_every_schedule_warms_up_and_stays_positive(kind):
+def test_every_schedule_warms_up_and_stays_positive(kind: str) -> None:
     settings = {"kind": kind, "warmup": 5, **({"size": 16} if kind == "noam" else {})}
     found = factors(range(1, 10), **settings)
     assert found[:5] == sorted(found[:5])

@@ -126,7 +126,7 @@ def child(folder: Path, changes: dict[str, Any], task: dict[str, Any], die_at: i
     touches a file.
     """
     torch.set_num_threads(1)
-    os.fsync = lambda descriptor: None
+    os.fsync = lambda fd: None
     if die_at is not None:
         _die_before_file_event(folder, die_at)
     try:
