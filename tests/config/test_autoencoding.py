@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attncli.config.load import check_config
-from attncli.config.tasks.autoencoding import AutoencodingConfig
+from attncli.config.tasks.autoencoding import AutoencodingConfig, ConvolutionalModel, DenseModel, GaussianNoise, Masking
 from attncli.errors import ConfigError
 
 VALUES: dict[str, Any] = {
@@ -38,12 +38,15 @@ def problems(**changes: Any) -> list[str]:
 
 
 def test_the_decoder_mirrors_the_encoder_unless_told_otherwise() -> None:
-    assert configured().model.mirrored_widths == (9, 20)
-    assert configured(model={"decoder_widths": [7]}).model.mirrored_widths == (7,)
-    convolutional = {"model": {"kind": "convolutional", "channels": [3, 4], "bottleneck": 5}}
-    values = {**deepcopy(VALUES), **convolutional}
+    dense, other = configured().model, configured(model={"decoder_widths": [7]}).model
+    assert isinstance(dense, DenseModel)
+    assert isinstance(other, DenseModel)
+    assert (dense.mirrored_widths, other.mirrored_widths) == ((9, 20), (7,))
+    values = {**deepcopy(VALUES), "model": {"kind": "convolutional", "channels": [3, 4], "bottleneck": 5}}
     values["data"]["kind"] = "pictures"
-    assert check_config(values, where="x").model.mirrored_channels == (4, 3)
+    config = check_config(values, where="x")
+    assert isinstance(config.model, ConvolutionalModel)
+    assert config.model.mirrored_channels == (4, 3)
 
 
 def test_the_narrowest_layer_is_the_bottleneck_in_fact() -> None:
@@ -81,9 +84,9 @@ def test_a_plain_overcomplete_autoencoder_is_warned_of() -> None:
 def test_corruption_of_evaluation_is_that_of_training_unless_another_is_given() -> None:
     noise = {"kind": "gaussian", "deviation": 0.5}
     assert configured().eval_corruption is None
-    assert configured(training={"corruption": noise}).eval_corruption.deviation == 0.5
+    assert configured(training={"corruption": noise}).eval_corruption == GaussianNoise(deviation=0.5)
     found = configured(training={"corruption": noise}, evaluation={"corruption": {"kind": "masking", "share": 0.1}})
-    assert found.eval_corruption.kind == "masking"
+    assert found.eval_corruption == Masking(share=0.1)
 
 
 @pytest.mark.parametrize(

@@ -61,15 +61,20 @@ TRICKY = [
 
 
 def written_and_read(config: TranslationConfig) -> TranslationConfig:
-    values = parse_yaml(to_yaml(config), where="written")
-    return check_config(values, where="written")
+    return translation(parse_yaml(to_yaml(config), where="written"))
+
+
+def translation(values: dict[str, Any]) -> TranslationConfig:
+    config = check_config(values, where="written")
+    assert isinstance(config, TranslationConfig)
+    return config
 
 
 def named(text: str) -> TranslationConfig:
     """Return a configuration with `text` as a value and as a key."""
     values = yaml.safe_load(TINY.read_text())
     values["data"] |= {"root": text, "test": {text: {"source": text, "target": "x"}}}
-    return check_config(values, where="named")
+    return translation(values)
 
 
 @pytest.mark.parametrize("text", TRICKY)
@@ -118,7 +123,14 @@ def accepts(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     options = schema.get("anyOf") or schema.get("oneOf")
     if options and not any(accepts(value, option, root) for option in options):
         return False
-    types = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+    types: dict[str, type | tuple[type, ...]] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+    }
     wanted = schema.get("type")
     if wanted == "null" and value is not None:
         return False
@@ -137,7 +149,7 @@ def accepts(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         if not all(first + rest) or not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 99):
             return False
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return (
+        return bool(
             schema.get("minimum", value) <= value <= schema.get("maximum", value)
             and value > schema.get("exclusiveMinimum", value - 1)
             and value < schema.get("exclusiveMaximum", value + 1)
@@ -160,7 +172,7 @@ def within_keys(value: dict[str, Any], schema: dict[str, Any], root: dict[str, A
 
 
 def tiny_values(**sections: Any) -> dict[str, Any]:
-    values = yaml.safe_load(TINY.read_text())
+    values: dict[str, Any] = yaml.safe_load(TINY.read_text())
     for name, changes in sections.items():
         values[name] = {**values.get(name, {}), **changes}
     return values

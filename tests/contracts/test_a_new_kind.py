@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from attncli.cli.main import app
 from attncli.config.load import CONFIGS
+from attncli.config.sources.encoder import EncoderSection
 from attncli.runs.writing import WritingRun
 from attncli.sources.kinds import KINDS
 
@@ -39,7 +40,8 @@ evaluation: {{length_bins: [2, 3], bootstrap_samples: 20}}
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONFIGS, "numbers", NumbersConfig)
-    monkeypatch.setitem(KINDS, NumbersEncoder, Numbers())
+    section: type[EncoderSection] = NumbersEncoder
+    monkeypatch.setitem(KINDS, section, Numbers())
 
 
 @pytest.fixture

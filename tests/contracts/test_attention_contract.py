@@ -15,7 +15,8 @@ from combinations import attentions
 from tiny import TARGET_VOCABULARY, built, built_for_images, close, row_of, scored, tokens
 
 from attncli.data.tokens import pad_tokens
-from attncli.decoding.search import BestK, search
+from attncli.decoding.search import search
+from attncli.decoding.strategies import BestK
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.rows import take_rows
 from attncli.runs.weights import put_weights, read_weights, weights_of, write_weights
@@ -47,7 +48,7 @@ def test_the_product_is_whole() -> None:
 def test_a_training_step_reaches_every_parameter(build: Build, overrides: tuple[str, ...]) -> None:
     model = build(*overrides, spread=0.7).train()
     torch.manual_seed(3)
-    model.loss(SOURCE, TARGET, label_smoothing=0.1).total.backward()
+    model.loss(SOURCE, TARGET, label_smoothing=0.1).total.backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -78,9 +79,10 @@ def test_stepping_gives_what_forcing_gives(build: Build, overrides: tuple[str, .
 
 def assert_same_marks(step: object, forced: object, t: int) -> None:
     for name in ("centres", "chosen"):
-        found, expected = (getattr(marks, name, None) for marks in (step, forced))
-        assert (found is None) == (expected is None)
-        if found is not None:
+        found, expected = getattr(step, name, None), getattr(forced, name, None)
+        if found is None or expected is None:
+            assert found is expected is None
+        else:
             close(found, expected[:, t])
 
 
@@ -103,14 +105,24 @@ def test_a_batch_gives_what_its_rows_give_alone(build: Build, overrides: tuple[s
 @EVERY_ATTENTION
 def test_every_hypothesis_is_worth_what_it_says(build: Build, overrides: tuple[str, ...]) -> None:
     model = build(*overrides, spread=1.6)
-    asked = {"beam_size": 3, "max_length": 4, "length_penalty": 0.7, "with_weights": True}
-    for at, hypotheses in enumerate(search(model.decoder, model.encode(SOURCE), strategy=BestK(0.7), **asked)):
+    memory = model.encode(SOURCE)
+    found = search(
+        model.decoder,
+        memory,
+        strategy=BestK(),
+        beam_size=3,
+        max_length=4,
+        length_penalty=0.7,
+        with_weights=True,
+    )
+    for at, hypotheses in enumerate(found):
         assert len({hypothesis.tokens for hypothesis in hypotheses}) == len(hypotheses) == 3
         for hypothesis in hypotheses:
             target = pad_tokens([np.array(hypothesis.tokens)])
             with torch.inference_mode():
                 forced = model.force(row_of(SOURCE, at), target)
                 assert hypothesis.log_prob == pytest.approx(float(model.log_probs_of(forced, target).sum()), abs=1e-4)
+            assert hypothesis.weights is not None
             assert forced.weights is not None
             np.testing.assert_allclose(hypothesis.weights, forced.weights[0].numpy(), atol=1e-5)
             for t in range(len(hypothesis.tokens)):

@@ -16,7 +16,8 @@ from numbers_kind import Numbers, NumbersConfig, NumbersEncoder
 from PIL import Image
 
 from attncli.assembly.model import build_model
-from attncli.config.load import check_config
+from attncli.config.load import CONFIGS, check_config
+from attncli.config.sources.encoder import EncoderSection
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.config.writing import WritingConfig
 from attncli.data.corpus import Corpus, CorpusBatches
@@ -71,7 +72,9 @@ def _numbers(folder: Path) -> Case:
         "model": {"embedding_size": 6, "decoder": {"hidden_size": 8}},
         "training": {"max_steps": 1},
     }
-    return Case(check_config(values, where="numbers"), ["1 2 3", "7", "0 0 1 4 5", "9 8"], "1 two")
+    config = check_config(values, where="numbers")
+    assert isinstance(config, NumbersConfig)
+    return Case(config, ["1 2 3", "7", "0 0 1 4 5", "9 8"], "1 two")
 
 
 CASES: dict[str, Callable[[Path], Case]] = {
@@ -88,10 +91,9 @@ WITHOUT_WEIGHTS_TO_TEST = {"efficientnet_lite0", "timm"}  # networks as large as
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    from attncli.config.load import CONFIGS
-
     monkeypatch.setitem(CONFIGS, "numbers", NumbersConfig)
-    monkeypatch.setitem(KINDS, NumbersEncoder, Numbers())
+    section: type[EncoderSection] = NumbersEncoder
+    monkeypatch.setitem(KINDS, section, Numbers())
 
 
 @pytest.fixture(params=CASES)
@@ -161,14 +163,15 @@ def test_what_an_epoch_sees_depends_on_seed_epoch_and_example_alone(case: Case) 
         column: Any = TokenColumn.of(TOKENIZER.encode_all(case.cells))
     else:
         model = build_model(case.config, source_vocabulary=TOKENIZER.size, target_vocabulary=TOKENIZER.size)
-        lengths = kind.lengths(case.cells, case.section, case.shared, model.encoder)
+        found = kind.lengths(case.cells, case.section, case.shared, model.encoder)
+        lengths = [length for length in found if isinstance(length, int)]
         column = kind.column(case.cells, lengths, case.section, case.shared, model.encoder, varies=True)
     target = TokenColumn.of(TOKENIZER.encode_all(SENTENCES))
     corpus = Corpus(column, target, np.arange(4), case.cells, [(text,) for text in SENTENCES])
 
     def seen(rows: list[list[int]], variation: tuple[int, int] | None) -> list[torch.Tensor]:
         batches = CorpusBatches(corpus, [np.array(row) for row in rows], corpus.batch, variation=variation, ahead=1)
-        found = {}
+        found: dict[int, torch.Tensor] = {}
         for number, row in enumerate(rows):
             values = tensor_of(batches[number].source)
             found.update({example: values[at] for at, example in enumerate(row)})
@@ -217,6 +220,6 @@ def writer_of(case: Case, model: Any) -> Writer[Any]:
 def tensor_of(source: Any) -> torch.Tensor:
     """Return the values of a packed batch, rows first."""
     for name in ("ids", "pixels", "values"):
-        if hasattr(source, name):
-            return getattr(source, name)
+        if isinstance(values := getattr(source, name, None), torch.Tensor):
+            return values
     raise AssertionError(source)

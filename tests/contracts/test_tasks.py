@@ -8,7 +8,7 @@ import pytest
 
 from attncli.config.load import CONFIGS
 from attncli.config.sources.encoder import EncoderSection
-from attncli.config.writing import WritingConfig
+from attncli.config.writing import WritingConfig, WritingModel
 from attncli.data.forms.forms import FORMS
 from attncli.metrics.registry import ALL_METRICS
 from attncli.sources.kinds import KINDS
@@ -23,10 +23,16 @@ def _sections(annotation: object) -> set[type]:
     return {section for part in get_args(annotation) for section in _sections(part)}
 
 
+def _encoders(config: type[WritingConfig]) -> set[type]:
+    model = config.model_fields["model"].annotation
+    assert isinstance(model, type)
+    assert issubclass(model, WritingModel)
+    return _sections(model.model_fields["encoder"].annotation)
+
+
 @pytest.mark.parametrize("config", WRITING.values(), ids=WRITING)
 def test_what_a_task_can_be_configured_with_is_known(config: type[WritingConfig]) -> None:
-    model = config.model_fields["model"].annotation
-    sections = _sections(model.model_fields["encoder"].annotation)  # type: ignore[union-attr]
+    sections = _encoders(config)
     assert sections
     assert sections <= set(KINDS)
     assert config.model_fields["data"].annotation in FORMS
@@ -36,9 +42,4 @@ def test_what_a_task_can_be_configured_with_is_known(config: type[WritingConfig]
 
 
 def test_every_kind_is_of_some_task() -> None:
-    configured = (config.model_fields["model"].annotation for config in WRITING.values())
-    assert set(KINDS) == {
-        section
-        for model in configured
-        for section in _sections(model.model_fields["encoder"].annotation)  # type: ignore[union-attr]
-    }
+    assert set(KINDS) == set().union(*map(_encoders, WRITING.values()))

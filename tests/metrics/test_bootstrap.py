@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import sacrebleu
-from sacrebleu.significance import PairedTest
+from sacrebleu.significance import PairedTest, Result
 
 from attncli.metrics.bootstrap import Bounds, bounds, paired_difference, resampled_scores
 from attncli.metrics.registry import METRICS
@@ -58,16 +59,22 @@ def test_each_resample_is_the_score_of_its_drawn_sentences(key: str) -> None:
 def test_paired_test_agrees_with_sacrebleu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SACREBLEU_SEED", "12345")
     lines = references(60)
-    systems = [("a", noisy(lines, 0.30, 1)), ("b", noisy(lines, 0.31, 2)), ("c", noisy(lines, 0.25, 3))]
+    systems: list[tuple[str, Sequence[str]]] = [
+        ("a", noisy(lines, 0.30, 1)),
+        ("b", noisy(lines, 0.31, 2)),
+        ("c", noisy(lines, 0.25, 3)),
+    ]
     metric = sacrebleu.BLEU()
-    _, expected = PairedTest(systems, {"BLEU": metric}, [lines], test_type="bs", n_samples=200)()
+    _, results = PairedTest(systems, {"BLEU": metric}, [lines], test_type="bs", n_samples=200)()
+    expected = [result for result in results["BLEU"] if isinstance(result, Result)]
+    assert len(expected) == 3
     measured = [METRICS["bleu"].measure(hypotheses, [lines]) for _, hypotheses in systems]
     scores = resampled_scores(measured, samples=200, seed=12345)
     for other in (1, 2):
         difference = measured[0].score() - measured[other].score()
         found = paired_difference(difference, scores[0], scores[other])
-        assert found.p_value == pytest.approx(expected["BLEU"][other].p_value)
-        assert found.value == pytest.approx(expected["BLEU"][0].score - expected["BLEU"][other].score)
+        assert found.p_value == pytest.approx(expected[other].p_value)
+        assert found.value == pytest.approx(expected[0].score - expected[other].score)
         assert found.bounds.low < found.value < found.bounds.high
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import subprocess
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from attncli.metrics import meteor
 from attncli.metrics.bootstrap import bounds, resampled_scores
 from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.coco import CiderD, DocumentFrequencies
+from attncli.metrics.metric import References
 from attncli.metrics.registry import CAPTION_METRICS
 
 MEASURED_WITHOUT_JAVA = [key for key in CAPTION_METRICS if key != "meteor"]
 
 
-def score(key: str, hypotheses: list[str] = HYPOTHESES, references: list[list[str]] = REFERENCES) -> float:
+def score(key: str, hypotheses: Sequence[str] = HYPOTHESES, references: References = REFERENCES) -> float:
     return CAPTION_METRICS[key].measure(hypotheses, references).score()
 
 
@@ -102,7 +104,7 @@ def test_cider_takes_document_frequencies_of_other_images() -> None:
 
 @pytest.mark.parametrize("key", MEASURED_WITHOUT_JAVA)
 def test_a_sentence_may_have_fewer_references_than_others(key: str) -> None:
-    fewer = [REFERENCES[0], [None, *REFERENCES[1][1:]]]
+    fewer: References = [REFERENCES[0], [None, *REFERENCES[1][1:]]]
     repeated = [REFERENCES[0], [REFERENCES[0][0], *REFERENCES[1][1:]]]
     assert score(key, references=fewer) == pytest.approx(score(key, references=repeated), rel=0.02)
     with pytest.raises(ValueError, match="sentence 2 has no reference"):
