@@ -1,1 +1,1 @@
-"""Models and corpora put together from a configuration."""
+"""Builds models and corpora from a configuration."""

@@ -1,4 +1,4 @@
-"""Everything that training a task that writes needs of its data: tokenizers, and corpora of sources and targets."""
+"""The data of a task that writes text: tokenizers, and corpora of sources and targets."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from attncli.text.tokenizer import UNKNOWN_TEXT, Tokenizer, Tokenizers, train_to
 
 @dataclass(frozen=True)
 class Corpora:
-    """What is trained on, and what chooses checkpoints."""
+    """The corpora for training and for choosing checkpoints."""
 
     train: Corpus
     dev: Corpus
-    notes: tuple[str, ...]  # what a person should know: sizes, and what was left out and why
+    notes: tuple[str, ...]  # for the user: sizes, and what was left out and why
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The splits of a data set as they lie on disk."""
+    """The splits of a data set as they are on disk."""
 
     train: Form
     dev: Form
-    dev_examples: tuple[Example, ...]  # read at once, so that what is wrong with them is said before anything is made
+    dev_examples: tuple[Example, ...]  # read at once, so that its problems are reported before anything is made
 
 
 def open_splits(config: WritingConfig) -> Splits:
-    """Return the training and the dev set of `config`; a DataError says what of the dev set cannot be used."""
+    """Return the training and the dev set of `config`; raises DataError where the dev set cannot be used."""
     train, dev = (open_form(config.data, key) for key in ("train", "dev"))
     return Splits(train, dev, tuple(dev))
 
@@ -56,7 +56,7 @@ def open_splits(config: WritingConfig) -> Splits:
 def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
     """Return tokenizers trained on the examples of `train`: of both sides where sources are text, else of targets.
 
-    Where files tell what is read they are cached.
+    Those of text are cached by the content of its files.
     """
     settings = config.tokenizer
     if not config.model.encoder.is_text:
@@ -88,10 +88,10 @@ def _even_sample(form: Form, most: int) -> Iterator[Example]:
 
 
 def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, encoder: Encoder) -> Corpora:
-    """Return the corpora of `config`, encoded with `tokenizers`; a fixed `encoder` makes features of sources once.
+    """Return the corpora of `config`, encoded with `tokenizers`; a fixed `encoder` computes features of sources once.
 
-    What takes long is cached: a second call for the same data and configuration only opens files. Raises DataError
-    for data that cannot be used, and for what the model could not read.
+    Results are cached: a second call for the same data and configuration only opens files. Raises DataError for data
+    that cannot be used, or that the model could not read.
     """
     if config.model.encoder.is_text:
         made = _of_text(config, splits, tokenizers)
@@ -119,7 +119,7 @@ def _pairs_corpus(pairs: StoredPairs, cells: Sequence[str], texts: Sequence[Sequ
 
 
 class _Decoded(Sequence[Sequence[str]]):
-    """The one target of each source, made of its tokens again: as text, millions would fill the memory."""
+    """The one target of each source, decoded from its tokens: millions of texts would fill the memory."""
 
     def __init__(self, column: TokenColumn, tokenizer: Tokenizer):
         self._column, self._tokenizer = column, tokenizer
@@ -129,7 +129,7 @@ class _Decoded(Sequence[Sequence[str]]):
 
     def __getitem__(self, row: Any) -> Any:
         text = self._tokenizer.decode(self._column.row(row).tolist())
-        # So that no reward is for writing unknown words.
+        # So that writing unknown words earns no reward.
         return (text.replace(UNKNOWN_TEXT, "\N{REPLACEMENT CHARACTER}"),)
 
 
@@ -173,7 +173,7 @@ def _of_files(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, enc
 def _corpus_of_files(
     examples: Sequence[Example], shared: Shared, tokenizer: Tokenizer, encoder: Encoder, *, key: str, notes: list[str]
 ) -> Corpus:
-    """Return the corpus of `examples`, from which sources that cannot be read are left out or told."""
+    """Return the corpus of `examples`; unreadable sources are left out or reported, as configured."""
     section = shared.config.model.encoder
     kind, noun = kind_of(section), section.noun
     lengths = kind.lengths([example.cell for example in examples], section, shared, encoder)
@@ -227,7 +227,7 @@ def _pair_notes(key: str, pairs: StoredPairs, maximum: MaximumLength) -> Iterato
 
 @dataclass(frozen=True)
 class _Limit:
-    """The most positions of a side that a model can read."""
+    """The largest number of positions of a side that a model can read."""
 
     side: str
     length: int
@@ -236,7 +236,7 @@ class _Limit:
 
 
 def _check_lengths(config: WritingConfig, corpora: Corpora) -> None:
-    """Raise a DataError if the model could not read all of `corpora`."""
+    """Raise a DataError unless the model can read all of `corpora`."""
     for limit in _limits(config):
         for name, corpus in (("train", corpora.train), ("dev", corpora.dev)):
             lengths = corpus.source.lengths if limit.side == "source" else corpus.target_lengths

@@ -15,9 +15,9 @@ from attncli.text.tokenizer import PAD
 def build_model(
     config: WritingConfig, *, source_vocabulary: int, target_vocabulary: int, pretrained: bool = False
 ) -> EncoderDecoder:
-    """Return the encoder-decoder that `config` describes, with fresh weights from torch's random state.
+    """Return the encoder-decoder that `config` describes, with fresh weights from PyTorch's global generator.
 
-    `pretrained` fetches the weights of an encoder that has some from elsewhere; a trained run brings its own.
+    `pretrained` fetches the weights of a pretrained encoder; a trained run has its own.
     """
     model, section = config.model, config.model.encoder
     kind = kind_of(section)
@@ -31,6 +31,6 @@ def build_model(
     built = EncoderDecoder(encoder, decoder)
     INITIAL_WEIGHTS[model.initial_weights](built)
     if pretrained:
-        # After the fresh weights, which know nothing of them.
+        # After the fresh weights, which would overwrite them.
         kind.put_pretrained(section, encoder)
     return built

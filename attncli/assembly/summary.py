@@ -1,4 +1,4 @@
-"""How large a configured model is: parameters of each part, and roughly the memory of a training step."""
+"""The size of a configured model: parameters of each part, and roughly the memory of a training step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from attncli.models.autoencoder import build_autoencoder
 from attncli.models.encoder_decoder import EncoderDecoder
 
 FLOAT_BYTES = 4
-# Stands for the length of a sentence, which the configuration does not know.
+# Assumed for the length of a sentence, which the configuration does not tell.
 TYPICAL_LENGTH = 30
 
 
@@ -40,7 +40,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a task says of its model, in numbers of floating point."""
+    """The sizes of a task's model, in floating-point numbers."""
 
     parameters: dict[str, int]  # of each part
     activations: int  # kept for the backward pass of a full batch, roughly
@@ -65,7 +65,7 @@ def summarise(config: Config) -> Summary:
 
 
 def writing_sizes(config: WritingConfig) -> Sizes:
-    """Return the sizes of a model with vocabularies as large as the tokenizer may make them."""
+    """Return the sizes of a model with the largest vocabularies that the tokenizer may have."""
     size = config.tokenizer.vocabulary_size
     model = build_model(config, source_vocabulary=size, target_vocabulary=size)
     condition = "for the largest vocabulary the tokenizer may have"
@@ -94,9 +94,9 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
 
 
 def _activations(config: WritingConfig) -> int:
-    """Return about how many numbers a forward pass keeps for the backward one, for a full batch.
+    """Return roughly how many numbers a forward pass of a full batch keeps for the backward pass.
 
-    What an encoder of files keeps is not counted.
+    What an encoder of images keeps is not counted.
     """
     model, positions = config.model, config.training.batch_tokens
     if config.training.batch_sentences is not None:
@@ -105,21 +105,21 @@ def _activations(config: WritingConfig) -> int:
         part for part in (model.encoder, model.decoder) if isinstance(part, (Recurrent, LSTMN, Transformer))
     ]
     layers: int = sum(part.layers * _kept_by_layer(part) for part in networks)
-    # Additive attention computes its inner layer again, so of every score only the weights are kept.
+    # Additive attention recomputes its inner layer, so only the weights are kept.
     attention = 0 if model.attention == "none" else 2 * TYPICAL_LENGTH
     return positions * (layers + attention + 4 * model.embedding_size) + 2 * CHUNK
 
 
 def _kept_by_layer(part: Any) -> int:
-    """Return about how many numbers a layer of the network `part` keeps of each position."""
+    """Return roughly how many numbers a layer of the network `part` keeps per position."""
     size: int = part.hidden_size
     if isinstance(part, Recurrent):  # its input, four gates, two states and their tanh
         return 8 * size
     if isinstance(part, LSTMN):  # the same, the tape and its gradient, and the weights on what was before
         return 14 * size + TYPICAL_LENGTH
-    # What each part reads normalised, what it adds, query, key, value and what is seen; and the inner layer.
+    # The normalised input and the output of each part, query, key, value and context; and the inner layer.
     kept: int = 9 * size + part.feed_forward_size * (1 if part.activation == "relu" else 2)
-    # The attention to the source shows its weights, and so keeps them.
+    # Cross-attention returns its weights, and so keeps them.
     return kept if isinstance(part, EncoderSection) else kept + 5 * size + 3 * part.heads * TYPICAL_LENGTH
 
 

@@ -1,1 +1,1 @@
-"""Folders of trained runs: written, and read again."""
+"""Run folders: writing and reading them."""

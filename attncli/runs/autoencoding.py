@@ -12,11 +12,11 @@ from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.runs.run import TrainedRun, config_of, with_weights
 
-_ROWS = 1024  # of the input, computed together
+_ROWS = 1024  # of the input, computed at once
 
 
 class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):
-    """A trained run, ready to encode, decode and reconstruct. What comes back is on the CPU."""
+    """A trained run, ready to encode, decode and reconstruct. Results are on the CPU."""
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> AutoencoderRun:
@@ -32,7 +32,7 @@ class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
-        """Return what `codes` [N, K] stand for, [N, D]."""
+        """Return the rows [N, D] that `codes` [N, K] decode to."""
         return torch.cat([self.model.decode(part.to(self.model.device)).cpu() for part in _parts(codes)])
 
     def reconstruct(self, rows: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):
         return self.decode(self.encode(rows))
 
     def decoder_columns(self) -> Tensor:
-        """Return what each component of the code adds to a reconstruction, [D, K] float64, where that is linear."""
+        """Return what each component of the code adds to a reconstruction, [D, K] float64; the model must be linear."""
         assert self.config.model.is_linear
         origin, units = torch.zeros(1, self.config.model.bottleneck), torch.eye(self.config.model.bottleneck)
         return (self.decode(units) - self.decode(origin)).double().T

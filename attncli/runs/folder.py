@@ -1,9 +1,9 @@
-"""The folder of a run: what lies where, and which format it has.
+"""The folder of a run: its files and its format.
 
 config.yaml  tokenizer.*  metadata.json  log.jsonl
 checkpoints/best/{model.safetensors, checkpoint.json}
 checkpoints/last/{model.safetensors, checkpoint.json, training_state.pt}
-checkpoints/kept/step-00001200/{model.safetensors, checkpoint.json}     the best ones of validation
+checkpoints/kept/step-00001200/{model.safetensors, checkpoint.json}     the best validations
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ WEIGHTS = "model.safetensors"
 FACTS = "checkpoint.json"
 STATE = "training_state.pt"
 
-# What --overwrite may delete; anything else in the folder is somebody's own.
+# What --overwrite may delete; anything else in the folder belongs to the user.
 _OWN = ("config.yaml", "tokenizer.*", "log.jsonl", "checkpoints", "evaluation", "visualization", "tensorboard")
 
 
 class RunFolder:
-    """A run on disk. Every method that reads raises a RunError where the folder is not what it should be."""
+    """A run on disk. Methods that read raise a RunError where the folder is not as it should be."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -53,13 +53,13 @@ class RunFolder:
         return self.path / "metadata.json"
 
     def create(self, config_yaml: str, *, overwrite: bool = False) -> None:
-        """Start a new run with `config_yaml`; a run that is there already is replaced only with `overwrite`.
+        """Start a new run with `config_yaml`; an existing run is replaced only with `overwrite`.
 
-        A folder that is not a run is never touched, except an empty one, and files that are no part of a run stay.
+        A folder that is not a run is never touched unless it is empty, and files that are not part of a run stay.
         """
         self.check_free(overwrite=overwrite)
         metadata = _json({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}})
-        if not self.path.exists() or not self._listing():
+        if not self.path.exists() or not _names(self.path):
             replace_folder(self.path, lambda new: _write(new, {"config.yaml": config_yaml, "metadata.json": metadata}))
             return
         for pattern in _OWN:
@@ -74,7 +74,7 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise RunError(f"{self.path}: is a file; choose another folder for the run")
-        found = self._listing()
+        found = _names(self.path)
         if not found:
             return
         if not self.metadata_path.is_file():
@@ -91,7 +91,7 @@ class RunFolder:
             raise RunError(f"{self.path}: {'is a file, not a run' if self.path.exists() else self._no_such_folder()}")
         missing = [path.name for path in (self.metadata_path, self.config_path) if not path.is_file()]
         if missing:
-            found = _shortened(self._listing())
+            found = _shortened(_names(self.path))
             raise RunError(f"{self.path}: not a run: missing {', '.join(missing)}; found {found}")
         self.metadata()
 
@@ -101,13 +101,13 @@ class RunFolder:
         return "no such folder" + (f"; did you mean {self.path.parent / near}?" if near else "")
 
     def metadata(self) -> dict[str, Any]:
-        """Return what metadata.json says."""
+        """Return the content of metadata.json."""
         try:
             metadata = json.loads(self.metadata_path.read_text(encoding="utf-8"))
             found = int(metadata["format"])
         except FileNotFoundError:
             raise RunError(
-                f"{self.path}: not a run: missing metadata.json; found {_shortened(self._listing())}"
+                f"{self.path}: not a run: missing metadata.json; found {_shortened(_names(self.path))}"
             ) from None
         except (OSError, ValueError, KeyError, TypeError):
             raise RunError(f"{self.metadata_path}: damaged: no JSON with a format number") from None
@@ -120,25 +120,25 @@ class RunFolder:
         return dict(metadata)
 
     def config(self) -> Config:
-        """Return the configuration, read as its format means it."""
+        """Return the configuration, read by the rules of its format."""
         return read_config(self.config_path, format=self.config_format())
 
     def config_format(self) -> int:
-        """Return the format in which the run was begun: what its files of configuration mean by what they leave unsaid.
+        """Return the format in which the run was begun, which decides the defaults of its configuration files.
 
-        A run of an older format that is resumed is written anew, but is still resumed by the file that it began with.
+        Resuming a run of an older format rewrites its configuration, but the file it was begun with still resumes it.
         """
         self.check()
         metadata = self.metadata()
         return int(metadata.get("begun_in_format", metadata["format"]))
 
     def rewrite_config(self, config_yaml: str) -> None:
-        """Put `config_yaml`, the whole configuration, in the place of what is there."""
+        """Replace the configuration by `config_yaml`, which holds every key."""
         replace_file(self.config_path, config_yaml)
         self.update_metadata({"format": FORMAT, "begun_in_format": self.config_format()})
 
     def update_metadata(self, facts: Mapping[str, Any]) -> None:
-        """Put `facts` into metadata.json, beside or in place of what is there."""
+        """Add `facts` to metadata.json, replacing those of the same name."""
         replace_file(self.metadata_path, _json({**self.metadata(), **facts}))
 
     def checkpoint(self, name: str) -> Path:
@@ -146,16 +146,13 @@ class RunFolder:
         self.check()
         folder = existing_folder(self.path / "checkpoints" / name)
         if not (folder / WEIGHTS).is_file():
-            found = _shortened(_names(folder)) if folder.is_dir() else _shortened(self._listing())
             where = folder if folder.is_dir() else self.path
-            raise RunError(f"{where}: not a checkpoint: missing {self._missing(folder)}; found {found}")
+            missing, found = (folder / WEIGHTS).relative_to(where), _shortened(_names(where))
+            raise RunError(f"{where}: not a checkpoint: missing {missing}; found {found}")
         return folder
 
-    def _missing(self, folder: Path) -> str:
-        return WEIGHTS if folder.is_dir() else str((folder / WEIGHTS).relative_to(self.path))
-
     def has_checkpoint(self, name: str) -> bool:
-        """Tell whether the checkpoint `name` is there."""
+        """Tell whether the checkpoint `name` exists."""
         return (existing_folder(self.path / "checkpoints" / name) / WEIGHTS).is_file()
 
     def load_weights(self, name: str = "best") -> Weights:
@@ -163,16 +160,13 @@ class RunFolder:
         return read_weights(self.checkpoint(name) / WEIGHTS)
 
     def checkpoint_facts(self, name: str = "best") -> dict[str, Any]:
-        """Return what is known of the checkpoint `name`: its step, epoch and scores, and the steps of an average."""
+        """Return the facts of the checkpoint `name`: its step, epoch and scores, and the steps of an average."""
         path = self.checkpoint(name) / FACTS
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             return {"step": int(facts["step"]), **facts}
         except (OSError, ValueError, KeyError, TypeError):
             raise RunError(f"{path}: damaged: no JSON with a step") from None
-
-    def _listing(self) -> list[str]:
-        return _names(self.path)
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> None:

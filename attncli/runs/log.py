@@ -1,4 +1,4 @@
-"""Reads the records of a run's `log.jsonl` that curves are drawn from."""
+"""Reads the records of a run's `log.jsonl`, from which curves are drawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The records of a run by event, the steps rising."""
+    """The records of a run by event, in the order of their steps."""
 
     train: tuple[dict[str, Any], ...]
     validation: tuple[dict[str, Any], ...]
@@ -33,10 +33,10 @@ class TrainingLog:
 
 
 def read_log(folder: Path) -> TrainingLog:
-    """Return the log of the run in `folder`; where a resumed run did steps again, the last record of a step counts.
+    """Return the log of the run in `folder`; where a resumed run repeated a step, its last record counts.
 
-    Raises RunError if there is no log, or a line of it is no record. A last line without an end is left out: a run that
-    is at work or was killed may be in the middle of writing it.
+    Raises RunError if there is no log or a line is not a record. A last line without a newline is ignored: a run that
+    is training or was killed may have written half of it.
     """
     path = folder / "log.jsonl"
     try:

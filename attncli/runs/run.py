@@ -19,9 +19,9 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def config_of(folder: Path, kind: type[AnyConfig]) -> AnyConfig:
-    """Return the configuration of the run in `folder`, which should be of a task that `kind` configures.
+    """Return the configuration of the run in `folder`, whose task must be one that `kind` configures.
 
-    A RunError says what is wrong with the folder, a CommandError names another task.
+    Raises RunError where the folder cannot be used, CommandError where the run is of another task.
     """
     run_folder = RunFolder(folder)
     run_folder.check()
@@ -33,7 +33,7 @@ def config_of(folder: Path, kind: type[AnyConfig]) -> AnyConfig:
 
 
 def with_weights(model: AnyModel, folder: Path, *, device: str, checkpoint: str) -> tuple[AnyModel, Mapping[str, Any]]:
-    """Return `model` for evaluation on `device` with the weights of `checkpoint` in `folder`, and their facts."""
+    """Return `model` for evaluation on `device` with the weights of `checkpoint` in `folder`, and its facts."""
     run_folder = RunFolder(folder)
     put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
     return model.to(resolve_device(device)).eval(), run_folder.checkpoint_facts(checkpoint)
@@ -53,10 +53,10 @@ class TrainedRun(Generic[AnyConfig, AnyModel]):
 
     @property
     def step(self) -> int:
-        """Updates behind the weights."""
+        """Updates made before the weights were saved."""
         return int(self.checkpoint["step"])
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """The number of parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())

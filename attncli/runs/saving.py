@@ -1,4 +1,4 @@
-"""Files and folders replaced as a whole: whoever is killed while writing leaves the old or the new, never half."""
+"""Replacing files and folders as a whole: a process killed while writing leaves the old or the new, never half."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from attncli.errors import TrainingError
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Put in the place of `folder` a new one, which `write` fills; raises a TrainingError where that fails.
+    """Replace `folder` by a new one, which `write` fills; raises a TrainingError where that fails.
 
-    A folder cannot be renamed over another, so for an instant only the old one under its other name is there:
+    A folder cannot be renamed over another, so for an instant there is only the old one under another name, where
     `existing_folder` finds it.
     """
     new, old = _aside(folder, "new"), _aside(folder, "old")
@@ -39,13 +39,13 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def existing_folder(folder: Path) -> Path:
-    """Return `folder`, or its old version where whoever was replacing it was killed in between."""
+    """Return `folder`, or its old version where a process was killed while replacing it."""
     old = _aside(folder, "old")
     return old if not folder.exists() and old.exists() else folder
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Put `text` in the place of the file `path`; raises a TrainingError where that fails."""
+    """Replace the file `path` by `text`; raises a TrainingError where that fails."""
     new = _aside(path, "new")
     with explained(path), _removed_on_failure(new):
         new.write_text(text, encoding="utf-8")
@@ -55,7 +55,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove from `folder` what a killed process was writing."""
+    """Remove from `folder` what killed processes left half written."""
     for path in folder.glob(".new-*"):
         remove(path)
     for path in folder.glob(".old-*"):
@@ -65,10 +65,10 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into a TrainingError that says why and what is left of the disk."""
+    """Turn a failure to write `path` into a TrainingError that says why."""
     try:
         yield
-    # torch raises RuntimeError and safetensors its own when the file below them cannot be written.
+    # PyTorch raises RuntimeError and safetensors its own error when the file cannot be written.
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = _reason(error, path)
         if reason is None:
@@ -104,7 +104,7 @@ def _aside(path: Path, role: str) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove the file or folder `path`, if it is there."""
+    """Remove the file or folder `path`, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -16,7 +16,7 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(model: nn.Module) -> Weights:
-    """Return the parameters and buffers of `model` by name, sharing its memory; a tied one has only its first name."""
+    """Return the parameters and buffers of `model` by name, sharing its memory; a tied one has its first name only."""
     weights: Weights = {}
     seen: set[int] = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -30,7 +30,7 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) 
     """Copy `weights` into `model`, onto its device; raises a RunError beginning with `where` if they do not fit."""
     expected = weights_of(model)
     problems = [f"misses {name}" for name in expected if name not in weights]
-    problems += [f"has {name}, which the model has not" for name in weights if name not in expected]
+    problems += [f"has {name}, which the model does not have" for name in weights if name not in expected]
     problems += [
         f"has {name} of size {list(weights[name].shape)}, the model of {list(tensor.shape)}"
         for name, tensor in expected.items()
@@ -50,7 +50,7 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
 
 
 def read_weights(path: Path) -> Weights:
-    """Return the weights in `path`, on the CPU wherever they were trained; raises a RunError if it is damaged."""
+    """Return the weights in `path`, on the CPU; raises a RunError if the file is damaged."""
     try:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError) as error:
@@ -58,7 +58,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def average_weights(paths: Sequence[Path]) -> Weights:
-    """Return the mean of the weights in the files `paths`; whole numbers are taken from the first."""
+    """Return the mean of the weights in the files `paths`; integers are taken from the first."""
     mean = read_weights(paths[0])
     for count, path in enumerate(paths[1:], start=2):
         for name, tensor in read_weights(path).items():

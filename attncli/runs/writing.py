@@ -52,18 +52,18 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
 
     @property
     def attends(self) -> bool:
-        """Whether the decoder looks at the source, so that there are weights."""
+        """Whether the decoder attends to the source, so that there are weights."""
         return self.config.model.attention != "none"
 
     def writer(self, search: Search | None = None, *, cuts_sources: bool = False) -> Writer[Any]:
-        """Return what writes for sources, by the run's own search settings unless given others.
+        """Return a writer for sources, with the run's own search settings unless others are given.
 
-        A source that is text and over `search.max_source_length` is cut where `cuts_sources`, and a problem otherwise.
+        A source text longer than `search.max_source_length` is cut with `cuts_sources`, and a problem otherwise.
         """
         shared = Shared(self.config, self.tokenizers.source, search=search, cuts_sources=cuts_sources)
         reader = self.kind.reader(self.config.model.encoder, shared)
         return Writer(self.model, reader, self.tokenizers.target, search or self.config.search)
 
     def drawer(self) -> Drawer:
-        """Return what draws where the model looks."""
+        """Return the drawer of this kind of source, which shows where the model looks."""
         return self.kind.drawer(self.config.model.encoder)

@@ -1,4 +1,4 @@
-"""The task of autoencoding, as the training loop sees it: batches, a squared error, and a validation of both kinds."""
+"""Autoencoding as the training loop sees it: batches, a squared error, and validation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from attncli.sources.rows.batches import (
     prepare_autoencoding,
 )
 
-_DEV_ROWS = 1024  # of the dev set, computed together
+_DEV_ROWS = 1024  # of the dev set, computed at once
 
 
 class AutoencodingTask:
-    """A model, the examples it learns from and is validated on, and what is minimised."""
+    """An autoencoder with the examples it is trained and validated on."""
 
     def __init__(self, config: AutoencodingConfig, data: AutoencodingData, model: Autoencoder):
         self.config, self.data, self.model = config, data, model
@@ -32,12 +32,12 @@ class AutoencodingTask:
 
     @property
     def unit(self) -> str:
-        """Pictures or vectors."""
+        """What the size of a batch counts: "pictures" or "vectors"."""
         return self.config.data.kind
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the data."""
+        """What a user should know about the data."""
         return self.data.notes
 
     @property
@@ -47,31 +47,31 @@ class AutoencodingTask:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Nothing besides what is said of every run."""
+        """Nothing beyond what every run has."""
         return {}
 
     def save(self, folder: Path) -> None:
-        """Do nothing: a trained autoencoder is its weights."""
+        """Do nothing: a trained autoencoder needs nothing but its weights."""
 
     def epoch(self, number: int) -> EpochExamples:
-        """Return the batches of epoch `number`, which the seed and the number alone decide."""
+        """Return the batches of epoch `number`, which depend on the seed and the number alone."""
         training = self.config.training
         return epoch_examples(self.data.train, batch_size=training.batch_size, seed=training.seed, epoch=number)
 
     def largest_batch(self) -> tuple[ExampleBatch, str]:
-        """Return the first batch, which none exceeds, and its examples in words."""
+        """Return the first batch, which no other exceeds, and its size in words."""
         batch = self.epoch(1)[0]
         return batch, f"{batch.size} {self.unit}"
 
     def loss(self, batch: ExampleBatch) -> SummedLoss:
-        """Return the squared error of `batch`, from input that is corrupted anew if the configuration says so."""
-        # Torch's own generators: their states are saved, so that a resumed run sees the noise it would have seen.
+        """Return the squared error of `batch`, from newly corrupted input if the configuration asks for corruption."""
+        # From PyTorch's global generators: their states are saved, so a resumed run draws the same noise.
         source = batch.rows if self._corrupt is None else self._corrupt(batch.rows, None)
         return squared_error(self.model(source), batch.rows)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Return the mean squared error a component from clean input, and from corrupted where that is trained on."""
+        """Return the mean squared error per component from clean input, and from corrupted where it is trained on."""
         scores = {"loss": self._dev_loss(corrupted=False)}
         if self._corrupt is not None:
             scores["corrupted_loss"] = self._dev_loss(corrupted=True)
@@ -79,7 +79,7 @@ class AutoencodingTask:
 
     def _dev_loss(self, *, corrupted: bool) -> float:
         device = self.model.device
-        # The same noise at every validation, so that these differ by the weights alone.
+        # The same noise at every validation, so that scores differ through the weights alone.
         generator = torch.Generator(device).manual_seed(self.config.training.seed)
         total, terms = 0.0, 0
         for chunk in self.data.dev.chunks(_DEV_ROWS):
@@ -91,7 +91,7 @@ class AutoencodingTask:
 
 
 def open_autoencoding(config: AutoencodingConfig, device: torch.device) -> AutoencodingTask:
-    """Return the task of `config`, with a model whose weights the configuration's seed decides."""
+    """Return the task of `config`, with a model initialised from the configuration's seed."""
     data = prepare_autoencoding(config)
     torch.manual_seed(config.training.seed)
     model = build_autoencoder(config)

@@ -1,4 +1,4 @@
-"""Begins, resumes and tries out the training of a configuration."""
+"""Starts, resumes and tries out the training of a configuration."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from attncli.tasks.autoencoding import open_autoencoding
 from attncli.tasks.writing import open_writing
 from attncli.training.task import Task
 
-Tell = Callable[[str], None]  # takes a line for the person at the terminal
+Tell = Callable[[str], None]  # shows a line to the user
 
-# What may differ when a run is resumed, with all below it: when training ends, what it tells, and what it never reads.
+# Keys, with all below them, that may change when a run is resumed: when it ends, what it reports, what it never reads.
 MOVABLE = (
     "data.cache",
     "data.root",
@@ -39,42 +39,42 @@ MOVABLE = (
 
 
 class LaunchedTask(Task, Protocol):
-    """A task with its data, as a run of it begins."""
+    """A task with its data, ready for a run."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a person should know of the data, a line each."""
+        """What a user should know about the data, one line each."""
 
     @property
     def examples(self) -> str:
-        """What is trained on, counted, such as "29,000 training pairs"."""
+        """The number of training examples, such as "29,000 training pairs"."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What metadata.json says besides what it says of every run."""
+        """What metadata.json holds beyond what it holds for every run."""
 
     def save(self, folder: Path) -> None:
-        """Put into the run `folder` what a trained model needs besides its weights; what is there already stays."""
+        """Write into the run `folder` what a trained model needs besides its weights, unless it is there already."""
 
     def largest_batch(self) -> tuple[Any, str]:
-        """Return the batch of the first epoch that takes most memory, and what it holds in words."""
+        """Return the batch of the first epoch that needs most memory, and its size in words."""
 
 
 def open_task(config: Config, device: torch.device, run: Path | None) -> LaunchedTask:
-    """Return the task of `config` with a newly seeded model, and of `run`, if there is one to go on with."""
+    """Return the task of `config` with a freshly initialised model; `run` is the run to resume, if there is one."""
     if isinstance(config, AutoencodingConfig):
         return open_autoencoding(config, device)
     return open_writing(config, device, run)
 
 
 def settled(config: Config, device: torch.device) -> Config:
-    """Return `config` with all decided that depends on `device`, so that a run says what it is computed with."""
+    """Return `config` with every setting that depends on `device` resolved, so that a run records what it used."""
     precision = resolve_precision(config.training.precision, device)
     return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
 
 
 def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell) -> LaunchedTask:
-    """Return the task of a new run in the folder `run`, which then holds all that is not learned."""
+    """Return the task of a new run in the folder `run`, which then holds everything but checkpoints."""
     run.check_free(overwrite=overwrite)
     task = open_task(config, device, None)
     run.create(to_yaml(config), overwrite=overwrite)
@@ -84,7 +84,7 @@ def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite
 
 
 def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> LaunchedTask:
-    """Return the task of the run in the folder `run`, of which `config` may change what is in MOVABLE.
+    """Return the task of the run in the folder `run`; `config` may differ from its configuration in MOVABLE.
 
     Raises a ConfigError that names every other key that differs.
     """
@@ -93,14 +93,14 @@ def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Te
     if problems:
         raise ConfigError([f"{run.path}: {problem}" for problem in problems])
     task = open_task(config, device, run.path)
-    # Once more, since a run may have been killed at its very beginning.
+    # Again, since the run may have been killed before they were written.
     task.save(run.path)
     run.rewrite_config(to_yaml(config))
     return _introduced(task, tell)
 
 
 def ending(config: Config, run: RunFolder) -> dict[str, Any] | None:
-    """Return the log's record of how the run in the folder `run` ended, or None where `config` has more to do."""
+    """Return the log's record of how the run in the folder `run` ended, or None where `config` asks for more."""
     run.check()
     if run.config() != config or not run.has_checkpoint("best"):
         return None
@@ -112,7 +112,7 @@ def ending(config: Config, run: RunFolder) -> dict[str, Any] | None:
 
 
 def _changes(before: Config, after: Config) -> Iterator[str]:
-    """Yield what is wrong with going on with `after` where training began with `before`."""
+    """Yield the reasons why a run that was started with `before` cannot be resumed with `after`."""
     for key, (found, wanted) in differing(before.model_dump(), after.model_dump()).items():
         if not any(f"{key}.".startswith(f"{movable}.") for movable in MOVABLE):
             yield (
@@ -136,7 +136,7 @@ def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:
 
 
 def try_out(config: Config, device: torch.device, *, tell: Tell) -> str:
-    """Compute loss and gradients of the largest batch of the first epoch; return what that took."""
+    """Compute loss and gradients of the largest batch of the first epoch; return its time and memory in words."""
     task = _introduced(open_task(config, device, None), tell)
     largest, what = task.largest_batch()
     started = time.perf_counter()

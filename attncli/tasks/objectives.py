@@ -1,4 +1,4 @@
-"""What is minimised where text is written: the cross-entropy of given targets, or minus a reward of drawn ones."""
+"""Objectives of tasks that write text: the cross-entropy of given targets, or minus the reward of drawn ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.tasks.self_critical import SelfCritic, Targets
 from attncli.text.tokenizer import Tokenizer
 
-_AHEAD = 4  # batches whose sources are read while one is worked on
+_AHEAD = 4  # batches whose sources are read while one is computed
 
 
 class Objective(Protocol):
-    """What a task asks of what it minimises; batches are those that `epoch` gives."""
+    """What is minimised; every batch comes from `epoch`."""
 
     @property
     def unit(self) -> str:
@@ -34,23 +34,23 @@ class Objective(Protocol):
 
     @property
     def examples(self) -> str:
-        """What is trained on, counted."""
+        """The number of training examples, in words."""
 
     def epoch(self, number: int) -> Sequence[Any]:
-        """Return the batches of epoch `number`, which the seed and the number alone decide."""
+        """Return the batches of epoch `number`, which depend on the seed and the number alone."""
 
     def largest_batch(self) -> tuple[Any, str]:
-        """Return the batch that takes most memory, and what it holds in words."""
+        """Return the batch that needs most memory, and its size in words."""
 
     def loss(self, model: EncoderDecoder, batch: Any) -> SummedLoss:
         """Return the loss of `batch`."""
 
     def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield the losses of the batches of the dev set, of which those reported are read."""
+        """Yield the losses of the batches of the dev set; only what they report is used."""
 
 
 class CrossEntropyObjective:
-    """The cross-entropy of the targets of a corpus, a term a token."""
+    """The cross-entropy of the targets of a corpus; each token is a term."""
 
     unit = "tokens"
 
@@ -59,11 +59,11 @@ class CrossEntropyObjective:
 
     @property
     def examples(self) -> str:
-        """How many examples are trained on."""
+        """The number of training examples, in words."""
         return f"{len(self.corpora.train):,} training {self.config.example}s"
 
     def epoch(self, number: int) -> CorpusBatches:
-        """Return the batches of epoch `number`: examples of like lengths together."""
+        """Return the batches of epoch `number`, each of examples of similar length."""
         seed = self.config.training.seed
         return self._batches(self.corpora.train, number, variation=(seed, number), ahead=_AHEAD)
 
@@ -81,7 +81,7 @@ class CrossEntropyObjective:
         return CorpusBatches(corpus, rows, corpus.batch, variation=variation, ahead=ahead)
 
     def largest_batch(self) -> tuple[Batch, str]:
-        """Return the batch with most positions, padding included, and what it holds in words."""
+        """Return the batch with most positions, padding included, and its size in words."""
         batches, corpus = self.epoch(1), self.corpora.train
         source, target = corpus.source_lengths, corpus.target_lengths
         sizes = [len(rows) * (int(source[rows].max()) + int(target[rows].max())) for rows in batches.rows]
@@ -89,7 +89,7 @@ class CrossEntropyObjective:
         return largest, f"{counted(len(largest.target), self.config.example)}, {largest.size} tokens"
 
     def loss(self, model: EncoderDecoder, batch: Batch) -> SummedLoss:
-        """Return the cross-entropy of `batch`, smoothed as the configuration says."""
+        """Return the cross-entropy of `batch`, with the configured label smoothing."""
         return model.loss(batch.source, batch.target, label_smoothing=self.config.training.label_smoothing)
 
     def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
@@ -100,10 +100,10 @@ class CrossEntropyObjective:
 
 
 class SelfCriticalObjective:
-    """Minus a reward of drawn targets, a term a target.
+    """Minus the reward of drawn targets; each target is a term.
 
-    A batch is of sources, for each of which some targets are drawn, no longer than `search.max_length`. The reward sees
-    the text of a target as a metric does, with no end symbol in it.
+    A batch holds sources, for each of which several targets are drawn, no longer than `search.max_length`. The reward
+    sees the text of a target as a metric does, without the end symbol.
     """
 
     def __init__(self, config: WritingConfig, corpora: Corpora, tokenizer: Tokenizer, settings: SelfCritical):
@@ -115,12 +115,12 @@ class SelfCriticalObjective:
 
     @property
     def unit(self) -> str:
-        """Drawn targets."""
+        """What the size of a batch counts: "captions" or "targets"."""
         return "captions" if self.config.example == "caption" else "targets"
 
     @property
     def examples(self) -> str:
-        """How many sources are trained on."""
+        """The number of training sources, in words."""
         return f"{self.corpora.train.sources:,} training {self.noun}s"
 
     def epoch(self, number: int) -> CorpusBatches:
@@ -134,7 +134,7 @@ class SelfCriticalObjective:
     ) -> CorpusBatches:
         most = self.config.training.batch_sentences
         assert most is not None, "the configuration is checked"
-        # A source is known by the first of its examples.
+        # A source is identified by the first of its examples.
         examples = corpus.first_examples[sources]
         rows = [examples[start : start + most] for start in range(0, len(examples), most)]
         return CorpusBatches(corpus, rows, partial(self._batch, corpus), variation=variation, ahead=ahead)
@@ -144,18 +144,18 @@ class SelfCriticalObjective:
         return DrawnBatch(source, rows, len(rows) * self.settings.samples)
 
     def largest_batch(self) -> tuple[DrawnBatch, str]:
-        """Return the first batch, which none exceeds in sources, and what it holds in words."""
+        """Return the first batch, which no other exceeds in sources, and its size in words."""
         batch: DrawnBatch = self.epoch(1)[0]
         return batch, f"{counted(len(batch.rows), self.noun)}, {batch.size} {self.unit} drawn"
 
     def loss(self, model: EncoderDecoder, batch: DrawnBatch) -> SummedLoss:
-        """Return the estimate of `SelfCritic` for `batch`, and what it reports."""
-        # From torch's own generator, whose state is saved, so that a resumed run draws what it would have drawn.
+        """Return the loss that `SelfCritic` estimates for `batch`."""
+        # From PyTorch's global generator: its state is saved, so a resumed run draws the same targets.
         seed = int(torch.randint(2**62, ()))
         return self._loss(model, self.corpora.train, batch, seed)
 
     def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield minus the rewards of targets drawn for the dev sources, at every validation from the same seed."""
+        """Yield minus the rewards of targets drawn for the dev sources, from the same seed at every validation."""
         dev = self.corpora.dev
         for batch in self._batches(dev, np.arange(dev.sources)):
             yield self._loss(model, dev, batch.to(model.device), self.config.training.seed)
@@ -172,7 +172,7 @@ class SelfCriticalObjective:
 
 
 def build_objective(config: WritingConfig, corpora: Corpora, tokenizer: Tokenizer) -> Objective:
-    """Return the objective of `config`; `tokenizer` makes text of targets."""
+    """Return the objective of `config`; `tokenizer` turns targets into text."""
     settings = config.training.objective
     if isinstance(settings, SelfCritical):
         return SelfCriticalObjective(config, corpora, tokenizer, settings)

@@ -1,7 +1,7 @@
-"""Sequence training on a reward: targets are drawn from the model, and those better than expected made likelier.
+"""Sequence training on a reward: targets are drawn from the model, and those better than a baseline made likelier.
 
 Rennie et al. 2017, "Self-critical sequence training for image captioning". B sources, K targets drawn for each,
-N = B*K targets in all, M of them read together, T target positions, n real ones, V vocabulary.
+N = B*K targets in all, M of them scored at once, T target positions, n real ones, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from attncli.data.tokens import Tokens, pad_tokens
-from attncli.decoding.search import BestK, Sampling, Strategy, search
+from attncli.decoding.search import search
+from attncli.decoding.strategies import BestK, Sampling, Strategy
 from attncli.losses import SummedLoss
 from attncli.models.encoder_decoder import EncoderDecoder, prefix_of
 from attncli.models.memory import Memory
@@ -23,23 +24,23 @@ from attncli.models.rows import take_rows
 from attncli.text.tokenizer import BOS, PAD
 
 Targets = Sequence[Sequence[Sequence[int]]]
-"""Some targets of each source, as token ids, closed by the end symbol unless the longest length was reached."""
+"""Targets of each source as token ids, closed by the end symbol unless they reached the maximum length."""
 Reward = Callable[[Targets], Sequence[Sequence[float]]]
-"""Gives each target of each source its reward."""
+"""Returns the reward of each target of each source."""
 
 
 @dataclass(frozen=True)
 class SelfCritic:
-    """An estimate of the gradient of the expected reward, -(r - b) ∇ log p(y) a drawn target y (section 3).
+    """Estimates the gradient of the expected reward by -(r - b) ∇ log p(y) for each drawn target y (section 3).
 
     Of each source K targets are drawn independently, token by token, at temperature 1 and with at most `max_length`
     tokens. Without `greedy` the baseline b is the mean reward of the source's other K - 1 targets. With it b is the
-    reward of the greedy target (equations 9 to 11), which need not be drawn. Neither depends on y, so that neither
-    changes the mean of the estimate.
+    reward of the greedy target (equations 9 to 11), which need not be drawn. Neither depends on y, so neither
+    biases the estimate.
 
     Drawing, greedy search and log p(y) read one memory in the mode the model is in, and log p(y) is computed at once by
-    `force`, from the distribution without PAD and BOS that tokens are drawn from. What draws anew in training, dropout
-    and hard attention, must be off; otherwise a target would be scored by another network than drew it.
+    `force`, from the distribution without PAD and BOS that tokens are drawn from. What is random in training, dropout
+    and hard attention, must be off: a target would be scored by another network than the one that drew it.
     """
 
     samples: int
@@ -47,9 +48,9 @@ class SelfCritic:
     greedy: bool
 
     def loss(self, model: EncoderDecoder, source: Any, reward: Reward, generator: torch.Generator) -> SummedLoss:
-        """Return what has the estimated gradient, summed over the N targets that are its terms.
+        """Return a loss with the estimated gradient, summed over the N targets, which are its terms.
 
-        What it reports is minus their rewards, the sum of what is minimised in expectation.
+        It reports minus the sum of their rewards, whose expectation is minimised.
         """
         memory = model.encode(source)
         drawn = self._found(model, memory, Sampling(generator), count=self.samples)
@@ -61,7 +62,7 @@ class SelfCritic:
     def _baseline(self, model: EncoderDecoder, memory: Memory, reward: Reward, rewards: Tensor) -> Tensor:
         """Return the baselines [B, 1] or [B, K] of `rewards` [B, K]."""
         if self.greedy:
-            best = self._found(model, memory, BestK(length_penalty=0.0), count=1)
+            best = self._found(model, memory, BestK(), count=1)
             return _tensor(reward(best), rewards.device)
         return (rewards.sum(1, keepdim=True) - rewards) / (self.samples - 1)
 
@@ -74,7 +75,7 @@ class SelfCritic:
             max_length=self.max_length,
             length_penalty=0.0,
         )
-        # Older versions of torch go on with the bfloat16 copies of search, which have no gradient (its issue 112583).
+        # Older versions of PyTorch reuse the bfloat16 copies made in search, which have no gradient (its issue 112583).
         torch.clear_autocast_cache()
         return [[hypothesis.tokens for hypothesis in ranked] for ranked in found]
 
@@ -85,7 +86,7 @@ def drawn_log_probs(model: EncoderDecoder, memory: Memory, drawn: Targets) -> Te
     rows = [(source, np.array(tokens)) for source, targets in enumerate(drawn) for tokens in targets]
     order = np.argsort([len(tokens) for _, tokens in rows], kind="stable")
     parts = []
-    # The longest draw has often twice the mean length: as many parts as draws of a source, like lengths together.
+    # The longest draw is often twice the mean length, so targets of similar length are scored together, in K parts.
     for part in np.array_split(order, len(drawn[0])):
         sources = torch.tensor([rows[at][0] for at in part], device=device)
         target = pad_tokens([rows[at][1] for at in part]).to(device)

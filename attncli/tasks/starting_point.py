@@ -1,4 +1,4 @@
-"""Weights that training begins with, where they are those of another run."""
+"""Where training starts from the weights of another run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attncli.errors import ConfigError, RunError
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import put_weights
 
-# Of `model`, what a run may change of the one it starts from: it says how weights are learned, not what they are for.
+# Keys of `model` that may differ from the run it starts from: they say how weights are learned, not what they are.
 FREE = (
     "dropout",
     "decoder.doubly_stochastic",
@@ -24,7 +24,7 @@ FREE = (
     "encoder.weights",
 )
 _KEY = "training.objective.start_from"
-_SHOWN = 3  # of the keys that differ
+_SHOWN = 3  # keys that differ
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class StartingPoint:
 
 
 def starting_point(config: WritingConfig, run: Path | None) -> StartingPoint | None:
-    """Return where `config` says to start from: the best of that run, or the last of `run` itself once it has saved.
+    """Return where `config` starts from: the best checkpoint of another run, or the last of `run` once it has one.
 
-    None is for fresh weights. Raises a ConfigError where the other run is none, or its model is another one.
+    None means fresh weights. Raises a ConfigError where the other folder is not a run, or its model differs.
     """
     objective = config.training.objective
     if not isinstance(objective, SelfCritical):

@@ -1,4 +1,4 @@
-"""A task that writes text, as the training loop sees it: batches, a loss, and a validation by loss and scores."""
+"""A task that writes text as the training loop sees it: batches, a loss, and validation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from attncli.text.tokenizer import Tokenizers
 
 
 class WritingTask:
-    """A model, the sources and targets it learns from and is validated on, and what is minimised."""
+    """An encoder-decoder with the corpora it is trained and validated on, and its objective."""
 
     def __init__(self, config: WritingConfig, corpora: Corpora, tokenizers: Tokenizers, model: EncoderDecoder):
         self.config, self.corpora, self.tokenizers, self.model = config, corpora, tokenizers, model
@@ -40,17 +40,17 @@ class WritingTask:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the data."""
+        """What a user should know about the data."""
         return self.corpora.notes
 
     @property
     def examples(self) -> str:
-        """What is trained on, counted."""
+        """The number of training examples, in words."""
         return self.objective.examples
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """The signatures of what validation measures."""
+        """The signatures of the metrics that validation measures."""
         references = self._references(len(self.corpora.dev.texts))[:1]
         texts = [text or "" for text in references[0]]
         return {
@@ -58,16 +58,16 @@ class WritingTask:
         }
 
     def save(self, folder: Path) -> None:
-        """Put the tokenizers into `folder`, if there are none."""
+        """Write the tokenizers into `folder`, unless it has some."""
         if not _has_tokenizers(folder):
             self.tokenizers.save(folder)
 
     def epoch(self, number: int) -> Sequence[Any]:
-        """Return the batches of epoch `number`, which the seed and the number alone decide."""
+        """Return the batches of epoch `number`, which depend on the seed and the number alone."""
         return self.objective.epoch(number)
 
     def largest_batch(self) -> tuple[Any, str]:
-        """Return the batch that takes most memory, and what it holds in words."""
+        """Return the batch that needs most memory, and its size in words."""
         return self.objective.largest_batch()
 
     def loss(self, batch: Any) -> SummedLoss:
@@ -76,7 +76,7 @@ class WritingTask:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Return the mean loss a term of the dev set, and scores of what the model writes for its sources."""
+        """Return the mean loss per term of the dev set, and the scores of what the model writes for its sources."""
         total, terms = 0.0, 0
         for loss in self.objective.dev_losses(self.model):
             total, terms = total + float(loss.reported), terms + loss.terms
@@ -96,7 +96,7 @@ class WritingTask:
         return {key: ALL_METRICS[key].measure(texts, references).score() for key in self.config.measured}
 
     def _references(self, count: int) -> list[list[str | None]]:
-        """Return the sets of references of the first `count` dev sources."""
+        """Return the reference streams of the first `count` dev sources."""
         streams = [stream[:count] for stream in self.corpora.dev.references]
         return [stream for stream in streams if any(text is not None for text in stream)]
 
@@ -109,7 +109,7 @@ class WritingTask:
 
 
 class _Stored(Reader[int]):
-    """Reads the sources of a column, which may hold what a fixed network made of them earlier."""
+    """Reads sources from a column, which may hold features that a fixed network computed before."""
 
     def __init__(self, column: Column, cells: Sequence[str]):
         self._column, self._rows = column, {cell: row for row, cell in enumerate(cells)}
@@ -128,10 +128,10 @@ class _Stored(Reader[int]):
 
 
 def open_writing(config: WritingConfig, device: torch.device, run: Path | None) -> WritingTask:
-    """Return the task of `config`, with the tokenizers of `run` where it has some.
+    """Return the task of `config`, with the tokenizers of `run` if it has them.
 
-    Where the configuration starts from another run, weights are that run's, and the tokenizers too where `run` has
-    none; a `run` that has saved its own goes on from those, and needs the other no more.
+    Where the configuration starts from another run, the weights come from that run, and so do the tokenizers unless
+    `run` has its own. A `run` that has saved a checkpoint continues from it, and no longer needs the other run.
     """
     start = starting_point(config, run)
     known = start.folder if start is not None else None

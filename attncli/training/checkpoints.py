@@ -1,7 +1,7 @@
-"""What is saved when, so that at every instant a killed run can go on.
+"""What is saved when, so that a run killed at any moment can be resumed.
 
-`last` is what training continues from. Whatever else is written (kept checkpoints, `best`) goes before it, and whatever
-is no longer needed is removed after it, so `last` always finds what its history speaks of.
+Training resumes from `last`. Everything else (kept checkpoints, `best`) is written before it, and what is no longer
+needed is removed after it, so that the checkpoints which the history of `last` refers to always exist.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Checkpoints:
         self._folder = run.path / "checkpoints"
 
     def keep(self, validation: Validation, weights: Mapping[str, Tensor]) -> None:
-        """Save `weights` as those that `validation` measured."""
+        """Save the `weights` that `validation` measured."""
         self._write(self._kept(validation), weights, _facts(validation))
 
     def is_kept(self, validation: Validation) -> bool:
-        """Tell whether the weights of `validation` are there."""
+        """Tell whether the weights of `validation` are still kept."""
         return self.run.has_checkpoint(f"kept/{self._kept(validation).name}")
 
     def make_best(self, validation: Validation) -> None:
-        """Let `best` be what was kept at `validation`."""
+        """Make `best` the checkpoint that was kept at `validation`."""
         kept = self._kept(validation)
 
         def link(folder: Path) -> None:
@@ -51,7 +51,7 @@ class Checkpoints:
         self._tell_best(validation)
 
     def make_average_best(self, validation: Validation, weights: Mapping[str, Tensor], steps: Sequence[int]) -> None:
-        """Let `best` be `weights`, the average of `steps`, with the scores of `validation`."""
+        """Make `best` of `weights`, the average of those at `steps`, with the scores of `validation`."""
         self._write(self._folder / "best", weights, {**_facts(validation), "average_of_steps": list(steps)})
         self._tell_best(validation)
 
@@ -59,7 +59,7 @@ class Checkpoints:
         self.run.update_metadata({"step": validation.step, "scores": validation.scores})
 
     def restore_best(self, validation: Validation) -> None:
-        """Let `best` be that of `validation` again, if a lost process has gone further."""
+        """Make `best` the checkpoint of `validation` again, where a killed process got further than `last`."""
         try:
             found = self.run.checkpoint_facts("best")
         except RunError:
@@ -82,7 +82,7 @@ class Checkpoints:
         random: Mapping[str, Tensor],
         log_size: int,
     ) -> None:
-        """Save everything that training goes on from."""
+        """Save everything that training resumes from."""
 
         def write(folder: Path) -> None:
             write_weights(weights, folder / WEIGHTS)

@@ -1,4 +1,4 @@
-"""What a person sees while training: a progress bar on a terminal, plain lines elsewhere. Both on standard error."""
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attncli.training.log import Record
 
 
 def described(record: Record) -> str | None:
-    """Return the line of text for `record`, or None where it is left out."""
+    """Return the line of text for `record`, or None where it is not shown."""
     event = record["event"]
     if event in ("validation", "average"):
         scores = "  ".join(
@@ -46,7 +46,7 @@ def _time(seconds: float) -> str:
 
 
 class PlainLines:
-    """A line for every validation, with the training record before it; for logs and pipes."""
+    """A line for every validation, after one for the latest training record; for logs and pipes."""
 
     def __init__(self) -> None:
         self._last_training: Record | None = None
@@ -72,7 +72,7 @@ class PlainLines:
 
 
 class ProgressBar:
-    """A bar with loss, speed and time left; validations scroll by above it."""
+    """A bar with loss, speed and time left; validations are printed above it."""
 
     def __init__(self) -> None:
         self._bar = tqdm(
@@ -97,5 +97,5 @@ class ProgressBar:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar and leave it on the screen."""
         self._bar.close()

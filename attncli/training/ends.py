@@ -1,4 +1,4 @@
-"""When training is over, and how far it is."""
+"""When training ends, and how much of it is done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attncli.training.state import TrainingState
 
 
 def reason_to_end(config: Training, state: TrainingState, *, values: Sequence[float], seconds: float) -> str | None:
-    """Return the key of `config` that ends training now, or None. `values` are the validations, higher better."""
+    """Return the key of `config` that ends training now, or None. `values` are the validations, higher is better."""
     if config.max_steps is not None and state.step >= config.max_steps:
         return "max_steps"
     if config.max_epochs is not None and state.epochs() >= config.max_epochs:
@@ -24,7 +24,7 @@ def reason_to_end(config: Training, state: TrainingState, *, values: Sequence[fl
 
 
 def share_done(config: Training, state: TrainingState, *, seconds: float) -> float:
-    """Return how much of training is done, from 0 to 1, by the nearest end; early stopping cannot be foreseen."""
+    """Return the share of training that is done, from 0 to 1, by the nearest end; early stopping is not foreseen."""
     shares = []
     if config.max_steps is not None:
         shares.append(state.step / config.max_steps)

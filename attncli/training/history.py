@@ -1,4 +1,4 @@
-"""What the validations so far say: which checkpoints are best, and for how long nothing has got better."""
+"""The validations so far: which were best, and how many have brought no improvement."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Validation:
-    """The scores of the dev set at a step."""
+    """Scores of the dev set at a step."""
 
     step: int
     epoch: int
     scores: dict[str, float]
 
     def value(self, metric: str) -> float:
-        """Return the score that chooses, higher better."""
+        """Return the score by which checkpoints are chosen, higher is better."""
         return -self.scores[metric] if metric.endswith("loss") else self.scores[metric]
 
 
 def best_validations(history: Sequence[Validation], metric: str, *, count: int) -> list[Validation]:
-    """Return the `count` best, best first; of equal ones the earlier."""
+    """Return the `count` best, best first; of equal ones the earlier comes first."""
     return sorted(history, key=lambda validation: (-validation.value(metric), validation.step))[:count]
 
 
 def without_improvement(values: Sequence[float], *, minimum: float) -> int:
-    """Return how many of the last `values` in a row are not over the best before them by more than `minimum`."""
+    """Return how many of the last `values` in a row did not exceed the best before them by more than `minimum`."""
     best, waiting = -math.inf, 0
     for value in values:
         best, waiting = (value, 0) if value > best + minimum else (best, waiting + 1)

@@ -1,4 +1,4 @@
-"""Records of what happened in training: `log.jsonl` always, TensorBoard on request."""
+"""Reports of training: `log.jsonl` always, TensorBoard on request."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Record = Mapping[str, Any]
 
 
 class Report(Protocol):
-    """Something that is told every event of training."""
+    """Something that receives every event of training."""
 
     def record(self, record: Record) -> None:
-        """Take `record`, whose "event" says what it is about."""
+        """Receive `record`; its "event" says what happened."""
 
     def advance(self, done: float) -> None:
-        """Take the share of training that is done, after each update."""
+        """Receive the share of training that is done, after each update."""
 
     def close(self) -> None:
-        """End it."""
+        """Finish the report."""
 
 
 class JsonLines:
     """`log.jsonl`, one record a line."""
 
     def __init__(self, path: Path, *, size: int = 0):
-        """Continue the log at `path` after its first `size` bytes; what follows them was written by a lost process."""
+        """Continue the log at `path` after its first `size` bytes; a process that was killed wrote the rest."""
         self.path = path
         with explained(path):
             self._file = path.open("ab")
@@ -64,7 +64,7 @@ class TensorBoard:
     """TensorBoard events of the numbers in training and validation records."""
 
     def __init__(self, folder: Path, *, step: int):
-        """Write into `folder`; events from after `step`, of a lost process, are hidden."""
+        """Write into `folder`, hiding the events after `step` that a killed process wrote."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -75,7 +75,7 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def record(self, record: Record) -> None:
-        """Write each number of a training or validation record as a curve."""
+        """Add each number of a training or validation record to its curve."""
         if record["event"] not in ("train", "validation"):
             return
         for name, value in record.items():
@@ -91,19 +91,19 @@ class TensorBoard:
 
 
 class Reports:
-    """All that is told of a training run."""
+    """All reports of a training run."""
 
     def __init__(self, log: JsonLines, others: list[Report]):
         self.log = log
         self._all: list[Report] = [log, *others]
 
     def tell(self, event: str, facts: Record) -> None:
-        """Give every report the record of `event`."""
+        """Send every report the record of `event`."""
         for report in self._all:
             report.record({"event": event, **facts})
 
     def advance(self, done: float) -> None:
-        """Give every report the share of training that is done."""
+        """Send every report the share of training that is done."""
         for report in self._all:
             report.advance(done)
 

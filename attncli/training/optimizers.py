@@ -1,4 +1,4 @@
-"""What turns gradients into steps: torch's own optimisers."""
+"""PyTorch's optimisers, as the configuration asks for them."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ OPTIMIZERS: dict[str, Callable[[Groups, Any, float, bool], Optimizer]] = {
 
 
 def build_optimizer(training: config.Training, model: nn.Module) -> Optimizer:
-    """Return the optimiser that `training` asks for, over those parameters of `model` that learn."""
+    """Return the optimiser that `training` asks for, over the trainable parameters of `model`."""
     factors = {"output": getattr(training, "output_rate_factor", 1.0)}
     groups = _groups(model, factors)
-    # One fused kernel a step instead of a loop over parameters; torch has it for these devices.
+    # One fused kernel per step instead of a loop over parameters; PyTorch has it for these devices.
     fused = all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group["params"])
     return OPTIMIZERS[training.optimizer.kind](groups, training.optimizer, training.learning_rate, fused)
 
 
 def _groups(model: nn.Module, named: Mapping[str, float]) -> Groups:
-    """Return the parameters that learn, grouped by the factor on their learning rate.
+    """Return the trainable parameters, grouped by the factor on their learning rate.
 
-    A module with an attribute `rate_factor` sets that of all in it, itself or by one of the names in `named`; the
+    A module with an attribute `rate_factor`, a number or a name in `named`, sets the factor of all its parameters; all
     others have 1.
     """
     factors: dict[int, float] = {}

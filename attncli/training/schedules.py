@@ -1,6 +1,6 @@
-"""Learning rates as plain functions of the step (from 1), in shares of the configured rate.
+"""Learning rates as plain functions of the step (from 1), as factors on the configured rate.
 
-Whether the validations went better is told as a sequence of values, higher better, so that a schedule has no state.
+A schedule has no state: one that depends on validations is given the values of all so far, higher is better.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from attncli.config import training as config
 
 Schedule = Callable[[int, Sequence[float]], float]
-"""From the step, and one value for each validation so far (higher better), to the factor on the learning rate."""
+"""From the step, and one value for each validation so far, to the factor on the learning rate."""
 
 
 def warmed_up(step: int, *, warmup: int) -> float:
-    """Return the share of the rate at `step`: rises linearly over `warmup` steps, then 1."""
+    """Return the factor at `step`: a linear rise over `warmup` steps, then 1."""
     return min(1.0, step / warmup) if warmup else 1.0
 
 
@@ -43,7 +43,7 @@ def cosine(step: int, *, warmup: int, steps: int, lowest: float) -> float:
 
 
 def plateau(step: int, values: Sequence[float], *, warmup: int, factor: float, patience: int) -> float:
-    """Return the factor at `step`: cut by `factor` after each `patience` validations in a row without a new best."""
+    """Return the factor at `step`: multiplied by `factor` after every `patience` validations without a new best."""
     best, waiting, cuts = -math.inf, 0, 0
     for value in values:
         best, waiting = (value, 0) if value > best else (best, waiting + 1)

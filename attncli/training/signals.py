@@ -1,4 +1,4 @@
-"""Interrupt and terminate: the first asks training to stop, the second kills."""
+"""SIGINT and SIGTERM: the first asks training to save and stop, a second one kills it at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NOTICE = b"\nstopping after this step, and saving; again to quit at once\n"
 
 
 class StopNow(BaseException):
-    """Leaves a piece of work that a stop need not wait for. Not an Exception, so that nothing below swallows it."""
+    """Abandons work that a stop need not wait for. Not an Exception, so that no handler on the way swallows it."""
 
 
 class StopRequest:
-    """What signals have asked for; `number` is None until one has come."""
+    """Whether a signal has asked training to stop; `number` is None until one has."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -25,26 +25,26 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal has come."""
+        """Whether a signal has arrived."""
         return self.number is not None
 
     @property
     def name(self) -> str:
-        """The name of the signal that came."""
+        """The name of the signal that arrived."""
         return signal.Signals(self.number).name if self.number is not None else "none"
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.number = number
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
-        # print() may not be entered again from a signal that came while it was writing.
+        # print() is not reentrant: the signal may have arrived while it was writing.
         os.write(2, _NOTICE)
         if self._leaving:
             raise StopNow
 
     @contextmanager
     def leaving_at_once(self) -> Iterator[None]:
-        """Within it, a signal raises StopNow instead of waiting to be asked about."""
+        """Within this block, a signal raises StopNow instead of waiting to be noticed."""
         self._leaving = True
         try:
             if self.number is not None:
@@ -56,9 +56,9 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Yield a request that SIGINT and SIGTERM fill; the handlers before it are back afterwards.
+    """Yield a request that SIGINT and SIGTERM fill; the previous handlers are restored afterwards.
 
-    Outside the main thread, where Python lets nobody handle signals, it stays empty.
+    Outside the main thread, where Python allows no signal handlers, it stays empty.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -69,5 +69,5 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            # None stands for a handler that was not set by Python and cannot be put back.
+            # None stands for a handler that Python did not set and cannot restore.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

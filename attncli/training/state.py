@@ -1,4 +1,4 @@
-"""Where training is, apart from the weights: all that a later process needs to go on as if nothing had happened."""
+"""The state of training beside the weights: all that a later process needs to continue as if never interrupted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attncli.training.updates import Update
 
 @dataclass
 class Window:
-    """What was seen since the last training record."""
+    """Sums since the last training record."""
 
     reported_loss: float = 0.0  # summed over its terms
     terms: int = 0
@@ -29,7 +29,7 @@ class Window:
     gradient_norms: float = 0.0  # their sum
 
     def add(self, update: Update) -> None:
-        """Count `update` in."""
+        """Add `update` to the sums."""
         self.reported_loss += update.reported_loss
         self.terms += update.terms
         self.size += update.size
@@ -38,7 +38,7 @@ class Window:
         self.gradient_norms += update.gradient_norm
 
     def means(self, unit: str) -> dict[str, float]:
-        """Return what a record says: loss a term, mean norm of an update, and speed in `unit` a second."""
+        """Return the means for a record: loss per term, gradient norm per update, and `unit` per second."""
         return {
             "loss": self.reported_loss / self.terms,
             "gradient_norm": self.gradient_norms / self.updates,
@@ -60,16 +60,16 @@ class TrainingState:
     window: Window = field(default_factory=Window)
 
     def epochs(self) -> float:
-        """Return the passes over the data so far, the current one by its share."""
+        """Return the passes over the data so far, the current one as a fraction."""
         return self.epoch - 1 + self.batch / self.epoch_batches if self.epoch else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as `from_dict` reads them."""
+        """Return plain values that `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingState:
-        """Return what `as_dict` was given."""
+        """Return the state that `as_dict` was called on."""
         history = [Validation(**validation) for validation in values["history"]]
         return cls(**{**values, "history": history, "window": Window(**values["window"])})
 
@@ -83,7 +83,7 @@ def random_states(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_random_states(states: Mapping[str, Tensor], device: torch.device) -> None:
-    """Set the generators to `states`; those of a device that is not used now are left out."""
+    """Set the generators to `states`; the state of a device that is not in use is ignored."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
@@ -99,7 +99,7 @@ def write_state(
         "random": dict(random),
         "log_size": log_size,
     }
-    # Through a file of Python's, so that a full disk is an OSError.
+    # Through a Python file, so that a full disk raises OSError.
     with path.open("wb") as file:
         torch.save(values, file)
 
@@ -130,5 +130,5 @@ def read_state(path: Path) -> SavedState:
 
 
 def put_optimizer_state(optimizer: Optimizer, saved: Mapping[int, Any]) -> None:
-    """Give `optimizer` the running means of `saved`; its own settings stay as configured."""
+    """Give `optimizer` the running means in `saved`; its settings stay as configured."""
     optimizer.load_state_dict({"state": dict(saved), "param_groups": optimizer.state_dict()["param_groups"]})

@@ -14,7 +14,7 @@ AnyBatch = TypeVar("AnyBatch", bound="CountedBatch")
 
 
 class CountedBatch(Protocol):
-    """A batch that knows how much it holds, padding left out."""
+    """A batch that knows its size without padding."""
 
     @property
     def size(self) -> int:
@@ -40,11 +40,11 @@ class Task(Protocol):
         """What `CountedBatch.size` counts, in the plural, such as "tokens"."""
 
     def epoch(self, number: int) -> Sequence[Any]:
-        """Return the batches (`CountedBatch`) of pass `number`, from 1: always the same, each made when asked for."""
+        """Return the batches (`CountedBatch`) of pass `number` (from 1): always the same, each built when asked for."""
 
     # Any, since a task takes its own kind of batch only.
     def loss(self, batch: Any) -> SummedLoss:
         """Return the loss of `batch`, which `epoch` gave."""
 
     def validate(self) -> Mapping[str, float]:
-        """Return scores of the dev set: "loss", the mean of `SummedLoss.reported` a term, and others."""
+        """Return scores of the dev set: "loss", the mean of `SummedLoss.reported` per term, and others."""

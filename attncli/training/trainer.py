@@ -43,9 +43,9 @@ class Outcome:
     reason: str  # the key that ended it, such as "max_steps"
     step: int
     epoch: int
-    seconds: float  # earlier parts of a resumed run included
+    seconds: float  # including the earlier parts of a resumed run
     best: Validation
-    averaged_steps: tuple[int, ...]  # of which `best` is the average; empty if it is one checkpoint
+    averaged_steps: tuple[int, ...]  # whose average is `best`; empty where `best` is one checkpoint
 
 
 def train(
@@ -59,11 +59,11 @@ def train(
 ) -> Outcome:
     """Train `task` until an end that `config` sets, saving into the created folder `run`.
 
-    With `resume` it goes on from the last checkpoint, or from the start if there is none yet, and ends with the weights
-    that it would have had without the break. Dropout draws from torch's global generators: seed them before the model
-    is built. `progress` asks for a bar (True) or plain lines (False); None chooses the bar on a terminal. Raises
-    Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot go on, RunError where a checkpoint
-    cannot be read.
+    With `resume` it continues from the last checkpoint, or from the start if there is none yet, and ends with the
+    weights that an uninterrupted run would have. Dropout draws from PyTorch's global generators: seed them before the
+    model is built. `progress` asks for a bar (True) or plain lines (False); None chooses the bar on a terminal. Raises
+    Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a
+    checkpoint cannot be read.
     """
     saved = read_state(run.checkpoint("last") / STATE) if resume and run.has_checkpoint("last") else None
     with (
@@ -106,7 +106,7 @@ class _Trainer:
         self.started = time.perf_counter()
 
     def run(self) -> Outcome:
-        """Train to the end. The state alone says what is due, so a resumed run does what an unbroken one does."""
+        """Train to the end. The state alone decides what is due, so a resumed run does what an unbroken one does."""
         self.tell("start" if self.saved_step is None else "resume", {})
         self.task.model.train()
         try:
@@ -124,7 +124,7 @@ class _Trainer:
             raise self.stopped() from None
 
     def update(self) -> None:
-        """Make the next update, and a record of it and those before where one is due."""
+        """Make the next update, and report it with those before it where a record is due."""
         batches = self.next_batches()
         state = self.state
         state.learning_rate = self.config.learning_rate * self.schedule(state.step + 1, self.values())
@@ -140,7 +140,7 @@ class _Trainer:
         self.reports.advance(share_done(self.config, state, seconds=self.seconds()))
 
     def next_batches(self) -> list[CountedBatch]:
-        """Return the batches of one update; those at the end of an epoch may be fewer."""
+        """Return the batches of one update; the last update of an epoch may have fewer."""
         state = self.state
         if state.batch >= state.epoch_batches:
             self.open_epoch(state.epoch + 1)
@@ -165,7 +165,7 @@ class _Trainer:
         self.tell("validation", {**validation.scores, "best": best})
 
     def measured(self) -> Validation:
-        """Return the scores of the model as it is; dropout goes on afterwards as if they had not been taken."""
+        """Return the scores of the model as it is, and leave the random states as they were."""
         random = random_states(self.device)
         self.task.model.eval()
         try:
@@ -184,7 +184,7 @@ class _Trainer:
         return Validation(self.state.step, self.state.epoch, scores)
 
     def save(self) -> None:
-        """Save all that training goes on from."""
+        """Save everything that training resumes from."""
         self.state.seconds, self.started = self.seconds(), time.perf_counter()
         self.checkpoints.save_last(
             weights_of(self.task.model),
@@ -197,7 +197,7 @@ class _Trainer:
         self.saved_step = self.state.step
 
     def restore(self, saved: SavedState) -> None:
-        """Go on from `saved` and the weights beside it."""
+        """Continue from `saved` and the weights beside it."""
         run = self.checkpoints.run
         put_weights(self.task.model, run.load_weights("last"), where=str(run.checkpoint("last")))
         put_optimizer_state(self.updater.optimizer, saved.optimizer)
@@ -213,11 +213,11 @@ class _Trainer:
         set_random_states(saved.random, self.device)
 
     def finish(self, reason: str) -> Outcome:
-        """Validate and save what was reached, and try the average of the best."""
+        """Validate and save what was reached, and try the average of the best checkpoints."""
         if not self.validated():
             self.validate()
         self.save()
-        # After saving, so that a later process with a higher limit goes on in the middle of this window.
+        # After saving, so that a later process with a higher limit continues in the middle of this window.
         if self.state.window.updates:
             self.tell_training()
         steps: tuple[int, ...] = ()
@@ -229,7 +229,7 @@ class _Trainer:
         return Outcome(reason, self.state.step, self.state.epoch, self.seconds(), best, steps)
 
     def averaged(self, best: Validation) -> tuple[Validation, tuple[int, ...]]:
-        """Let the average of the kept checkpoints be `best` if it does better; return what is best, and its steps."""
+        """Make the average of the kept checkpoints `best` if it scores better; return the best and its steps."""
         kept = [validation for validation in self.wanted() if self.checkpoints.is_kept(validation)]
         if len(kept) < 2:
             return best, ()
@@ -295,7 +295,7 @@ class _Trainer:
         )
 
     def stopped(self) -> Stopped:
-        """Save, and return the error that says how to go on."""
+        """Save, and return the error that says how to resume."""
         assert self.stop.number is not None
         self.tell("stopped", {"signal": self.stop.name})
         self.save()

@@ -1,4 +1,4 @@
-"""One update: gradients of all its batches, checked, clipped and followed."""
+"""One update: the gradients of its batches, checked, clipped and applied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from attncli.config.training import Training
@@ -19,29 +18,29 @@ from attncli.training.task import CountedBatch, Task
 
 @dataclass(frozen=True)
 class Update:
-    """What one update saw."""
+    """What one update measured."""
 
     loss: float  # what was minimised, summed over its terms
     reported_loss: float  # summed over its terms
-    gradient_norm: float  # of the mean loss a term, before clipping
+    gradient_norm: float  # of the mean loss per term, before clipping
     terms: int
     size: int  # of its batches, in the task's unit
     seconds: float
 
 
 class NotFiniteError(Exception):
-    """A loss or a gradient that is no number; nothing was changed."""
+    """The loss or the gradient is not finite; no weight was changed."""
 
 
 class Updater:
-    """Changes the weights of a task's model."""
+    """Updates the weights of a task's model."""
 
     def __init__(self, task: Task, config: Training, device: torch.device):
         self.task, self.config, self.device = task, config, device
         self.optimizer = build_optimizer(config, task.model)
 
     def update(self, batches: Sequence[CountedBatch], learning_rate: float) -> Update:
-        """Take one step on `batches` together; raises NotFiniteError before it where there is nothing to follow."""
+        """Take one step on all `batches`; raises NotFiniteError before it if the loss or the gradient is not finite."""
         started = time.perf_counter()
         terms = sum(batch.terms for batch in batches)
         loss, reported, norm = self._gradients(batches, terms)
@@ -54,9 +53,9 @@ class Updater:
         return Update(loss, reported, norm, terms, size, time.perf_counter() - started)
 
     def _gradients(self, batches: Sequence[CountedBatch], terms: int) -> tuple[float, float, float]:
-        """Fill the gradients of the mean loss a term; return its sum, the reported one, and their norm.
+        """Compute the gradients of the mean loss per term; return the sums of both losses, and the gradients' norm.
 
-        Every batch is divided by the terms of all, so that the gradient is that of one large batch.
+        Each loss is divided by the terms of all batches, so that the gradient is that of one large batch.
         """
         sums = torch.zeros(2, device=self.device)
         for batch in batches:
@@ -64,13 +63,10 @@ class Updater:
                 loss = self.task.loss(batch.to(self.device))
             (loss.total / terms).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack((loss.total.detach(), loss.reported))
-        norm = get_total_norm(self._gradient_tensors())
-        # The only wait for an accelerator in an update.
+        norm = get_total_norm([each.grad for each in self.task.model.parameters() if each.grad is not None])
+        # The only synchronisation with an accelerator in an update.
         loss_sum, reported_sum, norm_value = torch.cat((sums, norm[None])).tolist()
         return loss_sum, reported_sum, norm_value
-
-    def _gradient_tensors(self) -> list[Tensor]:
-        return [parameter.grad for parameter in self.task.model.parameters() if parameter.grad is not None]
 
     def _step(self, norm: float, learning_rate: float) -> None:
         clip = self.config.clip_norm

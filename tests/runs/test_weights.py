@@ -37,8 +37,8 @@ def test_weights_of_another_model_are_refused() -> None:
     with pytest.raises(RunError) as error:
         put_weights(nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 4)), weights, where="runs/a")
     assert str(error.value) == (
-        "runs/a: does not fit the model of config.yaml: has 2.weight, which the model has not; "
-        "has 2.bias, which the model has not; has 0.weight of size [3, 2], the model of [5, 2], and 2 more"
+        "runs/a: does not fit the model of config.yaml: has 2.weight, which the model does not have; "
+        "has 2.bias, which the model does not have; has 0.weight of size [3, 2], the model of [5, 2], and 2 more"
     )
     with pytest.raises(RunError, match=r"misses 1.weight; misses 1.bias$"):
         put_weights(
