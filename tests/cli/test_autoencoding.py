@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from command_line import Command
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -66,14 +67,14 @@ def denoising(config: Path) -> Path:
     return run
 
 
-def test_toy_pictures_are_made(attncli: Any, tmp_path: Path) -> None:
+def test_toy_pictures_are_made(attncli: Command, tmp_path: Path) -> None:
     result = attncli("data", "make", "toy-pictures", "--to", tmp_path / "toy", "--train", 3, "--dev", 1, "--test", 2)
     assert (result.code, result.out) == (0, f"{tmp_path}/toy\n")
     assert len(list((tmp_path / "toy").rglob("*.png"))) == 6
     assert "toy-pictures" in attncli("data", "list").out
 
 
-def test_what_is_trained_on_is_told(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_what_is_trained_on_is_told(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("train", config, "--run", tmp_path / "run", "--set", "model={kind: dense, bottleneck: 96}")
     lines = result.err.splitlines()
     assert lines[:2] == ["train: 12 pictures of 96 components", "dev: 4 pictures of 96 components"]
@@ -83,13 +84,13 @@ def test_what_is_trained_on_is_told(attncli: Any, config: Path, tmp_path: Path) 
     assert result.out.startswith(f"{tmp_path}/run: ended by max_steps at step 8, best on dev: loss ")
 
 
-def test_a_dry_run_tries_a_batch_and_writes_no_run(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_dry_run_tries_a_batch_and_writes_no_run(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("train", config, "--run", tmp_path / "run", "--dry-run")
     assert result.out.startswith("3 batches an epoch; the largest (5 pictures) took ")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Command, config: Path, tmp_path: Path) -> None:
     options = ("--set", "training.corruption={kind: gaussian}")
     attncli("train", config, "--run", tmp_path / "whole", *options)
     attncli("train", config, "--run", tmp_path / "parts", *options, "--set", "training.max_steps=5")
@@ -99,7 +100,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Any, config: Path, tmp_p
     assert whole.read_bytes() == parts.read_bytes()
 
 
-def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Command, config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = attncli("train", config, "--run", run)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
@@ -109,7 +110,9 @@ def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Any, config: Pa
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
-def test_a_configuration_can_say_only_what_differs_from_its_base(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_configuration_can_say_only_what_differs_from_its_base(
+    attncli: Command, config: Path, tmp_path: Path
+) -> None:
     variant = config.parent / "variant.yaml"
     variant.write_text("base: small.yaml\nmodel: {widths: [9]}\ntraining: {corruption: {kind: masking}}\n")
     found = yaml.safe_load(attncli("config", "show", variant).out)
@@ -122,7 +125,7 @@ def test_a_configuration_can_say_only_what_differs_from_its_base(attncli: Any, c
     assert "at step 8 already" in attncli("train", variant, "--run", run, "--resume").out
 
 
-def test_the_configuration_is_checked_and_counted(attncli: Any, config: Path) -> None:
+def test_the_configuration_is_checked_and_counted(attncli: Command, config: Path) -> None:
     lines = attncli("config", "check", config).out.splitlines()
     assert lines[:2] == [f"{config}: ok", "parameters"]
     assert [line.split() for line in lines[2:5]] == [
@@ -132,7 +135,7 @@ def test_the_configuration_is_checked_and_counted(attncli: Any, config: Path) ->
     ]
 
 
-def test_runs_are_measured_together_and_each_has_its_report(attncli: Any, linear: Path, denoising: Path) -> None:
+def test_runs_are_measured_together_and_each_has_its_report(attncli: Command, linear: Path, denoising: Path) -> None:
     result = attncli("eval", linear, denoising, "--test", "held-out", "--device", "cpu")
     assert result.code == 0, result.err
     assert "held-out: 6 pictures of 96 components" in result.out
@@ -148,7 +151,7 @@ def test_runs_are_measured_together_and_each_has_its_report(attncli: Any, linear
     assert (linear / "evaluation/held-out/by_bottleneck.png").stat().st_size > 1000
 
 
-def test_corruption_can_be_asked_for_and_left_out(attncli: Any, denoising: Path, tmp_path: Path) -> None:
+def test_corruption_can_be_asked_for_and_left_out(attncli: Command, denoising: Path, tmp_path: Path) -> None:
     arguments = ("eval", denoising, "--test", "seen", "--output", tmp_path)
     attncli(*arguments, "--corruption", "none")
     assert json.loads((tmp_path / "report.json").read_text())["runs"][0]["corrupted"] is None
@@ -156,7 +159,7 @@ def test_corruption_can_be_asked_for_and_left_out(attncli: Any, denoising: Path,
     assert json.loads((tmp_path / "report.json").read_text())["corruption"] == {"kind": "gaussian", "deviation": 0.5}
 
 
-def test_what_was_learned_is_drawn(attncli: Any, linear: Path, denoising: Path, tmp_path: Path) -> None:
+def test_what_was_learned_is_drawn(attncli: Command, linear: Path, denoising: Path, tmp_path: Path) -> None:
     result = attncli("visualize", linear, "--output", tmp_path / "linear", "--device", "cpu")
     assert result.code == 0, result.err
     names = ["reconstructions", "walk", "weights", "code"]
@@ -191,7 +194,9 @@ def test_what_was_learned_is_drawn(attncli: Any, linear: Path, denoising: Path, 
         ),
     ],
 )
-def test_what_does_not_fit_the_task_is_refused(attncli: Any, linear: Path, arguments: list[str], message: str) -> None:
+def test_what_does_not_fit_the_task_is_refused(
+    attncli: Command, linear: Path, arguments: list[str], message: str
+) -> None:
     result = attncli(*(str(linear) if argument == "RUN" else argument for argument in arguments), given=b"a\n")
     assert result.code == 2
     assert result.err.startswith(f"attncli: {message.replace('RUN', str(linear))}")
@@ -199,7 +204,7 @@ def test_what_does_not_fit_the_task_is_refused(attncli: Any, linear: Path, argum
 
 @pytest.mark.parametrize("command", [["eval"], ["visualize", "--gradients"]])
 def test_translation_and_autoencoding_are_not_mixed(
-    attncli: Any, linear: Path, trained: Path, command: list[str]
+    attncli: Command, linear: Path, trained: Path, command: list[str]
 ) -> None:
     result = attncli(*command, trained, linear)
     assert (result.code, result.err) == (
@@ -208,7 +213,7 @@ def test_translation_and_autoencoding_are_not_mixed(
     )
 
 
-def test_runs_on_other_test_sets_are_not_compared(attncli: Any, config: Path, linear: Path, tmp_path: Path) -> None:
+def test_runs_on_other_test_sets_are_not_compared(attncli: Command, config: Path, linear: Path, tmp_path: Path) -> None:
     attncli("train", config, "--run", tmp_path / "flat", "--set", "data.height=4")
     result = attncli("eval", linear, tmp_path / "flat", "--test", "seen")
     assert result.code == 2

@@ -9,68 +9,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Command, Result
 from marks import needs_bf16
 from PIL import Image
-from typer.testing import CliRunner
 
-from attncli.cli.main import app
 from attncli.data.columns import Places
-from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.runs.writing import WritingRun
 
-CONFIG = """\
-task: captioning
-data:
-  root: {root}
-  images: images
-  captions: captions.jsonl
-  train: {{split: train}}
-  dev: {{split: dev}}
-  test: {{test: {{split: test}}}}
-  cache: {root}/cache
-tokenizer: {{kind: word, vocabulary_size: 60}}
-model:
-  embedding_size: 6
-  encoder: {{kind: cnn, preprocessing: {{size: 32}}, widths: [4, 6]}}
-training: {{batch_sentences: 9, max_steps: 1}}
-search: {{beam_size: 3, max_length: 12, batch_size: 4, length_penalty: 0}}
-"""
-MODELS = {
-    "recurrent": ["model.attention={score: additive, size: 7}", "model.decoder={hidden_size: 8}"],
-    "lstmn": ["model.attention={score: general}", "model.decoder={kind: lstmn, hidden_size: 8}"],
-    "transformer": [
-        "model.attention={score: scaled_dot}",
-        "model.decoder={kind: transformer, hidden_size: 6, heads: 2, layers: 2, feed_forward_size: 9}",
-    ],
-    "none": ["model.attention=none", "model.decoder={hidden_size: 8}"],
-}
 IMAGES = 6  # of the test set
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of toy images with a run of each model, named after it."""
-    made = tmp_path_factory.mktemp("captioners")
-    make_toy_captioning(made, ToyPictureSizes(train=10, dev=2, test=IMAGES), seed=2)
-    (made / "small.yaml").write_text(CONFIG.format(root=made))
-    for name, changes in MODELS.items():
-        sets = [part for change in changes for part in ("--set", change)]
-        arguments = ["train", str(made / "small.yaml"), "--run", str(made / name), "--device", "cpu", *sets]
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 0, result.output
-    return made
-
-
-def captions_of(folder: Path) -> dict[Path, list[str]]:
+def captions_of(captioners: Path) -> dict[Path, list[str]]:
     """Return the captions of every image of the test set, in its order."""
-    records = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
-    return {folder / "images" / each["image"]: each["captions"] for each in records if each["split"] == "test"}
+    records = [json.loads(line) for line in (captioners / "captions.jsonl").read_text().splitlines()]
+    return {captioners / "images" / each["image"]: each["captions"] for each in records if each["split"] == "test"}
 
 
-def captioned(attncli: Any, folder: Path, *options: object, run: str = "recurrent") -> list[dict[str, Any]]:
+def captioned(attncli: Command, captioners: Path, *options: object, run: str = "recurrent") -> list[dict[str, Any]]:
     """Return the records that `caption` writes for the test set."""
-    result = attncli("caption", folder / run, *captions_of(folder), "--format", "jsonl", "--device", "cpu", *options)
+    result = attncli(
+        "caption", captioners / run, *captions_of(captioners), "--format", "jsonl", "--device", "cpu", *options
+    )
     assert result.code == 0, result.err
     return [json.loads(line) for line in result.out.splitlines()]
 
@@ -79,29 +39,29 @@ def texts_of(records: Iterable[dict[str, Any]]) -> list[str]:
     return [record["hypotheses"][0]["text"] for record in records]
 
 
-def test_n_best_has_as_many_lines_for_every_image(attncli: Any, folder: Path) -> None:
-    records = captioned(attncli, folder, "--n-best", 3)
-    assert [record["path"] for record in records] == [str(path) for path in captions_of(folder)]
+def test_n_best_has_as_many_lines_for_every_image(attncli: Command, captioners: Path) -> None:
+    records = captioned(attncli, captioners, "--n-best", 3)
+    assert [record["path"] for record in records] == [str(path) for path in captions_of(captioners)]
     for record in records:
         scores = [found["score"] for found in record["hypotheses"]]
         assert len(scores) == 3
         assert scores == sorted(scores, reverse=True)
-    result = attncli("caption", folder / "recurrent", *captions_of(folder), "--n-best", 3, "--device", "cpu")
+    result = attncli("caption", captioners / "recurrent", *captions_of(captioners), "--n-best", 3, "--device", "cpu")
     expected = [f"{record['path']}\t{found['text']}" for record in records for found in record["hypotheses"]]
     assert result.out.splitlines() == expected
 
 
-def test_one_draw_is_not_the_best_of_several(attncli: Any, folder: Path) -> None:
-    found = [record for seed in range(4) for record in captioned(attncli, folder, "--sample", "--seed", seed)]
+def test_one_draw_is_not_the_best_of_several(attncli: Command, captioners: Path) -> None:
+    found = [record for seed in range(4) for record in captioned(attncli, captioners, "--sample", "--seed", seed)]
     assert all(len(record["hypotheses"]) == 1 for record in found)
     assert len({tuple(record["hypotheses"][0]["tokens"]) for record in found}) > 10
 
 
-def test_the_temperature_goes_from_the_likeliest_token_to_any(attncli: Any, folder: Path) -> None:
-    greedy = texts_of(captioned(attncli, folder, "--beam-size", 1))
-    assert texts_of(captioned(attncli, folder, "--sample", "--temperature", 1e-4)) == greedy
+def test_the_temperature_goes_from_the_likeliest_token_to_any(attncli: Command, captioners: Path) -> None:
+    greedy = texts_of(captioned(attncli, captioners, "--beam-size", 1))
+    assert texts_of(captioned(attncli, captioners, "--sample", "--temperature", 1e-6)) == greedy
     draws = {
-        temperature: captioned(attncli, folder, "--sample", "--n-best", 20, "--temperature", temperature)
+        temperature: captioned(attncli, captioners, "--sample", "--n-best", 20, "--temperature", temperature)
         for temperature in (0.3, 3)
     }
     sharp, flat = (
@@ -112,9 +72,9 @@ def test_the_temperature_goes_from_the_likeliest_token_to_any(attncli: Any, fold
 
 
 @needs_bf16
-def test_half_precision_changes_little(attncli: Any, folder: Path) -> None:
+def test_half_precision_changes_little(attncli: Command, captioners: Path) -> None:
     exact, rounded, plain = (
-        [record["hypotheses"][0] for record in captioned(attncli, folder, *options)]
+        [record["hypotheses"][0] for record in captioned(attncli, captioners, *options)]
         for options in (["--precision", "fp32"], ["--precision", "bf16"], [])
     )
     assert exact == plain
@@ -127,10 +87,12 @@ def test_half_precision_changes_little(attncli: Any, folder: Path) -> None:
 
 
 def test_half_precision_is_refused_where_the_device_has_none(
-    attncli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+    attncli: Command, captioners: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attncli.machine.device.has_bf16", lambda device: False)
-    result = attncli("caption", folder / "recurrent", *captions_of(folder), "--precision", "bf16", "--device", "cpu")
+    result = attncli(
+        "caption", captioners / "recurrent", *captions_of(captioners), "--precision", "bf16", "--device", "cpu"
+    )
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("attncli: precision: 'bf16' is not supported by this cpu device")
 
@@ -154,18 +116,18 @@ def test_half_precision_is_refused_where_the_device_has_none(
     ],
 )
 def test_options_that_make_no_sense_are_refused(
-    attncli: Any, folder: Path, run: str, options: list[str], message: str
+    attncli: Command, captioners: Path, run: str, options: list[str], message: str
 ) -> None:
-    result = attncli("caption", folder / run, *captions_of(folder), *options, "--device", "cpu")
+    result = attncli("caption", captioners / run, *captions_of(captioners), *options, "--device", "cpu")
     assert (result.code, result.out) == (2, "")
-    assert result.err == f"attncli: {message.replace('RUN', str(folder / run))}\n"
+    assert result.err == f"attncli: {message.replace('RUN', str(captioners / run))}\n"
 
 
 @pytest.mark.parametrize(
     ("option", "value"), [("--format", "xml"), ("--precision", "fp16"), ("--n-best", "0"), ("--seed", "x")]
 )
-def test_values_that_are_no_choice_are_refused(attncli: Any, folder: Path, option: str, value: str) -> None:
-    result = attncli("caption", folder / "recurrent", *captions_of(folder), option, value)
+def test_values_that_are_no_choice_are_refused(attncli: Command, captioners: Path, option: str, value: str) -> None:
+    result = attncli("caption", captioners / "recurrent", *captions_of(captioners), option, value)
     assert result.code == 2
     assert f"Invalid value for '{option}'" in result.err
 
@@ -183,36 +145,36 @@ class Oracle:
 
 
 def test_what_is_written_for_an_image_is_scored_against_its_own_references(
-    attncli: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attncli: Command, captioners: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captions = captions_of(folder)
+    captions = captions_of(captioners)
     assert len({texts[0] for texts in captions.values()}) == IMAGES
     monkeypatch.setattr(WritingRun, "writer", lambda *given, **options: Oracle(captions))
-    result = attncli("eval", folder / "recurrent", "--output", tmp_path, "--device", "cpu")
+    result = attncli("eval", captioners / "recurrent", "--output", tmp_path, "--device", "cpu")
     assert result.code == 0, result.err
     (found,) = json.loads((tmp_path / "report.json").read_text())["runs"]
     assert [found[metric]["score"] for metric in ("bleu", "bleu_4", "chrf", "rouge_l")] == pytest.approx([100] * 4)
     assert (tmp_path / "hypotheses.txt").read_text().splitlines() == [texts[0] for texts in captions.values()]
 
 
-def test_eval_writes_what_caption_writes(attncli: Any, folder: Path, tmp_path: Path) -> None:
-    assert attncli("eval", folder / "lstmn", "--output", tmp_path, "--device", "cpu").code == 0
-    expected = texts_of(captioned(attncli, folder, run="lstmn"))
+def test_eval_writes_what_caption_writes(attncli: Command, captioners: Path, tmp_path: Path) -> None:
+    assert attncli("eval", captioners / "lstmn", "--output", tmp_path, "--device", "cpu").code == 0
+    expected = texts_of(captioned(attncli, captioners, run="lstmn"))
     assert (tmp_path / "hypotheses.txt").read_text().splitlines() == expected
 
 
-def drawn(attncli: Any, run: Path, images: Iterable[Path], output: Path, *options: object) -> Any:
+def drawn(attncli: Command, run: Path, images: Iterable[Path], output: Path, *options: object) -> Result:
     """Return how `visualize` ended for `images`."""
     given = [part for path in images for part in ("--image", path)]
     return attncli("visualize", run, *given, "--output", output, "--device", "cpu", *options)
 
 
 def test_a_given_caption_is_drawn_where_the_same_one_looked_when_it_was_found(
-    attncli: Any, folder: Path, tmp_path: Path
+    attncli: Command, captioners: Path, tmp_path: Path
 ) -> None:
-    image, *_ = captions_of(folder)
-    best = captioned(attncli, folder, "--attention")[0]["hypotheses"][0]
-    result = drawn(attncli, folder / "recurrent", [image], tmp_path, "--format", "json", "--target", best["text"])
+    image, *_ = captions_of(captioners)
+    best = captioned(attncli, captioners, "--attention")[0]["hypotheses"][0]
+    result = drawn(attncli, captioners / "recurrent", [image], tmp_path, "--format", "json", "--target", best["text"])
     assert result.code == 0, result.err
     [found] = json.loads((tmp_path / "attention.json").read_text())
     steps = len(best["tokens"])
@@ -220,13 +182,15 @@ def test_a_given_caption_is_drawn_where_the_same_one_looked_when_it_was_found(
     np.testing.assert_allclose(found["weights"][:steps], np.reshape(best["attention"], (steps, 64)), atol=1e-5)
 
 
-def test_given_captions_stay_with_their_images_among_bad_files(attncli: Any, folder: Path, tmp_path: Path) -> None:
-    first, second, *_ = captions_of(folder)
+def test_given_captions_stay_with_their_images_among_bad_files(
+    attncli: Command, captioners: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = captions_of(captioners)
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     targets = [part for text in ("a red circle", "a star", "a small green cross") for part in ("--target", text)]
-    arguments = (folder / "recurrent", [first, bad, second], tmp_path / "out", *targets)
-    result = drawn(attncli, *arguments, "--format", "json")
+    run, images, out = captioners / "recurrent", [first, bad, second], tmp_path / "out"
+    result = drawn(attncli, run, images, out, *targets, "--format", "json")
     assert (result.code, result.out) == (1, f"wrote {tmp_path}/out/attention.json\n")
     assert result.err == (f"attncli: {bad}: not an image of a known kind\nattncli: 1 of 3 files could not be drawn\n")
     found = json.loads((tmp_path / "out" / "attention.json").read_text())
@@ -234,7 +198,7 @@ def test_given_captions_stay_with_their_images_among_bad_files(attncli: Any, fol
         (str(first), "a red circle"),
         (str(second), "a small green cross"),
     ]
-    result = drawn(attncli, *arguments)
+    result = drawn(attncli, run, images, out, *targets)
     names = ("attention-1-test-00001.png", "attention-2-test-00002.png", "contact-sheet.png")
     assert result.out == "".join(f"wrote {tmp_path}/out/{name}\n" for name in names)
 
@@ -274,22 +238,24 @@ def test_given_captions_stay_with_their_images_among_bad_files(attncli: Any, fol
     ],
 )
 def test_drawings_that_a_captioner_has_not_are_refused(
-    attncli: Any, folder: Path, tmp_path: Path, run: str, options: list[str], code: int, message: str
+    attncli: Command, captioners: Path, tmp_path: Path, run: str, options: list[str], code: int, message: str
 ) -> None:
-    image, *_ = captions_of(folder)
-    result = drawn(attncli, folder / run, [image], tmp_path, *options)
+    image, *_ = captions_of(captioners)
+    result = drawn(attncli, captioners / run, [image], tmp_path, *options)
     assert (result.code, result.out) == (code, "")
-    assert result.err == f"attncli: {message.replace('RUN', str(folder / run))}\n"
+    assert result.err == f"attncli: {message.replace('RUN', str(captioners / run))}\n"
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_a_decoder_that_looks_back_is_drawn_without_its_encoder(attncli: Any, folder: Path, tmp_path: Path) -> None:
-    images = list(captions_of(folder))[:2]
+def test_a_decoder_that_looks_back_is_drawn_without_its_encoder(
+    attncli: Command, captioners: Path, tmp_path: Path
+) -> None:
+    images = list(captions_of(captioners))[:2]
     for run, options, kinds in (
         ("lstmn", ["--self-attention"], ["decoder-self-attention"]),
         ("transformer", ["--self-attention", "--heads"], ["decoder-self-attention", "heads"]),
     ):
-        result = drawn(attncli, folder / run, images, tmp_path, *options)
+        result = drawn(attncli, captioners / run, images, tmp_path, *options)
         assert result.code == 0, result.err
         names = [f"{kind}-{number}.png" for number in (1, 2) for kind in kinds]
         assert result.out == "".join(f"wrote {tmp_path}/{name}\n" for name in names)
@@ -299,12 +265,12 @@ def test_a_decoder_that_looks_back_is_drawn_without_its_encoder(attncli: Any, fo
 
 
 def test_heads_of_the_top_layer_have_the_mean_that_is_drawn_without_them(
-    attncli: Any, folder: Path, tmp_path: Path
+    attncli: Command, captioners: Path, tmp_path: Path
 ) -> None:
-    image, *_ = captions_of(folder)
-    asked = (folder / "transformer", [image], tmp_path, "--format", "json", "--target", "a small red circle")
-    assert drawn(attncli, *asked).code == 0
-    assert drawn(attncli, *asked, "--heads", "--self-attention").code == 0
+    image, *_ = captions_of(captioners)
+    run, asked = captioners / "transformer", ("--format", "json", "--target", "a small red circle")
+    assert drawn(attncli, run, [image], tmp_path, *asked).code == 0
+    assert drawn(attncli, run, [image], tmp_path, *asked, "--heads", "--self-attention").code == 0
     [plain] = json.loads((tmp_path / "attention.json").read_text())
     before, heads = json.loads((tmp_path / "heads.json").read_text())
     words = ["a", "small", "red", "circle", "</s>"]
@@ -321,8 +287,8 @@ def test_heads_of_the_top_layer_have_the_mean_that_is_drawn_without_them(
         np.testing.assert_allclose(weights, np.tril(weights), err_msg="no word looks at a later one")
 
 
-def test_a_bad_file_has_no_heads_to_draw(attncli: Any, folder: Path, tmp_path: Path) -> None:
+def test_a_bad_file_has_no_heads_to_draw(attncli: Command, captioners: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("no image")
-    result = drawn(attncli, folder / "transformer", [tmp_path / "bad.png"], tmp_path, "--heads")
+    result = drawn(attncli, captioners / "transformer", [tmp_path / "bad.png"], tmp_path, "--heads")
     assert (result.code, result.out) == (1, "")
     assert result.err == f"attncli: {tmp_path}/bad.png: not an image of a known kind\n"

@@ -23,49 +23,9 @@ from attncli.sources.images.batch import Pixels, stack_images
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 from attncli.sources.images.reader import ImageReader
 
-CONFIG = """\
-task: captioning
-data:
-  root: {root}
-  images: images
-  captions: captions.jsonl
-  train: {{split: train}}
-  dev: {{split: dev}}
-  test:
-    test: {{split: test}}
-  cache: {root}/cache
-tokenizer: {{kind: word, vocabulary_size: 60}}
-model:
-  embedding_size: 6
-  encoder: {{kind: cnn, preprocessing: {{size: 32}}, widths: [4, 6]}}
-  attention: {{score: additive, size: 7}}
-  decoder: {{hidden_size: 8, query: previous_state, bridge: mean_mlp, gate: true, readout: deep}}
-training:
-  batch_sentences: 9
-  max_steps: 12
-  learning_rate: 0.02
-  validate_every: 6
-  checkpoint_every: 5
-  log_every: 4
-  augmentation: {{smallest_crop: 0.8}}
-search: {{beam_size: 3, max_length: 12, batch_size: 4}}
-"""
 
-
-def invoke(*arguments: str | Path) -> Result:
+def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of toy pictures with a configuration and a trained run."""
-    made = tmp_path_factory.mktemp("captions")
-    make_toy_captioning(made, ToyPictureSizes(train=20, dev=4, test=6), seed=2)
-    (made / "small.yaml").write_text(CONFIG.format(root=made))
-    result = invoke("train", made / "small.yaml", "--run", made / "run", "--device", "cpu")
-    assert result.exit_code == 0, result.output
-    assert "train: 20 images, " in result.output
-    return made
 
 
 def scores(run: Path) -> list[dict[str, Any]]:
@@ -73,31 +33,31 @@ def scores(run: Path) -> list[dict[str, Any]]:
     return [record for record in records if record["event"] == "validation"]
 
 
-def test_training_validates_by_captions(folder: Path) -> None:
-    found = scores(folder / "run")
+def test_training_validates_by_captions(captioners: Path) -> None:
+    found = scores(captioners / "trained")
     assert found
     assert {"loss", "bleu", "bleu_4", "cider"} <= set(found[-1])
-    metadata = json.loads((folder / "run" / "metadata.json").read_text())
+    metadata = json.loads((captioners / "trained" / "metadata.json").read_text())
     assert metadata["signatures"]["bleu_4"].endswith("tok:coco|smooth:none|order:4")
 
 
-def test_a_resumed_run_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_same_weights(captioners: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     whole, stopped = ["--run", run, "--device", "cpu"], ["--set", "training.max_steps=5"]
-    assert invoke("train", folder / "small.yaml", *whole, *stopped).exit_code == 0
-    assert invoke("train", folder / "small.yaml", *whole, "--resume").exit_code == 0
+    assert invoke("train", captioners / "small.yaml", *whole, *stopped).exit_code == 0
+    assert invoke("train", captioners / "small.yaml", *whole, "--resume").exit_code == 0
     weights = "checkpoints/last/model.safetensors"
-    assert (run / weights).read_bytes() == (folder / "run" / weights).read_bytes()
+    assert (run / weights).read_bytes() == (captioners / "trained" / weights).read_bytes()
 
 
-def test_caption_writes_a_line_a_picture_and_survives_bad_files(folder: Path, tmp_path: Path) -> None:
+def test_caption_writes_a_line_a_picture_and_survives_bad_files(captioners: Path, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     (pictures / "below").mkdir(parents=True)
     names = ["a.png", "below/b.png", "c.png"]
     for name in names:
         Image.effect_noise((40, 30), 50).save(pictures / name)
     (pictures / "bad.jpg").write_text("no picture")
-    result = invoke("caption", folder / "run", pictures, "--device", "cpu")
+    result = invoke("caption", captioners / "trained", pictures, "--device", "cpu")
     assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
         str(pictures / name) for name in ("a.png", "below/b.png", "c.png")
     ]
@@ -106,11 +66,14 @@ def test_caption_writes_a_line_a_picture_and_survives_bad_files(folder: Path, tm
     assert str(result.exception) == "1 of 4 files could not be captioned"
 
 
-def test_caption_takes_files_and_patterns_and_writes_json(folder: Path, tmp_path: Path) -> None:
-    images = folder / "images"
+def test_caption_takes_files_and_patterns_and_writes_json(captioners: Path, tmp_path: Path) -> None:
+    images = captioners / "images"
     out = tmp_path / "out.jsonl"
     given = ["--format", "jsonl", "--attention", "--n-best", "2", "--output", out]
-    assert invoke("caption", folder / "run", images / "dev-*1.png", images / "test-00002.png", *given).exit_code == 0
+    assert (
+        invoke("caption", captioners / "trained", images / "dev-*1.png", images / "test-00002.png", *given).exit_code
+        == 0
+    )
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert [Path(record["path"]).name for record in records] == ["dev-00001.png", "test-00002.png"]
     best = records[0]["hypotheses"][0]
@@ -128,18 +91,18 @@ def test_caption_takes_files_and_patterns_and_writes_json(folder: Path, tmp_path
         (["{empty}"], "empty: there is no image in this folder"),
     ],
 )
-def test_caption_says_what_is_wrong(folder: Path, tmp_path: Path, arguments: list[str], expected: str) -> None:
+def test_caption_says_what_is_wrong(captioners: Path, tmp_path: Path, arguments: list[str], expected: str) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"images": folder / "images", "empty": tmp_path / "empty"}
-    error = invoke("caption", folder / "run", *(text.format(**places) for text in arguments)).exception
+    places = {"images": captioners / "images", "empty": tmp_path / "empty"}
+    error = invoke("caption", captioners / "trained", *(text.format(**places) for text in arguments)).exception
     assert isinstance(error, CommandError)
     assert str(error).endswith(expected)
 
 
-def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> None:
-    result = invoke("eval", folder / "run", "--output", tmp_path / "out", "--device", "cpu")
+def test_eval_scores_against_all_references(captioners: Path, tmp_path: Path) -> None:
+    result = invoke("eval", captioners / "trained", "--output", tmp_path / "out", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert result.stderr == "run: decoding 6 images of test\n"
+    assert result.stderr == "trained: decoding 6 images of test\n"
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     (run,) = report["runs"]
     assert report["length_of"] == "reference"
@@ -151,7 +114,12 @@ def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> Non
     assert "trained tokens/s" in result.stdout
     assert len((tmp_path / "out" / "hypotheses.txt").read_text().splitlines()) == 6
     again = invoke(
-        "eval", folder / "run", "--hypotheses", tmp_path / "out" / "hypotheses.txt", "--output", tmp_path / "again"
+        "eval",
+        captioners / "trained",
+        "--hypotheses",
+        tmp_path / "out" / "hypotheses.txt",
+        "--output",
+        tmp_path / "again",
     )
     assert again.exit_code == 0, again.output
     (files,) = json.loads((tmp_path / "again" / "report.json").read_text())["runs"]
@@ -166,18 +134,21 @@ def test_eval_scores_against_all_references(folder: Path, tmp_path: Path) -> Non
         (["--test", "tests"], "RUN: unknown test set 'tests'; did you mean 'test'? choose from test"),
     ],
 )
-def test_eval_says_what_is_wrong(folder: Path, arguments: list[str], expected: str) -> None:
-    error = invoke("eval", folder / "run", *arguments, "--device", "cpu").exception
+def test_eval_says_what_is_wrong(captioners: Path, arguments: list[str], expected: str) -> None:
+    error = invoke("eval", captioners / "trained", *arguments, "--device", "cpu").exception
     assert isinstance(error, CommandError)
-    assert str(error).startswith(expected.replace("RUN", str(folder / "run")))
+    assert str(error).startswith(expected.replace("RUN", str(captioners / "trained")))
 
 
-def test_visualize_draws_the_picture_once_a_word(folder: Path, tmp_path: Path) -> None:
-    image = folder / "images" / "dev-00001.png"
-    result = invoke("visualize", folder / "run", "--image", image, "--output", tmp_path)
+def test_visualize_draws_the_picture_once_a_word(captioners: Path, tmp_path: Path) -> None:
+    image = captioners / "images" / "dev-00001.png"
+    result = invoke("visualize", captioners / "trained", "--image", image, "--output", tmp_path)
     assert result.stdout == f"wrote {tmp_path}/attention-1-dev-00001.png\n"
     assert (
-        invoke("visualize", folder / "run", "--image", image, "--output", tmp_path, "--format", "json").exit_code == 0
+        invoke(
+            "visualize", captioners / "trained", "--image", image, "--output", tmp_path, "--format", "json"
+        ).exit_code
+        == 0
     )
     (found,) = json.loads((tmp_path / "attention.json").read_text())
     assert found["grid"] == [8, 8]
@@ -188,14 +159,14 @@ def test_visualize_draws_the_picture_once_a_word(folder: Path, tmp_path: Path) -
         assert round(drawn.width / 276) == min(6, 1 + len(words))
 
 
-def test_several_pictures_are_on_a_sheet_too_and_bad_files_are_told(folder: Path, tmp_path: Path) -> None:
+def test_several_pictures_are_on_a_sheet_too_and_bad_files_are_told(captioners: Path, tmp_path: Path) -> None:
     (tmp_path / "in" / "below").mkdir(parents=True)
     for name in ("a.png", "below/b.png"):
         Image.effect_noise((40, 30), 50).save(tmp_path / "in" / name)
     (tmp_path / "in" / "bad.jpg").write_text("no picture")
-    pattern, out = folder / "images" / "dev-*1.png", tmp_path / "out"
+    pattern, out = captioners / "images" / "dev-*1.png", tmp_path / "out"
     arguments = ["--image", tmp_path / "in", "--image", pattern, "--output", out, "--format", "svg"]
-    result = invoke("visualize", folder / "run", *arguments, "--device", "cpu")
+    result = invoke("visualize", captioners / "trained", *arguments, "--device", "cpu")
     names = ["attention-1-a.svg", "attention-2-b.svg", "attention-3-dev-00001.svg", "contact-sheet.svg"]
     assert result.stdout == "".join(f"wrote {out / name}\n" for name in names)
     assert result.stderr == f"attncli: {tmp_path}/in/bad.jpg: not an image of a known kind\n"
@@ -205,8 +176,10 @@ def test_several_pictures_are_on_a_sheet_too_and_bad_files_are_told(folder: Path
     assert sorted(path.name for path in out.iterdir()) == names
 
 
-def test_many_pictures_have_sheets_with_numbers(folder: Path, tmp_path: Path) -> None:
-    result = invoke("visualize", folder / "run", "--image", folder / "images", "--output", tmp_path, "--device", "cpu")
+def test_many_pictures_have_sheets_with_numbers(captioners: Path, tmp_path: Path) -> None:
+    result = invoke(
+        "visualize", captioners / "trained", "--image", captioners / "images", "--output", tmp_path, "--device", "cpu"
+    )
     assert result.exit_code == 0
     assert sorted(path.name for path in tmp_path.glob("contact-sheet*")) == [
         "contact-sheet-1.png",
@@ -214,30 +187,30 @@ def test_many_pictures_have_sheets_with_numbers(folder: Path, tmp_path: Path) ->
     ]
 
 
-def test_json_has_every_picture_and_no_sheet(folder: Path, tmp_path: Path) -> None:
-    images = [part for name in ("dev-00001.png", "dev-00002.png") for part in ("--image", folder / "images" / name)]
-    assert invoke("visualize", folder / "run", *images, "--output", tmp_path, "--format", "json").exit_code == 0
+def test_json_has_every_picture_and_no_sheet(captioners: Path, tmp_path: Path) -> None:
+    images = [part for name in ("dev-00001.png", "dev-00002.png") for part in ("--image", captioners / "images" / name)]
+    assert invoke("visualize", captioners / "trained", *images, "--output", tmp_path, "--format", "json").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["attention.json"]
     found = json.loads((tmp_path / "attention.json").read_text())
     assert [Path(each["image"]).name for each in found] == ["dev-00001.png", "dev-00002.png"]
 
 
-def test_nothing_but_bad_files_is_an_error(folder: Path, tmp_path: Path) -> None:
+def test_nothing_but_bad_files_is_an_error(captioners: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("no picture")
-    error = invoke("visualize", folder / "run", "--image", tmp_path / "bad.jpg", "--output", tmp_path).exception
+    error = invoke("visualize", captioners / "trained", "--image", tmp_path / "bad.jpg", "--output", tmp_path).exception
     assert isinstance(error, RunError)
     assert str(error) == "none of the files can be read, so nothing was drawn"
 
 
-def test_a_run_without_attention_has_captions_to_draw_and_no_weights(folder: Path, tmp_path: Path) -> None:
+def test_a_run_without_attention_has_captions_to_draw_and_no_weights(captioners: Path, tmp_path: Path) -> None:
     changes = [
         "model.attention=none",
         "model.decoder={hidden_size: 8}",
         "training.max_steps=1",
     ]
     run, sets = tmp_path / "none", [part for change in changes for part in ("--set", change)]
-    assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
-    arguments = ["visualize", run, "--image", folder / "images" / "dev-00001.png", "--output", tmp_path / "out"]
+    assert invoke("train", captioners / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
+    arguments = ["visualize", run, "--image", captioners / "images" / "dev-00001.png", "--output", tmp_path / "out"]
     result = invoke(*arguments)
     assert result.exit_code == 0
     assert result.stdout == f"wrote {tmp_path}/out/contact-sheet.png\n"
@@ -249,14 +222,14 @@ def test_a_run_without_attention_has_captions_to_draw_and_no_weights(folder: Pat
     error = invoke(*arguments, "--format", "json").exception
     assert isinstance(error, RunError)
     assert str(error) == f"{problem}choose a run trained with an attention"
-    assert invoke("caption", run, folder / "images" / "dev-00001.png").exit_code == 0
+    assert invoke("caption", run, captioners / "images" / "dev-00001.png").exit_code == 0
 
 
-def test_bad_training_pictures_stop_or_are_left_out(folder: Path, tmp_path: Path) -> None:
+def test_bad_training_pictures_stop_or_are_left_out(captioners: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     make_toy_captioning(root, ToyPictureSizes(train=8, dev=2, test=1), seed=2)
     (root / "images" / "train-00003.png").write_bytes(b"")
-    (root / "small.yaml").write_text(CONFIG.format(root=root))
+    (root / "small.yaml").write_text((captioners / "small.yaml").read_text().replace(str(captioners), str(root)))
     arguments = ["train", root / "small.yaml", "--device", "cpu", "--set", "training.max_steps=1"]
     error = invoke(*arguments, "--run", tmp_path / "one").exception
     assert isinstance(error, DataError)
@@ -269,21 +242,21 @@ def test_bad_training_pictures_stop_or_are_left_out(folder: Path, tmp_path: Path
     assert "train: left out 1 bad image, such as" in result.output
 
 
-def test_a_run_of_another_task_is_refused(trained: Path, folder: Path) -> None:
-    error = invoke("caption", trained, folder / "images").exception
+def test_a_run_of_another_task_is_refused(trained: Path, captioners: Path) -> None:
+    error = invoke("caption", trained, captioners / "images").exception
     assert isinstance(error, CommandError)
     assert str(error) == f"{trained}: this run reads sentences; use attncli translate"
 
 
-def test_crops_for_a_fixed_encoder_are_refused(folder: Path) -> None:
+def test_crops_for_a_fixed_encoder_are_refused(captioners: Path) -> None:
     changed = "model.encoder={kind: efficientnet_lite0}"
-    error = invoke("config", "check", folder / "small.yaml", "--set", changed).exception
+    error = invoke("config", "check", captioners / "small.yaml", "--set", changed).exception
     assert "training.augmentation.smallest_crop: the features of a fixed encoder are computed once" in str(error)
-    odd = invoke("config", "check", folder / "small.yaml", "--set", "model.encoder.preprocessing.size=30").exception
+    odd = invoke("config", "check", captioners / "small.yaml", "--set", "model.encoder.preprocessing.size=30").exception
     assert "model.encoder.preprocessing.size: 30 is no multiple of 4" in str(odd)
 
 
-def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, tmp_path: Path) -> None:
+def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(captioners: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     torch.manual_seed(1)
     network = EfficientNetLite0(layer="head", fine_tune_from=0, rate_factor=1.0, pools=False)
@@ -300,11 +273,13 @@ def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, t
         f"data.cache={tmp_path}/cache",
     ]
     sets = [part for change in changes for part in ("--set", change)]
-    assert invoke("train", folder / "small.yaml", "--run", tmp_path / "run", "--device", "cpu", *sets).exit_code == 0
+    assert (
+        invoke("train", captioners / "small.yaml", "--run", tmp_path / "run", "--device", "cpu", *sets).exit_code == 0
+    )
     stores = sorted((tmp_path / "cache" / "features").iterdir(), key=lambda store: (store / "pictures").stat().st_size)
     assert [len((store / "pictures").read_text().splitlines()) for store in stores] == [20, 20 + 4]
     # The first training picture, mirrored by Pillow before anything else; what is kept is in half precision.
-    with Image.open(folder / "images" / "train-00001.png") as picture:
+    with Image.open(captioners / "images" / "train-00001.png") as picture:
         ImageOps.mirror(picture).save(tmp_path / "mirrored.png")
     expected = network(stack_images([ImageReader(Preprocessing(size=32)).read(str(tmp_path / "mirrored.png"))]))
     wanted = expected.regions.detach().flatten().numpy()
@@ -319,7 +294,7 @@ def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(folder: Path, t
 
 
 def test_features_of_a_fixed_encoder_are_computed_once(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    captioners: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = tmp_path / "weights.pth"
     torch.manual_seed(1)
@@ -331,7 +306,7 @@ def test_features_of_a_fixed_encoder_are_computed_once(
         f"data.cache={tmp_path}/cache",
     ]
     sets = [part for change in changes for part in ("--set", change)]
-    arguments = ["train", folder / "small.yaml", "--device", "cpu", *sets]
+    arguments = ["train", captioners / "small.yaml", "--device", "cpu", *sets]
     assert invoke(*arguments, "--run", tmp_path / "one").exit_code == 0
     (store,) = (tmp_path / "cache" / "features").iterdir()
     assert len((store / "pictures").read_text().splitlines()) == 20 + 4
@@ -339,22 +314,33 @@ def test_features_of_a_fixed_encoder_are_computed_once(
     assert invoke(*arguments, "--run", tmp_path / "two").exit_code == 0
     model = "checkpoints/last/model.safetensors"
     assert (tmp_path / "one" / model).read_bytes() == (tmp_path / "two" / model).read_bytes()
-    result = invoke("caption", tmp_path / "two", folder / "images" / "test-00001.png")
+    result = invoke("caption", tmp_path / "two", captioners / "images" / "test-00001.png")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{folder}/images/test-00001.png\t")
+    assert result.stdout.startswith(f"{captioners}/images/test-00001.png\t")
 
 
-def test_draws_repeat_with_their_seed(folder: Path) -> None:
-    images = folder / "images" / "test-0000[1-3].png"
-    command = ("caption", folder / "run", images, "--sample", "--n-best", 3, "--temperature", 2, "--device", "cpu")
+def test_draws_repeat_with_their_seed(captioners: Path) -> None:
+    images = captioners / "images" / "test-0000[1-3].png"
+    command = (
+        "caption",
+        captioners / "trained",
+        images,
+        "--sample",
+        "--n-best",
+        3,
+        "--temperature",
+        2,
+        "--device",
+        "cpu",
+    )
     first, again, other = (invoke(*map(str, command), "--seed", str(seed)).stdout for seed in (1, 1, 2))
     assert len(first.splitlines()) == 9
     assert first == again != other
 
 
-def test_a_given_caption_is_aligned_with_its_image(folder: Path, tmp_path: Path) -> None:
-    image = folder / "images" / "dev-00001.png"
-    arguments = ["visualize", folder / "run", "--image", image, "--output", tmp_path, "--device", "cpu"]
+def test_a_given_caption_is_aligned_with_its_image(captioners: Path, tmp_path: Path) -> None:
+    image = captioners / "images" / "dev-00001.png"
+    arguments = ["visualize", captioners / "trained", "--image", image, "--output", tmp_path, "--device", "cpu"]
     assert invoke(*arguments, "--target", "a small circle", "--format", "json").exit_code == 0
     (found,) = json.loads((tmp_path / "attention.json").read_text())
     assert found["caption"] == "a small circle"
@@ -364,15 +350,15 @@ def test_a_given_caption_is_aligned_with_its_image(folder: Path, tmp_path: Path)
     assert str(error) == "--target: 2 for 1 sources; give one for each, in their order"
 
 
-def test_heads_of_a_transformer_captioner_are_drawn(folder: Path, tmp_path: Path) -> None:
+def test_heads_of_a_transformer_captioner_are_drawn(captioners: Path, tmp_path: Path) -> None:
     changes = [
         "model.attention={score: scaled_dot}",
         "model.decoder={kind: transformer, hidden_size: 6, heads: 2, layers: 2, feed_forward_size: 9}",
         "training.max_steps=1",
     ]
     run, sets = tmp_path / "run", [part for change in changes for part in ("--set", change)]
-    assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
-    image = folder / "images" / "dev-00001.png"
+    assert invoke("train", captioners / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
+    image = captioners / "images" / "dev-00001.png"
     arguments = ["visualize", run, "--image", image, "--output", tmp_path, "--heads", "--layer", "1", "--device", "cpu"]
     result = invoke(*arguments, "--self-attention", "--format", "json")
     assert result.exit_code == 0, result.exception
@@ -381,24 +367,24 @@ def test_heads_of_a_transformer_captioner_are_drawn(folder: Path, tmp_path: Path
     assert cross["columns"][:9] == ["1,1", "1,2", "1,3", "1,4", "1,5", "1,6", "1,7", "1,8", "2,1"]
     assert np.shape(cross["heads"]["layer 1, head 2"]) == (len(cross["rows"]), 64)
     assert invoke(*arguments).stdout == f"wrote {tmp_path}/heads-1.png\n"
-    error = invoke("visualize", folder / "run", "--image", image, "--heads").exception
+    error = invoke("visualize", captioners / "trained", "--image", image, "--heads").exception
     assert str(error).endswith("choose a run with a transformer decoder")
 
 
-def captioned(folder: Path, run: Path, split: str, *options: str) -> tuple[list[str], list[list[str | None]]]:
+def captioned(captioners: Path, run: Path, split: str, *options: str) -> tuple[list[str], list[list[str | None]]]:
     """Return what `caption` writes for the images of a split, and their references as sets."""
-    records = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (captioners / "captions.jsonl").read_text().splitlines()]
     of_split = [record for record in records if record["split"] == split]
-    paths = [folder / "images" / record["image"] for record in of_split]
+    paths = [captioners / "images" / record["image"] for record in of_split]
     lines = invoke("caption", run, *paths, "--device", "cpu", *options).stdout.splitlines()
     most = max(len(record["captions"]) for record in of_split)
     sets = [[(*record["captions"], *[None] * most)[at] for record in of_split] for at in range(most)]
     return [line.split("\t")[1] for line in lines], sets
 
 
-def test_images_of_a_test_set_have_their_own_references(folder: Path) -> None:
-    found = configured_set(read_config(folder / "small.yaml"), "test", where="here")  # type: ignore[arg-type]
-    records = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+def test_images_of_a_test_set_have_their_own_references(captioners: Path) -> None:
+    found = configured_set(read_config(captioners / "small.yaml"), "test", where="here")  # type: ignore[arg-type]
+    records = [json.loads(line) for line in (captioners / "captions.jsonl").read_text().splitlines()]
     captions = {record["image"]: record["captions"] for record in records}
     assert len(found) == len({*found.sources}) == 6
     assert [Path(cell).name for cell in found.cells] == list(found.sources)
@@ -406,13 +392,13 @@ def test_images_of_a_test_set_have_their_own_references(folder: Path) -> None:
         assert [text for text in texts if text is not None] == captions[name]
 
 
-def test_a_validation_scores_the_best_of_its_beam(folder: Path, tmp_path: Path) -> None:
+def test_a_validation_scores_the_best_of_its_beam(captioners: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     changes = ["training.validation={beam_size: 3}", "training.max_steps=6", "search.length_penalty=0"]
     sets = [part for change in changes for part in ("--set", change)]
-    assert invoke("train", folder / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
-    texts, references = captioned(folder, run, "dev", "--checkpoint", "last")
+    assert invoke("train", captioners / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
+    texts, references = captioned(captioners, run, "dev", "--checkpoint", "last")
     # Not BLEU, which is 0 after so short a training.
     assert scores(run)[-1]["cider"] == pytest.approx(CIDER.measure(texts, references).score())
-    worst, _ = captioned(folder, run, "dev", "--checkpoint", "last", "--n-best", "3")
+    worst, _ = captioned(captioners, run, "dev", "--checkpoint", "last", "--n-best", "3")
     assert CIDER.measure(worst[2::3], references).score() != pytest.approx(scores(run)[-1]["cider"])

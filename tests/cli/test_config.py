@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+
+from command_line import Command
 
 from attncli.assembly.summary import summarise
 from attncli.config.dump import json_schema
 from attncli.config.load import read_config
 
 
-def test_check_tells_the_parameters_and_memory_of_each_part(attncli: Any, config: Path) -> None:
+def test_check_tells_the_parameters_and_memory_of_each_part(attncli: Command, config: Path) -> None:
     result = attncli("config", "check", config, "--set", "model.encoder.hidden_size=2000")
     assert (result.code, result.err) == (0, "")
     summary = summarise(read_config(config, ["model.encoder.hidden_size=2000"]))
@@ -26,7 +27,7 @@ def test_check_tells_the_parameters_and_memory_of_each_part(attncli: Any, config
     }
 
 
-def test_check_refuses_what_train_would(attncli: Any, config: Path) -> None:
+def test_check_refuses_what_train_would(attncli: Command, config: Path) -> None:
     config.write_text(config.read_text().replace("score: additive, size: 7", "score: dot"))
     result = attncli("config", "check", config)
     assert (result.code, result.out) == (2, "")
@@ -36,7 +37,7 @@ def test_check_refuses_what_train_would(attncli: Any, config: Path) -> None:
     )
 
 
-def test_show_prints_what_is_read_as_the_same(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_show_prints_what_is_read_as_the_same(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("config", "show", config, "--set", "training.seed=5", "--set", "search.beam_size=7")
     assert (result.code, result.err) == (0, "")
     (tmp_path / "shown.yaml").write_text(result.out)
@@ -44,13 +45,13 @@ def test_show_prints_what_is_read_as_the_same(attncli: Any, config: Path, tmp_pa
     assert attncli("config", "show", tmp_path / "shown.yaml").out == result.out
 
 
-def test_schema_prints_json(attncli: Any) -> None:
+def test_schema_prints_json(attncli: Command) -> None:
     result = attncli("config", "schema")
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == json_schema()
 
 
-def test_check_and_show_read_a_file_over_its_base(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_check_and_show_read_a_file_over_its_base(attncli: Command, config: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed.yaml"
     changed.write_text(f"base: {config}\ntraining: {{seed: 5}}\n")
     result = attncli("config", "check", changed)

@@ -31,12 +31,11 @@ TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]
 class FakeRun:
     """Answers with as many words of the reference as the folder's name has letters."""
 
-    searches: list[Search]
-
     def __init__(self, folder: Path):
         self.folder, self.step, self.parameters = folder, 12, 345
         self.config = read_config(folder / "config.yaml")
-        self.searches, self.cuts = [], []
+        self.searches: list[Search] = []
+        self.cuts: list[bool] = []
 
     def writer(self, search: Search, *, cuts_sources: bool) -> FakeRun:
         self.searches.append(search)

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import Command
 
 import attncli as package
 from attncli.errors import CommandError, RunError, Stopped
@@ -32,32 +32,32 @@ COMMANDS = [
 ]
 
 
-def test_the_version_is_that_of_the_package(attncli: Any) -> None:
+def test_the_version_is_that_of_the_package(attncli: Command) -> None:
     result = attncli("--version")
     assert (result.code, result.out) == (0, f"attncli {package.__version__}\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("option", ["--help", "-h"])
-def test_every_command_has_help(attncli: Any, command: list[str], option: str) -> None:
+def test_every_command_has_help(attncli: Command, command: list[str], option: str) -> None:
     result = attncli(*command, option)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(" ".join(["Usage: attncli", *command]))
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ([], ["config"])], ids=" ".join)
-def test_help_has_an_example(attncli: Any, command: list[str]) -> None:
+def test_help_has_an_example(attncli: Command, command: list[str]) -> None:
     assert f"attncli {' '.join(command)}" in attncli(*command, "--help").out.partition("Example:")[2]
 
 
-def test_usage_names_what_is_given(attncli: Any) -> None:
+def test_usage_names_what_is_given(attncli: Command) -> None:
     # What is around a name that can be left out depends on Typer's version.
     usage = attncli("translate", "--help").out.splitlines()[0]
     assert re.search(r" \{?RUN\}? \[?INPUT\]?$", usage)
     assert re.search(r" \{?NAME\}?$", attncli("data", "get", "--help").out.splitlines()[0])
 
 
-def test_all_commands_are_listed(attncli: Any) -> None:
+def test_all_commands_are_listed(attncli: Command) -> None:
     out = attncli("--help").out
     for command in ("train", "eval", "translate", "visualize", "data", "config"):
         assert f"\n  {command} " in out
@@ -72,7 +72,7 @@ def test_all_commands_are_listed(attncli: Any) -> None:
         (["train", "x.yaml", "--steps", "3"], "No such option: --steps"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2(attncli: Any, arguments: list[str], message: str) -> None:
+def test_a_wrong_command_line_ends_with_2(attncli: Command, arguments: list[str], message: str) -> None:
     result = attncli(*arguments)
     assert (result.code, result.out) == (2, "")
     assert message in result.err
@@ -83,7 +83,7 @@ def test_a_wrong_command_line_ends_with_2(attncli: Any, arguments: list[str], me
     [(CommandError("no\nand no"), 2), (RunError("no\nand no"), 1), (Stopped("no\nand no", signal_number=15), 143)],
 )
 def test_a_mistake_is_one_message_and_an_exit_code(
-    attncli: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+    attncli: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
     def fail(*_: object) -> None:
         raise error
@@ -93,7 +93,7 @@ def test_a_mistake_is_one_message_and_an_exit_code(
     assert (result.code, result.out, result.err) == (code, "", "attncli: no\nand no\n")
 
 
-def test_an_interrupt_ends_with_130(attncli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_ends_with_130(attncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 

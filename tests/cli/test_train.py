@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import Command
 from safetensors.torch import load_file
 
 from attncli.config.load import read_config
+from attncli.config.tasks.translation import TranslationConfig
 
 
 def events(run: Path) -> list[dict[str, Any]]:
@@ -23,7 +25,7 @@ def weights(run: Path, checkpoint: str = "last") -> dict[str, torch.Tensor]:
     return load_file(run / "checkpoints" / checkpoint / "model.safetensors")
 
 
-def test_a_run_has_everything_in_its_folder(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_run_has_everything_in_its_folder(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("train", config, "--run", tmp_path / "run", "--set", "training.seed=3")
     assert result.code == 0, result.err
     run = tmp_path / "run"
@@ -45,7 +47,7 @@ def test_a_run_has_everything_in_its_folder(attncli: Any, config: Path, tmp_path
     )
 
 
-def test_what_is_trained_on_is_told(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_what_is_trained_on_is_told(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("train", config, "--run", tmp_path / "run")
     parameters = sum(tensor.numel() for tensor in weights(tmp_path / "run").values())
     lines = result.err.splitlines()
@@ -57,7 +59,7 @@ def test_what_is_trained_on_is_told(attncli: Any, config: Path, tmp_path: Path) 
 
 
 def test_the_run_is_named_after_the_configuration(
-    attncli: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attncli: Command, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = attncli("train", config, "--set", "training.max_steps=1")
@@ -65,7 +67,7 @@ def test_the_run_is_named_after_the_configuration(
     assert (tmp_path / "runs" / "small" / "checkpoints" / "best").is_dir()
 
 
-def test_the_seed_decides_the_weights(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_the_seed_decides_the_weights(attncli: Command, config: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         attncli("train", config, "--run", tmp_path / name, "--set", f"training.seed={seed}")
     a, b, c = (weights(tmp_path / name) for name in "abc")
@@ -73,7 +75,7 @@ def test_the_seed_decides_the_weights(attncli: Any, config: Path, tmp_path: Path
     assert not all(torch.equal(a[name], c[name]) for name in a)
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_as_an_unbroken_one(attncli: Command, config: Path, tmp_path: Path) -> None:
     attncli("train", config, "--run", tmp_path / "whole", "--set", "model.dropout=0.2")
     part = ("train", config, "--run", tmp_path / "parts", "--set", "model.dropout=0.2")
     attncli(*part, "--set", "training.max_steps=7")
@@ -91,7 +93,7 @@ TRANSFORMER = [f"model.encoder={{{STACK}}}", f"model.decoder={{{STACK}}}", "mode
 
 
 @pytest.mark.parametrize("kind", [LSTMN, TRANSFORMER], ids=["lstmn", "transformer"])
-def test_runs_of_every_kind_resume_exactly(attncli: Any, config: Path, tmp_path: Path, kind: list[str]) -> None:
+def test_runs_of_every_kind_resume_exactly(attncli: Command, config: Path, tmp_path: Path, kind: list[str]) -> None:
     sets = [part for override in (*kind, "model.dropout=0.2") for part in ("--set", override)]
     attncli("train", config, "--run", tmp_path / "whole", *sets)
     attncli("train", config, "--run", tmp_path / "parts", *sets, "--set", "training.max_steps=7")
@@ -101,7 +103,7 @@ def test_runs_of_every_kind_resume_exactly(attncli: Any, config: Path, tmp_path:
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Command, config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = attncli("train", config, "--run", run)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
@@ -113,7 +115,7 @@ def test_a_run_that_has_ended_is_left_alone_on_resuming(attncli: Any, config: Pa
 
 
 @pytest.mark.parametrize("change", ["cut", "killed"])
-def test_a_run_without_its_end_goes_on(attncli: Any, config: Path, tmp_path: Path, change: str) -> None:
+def test_a_run_without_its_end_goes_on(attncli: Command, config: Path, tmp_path: Path, change: str) -> None:
     run = tmp_path / "run"
     attncli("train", config, "--run", run)
     log = (run / "log.jsonl").read_text()
@@ -124,7 +126,7 @@ def test_a_run_without_its_end_goes_on(attncli: Any, config: Path, tmp_path: Pat
     assert events(run)[-1]["event"] == "end"
 
 
-def test_a_run_in_the_way_is_neither_lost_nor_mixed(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_run_in_the_way_is_neither_lost_nor_mixed(attncli: Command, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
     assert attncli(*command).code == 0
     before = weights(tmp_path / "run")
@@ -141,7 +143,7 @@ def test_a_run_in_the_way_is_neither_lost_nor_mixed(attncli: Any, config: Path, 
 
 @pytest.mark.parametrize("option", [[], ["--overwrite"]])
 def test_a_folder_that_is_no_run_is_never_touched(
-    attncli: Any, config: Path, tmp_path: Path, option: list[str]
+    attncli: Command, config: Path, tmp_path: Path, option: list[str]
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.yaml").write_text("precious")
@@ -154,7 +156,7 @@ def test_a_folder_that_is_no_run_is_never_touched(
     assert (tmp_path / "mine" / "config.yaml").read_text() == "precious"
 
 
-def test_resuming_with_other_keys_is_refused_and_names_each(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_resuming_with_other_keys_is_refused_and_names_each(attncli: Command, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run")
     attncli(*command, "--set", "training.max_steps=1")
     before = (tmp_path / "run" / "config.yaml").read_text()
@@ -172,7 +174,7 @@ def test_resuming_with_other_keys_is_refused_and_names_each(attncli: Any, config
     assert (tmp_path / "run" / "config.yaml").read_text() == before
 
 
-def test_another_kind_of_section_is_a_change(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_another_kind_of_section_is_a_change(attncli: Command, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
     attncli(*command)
     result = attncli(*command, "--resume", "--set", "training.optimizer={kind: sgd}")
@@ -181,15 +183,17 @@ def test_another_kind_of_section_is_a_change(attncli: Any, config: Path, tmp_pat
     assert "another training.optimizer.momentum: None, now 0.0" in result.err
 
 
-def test_what_training_never_reads_may_change_on_resuming(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_what_training_never_reads_may_change_on_resuming(attncli: Command, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run", "--set", "training.max_steps=1")
     attncli(*command)
     result = attncli(*command, "--resume", "--set", "evaluation.length_bins=[2, 3]", "--set", "data.test={}")
     assert result.code == 0, result.err
-    assert read_config(tmp_path / "run" / "config.yaml").evaluation.length_bins == (2, 3)
+    resumed = read_config(tmp_path / "run" / "config.yaml")
+    assert isinstance(resumed, TranslationConfig)
+    assert resumed.evaluation.length_bins == (2, 3)
 
 
-def test_the_end_of_a_cosine_stays_on_resuming(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_the_end_of_a_cosine_stays_on_resuming(attncli: Command, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--run", tmp_path / "run", "--set", "training.schedule={kind: cosine}")
     attncli(*command, "--set", "training.max_steps=1")
     result = attncli(*command, "--resume", "--set", "training.max_steps=2")
@@ -200,7 +204,7 @@ def test_the_end_of_a_cosine_stays_on_resuming(attncli: Any, config: Path, tmp_p
     )
 
 
-def test_a_run_killed_before_it_had_tokenizers_can_be_resumed(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_run_killed_before_it_had_tokenizers_can_be_resumed(attncli: Command, config: Path, tmp_path: Path) -> None:
     command = ("train", config, "--set", "training.max_steps=1", "--run")
     attncli(*command, tmp_path / "whole")
     (tmp_path / "killed").mkdir()
@@ -213,7 +217,7 @@ def test_a_run_killed_before_it_had_tokenizers_can_be_resumed(attncli: Any, conf
 
 
 def test_sources_that_a_location_score_cannot_see_are_refused_before_a_run_is_begun(
-    attncli: Any, config: Path, tmp_path: Path
+    attncli: Command, config: Path, tmp_path: Path
 ) -> None:
     score = ["--set", "model.attention={score: location, maximum_source_length: 2}"]
     result = attncli("train", config, "--run", tmp_path / "run", *score)
@@ -227,7 +231,7 @@ def test_sources_that_a_location_score_cannot_see_are_refused_before_a_run_is_be
     assert not (tmp_path / "run").exists()
 
 
-def test_the_longest_source_that_fits_is_trained_on(attncli: Any, config: Path) -> None:
+def test_the_longest_source_that_fits_is_trained_on(attncli: Command, config: Path) -> None:
     longest = max(len(line.split()) + 1 for line in (config.parent / "train.de").read_text().splitlines())
     for most, code in ((longest - 1, 1), (longest, 0)):
         score = ["--set", f"model.attention={{score: location, maximum_source_length: {most}}}"]
@@ -237,7 +241,7 @@ def test_the_longest_source_that_fits_is_trained_on(attncli: Any, config: Path) 
 
 @pytest.mark.parametrize(("side", "part", "suffix"), [("source", "encoder", "de"), ("target", "decoder", "en")])
 def test_sentences_without_learned_positions_are_refused_before_a_run_is_begun(
-    attncli: Any, config: Path, tmp_path: Path, side: str, part: str, suffix: str
+    attncli: Command, config: Path, tmp_path: Path, side: str, part: str, suffix: str
 ) -> None:
     learned = f"{STACK}, positions: learned, maximum_length: 4"
     sets = [*TRANSFORMER, f"model.{part}={{{learned}}}", "search.max_length=4"]
@@ -253,19 +257,19 @@ def test_sentences_without_learned_positions_are_refused_before_a_run_is_begun(
     assert not (tmp_path / "run").exists()
 
 
-def test_nothing_cannot_be_resumed(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_nothing_cannot_be_resumed(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("train", config, "--run", tmp_path / "none", "--resume")
     assert (result.code, result.err) == (1, f"attncli: {tmp_path}/none: no such folder\n")
 
 
-def test_resume_and_overwrite_exclude_each_other(attncli: Any, config: Path) -> None:
+def test_resume_and_overwrite_exclude_each_other(attncli: Command, config: Path) -> None:
     result = attncli("train", config, "--resume", "--overwrite")
     assert result.code == 2
     assert result.err == ("attncli: --resume continues a run and --overwrite replaces it; give only one of them\n")
 
 
 def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
-    attncli: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attncli: Command, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = attncli("train", config, "--dry-run")
@@ -303,7 +307,7 @@ def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
     ],
 )
 def test_what_cannot_be_trained_is_refused(
-    attncli: Any, config: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+    attncli: Command, config: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     result = attncli("train", config, "--run", tmp_path / "run", *arguments)
     assert result.code == code
@@ -313,7 +317,7 @@ def test_what_cannot_be_trained_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_wrong_text_leaves_no_run(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_wrong_text_leaves_no_run(attncli: Command, config: Path, tmp_path: Path) -> None:
     with (config.parent / "train.en").open("a") as file:
         file.write("one more\n")
     result = attncli("train", config, "--run", tmp_path / "run")
@@ -321,12 +325,12 @@ def test_wrong_text_leaves_no_run(attncli: Any, config: Path, tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
-def test_a_missing_configuration_is_refused(attncli: Any, tmp_path: Path) -> None:
+def test_a_missing_configuration_is_refused(attncli: Command, tmp_path: Path) -> None:
     result = attncli("train", tmp_path / "none.yaml")
     assert (result.code, result.err) == (2, f"attncli: {tmp_path}/none.yaml: no such file\n")
 
 
-def test_a_run_may_move_between_its_parts(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_run_may_move_between_its_parts(attncli: Command, config: Path, tmp_path: Path) -> None:
     attncli("train", config, "--run", tmp_path / "here", "--set", "training.max_steps=5")
     shutil.move(tmp_path / "here", tmp_path / "there")
     result = attncli("train", config, "--run", tmp_path / "there", "--resume")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Command, Result
 
 from attncli.runs.writing import WritingRun
 
@@ -32,16 +33,16 @@ def run(trained: Path) -> WritingRun:
     return WritingRun.load(trained, device="cpu")
 
 
-def texts(result: Any) -> list[str]:
+def texts(result: Result) -> list[str]:
     assert result.code == 0, result.err
     return result.out.removesuffix("\n").split("\n")
 
 
-def records(result: Any) -> list[dict[str, Any]]:
+def records(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in texts(result)]
 
 
-def test_a_line_in_is_a_line_out_in_its_place(attncli: Any, trained: Path, source: Path, run: WritingRun) -> None:
+def test_a_line_in_is_a_line_out_in_its_place(attncli: Command, trained: Path, source: Path, run: WritingRun) -> None:
     found = texts(attncli("translate", trained, source))
     assert len(found) == len(LINES)
     for at, line in enumerate(LINES):
@@ -51,7 +52,9 @@ def test_a_line_in_is_a_line_out_in_its_place(attncli: Any, trained: Path, sourc
     assert any(found)
 
 
-def test_files_and_pipes_packed_or_not_give_the_same(attncli: Any, trained: Path, source: Path, tmp_path: Path) -> None:
+def test_files_and_pipes_packed_or_not_give_the_same(
+    attncli: Command, trained: Path, source: Path, tmp_path: Path
+) -> None:
     expected = "".join(f"{line}\n" for line in texts(attncli("translate", trained, source)))
     assert attncli("translate", trained, given=TEXT).out == expected
     packed, written = tmp_path / "x.de.gz", tmp_path / "x.en.gz"
@@ -65,7 +68,7 @@ def test_files_and_pipes_packed_or_not_give_the_same(attncli: Any, trained: Path
 
 @pytest.mark.parametrize("read_ahead", [1, 2, 3])
 def test_how_lines_come_changes_nothing(
-    attncli: Any, trained: Path, source: Path, monkeypatch: pytest.MonkeyPatch, read_ahead: int
+    attncli: Command, trained: Path, source: Path, monkeypatch: pytest.MonkeyPatch, read_ahead: int
 ) -> None:
     expected = texts(attncli("translate", trained, source))
     monkeypatch.setattr("attncli.cli.lines.READ_AHEAD", read_ahead)
@@ -73,20 +76,20 @@ def test_how_lines_come_changes_nothing(
     assert texts(attncli("translate", trained, given=TEXT)) == expected
 
 
-def test_nothing_in_is_nothing_out(attncli: Any, trained: Path, tmp_path: Path) -> None:
+def test_nothing_in_is_nothing_out(attncli: Command, trained: Path, tmp_path: Path) -> None:
     result = attncli("translate", trained)
     assert (result.code, result.out) == (0, "")
     attncli("translate", trained, "-o", tmp_path / "empty.en")
     assert (tmp_path / "empty.en").read_bytes() == b""
 
 
-def test_a_folder_may_have_moved(attncli: Any, trained: Path, source: Path, tmp_path: Path) -> None:
+def test_a_folder_may_have_moved(attncli: Command, trained: Path, source: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "copy")
     assert attncli("translate", tmp_path / "copy", source).out == attncli("translate", trained, source).out
 
 
 def test_n_best_has_as_many_lines_for_every_sentence(
-    attncli: Any, trained: Path, source: Path, run: WritingRun
+    attncli: Command, trained: Path, source: Path, run: WritingRun
 ) -> None:
     found = texts(attncli("translate", trained, source, "--n-best", 3))
     assert len(found) == 3 * len(LINES)
@@ -96,7 +99,7 @@ def test_n_best_has_as_many_lines_for_every_sentence(
 
 
 def test_search_options_take_the_place_of_the_runs_own(
-    attncli: Any, trained: Path, source: Path, run: WritingRun
+    attncli: Command, trained: Path, source: Path, run: WritingRun
 ) -> None:
     options = ("--beam-size", 4, "--length-penalty", 0.25, "--max-length", 3, "--batch-size", 2)
     found = records(attncli("translate", trained, source, "--format", "jsonl", *options, "--n-best", 4))
@@ -110,7 +113,7 @@ def test_search_options_take_the_place_of_the_runs_own(
         assert all(len(h["tokens"]) <= 3 for h in one["hypotheses"])
 
 
-def test_jsonl_says_everything(attncli: Any, trained: Path, source: Path) -> None:
+def test_jsonl_says_everything(attncli: Command, trained: Path, source: Path) -> None:
     command = ("translate", trained, source, "--format", "jsonl", "--n-best", 2)
     found = records(attncli(*command))
     assert [record["source"] for record in found] == LINES
@@ -130,7 +133,7 @@ def test_jsonl_says_everything(attncli: Any, trained: Path, source: Path) -> Non
 
 
 def test_attention_has_a_row_for_each_token_and_a_column_for_each_of_the_source(
-    attncli: Any, trained: Path, source: Path
+    attncli: Command, trained: Path, source: Path
 ) -> None:
     for record in records(attncli("translate", trained, source, "--format", "jsonl", "--attention")):
         for hypothesis in record["hypotheses"]:
@@ -143,7 +146,7 @@ def test_attention_has_a_row_for_each_token_and_a_column_for_each_of_the_source(
 
 
 def test_an_unknown_token_is_replaced_by_the_source_token_most_looked_at(
-    attncli: Any, trained: Path, source: Path
+    attncli: Command, trained: Path, source: Path
 ) -> None:
     # The vocabulary has five words, so that the model writes ⁇ often.
     command = ("translate", trained, source, "--format", "jsonl")
@@ -166,7 +169,7 @@ def test_an_unknown_token_is_replaced_by_the_source_token_most_looked_at(
     assert replaced > 0
 
 
-def test_draws_repeat_with_their_seed(attncli: Any, trained: Path, source: Path) -> None:
+def test_draws_repeat_with_their_seed(attncli: Command, trained: Path, source: Path) -> None:
     command = ("translate", trained, source, "--sample", "--n-best", 5, "--temperature", 2)
     first, second, other = (attncli(*command, "--seed", seed) for seed in (1, 1, 2))
     assert len(texts(first)) == 5 * len(LINES)
@@ -174,14 +177,14 @@ def test_draws_repeat_with_their_seed(attncli: Any, trained: Path, source: Path)
     assert first.out != other.out
 
 
-def test_one_draw_is_not_the_best_of_several(attncli: Any, trained: Path) -> None:
+def test_one_draw_is_not_the_best_of_several(attncli: Command, trained: Path) -> None:
     given = b"der Hund rennt .\n" * 40
     found = records(attncli("translate", trained, "--sample", "--format", "jsonl", given=given))
     assert all(len(record["hypotheses"]) == 1 for record in found)
     assert len({tuple(record["hypotheses"][0]["tokens"]) for record in found}) > 10
 
 
-def test_too_long_a_source_is_refused_with_its_line_or_cut(attncli: Any, trained: Path, source: Path) -> None:
+def test_too_long_a_source_is_refused_with_its_line_or_cut(attncli: Command, trained: Path, source: Path) -> None:
     command = ("translate", trained, "--max-source-length", 4)
     message = (
         "line 3: 5 tokens, but search.max_source_length is 4; raise it (--max-source-length) or have long sources cut "
@@ -197,7 +200,7 @@ def test_too_long_a_source_is_refused_with_its_line_or_cut(attncli: Any, trained
 
 
 def test_the_line_of_a_long_source_is_counted_over_all_that_is_read(
-    attncli: Any, trained: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+    attncli: Command, trained: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("attncli.cli.lines.READ_AHEAD", 2)
     result = attncli("translate", trained, source, "--max-source-length", 5)
@@ -205,7 +208,7 @@ def test_the_line_of_a_long_source_is_counted_over_all_that_is_read(
     assert len(result.out.splitlines()) == 5, "every line before it is answered"
 
 
-def test_text_that_is_none_is_refused_with_its_line(attncli: Any, trained: Path, tmp_path: Path) -> None:
+def test_text_that_is_none_is_refused_with_its_line(attncli: Command, trained: Path, tmp_path: Path) -> None:
     bad = b"gut\nM\xe4nner\n"
     result = attncli("translate", trained, given=bad)
     assert (result.code, result.err) == (1, "attncli: standard input:2: not UTF-8: byte 0xe4 at position 2\n")
@@ -214,13 +217,13 @@ def test_text_that_is_none_is_refused_with_its_line(attncli: Any, trained: Path,
     assert result.err == f"attncli: {tmp_path}/bad.de:2: not UTF-8: byte 0xe4 at position 2\n"
 
 
-def test_a_missing_input_leaves_no_output(attncli: Any, trained: Path, tmp_path: Path) -> None:
+def test_a_missing_input_leaves_no_output(attncli: Command, trained: Path, tmp_path: Path) -> None:
     result = attncli("translate", trained, tmp_path / "none.de", "-o", tmp_path / "none.en")
     assert (result.code, result.err) == (1, f"attncli: {tmp_path}/none.de: no such file\n")
     assert not (tmp_path / "none.en").exists()
 
 
-def test_an_output_that_cannot_be_written_is_named(attncli: Any, trained: Path, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_named(attncli: Command, trained: Path, tmp_path: Path) -> None:
     result = attncli("translate", trained, "-o", tmp_path / "no" / "x.en", given=TEXT)
     assert (result.code, result.err) == (
         1,
@@ -246,7 +249,7 @@ def test_an_output_that_cannot_be_written_is_named(attncli: Any, trained: Path, 
     ],
 )
 def test_options_that_make_no_sense_are_refused(
-    attncli: Any, trained: Path, source: Path, options: list[str], message: str
+    attncli: Command, trained: Path, source: Path, options: list[str], message: str
 ) -> None:
     options = [str(source) if option == "SOURCE" else option for option in options]
     result = attncli("translate", trained, source, *options)
@@ -258,7 +261,7 @@ def test_options_that_make_no_sense_are_refused(
 @pytest.mark.parametrize(
     ("option", "value"), [("--format", "xml"), ("--beam-size", "0"), ("--too-long", "drop"), ("--n-best", "x")]
 )
-def test_values_that_are_no_choice_are_refused(attncli: Any, trained: Path, option: str, value: str) -> None:
+def test_values_that_are_no_choice_are_refused(attncli: Command, trained: Path, option: str, value: str) -> None:
     result = attncli("translate", trained, option, value)
     assert result.code == 2
     assert f"Invalid value for '{option}'" in result.err
@@ -271,14 +274,14 @@ def copied(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def refused(attncli: Any, run: Path, *options: object) -> tuple[int, str]:
+def refused(attncli: Command, run: Path, *options: object) -> tuple[int, str]:
     result = attncli("translate", run, *options, given=TEXT)
     assert result.out == ""
     assert "Traceback" not in result.err
     return result.code, result.err.removeprefix("attncli: ").removesuffix("\n")
 
 
-def test_what_is_no_run_is_refused(attncli: Any, tmp_path: Path, copied: Path) -> None:
+def test_what_is_no_run_is_refused(attncli: Command, tmp_path: Path, copied: Path) -> None:
     assert refused(attncli, tmp_path / "rum") == (1, f"{tmp_path}/rum: no such folder; did you mean {copied}?")
     (tmp_path / "other").mkdir()
     assert refused(attncli, tmp_path / "other") == (
@@ -287,7 +290,7 @@ def test_what_is_no_run_is_refused(attncli: Any, tmp_path: Path, copied: Path) -
     )
 
 
-def test_a_newer_run_is_refused(attncli: Any, copied: Path) -> None:
+def test_a_newer_run_is_refused(attncli: Command, copied: Path) -> None:
     metadata = json.loads((copied / "metadata.json").read_text())
     (copied / "metadata.json").write_text(json.dumps({**metadata, "format": 3, "versions": {"attncli": "9.9"}}))
     code, message = refused(attncli, copied)
@@ -295,7 +298,7 @@ def test_a_newer_run_is_refused(attncli: Any, copied: Path) -> None:
     assert message.startswith(f"{copied}: has run format 3, written by attncli 9.9; attncli ")
 
 
-def test_a_cut_checkpoint_is_refused(attncli: Any, copied: Path) -> None:
+def test_a_cut_checkpoint_is_refused(attncli: Command, copied: Path) -> None:
     path = copied / "checkpoints" / "best" / "model.safetensors"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     code, message = refused(attncli, copied)
@@ -308,7 +311,7 @@ def test_a_cut_checkpoint_is_refused(attncli: Any, copied: Path) -> None:
     )
 
 
-def test_a_run_of_another_task_or_another_model_is_refused(attncli: Any, copied: Path) -> None:
+def test_a_run_of_another_task_or_another_model_is_refused(attncli: Command, copied: Path) -> None:
     config = copied / "config.yaml"
     whole = config.read_text()
     config.write_text(whole.replace("task: translation", "task: speech"))
@@ -322,7 +325,7 @@ def test_a_run_of_another_task_or_another_model_is_refused(attncli: Any, copied:
     assert message.startswith(f"{copied}/checkpoints/best: does not fit the model of config.yaml: has ")
 
 
-def test_weights_are_not_asked_of_a_model_without_attention(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_weights_are_not_asked_of_a_model_without_attention(attncli: Command, config: Path, tmp_path: Path) -> None:
     options = ("--set", "model.attention=none", "--set", "model.decoder.input_feeding=false")
     attncli("train", config, "--run", tmp_path / "none", *options, "--set", "training.max_steps=1")
     for option, more in (("--attention", ["--format", "jsonl"]), ("--replace-unknown", [])):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import Command
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "json"])
-def test_the_command_writes_one_file_of_all_runs(attncli: Any, trained: Path, tmp_path: Path, suffix: str) -> None:
+def test_the_command_writes_one_file_of_all_runs(attncli: Command, trained: Path, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "other").symlink_to(trained)
     arguments = ("--gradients", "--format", suffix, "--output", tmp_path / "out")
     result = attncli("visualize", trained, tmp_path / "other", *arguments)
@@ -33,7 +33,9 @@ def test_the_command_writes_one_file_of_all_runs(attncli: Any, trained: Path, tm
         ),
     ],
 )
-def test_an_unknown_test_set_is_refused(attncli: Any, trained: Path, tmp_path: Path, tests: str, message: str) -> None:
+def test_an_unknown_test_set_is_refused(
+    attncli: Command, trained: Path, tmp_path: Path, tests: str, message: str
+) -> None:
     shutil.copytree(trained, tmp_path / "run")
     config = tmp_path / "run" / "config.yaml"
     config.write_text(config.read_text().replace("  test: {}\n", tests))
@@ -51,7 +53,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_states_that_later_steps_do_not_go_on_from_alone_are_refused(
-    attncli: Any, config: Path, trained: Path, tmp_path: Path, kind: str
+    attncli: Command, config: Path, trained: Path, tmp_path: Path, kind: str
 ) -> None:
     run = tmp_path / "run"
     sets = [part for override in (*KINDS[kind], "training.max_steps=1") for part in ("--set", override)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import Command
 
 STACK = "kind: transformer, hidden_size: 6, layers: 2, heads: 2, feed_forward_size: 9"
 KINDS = {
@@ -15,13 +15,13 @@ KINDS = {
 }
 
 
-def trained_as(attncli: Any, config: Path, run: Path, kind: str) -> Path:
+def trained_as(attncli: Command, config: Path, run: Path, kind: str) -> Path:
     sets = [part for override in (*KINDS[kind], "training.max_steps=1") for part in ("--set", override)]
     assert attncli("train", config, "--run", run, *sets).code == 0
     return run
 
 
-def test_a_transformer_shows_itself_and_its_heads(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_a_transformer_shows_itself_and_its_heads(attncli: Command, config: Path, tmp_path: Path) -> None:
     run = trained_as(attncli, config, tmp_path / "run", "transformer")
     asked = ("visualize", run, "--text", "der Hund rennt", "--self-attention", "--heads")
     result = attncli(*asked, "--target", "the dog")
@@ -40,7 +40,7 @@ def test_a_transformer_shows_itself_and_its_heads(attncli: Any, config: Path, tm
     assert (result.code, result.err) == (2, "attncli: --layer: 3, but the encoder has layers 1 to 2\n")
 
 
-def test_an_lstmn_shows_itself_and_has_no_heads(attncli: Any, config: Path, tmp_path: Path) -> None:
+def test_an_lstmn_shows_itself_and_has_no_heads(attncli: Command, config: Path, tmp_path: Path) -> None:
     run = trained_as(attncli, config, tmp_path / "run", "lstmn")
     result = attncli("visualize", run, "--text", "der Hund", "--self-attention", "--format", "svg")
     assert result.out == f"wrote {run / 'visualization' / 'encoder-self-attention-1.svg'}\n"
@@ -52,7 +52,7 @@ def test_an_lstmn_shows_itself_and_has_no_heads(attncli: Any, config: Path, tmp_
     )
 
 
-def test_a_recurrent_run_has_no_self_attention(attncli: Any, trained: Path) -> None:
+def test_a_recurrent_run_has_no_self_attention(attncli: Command, trained: Path) -> None:
     result = attncli("visualize", trained, "--text", "der Hund", "--self-attention")
     assert result.code == 1
     assert result.err == (
@@ -72,6 +72,6 @@ def test_a_recurrent_run_has_no_self_attention(attncli: Any, trained: Path) -> N
         ),
     ],
 )
-def test_wrong_command_lines_are_explained(attncli: Any, arguments: list[str], message: str) -> None:
+def test_wrong_command_lines_are_explained(attncli: Command, arguments: list[str], message: str) -> None:
     result = attncli("visualize", "run", "--text", "a", *arguments)
     assert (result.code, result.err) == (2, f"attncli: {message}\n")

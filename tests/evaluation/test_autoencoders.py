@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny import part_of
 
 from attncli.config.load import check_config
 from attncli.config.tasks.autoencoding import AutoencodingEvaluation, GaussianNoise
@@ -51,7 +52,7 @@ def like_pca(found: AutoencoderRun, train: Examples) -> None:
     pca, width = principal_components(train), found.config.model.bottleneck
     mixing = torch.eye(width) + 0.3 * torch.ones(width, width)
     directions = pca.first(width).float()
-    inner, outer = found.model.encoder[0], found.model.decoder[0]
+    inner, outer = (part_of(found.model, path, torch.nn.Linear) for path in ("encoder.0", "decoder.0"))
     with torch.no_grad():
         found.model.mean.copy_(pca.mean)
         inner.weight.copy_(mixing @ directions.T)

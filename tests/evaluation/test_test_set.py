@@ -21,7 +21,9 @@ def config(root: Path, *names: str) -> TranslationConfig:
         (root / f"{name}.en").write_text(f"a dog\n{name}\n")
     data = {"root": str(root), "train": pair, "dev": pair, "test": tests}
     values = {"task": "translation", "data": data, "training": {"max_steps": 1}}
-    return check_config(values, where="config.yaml")
+    found = check_config(values, where="config.yaml")
+    assert isinstance(found, TranslationConfig)
+    return found
 
 
 def test_only_set_of_a_configuration_needs_no_name(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from attncli.drawing.figures import save_figure
@@ -41,7 +42,7 @@ def test_curves_show_what_the_log_holds(tmp_path: Path) -> None:
         "gradient norm",
     ]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx([5.0, 2.5, 5 / 3])
-    assert figure.axes[1].lines[0].get_xdata().tolist() == [2, 3]
+    assert list(np.asarray(figure.axes[1].lines[0].get_xdata())) == [2, 3]
     save_figure(figure, tmp_path / "a.png", dots_per_inch=40)
 
 

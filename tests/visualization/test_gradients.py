@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from figures import heights, legend_names
 
 from attncli.data.tokens import pad_tokens
 from attncli.models.state_gradients import state_gradients
@@ -54,11 +55,11 @@ def test_a_panel_without_attention_and_one_with_it() -> None:
     profiles = [profile("a", attends=False), profile("_b$", attends=True), profile("c", attends=False)]
     without, with_it = gradients_figure(profiles, sentences="some").axes
     assert [len(axes.lines) for axes in (without, with_it)] == [2, 2]
-    assert without.lines[0].get_ydata().tolist() == np.median(profiles[0].total, axis=0).tolist()
-    assert with_it.lines[1].get_ydata().tolist() == np.median(profiles[1].later, axis=0).tolist()
+    assert heights(without.lines[0]).tolist() == np.median(profiles[0].total, axis=0).tolist()
+    assert heights(with_it.lines[1]).tolist() == np.median(profiles[1].later, axis=0).tolist()
     assert without.lines[0].get_color() != without.lines[1].get_color()
     assert with_it.lines[0].get_color() == with_it.lines[1].get_color() == without.lines[0].get_color()
-    assert [text.get_text().strip() for text in with_it.get_legend().get_texts()] == ["_b$"]
+    assert legend_names(with_it) == ["_b$"]
     assert without.get_yscale() == "log"
     assert without.xaxis_inverted()
 
