@@ -1,4 +1,4 @@
-"""What training minimises, as sums with the count of their terms, so that batches of any size join exactly.
+"""What training minimises: sums with the number of their terms, so that batches of any size add up exactly.
 
 n positions, R width of what the output layer reads, V vocabulary.
 """
@@ -21,16 +21,16 @@ CHUNK = 1 << 22
 class SummedLoss:
     """The loss of a batch, summed over its terms: real target tokens, or components of what is reconstructed."""
 
-    total: Tensor  # scalar with gradient: what is minimised, label smoothing and whatever else only training has
-    reported: Tensor  # scalar without gradient: what logs and validations tell, such as nats without label smoothing
+    total: Tensor  # scalar with gradient: what is minimised, including label smoothing and other terms of training
+    reported: Tensor  # scalar without gradient: what logs and validations show, such as nats without label smoothing
     terms: int
 
 
 def doubly_stochastic(weights: Tensor, steps: Tensor, positions: Tensor) -> Tensor:
-    """Return Σ_s (1 - Σ_t a_ts)², summed over examples, which asks that every position be looked at in all.
+    """Return Σ_s (1 - Σ_t a_ts)², summed over examples: every position should get a total weight of 1.
 
-    Xu et al. 2015, equation 14. `weights` [B, T, S] count at the real `steps` [B, T], and the sum is over the real
-    `positions` [B, S]. Cross-entropy summed over tokens, as here, stands to it as in the paper.
+    Xu et al. 2015, equation 14. `weights` [B, T, S] are summed over the real `steps` [B, T], and the squares over the
+    real `positions` [B, S]. The paper adds the term to a cross-entropy summed over tokens, as this package does.
     """
     looked_at = (weights * steps[:, :, None]).sum(1)  # [B, S]
     return ((1 - looked_at).square() * positions).sum()
@@ -40,7 +40,7 @@ class _CrossEntropy(torch.autograd.Function):
     """The sum of an output layer's cross-entropy with its gradients, and log-probabilities, in chunks of rows.
 
     The logits [n, V] are the largest tensors of a training step, and plain operations keep several of that size. Here
-    a chunk's gradients are taken while its logits are there, so that no other is needed, and nothing is computed twice.
+    a chunk's gradients are computed while its logits exist, so nothing of that size is kept or computed twice.
     """
 
     @staticmethod
@@ -50,20 +50,21 @@ class _CrossEntropy(torch.autograd.Function):
         wanted = any(context.needs_input_grad)
         rows = max(1, CHUNK // len(weight))
         kind = features.dtype
-        weight_there, bias_there = weight.to(kind), bias.to(kind)
+        cast_weight, cast_bias = weight.to(kind), bias.to(kind)
         gradients = (torch.empty_like(features), torch.zeros_like(weight), torch.zeros_like(bias)) if wanted else None
+        # In float64, so that the sum hardly depends on how the rows are cut into chunks.
         smoothed = torch.zeros((), dtype=torch.float64, device=features.device)
         likelihoods = []
         for first in range(0, len(features), rows):
             part, chosen = features[first : first + rows], targets[first : first + rows, None]
-            log_probs = torch.log_softmax(F.linear(part, weight_there, bias_there), dim=-1, dtype=torch.float32)
+            log_probs = torch.log_softmax(F.linear(part, cast_weight, cast_bias), dim=-1, dtype=torch.float32)
             likelihoods.append(log_probs.gather(1, chosen)[:, 0])
             smoothed = smoothed - (1 - label_smoothing) * likelihoods[-1].sum(dtype=torch.float64)
             if label_smoothing:
                 smoothed = smoothed - label_smoothing * log_probs.mean(-1).sum(dtype=torch.float64)
             if gradients is not None:
                 slope = _slope(log_probs, chosen, label_smoothing).to(kind)  # [rows, V]
-                gradients[0][first : first + rows] = slope @ weight_there
+                gradients[0][first : first + rows] = slope @ cast_weight
                 gradients[1].add_(slope.t() @ part)
                 gradients[2].add_(slope.sum(0))
         context.gradients = gradients
@@ -77,13 +78,14 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         if context.gradients is None:
             raise RuntimeError("the gradient of cross_entropy can be taken once")
+        # In place, since a copy of the gradient of the weight [V, R] would double the peak of memory.
         features, weight, bias = (each.mul_(gradient) for each in context.gradients)
         context.gradients = None
         return features, weight, bias, None, None
 
 
 def _slope(log_probs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """Return the gradient of the smoothed loss by the logits, in the place of `log_probs` [n, V]."""
+    """Return the gradient of the smoothed loss by the logits, written over `log_probs` [n, V]."""
     slope = log_probs.exp_()
     if label_smoothing:
         slope -= label_smoothing / slope.shape[1]
@@ -95,9 +97,9 @@ def cross_entropy(
 ) -> tuple[SummedLoss, Tensor]:
     """Return the cross-entropy, in nats, of `targets` [n] under the logits that `output` makes of `features` [n, R].
 
-    Beside it comes the log-probability of each target [n], without gradient or smoothing. With label smoothing ε
+    The second value is the log-probability of each target [n], without gradient or smoothing. With label smoothing ε
     (Szegedy et al. 2016, section 7) a target's loss is (1 - ε) · -log p(target) plus ε times the mean of -log p over
-    the vocabulary. Softmax and sums are in float32 or better whatever the products are in.
+    the vocabulary. Softmax and sums are in float32 or better, whatever the precision of the products.
     """
     if torch.is_autocast_enabled(features.device.type):
         features = features.to(torch.get_autocast_dtype(features.device.type))

@@ -22,7 +22,7 @@ from attncli.models.windows import Window
 
 @dataclass(frozen=True)
 class PreparedAttention:
-    """A memory with all that is computed of it once a source."""
+    """A memory with everything that is computed from it once per source."""
 
     values: Tensor  # [B, S, D]
     keys: Tensor  # [B, S, A]
@@ -32,14 +32,14 @@ class PreparedAttention:
 
 @dataclass(frozen=True)
 class Marks:
-    """What there is to say of each query beside its weights."""
+    """What an attention reports about each query besides its weights."""
 
     half_width: int | None  # of the window in positions; None without one
     centres: Tensor | None  # [N, T, X], the middle of the window in positions, or in rows and columns
     chosen: Tensor | None  # [N, T], the one position that was read; None where it was a mean
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is there as JSON values; a centre on one axis is a number, and one on a grid a pair."""
+        """Return the marks that are set, as JSON values; a centre is a number for words and a pair for a grid."""
         values: dict[str, Any] = {}
         if self.centres is not None:
             rounded = self.centres.double().round(decimals=4).tolist()
@@ -54,19 +54,19 @@ class Marks:
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What an attention gives for its queries."""
+    """What an attention returns for its queries."""
 
     context: Tensor  # [N, T, D]
     weights: Tensor  # [N, T, S]
     marks: Marks | None  # None for the mean over everything
-    draws: Draws | None  # [N, T], where training asks for them
+    draws: Draws | None  # [N, T], only where training learns from them
 
 
 class Attention(nn.Module):
-    """Attention of three exchangeable parts; each works with each.
+    """Attention made of three interchangeable parts, which work in every combination.
 
-    Bahdanau, Cho and Bengio 2015; the windows of Luong, Pham and Manning 2015; the selections of Xu et al. 2015. A gate
-    may scale what was read.
+    Bahdanau, Cho and Bengio 2015; the windows of Luong, Pham and Manning 2015; the selections of Xu et al. 2015. An
+    optional gate scales what was read.
     """
 
     def __init__(self, score: Score, window: Window, selection: Selection, gate: ContextGate | None = None):
@@ -83,16 +83,17 @@ class Attention(nn.Module):
         )
 
     def forward(self, query: Tensor, prepared: PreparedAttention, steps: Tensor | None = None) -> Glimpse:
-        """Return what `query` [N, T, Q] sees; `steps` [N, T] are the target positions, where the window counts them.
+        """Return what `query` [N, T, Q] reads; `steps` [N, T] are the target positions, where the window counts them.
 
-        N may be a multiple K of the B sources in `prepared`: rows i*K to i*K + K - 1 then read source i, without a
-        copy of it for each. Weights are exactly 0 on padding and outside the window, and rows of them sum to 1, or to
-        less with a window that multiplies them.
+        N may be K times the B sources of `prepared`: rows i*K to i*K + K - 1 then read source i, which is not copied.
+        Weights are exactly 0 on padding and outside the window, and each row sums to 1, or to less with a window that
+        multiplies them.
         """
         rows, count, _ = query.shape
         sources = prepared.values.shape[0]
         grouped = query.reshape(sources, rows // sources * count, -1)  # [B, K*T, Q]
         focus = self.window(grouped, None if steps is None else steps.reshape(grouped.shape[:2]), prepared.window)
+        # A softmax in bfloat16 would give rows that miss a sum of 1 by up to a thousandth.
         scores = self.score(grouped, prepared.keys).float()
         weights = scores.masked_fill(~focus.inside, -math.inf).softmax(-1)  # [B, K*T, S]
         if focus.factor is not None:

@@ -41,7 +41,8 @@ class Autoencoder(nn.Module):
         return self.encoder(rows - self.mean)  # type: ignore[no-any-return]
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Return what the codes [B, K] stand for, [B, D]."""
+        """Return the reconstructions [B, D] of the codes [B, K]."""
+        # Under autocast the decoder gives bfloat16; the mean and the loss stay in float32.
         return self.mean + self.decoder(codes).float()  # type: ignore[no-any-return]
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -94,6 +95,7 @@ def _convolutional(model: ConvolutionalModel, data: PictureData) -> tuple[nn.Mod
         nn.Linear(model.bottleneck, outer[0] * height * width),
         nn.Unflatten(1, (outer[0], height, width)),
     ]
+    # With a kernel of 4, a stride of 2 doubles height and width exactly; one of 3 would end a row short.
     for before, after in pairwise(outer):
         decoder += [ACTIVATIONS[model.activation](), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
     encoder.append(ACTIVATIONS[model.code_activation]())
@@ -101,9 +103,9 @@ def _convolutional(model: ConvolutionalModel, data: PictureData) -> tuple[nn.Mod
 
 
 def initialise_autoencoder(model: nn.Module, *, gain: float) -> None:
-    """Set fresh weights: orthogonal ones, which keep lengths as well as a layer of their shape can, and no biases.
+    """Set orthogonal weights, which preserve lengths as far as a layer of their shape can, and biases of 0.
 
-    Saxe et al. 2014: so deep networks begin to learn at once. `gain` makes up for what the activation takes away.
+    Deep networks start to learn at once this way (Saxe et al. 2014). `gain` makes up for what the activation takes.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

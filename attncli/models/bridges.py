@@ -59,7 +59,7 @@ class MLPBridge(nn.Module):
 class CopyBridge(nn.Module):
     """The encoder's final state as the first hidden state of every layer (Sutskever et al. 2014).
 
-    The cell of an LSTM starts from 0: encoders run dense sequences, whose cells at the last real position nobody keeps.
+    The cell of an LSTM starts at 0: encoders run dense sequences and do not keep the cell at the last real position.
     """
 
     def __init__(self, *, layers: int, state_tensors: int):
@@ -73,7 +73,7 @@ class CopyBridge(nn.Module):
 
 
 class ZeroBridge(nn.Module):
-    """A first state of zeros, which knows nothing of the source."""
+    """A first state of zeros, whatever the source."""
 
     def __init__(self, *, hidden_size: int, layers: int, state_tensors: int):
         super().__init__()

@@ -21,6 +21,7 @@ from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
+    AttentionalDecoder,
     CurrentStateDecoder,
     FixedContextDecoder,
     InputFeedingDecoder,
@@ -62,14 +63,14 @@ TokenReader = TextEncoder | DecoderConfig
 
 @dataclass(frozen=True)
 class Needs:
-    """What a decoder reads of a memory, so that an encoder makes no more."""
+    """What a decoder reads of a memory; an encoder need not compute the rest."""
 
     states: bool
     summary: bool
 
 
 def needs_of(model: WritingModel) -> Needs:
-    """Return what the decoder of `model` reads: the states, be it their mean alone, and the summary."""
+    """Return what the decoder of `model` reads; their mean counts as the states."""
     attends, decoder = model.attention != "none", model.decoder
     if isinstance(decoder, TransformerDecoderConfig):
         return Needs(states=True, summary=False)
@@ -89,7 +90,7 @@ def build_decoder(
 ) -> Decoder:
     """Return the decoder that `config` describes, over memories of width `memory_size`.
 
-    The positions of a memory are on one axis, as words are, or on the two of a grid.
+    Its positions lie on one axis, as those of words do, or on the two of a grid.
     """
     if isinstance(config, TransformerDecoderConfig):
         return TransformerDecoder(
@@ -105,7 +106,7 @@ def build_decoder(
 
 
 def layer_sizes(config: TransformerConfig, model: WritingModel) -> LayerSizes:
-    """Return what the layers of a Transformer's stack have in common."""
+    """Return what the layers of a Transformer that `config` describes have in common."""
     return LayerSizes(
         size=config.hidden_size,
         heads=config.heads,
@@ -117,14 +118,14 @@ def layer_sizes(config: TransformerConfig, model: WritingModel) -> LayerSizes:
 
 
 def build_placing(config: TokenReader, embedding: nn.Embedding, *, key: str, dropout: float) -> Placing:
-    """Return how the tokens of `embedding` enter what `config` describes; `key` is what limits learned positions."""
+    """Return how tokens of `embedding` enter the network of `config`; `key` limits learned positions."""
     size = embedding.embedding_dim
     factor = size**0.5 if config.embedding_scale == "root" else 1.0
     return Placing(factor=factor, positions=build_positions(config, size, key=key), dropout=dropout)
 
 
 def build_positions(config: TokenReader, size: int, *, key: str) -> Positions | None:
-    """Return the positions of width `size` that `config` names; `key` is what limits learned ones."""
+    """Return the positions of width `size` that `config` names; `key` limits learned ones."""
     if isinstance(config, (RecurrentDecoderConfig, LSTMNDecoderConfig)) or config.positions == "none":
         return None
     if config.maximum_length is None:
@@ -133,7 +134,7 @@ def build_positions(config: TokenReader, size: int, *, key: str) -> Positions | 
 
 
 def build_grid_positions(config: ImageEncoder, size: int) -> GridPositions | None:
-    """Return the positions of regions of width `size` that `config` names."""
+    """Return the positions that `config` names for regions of width `size`."""
     if config.positions == "none":
         return None
     if config.maximum_length is None:
@@ -189,10 +190,10 @@ def build_recurrent_decoder(
         memory_axes=memory_axes,
         gate=ContextGate(config.hidden_size) if config.gate else None,
     )
-    further = {"doubly_stochastic": config.doubly_stochastic}
+    kind: type[AttentionalDecoder] = InputFeedingDecoder if config.input_feeding else CurrentStateDecoder
     if config.query == "previous_state":
-        return PreviousStateDecoder(parts, attention, **further)
-    return (InputFeedingDecoder if config.input_feeding else CurrentStateDecoder)(parts, attention, **further)
+        kind = PreviousStateDecoder
+    return kind(parts, attention, doubly_stochastic=config.doubly_stochastic)
 
 
 def build_attention(
@@ -203,7 +204,7 @@ def build_attention(
     memory_axes: int = 1,
     gate: ContextGate | None = None,
 ) -> Attention:
-    """Return the attention that `config` describes, for queries and memories of these widths, with `gate` behind."""
+    """Return the attention that `config` describes, for queries and memories of these widths."""
     return Attention(
         build_score(config, query_size=query_size, memory_size=memory_size),
         build_window(config, query_size=query_size, axes=memory_axes),
@@ -234,7 +235,7 @@ def build_readout(
 
 
 def build_bridge(config: RecurrentDecoderConfig | LSTMNDecoderConfig, layers: Layers, *, memory_size: int) -> nn.Module:
-    """Return what computes the first state of `layers`."""
+    """Return the bridge that computes the first state of `layers`."""
     count, tensors = len(layers.layers), layers.state_tensors
     if config.bridge == "zero":
         return ZeroBridge(hidden_size=layers.hidden_size, layers=count, state_tensors=tensors)

@@ -1,4 +1,4 @@
-"""What is done to the input of a denoising autoencoder. Vincent et al. 2008, section 2.3; Vincent et al. 2010, 3.3.
+"""Corruptions of the input of a denoising autoencoder (Vincent et al. 2008, section 2.3; Vincent et al. 2010, 3.3).
 
 B examples, D components.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 
 Corrupt = Callable[[Tensor, torch.Generator | None], Tensor]
-"""From examples [B, D] and a generator (None for torch's own) to corrupted ones; the input stays as it is."""
+"""Maps examples [B, D] to corrupted copies, drawing from a generator; None draws from torch's random state."""
 
 
 def gaussian_noise(rows: Tensor, generator: torch.Generator | None, *, deviation: float) -> Tensor:
@@ -24,10 +24,11 @@ def gaussian_noise(rows: Tensor, generator: torch.Generator | None, *, deviation
 
 
 def masking(rows: Tensor, generator: torch.Generator | None, *, share: float) -> Tensor:
-    """Return `rows` [B, D] with `share` of the components of each, rounded to whole ones, set to 0."""
+    """Return `rows` [B, D] with a `share` of the components of each, rounded to a whole number, set to 0."""
     count = round(share * rows.shape[1])
     if not count:
         return rows.clone()
+    # The places of the largest draws are a subset of exactly this size, each as likely as any other.
     draws = torch.rand(rows.shape, generator=generator, device=rows.device)
     return rows.scatter(1, draws.topk(count, dim=1, sorted=False).indices, 0.0)
 

@@ -10,11 +10,11 @@ _LEVELS = 1 << 16  # of a draw of 16 bits
 
 
 class Dropout(nn.Module):
-    """Sets values to 0 at random in training, and scales the others up so that the mean stays (Srivastava et al. 2014).
+    """Sets values to 0 at random in training and scales the others up to keep the mean (Srivastava et al. 2014).
 
-    torch's own draws a number for every value, in one thread, which made up to a tenth of a training step on two. Here
-    a draw of 64 bits decides for four values. So on a CPU `rate` is held to 1/65,536, and the scale is that of the rate
-    which is held. Draws come from torch's random state there as well.
+    On a CPU, torch's own draws a number for every value in one thread, up to a tenth of a training step with two
+    threads. Here a draw of 64 bits decides four values, so `rate` is rounded to a multiple of 1/65,536, and the scale
+    follows the rounded rate. Draws come from torch's random state on every device.
     """
 
     def __init__(self, rate: float):
@@ -22,7 +22,7 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return `values` with some set to 0 in training, and as they are else."""
+        """Return `values` with some set to 0 in training, and unchanged otherwise."""
         if not self.training or self.rate == 0:
             return values
         if values.device.type != "cpu":
@@ -32,11 +32,12 @@ class Dropout(nn.Module):
         return values * kept * (_LEVELS / (_LEVELS - dropped))
 
     def extra_repr(self) -> str:
-        """Return what is shown between the brackets."""
+        """Return what `repr` shows between the brackets."""
         return f"rate={self.rate}"
 
 
 def _draws(count: int) -> Tensor:
-    """Return `count` independent integers, each number of 16 bits as likely as any other."""
+    """Return `count` independent integers, evenly distributed over the numbers of 16 bits."""
+    # `None` as the upper end includes the largest integer, so that all 64 bits are random.
     whole = torch.empty(-(-count // 4), dtype=torch.int64).random_(torch.iinfo(torch.int64).min, None)
     return whole.view(torch.int16)[:count]

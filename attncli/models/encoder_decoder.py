@@ -46,15 +46,15 @@ class EncoderDecoder(nn.Module):
         return self.encoder(source)  # type: ignore[no-any-return]
 
     def force(self, source: Any, target: Tokens) -> Forced:
-        """Return features [B, T, R] and weights [B, T, S] at every position of `target`, which follow its prefix."""
+        """Return features [B, T, R] and weights [B, T, S] at each position of `target`, given the tokens before it."""
         return self.force_memory(self.encode(source), target)
 
     def force_memory(self, memory: Memory, target: Tokens) -> Forced:
-        """Return the same for sources whose `memory` is there already."""
+        """Return the same for sources that were encoded to `memory`."""
         return self.decoder.force(prefix_of(target), self.decoder.prepare(memory))
 
     def head_weights(self, source: Any, memory: Memory, target: Tokens) -> HeadWeights:
-        """Return where every layer and head looks while `target` is written for `source`, of which `memory` is."""
+        """Return where every layer and head looks while `target` is written for `source`, encoded to `memory`."""
         prepared, prefix = self.decoder.prepare(memory), prefix_of(target)
         return HeadWeights(
             self.encoder.self_weights(source),
@@ -63,10 +63,10 @@ class EncoderDecoder(nn.Module):
         )
 
     def loss(self, source: Any, target: Tokens, *, label_smoothing: float) -> SummedLoss:
-        """Return the loss over the real tokens of `target`; in training with what the decoder adds to it."""
+        """Return the loss over the real tokens of `target`, in training plus what the decoder adds to it."""
         memory = self.encode(source)
         forced = self.force_memory(memory, target)
-        # Only real positions go through the output layer, the largest product of all.
+        # Only real positions go through the output layer, the largest product of a training step.
         real, output = target.mask, self.decoder.output
         read = output.project(forced.features[real])
         loss, log_probs = cross_entropy(read, output.classify, target.ids[real], label_smoothing=label_smoothing)
@@ -77,12 +77,12 @@ class EncoderDecoder(nn.Module):
         return loss if further is None else replace(loss, total=loss.total + further)
 
     def log_probs_of(self, forced: Forced, target: Tokens) -> Tensor:
-        """Return the log-probability [B, T] of every token of `target`, which was `forced`; 0 on padding."""
+        """Return the log-probability [B, T] of every token of `target`, given what forcing it gave; 0 on padding."""
         logits = self.decoder.output(forced.features).float()
         chosen: Tensor = logits.log_softmax(-1).gather(-1, target.ids[:, :, None])[:, :, 0]
         return chosen * target.mask
 
 
 def prefix_of(target: Tokens) -> Tensor:
-    """Return what a decoder has read [B, T] when it writes each of `target`: the begin symbol, and what was before."""
+    """Return the token [B, T] that a decoder reads before it writes each of `target`, the begin symbol first."""
     return F.pad(target.ids[:, :-1], (1, 0), value=BOS)

@@ -1,4 +1,4 @@
-"""How much of a context a decoder lets in.
+"""How much of a context a decoder uses.
 
 N rows, T queries a row, D memory width, Q query width.
 """

@@ -1,9 +1,9 @@
-"""Fresh weights: what enters a layer, and what leaves it, is of a size from which it learns soon.
+"""Fresh weights, drawn so that every layer reads and gives values of a size from which it learns soon.
 
-Embeddings are read as numbers of size 1 (root mean square over tokens and components). A layer's weights are drawn so
-that what it gives of inputs of size 1 is of size 1 too. Gated recurrent states are smaller, a quarter
-to a half: a tanh of such gates times a sigmoid. What scores make of them should spread over the positions of a source
-by some tenths to 2, whatever the widths: with much less, the softmax stays flat for hundreds of updates.
+Embeddings are read as numbers of size 1 (root mean square over tokens and components), and a layer's weights are drawn
+so that it turns inputs of size 1 into outputs of size 1. Gated recurrent states are smaller, a quarter to a half: a
+tanh of such gates times a sigmoid. Scores made of them should spread over the positions of a source by some tenths to
+2, whatever the widths: with much less, the softmax stays flat for hundreds of updates.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _WIDEST = 0.1  # of `uniform`
 def glorot(model: nn.Module) -> None:
     """Set weights by the width of what they read: Glorot and Bengio 2010 for linear layers, orthogonal recurrences.
 
-    Where Glorot's rule, which counts what a layer gives too, does not serve, another one holds. The output layer is as
-    wide as its input asks for: by its many outputs it would be so narrow that alignments appear late. The attentional
-    readout and the projections of a scaled product bring gated states to size 1, and a bilinear form gives products of
-    size 1, where Glorot's would grow with the root of the width. The sharpness of a cosine starts at the root of the
-    width D, since cosines of states that have nothing to do with each other deviate by 1/√D.
+    Glorot's rule also counts the width of the output, and does not fit everywhere. The output layer follows its input
+    alone: by its many outputs its weights would be so small that alignments appear late. The attentional readout and
+    the projections of a scaled product bring gated states to size 1, and a bilinear form gives products of size 1,
+    where Glorot's would grow with the root of the width. The sharpness of a cosine starts at the root of the width D,
+    since cosines of unrelated states deviate by 1/√D.
     """
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
@@ -67,7 +67,7 @@ def glorot(model: nn.Module) -> None:
 
 
 def uniform(model: nn.Module) -> None:
-    """Set all weights and biases evenly between -0.1 and 0.1, but those of normalisations and convolutions."""
+    """Draw all weights and biases evenly between -0.1 and 0.1, except those of normalisations and convolutions."""
     for module in model.modules():
         if isinstance(module, (nn.RNNBase, nn.Linear, nn.Embedding, LearnedPositions, LearnedGridPositions)):
             for parameter in module.parameters(recurse=False):

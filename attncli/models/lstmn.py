@@ -1,4 +1,4 @@
-"""Long short-term memory-networks: an LSTM whose every step looks back on all states before it.
+"""Long short-term memory-networks: LSTMs that look back on all earlier states at every step.
 
 Cheng, Dong and Lapata 2016, section 3. N rows, L layers, T steps, t states so far, I input width, H hidden width, A = H
 score width, G = 4 H + A width of the gates with the query, W = 2 H + A width of an entry of the tape.
@@ -20,7 +20,7 @@ CELL = CELLS["lstm"]
 
 
 class LSTMNLayer(nn.Module):
-    """The weights of one layer: those of an LSTM, and those of a_i = v · tanh(W_h h_i + W_x x_t + W_h~ h~_{t-1})."""
+    """The weights of one layer: those of an LSTM and of its score a_i = v · tanh(W_h h_i + W_x x_t + W_h~ h~_{t-1})."""
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
@@ -35,8 +35,8 @@ class LSTMNLayers(Layers):
     """A stack of memory-networks of one width, with dropout between them.
 
     The state of a layer is its hidden state [N, H] and cell [N, H], the share [N, A] of h~_{t-1} in the next query, the
-    tape [N, t, W] and the weights [N, t - 1] of the last step. The paper's h~_1 and c~_1 are 0, since there is nothing
-    to look back on; where a first state is given, as to a decoder, it takes their place.
+    tape [N, t, W] and the weights [N, t - 1] of the last step. In the paper h~_1 and c~_1 are 0, since there is nothing
+    to look back on yet; a first state, such as a decoder's, takes their place here.
     """
 
     state_tensors = 2
@@ -57,7 +57,7 @@ class LSTMNLayers(Layers):
         rows, size = hidden.shape
         kind = hidden.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-        # With no entry there are no weights, so the share in the query is not read before it is computed.
+        # An empty tape is not read, so the share in the query may be anything until the first step has computed it.
         return hidden.new_zeros(rows, size), hidden.new_empty(rows, 0, 3 * size, dtype=dtype), hidden.new_empty(rows, 0)
 
     def forward(self, inputs: Tensor, states: tuple[State, ...]) -> Tensor:
@@ -72,7 +72,7 @@ class LSTMNLayers(Layers):
             yield states
 
     def steps(self, *, fed_size: int = 0) -> LSTMNSteps:
-        """Return the layers as a loop over steps uses them; the last `fed_size` columns of the input come later."""
+        """Return the layers for stepping; the last `fed_size` columns of the input come later."""
         return LSTMNSteps(self, fed_size)
 
     def self_weights(self, states: tuple[State, ...]) -> Tensor:
@@ -81,7 +81,7 @@ class LSTMNLayers(Layers):
 
 
 def square(rows: Sequence[Tensor]) -> Tensor:
-    """Return `rows`, of which number t is [N, L, t] and t goes from 0 to T - 1, as [N, L, T, T]."""
+    """Return `rows`, number t of them [N, L, t] for t from 0 to T - 1, as one tensor [N, L, T, T] filled up with 0."""
     return torch.stack([F.pad(row, (0, len(rows) - row.shape[-1])) for row in rows], -2)
 
 
@@ -102,12 +102,12 @@ class LSTMNSteps(Steps):
         return F.linear(inputs, self.first, self.layers[0].bias)
 
     def fed_gates(self, gates: Tensor, fed: Tensor) -> Tensor:
-        """Return `gates` [N, G] with the share of `fed` [N, F]."""
+        """Return `gates` [N, G] plus the share of `fed` [N, F]."""
         assert self.fed is not None, "made without fed columns"
         return self.fed(gates, fed)
 
     def advance(self, gates: Tensor, states: tuple[State, ...]) -> tuple[State, ...]:
-        """Return the next state of every layer, given the bottom layer's whole gates and query [N, G]."""
+        """Return the next state of every layer, given the complete gates and query [N, G] of the bottom layer."""
         advanced: list[State] = []
         for number, (state, layer) in enumerate(zip(states, self.layers, strict=True)):
             if number:
@@ -117,7 +117,10 @@ class LSTMNSteps(Steps):
 
 
 class _LayerSteps:
-    """One layer, one step at a time."""
+    """One layer, one step at a time.
+
+    Gates and query are one product: their weights are stacked, since one large product is faster than two.
+    """
 
     def __init__(self, layer: nn.Module):
         assert isinstance(layer, LSTMNLayer)

@@ -1,4 +1,4 @@
-"""What an encoder hands to a decoder.
+"""What an encoder gives to a decoder.
 
 B sources, S positions, D memory width.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Memory:
-    """One state a source position, and the whole source in one vector."""
+    """A state for each source position, and the whole source in one vector."""
 
     states: Tensor  # [B, S, D]
     mask: Tensor  # [B, S] bool, True where the position is real

@@ -1,4 +1,4 @@
-"""Attention with several heads, for one sequence that looks at itself or at another.
+"""Attention with several heads, from one sequence to itself or to another.
 
 B sources, N = B*K rows, T queries a row, S positions, H width of a state, D width of what is looked at, d = H / heads.
 """
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class KeysAndValues:
-    """What queries look at."""
+    """The positions that queries look at, projected."""
 
     keys: Tensor  # [B, heads, S, d]
     values: Tensor  # [B, heads, S, d]
 
     def joined(self, later: KeysAndValues) -> KeysAndValues:
-        """Return these positions with those of `later` after them."""
+        """Return these positions followed by those of `later`."""
         if not self.keys.shape[2]:
             return later
         return KeysAndValues(torch.cat([self.keys, later.keys], 2), torch.cat([self.values, later.values], 2))
@@ -30,15 +30,14 @@ class KeysAndValues:
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in `heads` subspaces (Vaswani et al. 2017, 3.2.2; with bias terms, as is usual).
 
-    A mask is True where a query may look: [B, 1, 1, S], or [T, S] for all rows alike; None lets every query look at
-    everything.
+    A mask is True where a query may look: [B, 1, 1, S], or [T, S] for all rows alike; None hides nothing.
     """
 
     def __init__(self, size: int, *, looked_at_size: int, heads: int):
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(size, size)
-        # A bias here would add the same to all scores of a query, which softmax takes away again.
+        # A bias here would add the same to all scores of a query, which softmax cancels.
         self.keys = nn.Linear(looked_at_size, size, bias=False)
         self.values = nn.Linear(looked_at_size, size)
         self.output = nn.Linear(size, size)
@@ -48,20 +47,19 @@ class MultiHeadAttention(nn.Module):
         return KeysAndValues(self._cut(self.keys(states)), self._cut(self.values(states)))
 
     def forward(self, states: Tensor, looked_at: KeysAndValues, mask: Tensor | None) -> Tensor:
-        """Return what the positions of `states` [B, T, H] see, [B, T, H]."""
+        """Return what the positions of `states` [B, T, H] read, [B, T, H]."""
         query = self._cut(self.query(states))
         context = F.scaled_dot_product_attention(query, looked_at.keys, looked_at.values, attn_mask=mask)
         return self._joined(context)
 
     def weights(self, states: Tensor, looked_at: KeysAndValues, mask: Tensor | None) -> Tensor:
-        """Return where each head looks, [B, heads, T, S]: the weights that `forward` computes and does not show."""
+        """Return where each head looks, [B, heads, T, S]: the weights that the fused kernel of `forward` hides."""
         return self._weights(self._cut(self.query(states)), looked_at, mask)
 
     def read(self, states: Tensor, looked_at: KeysAndValues, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return what `states` [N, T, H] see, [N, T, H], and the weights [N, heads, T, S].
+        """Return what `states` [N, T, H] read, [N, T, H], and the weights [N, heads, T, S].
 
-        N may be a multiple K of the B rows of `looked_at`: rows i*K to i*K + K - 1 then look at row i, without a copy
-        of it for each.
+        N may be K times the B rows of `looked_at`: rows i*K to i*K + K - 1 then look at row i, which is not copied.
         """
         rows, steps, size = states.shape
         grouped = states.reshape(len(looked_at.keys), -1, size)  # [B, K*T, H]
@@ -71,11 +69,12 @@ class MultiHeadAttention(nn.Module):
         return seen.view(rows, steps, size), by_row.flatten(0, 1)
 
     def _weights(self, query: Tensor, looked_at: KeysAndValues, mask: Tensor | None) -> Tensor:
+        # Scaling the query takes fewer products than scaling the scores.
         scores: Tensor = (query * query.shape[-1] ** -0.5 @ looked_at.keys.transpose(2, 3)).float()
         return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
 
     def _cut(self, states: Tensor) -> Tensor:
-        """Return `states` [B, S, H] as [B, heads, S, d]."""
+        """Return `states` [B, S, H] as heads [B, heads, S, d]."""
         return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _joined(self, heads: Tensor) -> Tensor:

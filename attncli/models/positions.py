@@ -1,4 +1,4 @@
-"""How tokens enter a network: their embeddings scaled, and told where they stand.
+"""How tokens enter a network: scaled embeddings, and where each token stands.
 
 T positions, H width of a state.
 """
@@ -16,15 +16,15 @@ from attncli.models.dropout import Dropout
 
 
 class Positions(nn.Module, ABC):
-    """A vector of each position, which is added to the token's embedding."""
+    """A vector for each position, which is added to the embedding of the token there."""
 
     @abstractmethod
     def forward(self, states: Tensor, *, first: int) -> Tensor:
-        """Return the vectors [T, H] of the positions from `first` (0 is the first of all) for `states` [N, T, H]."""
+        """Return the vectors [T, H] of the positions from `first` on (counted from 0) for `states` [N, T, H]."""
 
 
 def sinusoids(at: Tensor, size: int) -> Tensor:
-    """Return sines and cosines [T, H] of the places `at` [T]: wavelengths from 2π to 10000·2π, sines in even columns.
+    """Return sines (even columns) and cosines [T, H] of the positions `at` [T], of wavelengths from 2π to 10000·2π.
 
     Vaswani et al. 2017, 3.5.
     """
@@ -44,9 +44,9 @@ class SinusoidalPositions(Positions):
 
 
 class LearnedPositions(Positions):
-    """A learned vector of each position (Vaswani et al. 2017, table 3, row E).
+    """A learned vector for each position (Vaswani et al. 2017, table 3, row E).
 
-    `key` is the configuration's, which says how many there are, and is named where they do not suffice.
+    `key` is the configuration key that says how many there are; the error for a longer sentence names it.
     """
 
     def __init__(self, length: int, size: int, *, key: str):
@@ -55,7 +55,7 @@ class LearnedPositions(Positions):
         self.vectors = nn.Parameter(torch.empty(length, size))
 
     def forward(self, states: Tensor, *, first: int) -> Tensor:
-        """Return the vectors [T, H], or raise a DataError if there are not so many."""
+        """Return the vectors [T, H], or raise a DataError past the last one."""
         last = first + states.shape[1]
         if last > len(self.vectors):
             raise DataError(
@@ -67,25 +67,25 @@ class LearnedPositions(Positions):
 
 
 class GridPositions(nn.Module, ABC):
-    """A vector of each place of a grid, which is added to the region there; each axis has its share of the width."""
+    """A vector for each place of a grid, which is added to the region there; each axis gets a share of the width."""
 
     def __init__(self, size: int):
         super().__init__()
-        self.sizes = (size - size // 2, size // 2)  # of what tells the row, and the column
+        self.sizes = (size - size // 2, size // 2)  # the shares of row and column
 
     def forward(self, states: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return the vectors [S, D] of the places of a `grid`, row by row, for `states` [B, S, D]."""
+        """Return the vectors [S, D] of the places of `grid`, row by row, for `states` [B, S, D]."""
         rows, columns = (self.axis(axis, length, states) for axis, length in enumerate(grid))
         joined = [rows[:, None].expand(-1, grid[1], -1), columns[None].expand(grid[0], -1, -1)]
         return torch.cat(joined, -1).flatten(0, 1)
 
     @abstractmethod
     def axis(self, axis: int, length: int, states: Tensor) -> Tensor:
-        """Return what tells each of `length` places on an axis, 0 for rows and 1 for columns, [length, share of D]."""
+        """Return the vectors [length, share of D] along an axis, 0 for rows and 1 for columns."""
 
 
 class SinusoidalGridPositions(GridPositions):
-    """Sines and cosines of the row and of the column (Vaswani et al. 2017, 3.5, for each axis)."""
+    """Sines and cosines of row and column (Vaswani et al. 2017, 3.5, on each axis)."""
 
     def axis(self, axis: int, length: int, states: Tensor) -> Tensor:
         """Return the vectors [length, share of D]."""
@@ -94,14 +94,14 @@ class SinusoidalGridPositions(GridPositions):
 
 
 class LearnedGridPositions(GridPositions):
-    """A learned vector of each row and of each column, joined (Carion et al. 2020, appendix)."""
+    """A learned vector for each row and each column, concatenated (Carion et al. 2020, appendix)."""
 
     def __init__(self, length: int, size: int):
         super().__init__(size)
         self.rows, self.columns = (nn.Parameter(torch.empty(length, share)) for share in self.sizes)
 
     def axis(self, axis: int, length: int, states: Tensor) -> Tensor:
-        """Return the vectors [length, share of D], or raise a DataError if there are not so many."""
+        """Return the vectors [length, share of D], or raise a DataError past the last one."""
         vectors = (self.rows, self.columns)[axis]
         if length > len(vectors):
             raise DataError(
@@ -112,7 +112,7 @@ class LearnedGridPositions(GridPositions):
 
 
 class Placing(nn.Module):
-    """From embeddings to what the first layer reads: times a factor, plus positions, with dropout.
+    """Turns embeddings into what the first layer reads: times a factor, plus positions, with dropout.
 
     Vaswani et al. 2017, 3.4, 3.5 and 5.4.
     """
@@ -122,7 +122,7 @@ class Placing(nn.Module):
         self.factor, self.positions, self.dropout = factor, positions, Dropout(dropout)
 
     def forward(self, embedded: Tensor, *, first: int = 0) -> Tensor:
-        """Return what is read [..., T, E] for the `embedded` [..., T, E] tokens, of which the first is at `first`."""
+        """Return the input [..., T, E] for the `embedded` [..., T, E] tokens, the first of which is at `first`."""
         scaled = embedded if self.factor == 1.0 else embedded * self.factor
         if self.positions is not None:
             scaled = scaled + self.positions(scaled, first=first)

@@ -1,7 +1,6 @@
-"""What the output layer reads, made of the decoder's state, the token before and the context; and that layer.
+"""Readouts, which join state, previous token and context for the output layer, and that layer.
 
-N rows, T steps, H hidden width, E embedding width, D memory width, R readout width, V
-vocabulary.
+N rows, T steps, H hidden width, E embedding width, D memory width, R readout width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "none": lambda values:
 
 
 class Readout(nn.Module, ABC):
-    """Joins what a decoder knows at a step into the vector [..., R] that the output layer reads."""
+    """Joins what a decoder knows at a step into the vector [..., R] for the output layer."""
 
     size: int
 
     @abstractmethod
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
-        """Return [..., R] from the state [..., H], the embedding [..., E] of the token before, and the context."""
+        """Return [..., R] from the state [..., H], the embedding [..., E] of the previous token, and the context."""
 
 
 class StateReadout(Readout):
@@ -56,9 +55,9 @@ class AttentionalReadout(Readout):
 
 
 class MaxoutReadout(Readout):
-    """A deep output layer: the larger of each two units of W [s; E y; c] (Bahdanau et al. 2015, A.2.2).
+    """A deep output layer: the larger of each pair of units of W [s; E y; c] (Bahdanau et al. 2015, A.2.2).
 
-    R = H // 2 units of two each, so that the layer before the maximum is as wide as the state.
+    There are R = H // 2 pairs, so that the layer before the maximum is as wide as the state.
     """
 
     def __init__(self, hidden_size: int, embedding_size: int, context_size: int):
@@ -91,9 +90,9 @@ class DeepReadout(Readout):
 
 
 class OutputLayer(nn.Module):
-    """From a readout to the vocabulary; tied, the embeddings are its weights, and the readout comes to their width.
+    """Maps a readout to the vocabulary.
 
-    Press and Wolf 2017 for the tying.
+    Tied (Press and Wolf 2017), its weights are the embeddings, and a projection brings the readout to their width.
     """
 
     def __init__(self, size: int, embedding: nn.Embedding, *, tied: bool):
@@ -102,6 +101,7 @@ class OutputLayer(nn.Module):
         width = embedding_size if tied else size
         self.project = nn.Identity() if width == size else nn.Linear(size, width, bias=False)
         self.classify = nn.Linear(width, vocabulary)
+        # The optimiser multiplies the learning rate of what is marked so by `training.output_rate_factor`.
         self.classify.rate_factor = "output"  # type: ignore[assignment]
         if tied:
             self.classify.weight = embedding.weight

@@ -24,11 +24,11 @@ Product = Callable[[Tensor, Tensor], Tensor]  # (what to add [N, G] or [G], x [N
 
 
 class RepeatedProduct:
-    """x Wᵀ plus something, for many x one after another, of which each depends on the one before.
+    """x Wᵀ plus a summand, for a sequence of x, each of which depends on the one before.
 
-    Plain operations take the gradient of W at every step, from few rows, and add it to that of the others. Here the
-    steps only note what it is made of, and the first step, whose turn comes last in the backward pass, takes the
-    gradient for all of them in one product. With one thread that saved 6 % of the processor time of an update.
+    Plain operations compute the gradient of W at every step, from few rows, and add up the results. Here the steps
+    only note what it is made of, and the first step, whose turn comes last in the backward pass, computes the gradient
+    of all steps in one product. With one thread that saved 6 % of the processor time of an update.
     """
 
     def __init__(self, weight: Tensor):
@@ -38,7 +38,7 @@ class RepeatedProduct:
             torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
         )
         self.calls = 0
-        self.noted: list[tuple[Tensor, Tensor]] = []  # of each step's backward pass: x and the gradient of the product
+        self.noted: list[tuple[Tensor, Tensor]] = []  # per step of the backward pass: x, and the gradient of x Wᵀ
 
     def __call__(self, added: Tensor, inputs: Tensor) -> Tensor:
         """Return added + x Wᵀ [N, G] for x = `inputs` [N, I]."""
@@ -75,7 +75,7 @@ class _NotedProduct(torch.autograd.Function):
 
 
 def repeated_product(weight: Tensor) -> Product:
-    """Return the product with `weight` [G, I] for many steps; without gradients there is nothing to note."""
+    """Return the product with `weight` [G, I] for many steps; without gradients, a plain one."""
     if torch.is_grad_enabled():
         return RepeatedProduct(weight)
     return lambda added, inputs: torch.addmm(added, inputs, weight.t())
@@ -105,11 +105,11 @@ class Cell(ABC):
 
     @abstractmethod
     def input_bias(self, weights: LayerWeights) -> Tensor:
-        """Return the biases [G] that can be added before the step, to the input's share of the gates."""
+        """Return the biases [G] that may be added to the input's share of the gates, before the step."""
 
     @abstractmethod
     def advance(self, gates: Tensor, state: State, hidden: Product, weights: LayerWeights) -> State:
-        """Return the next state, given the inputs' share of the gates [N, G] and the product with U."""
+        """Return the next state, given the input's share of the gates [N, G] and `hidden`, the product with U."""
 
 
 class PlainCell(Cell):
@@ -145,13 +145,13 @@ class LSTMCell(Cell):
 
 
 class GRUCell(Cell):
-    """Cho et al. 2014, with torch's placing of the reset gate: after the product with U. Reset, update, candidate."""
+    """Cho et al. 2014, with the reset gate after the product with U, as in torch; order: reset, update, candidate."""
 
     network = nn.GRU
     state_tensors = 1
 
     def input_bias(self, weights: LayerWeights) -> Tensor:
-        """Return the inputs' bias alone: the reset gate multiplies the other one."""
+        """Return the input's bias alone: the reset gate multiplies the other one."""
         return weights.input_bias
 
     def advance(self, gates: Tensor, state: State, hidden: Product, weights: LayerWeights) -> State:
@@ -167,7 +167,7 @@ CELLS: dict[str, Cell] = {"rnn": PlainCell(), "gru": GRUCell(), "lstm": LSTMCell
 
 
 class Layers(nn.Module, ABC):
-    """A stack of layers that read a sequence in one call, or one step at a time with the same weights."""
+    """A stack of layers that read a sequence in one call, or one step at a time, with the same weights."""
 
     input_size: int
     hidden_size: int
@@ -176,9 +176,9 @@ class Layers(nn.Module, ABC):
 
     @abstractmethod
     def start(self, states: tuple[State, ...]) -> tuple[State, ...]:
-        """Return the state of every layer before the first step, made of `states`, each of `state_tensors` [N, H].
+        """Return the state of every layer before the first step, made of `states`, each `state_tensors` tensors [N, H].
 
-        The first tensor of a layer's state is its hidden state [N, H], before and after every step.
+        The first tensor of a layer's state is always its hidden state [N, H].
         """
 
     @abstractmethod
@@ -190,7 +190,7 @@ class Layers(nn.Module, ABC):
         """Return the layers as a loop over steps uses them; the last `fed_size` columns of the input come later."""
 
     def self_weights(self, states: tuple[State, ...]) -> Tensor | None:
-        """Return the weights [N, L, t] of each layer's last step on all that were before; None where none looks back.
+        """Return the weights [N, L, t] of each layer's last step on all earlier ones; None where no layer looks back.
 
         `states` are those after t + 1 steps.
         """
@@ -198,11 +198,11 @@ class Layers(nn.Module, ABC):
 
 
 class Steps(ABC):
-    """A stack of layers, one step at a time; its weights are cut and cast once for all steps."""
+    """A stack of layers, one step at a time; weights are cut and cast once for all steps."""
 
     @abstractmethod
     def first_gates(self, inputs: Tensor) -> Tensor:
-        """Return the bottom layer's gates [..., G] from `inputs` [..., I - F]; those of all steps may come at once."""
+        """Return the bottom layer's gates [..., G] from `inputs` [..., I - F], of one step or of all steps at once."""
 
     @abstractmethod
     def fed_gates(self, gates: Tensor, fed: Tensor) -> Tensor:
@@ -245,7 +245,7 @@ class RecurrentLayers(Layers):
 
 
 class RecurrentSteps(Steps):
-    """Recurrent layers, one step at a time; where gradients are wanted each weight's is one product at the end."""
+    """Recurrent layers, one step at a time; each weight's gradient is one product at the end of the backward pass."""
 
     def __init__(self, layers: RecurrentLayers, fed_size: int):
         self.cell, self.dropout = layers.cell, layers.dropout

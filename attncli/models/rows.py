@@ -1,4 +1,4 @@
-"""Reorders and joins values of which every tensor has a row a hypothesis, whatever they mean."""
+"""Reorders and joins nested values whose tensors all have a row per hypothesis, whatever they mean."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Value = TypeVar("Value")
 
 
 def take_rows(value: Value, rows: Tensor) -> Value:
-    """Return `value` with dimension 0 of every tensor in it indexed by `rows` [M]; dataclasses and tuples recurse."""
+    """Return `value` with dimension 0 of every tensor indexed by `rows` [M], also inside dataclasses and tuples."""
     return map_tensors(value, lambda tensor: tensor.index_select(0, rows))
 
 
 def stack_steps(steps: Sequence[Value]) -> Value:
-    """Return one value of many of the same form, with every tensor [N, ...] in it stacked to [N, T, ...]."""
+    """Return T values of the same form as one, in which every tensor [N, ...] is stacked to [N, T, ...]."""
     return _joined(list(steps), lambda tensors: torch.stack(tensors, 1))
 
 
@@ -32,7 +32,7 @@ def append_step(steps: Value | None, step: Value) -> Value:
 
 
 def map_tensors(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
-    """Return `value` with every tensor in it changed; what is neither tensor, tuple nor dataclass stays as it is."""
+    """Return `value` with every tensor in it changed; anything but a tensor, tuple or dataclass stays as it is."""
     return _joined([value], lambda tensors: change(tensors[0]))
 
 

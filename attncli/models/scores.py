@@ -1,4 +1,4 @@
-"""How well a query matches each position of a memory.
+"""Scores, which say how well a query matches each position of a memory.
 
 B sources, T queries of each, S positions, D memory width, Q query width, A score width.
 """
@@ -32,10 +32,10 @@ class Score(nn.Module, ABC):
 
 
 class ContentScore(Score):
-    """Score by cosine, times a sharpness that the query sets: softplus(β(q)) cos(q, m).
+    """Score by cosine, times a sharpness that depends on the query: softplus(β(q)) cos(q, m).
 
     Graves, Wayne and Danihelka 2014, equations 5 and 6 (key strength). Where the widths differ, a projection without
-    bias brings the query to the memory's.
+    bias brings the query to the width of the memory.
     """
 
     def __init__(self, query_size: int, memory_size: int, *, sharpens: bool):
@@ -58,7 +58,7 @@ class ContentScore(Score):
 class _AdditiveEnergy(torch.autograd.Function):
     """v · tanh(q + k) for every query against every key, of exp(2 q) and exp(2 k), whatever their signs and sizes.
 
-    With r = 1 / (1 + exp(2 q) exp(2 k)), tanh(q + k) = 1 - 2 r. The exponentials are few, one set a query and one a
+    With r = 1 / (1 + exp(2 q) exp(2 k)), tanh(q + k) = 1 - 2 r. Exponentials are computed once per query and once per
     source; a pair costs a product and a quotient, a quarter of the time of a tanh. Plain operations would keep the
     layer [B, T, S, A] for the backward pass, where it is most of a training step's memory (150 MB at 80 sentences of
     30 tokens and A = 512); here it is computed again.
@@ -77,6 +77,7 @@ class _AdditiveEnergy(torch.autograd.Function):
         quotients = _quotients(query, keys)  # [B, T, S, A]
         rows = quotients.view(-1, quotients.shape[-1])
         of_energy = gradient.sum() - 2.0 * torch.mv(rows.t(), gradient.reshape(-1))
+        # With a = exp(2 q) and b = exp(2 k), the derivative of 1 - 2 r by a is 2 r² b, and by b it is 2 r² a.
         slope = quotients.square_().mul_(gradient[..., None])
         of_query = (slope * keys[:, None]).sum(2).mul_(2.0 * energy)
         of_keys = slope.mul_((2.0 * energy * query)[:, :, None]).sum(1)
@@ -90,8 +91,9 @@ def _quotients(query: Tensor, keys: Tensor) -> Tensor:
 def _exponential(values: Tensor) -> Tensor:
     """Return exp(2 x), in float32 at least.
 
-    exp(±86) is the last that a float32 holds, and a product that overflows gives the right quotient, 0. So only two
-    summands beyond ±43 of opposite signs are told apart no more; those of trained models stayed below 21 and 9.
+    exp(±86) is about the largest that a float32 holds, and a product that overflows gives the right quotient, 0. The
+    clamp to ±43 changes a score only if both summands exceed it with opposite signs; in trained models they stay below
+    21 and 9.
     """
     return values.to(torch.promote_types(values.dtype, torch.float32)).clamp(-43.0, 43.0).mul(2.0).exp()
 
@@ -127,8 +129,8 @@ class AdditiveScore(Score):
 class LocationScore(Score):
     """Score by position alone: (W q)_s, which sees nothing of the source.
 
-    Luong, Pham and Manning 2015, equation 8 (`location`). A source shorter than W's rows uses the first ones; a longer
-    one is an error, or its further positions get no weight where that was asked for, as in the paper.
+    Luong, Pham and Manning 2015, equation 8 (`location`). A source shorter than the number of W's rows uses the first
+    ones. A longer one is an error, unless `ignores_longer` gives its other positions no weight, as in the paper.
     """
 
     def __init__(self, query_size: int, maximum_source_length: int, *, ignores_longer: bool):
@@ -137,7 +139,10 @@ class LocationScore(Score):
         self.ignores_longer = ignores_longer
 
     def project(self, states: Tensor) -> Tensor:
-        """Return keys of width 0 [B, S, 0]: only the number of positions counts."""
+        """Return keys of width 0 [B, S, 0], of which only the number of positions matters.
+
+        Raises a DataError for a source with more positions than W has rows, unless longer ones are ignored.
+        """
         limit = self.positions.out_features
         if states.shape[1] > limit and not self.ignores_longer:
             raise DataError(
@@ -147,7 +152,7 @@ class LocationScore(Score):
         return states[:, :, :0]
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return scores [B, T, S] for `query` [B, T, Q] over as many positions as `keys` [B, S, 0] has."""
+        """Return scores [B, T, S] for `query` [B, T, Q] over the positions of `keys` [B, S, 0]."""
         length = keys.shape[1]
         scores: Tensor = self.positions(query)[:, :, :length]
         return F.pad(scores, (0, length - scores.shape[2]), value=-math.inf)
@@ -194,7 +199,7 @@ class ProjectedScore(Score):
     """Score by the inner product of learned projections, over the root of their width: (W q) · (U m) / √A.
 
     Vaswani et al. 2017, equation 1 and section 3.2.2, with one head; no bias terms, as there. States of recurrent
-    layers are small, and the quotient makes their products smaller still; only weights can make them large again.
+    layers are small, and dividing makes their products smaller still; learned projections can make up for that.
     """
 
     def __init__(self, query_size: int, memory_size: int, size: int):

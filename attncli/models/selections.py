@@ -1,9 +1,9 @@
-"""What becomes of attention's weights: a mean of all positions, or one chosen position.
+"""Selections, which read a memory by its weights: as a mean of all positions, or at one chosen position.
 
 B sources, T queries of each, S positions.
 
-A draw comes from the weights of a query, brought to a sum of 1, and is multiplied by their sum. That sum is 1 but with
-the window `local_p`; there it makes soft attention's context the mean of the draws', as it is everywhere else.
+A draw comes from the weights of a query, normalised to a sum of 1, and is multiplied by their original sum. That sum is
+1 except with the window `local_p`, where the factor keeps the mean of the draws equal to soft attention's context.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from attncli.config.attention import Attention as AttentionConfig
 from attncli.models.memory import Memory
 
-# Stands for 0 where a logarithm is taken: its gradient is multiplied by a weight of 0, and must be finite for that.
+# Replaces 0 in a logarithm, whose gradient is multiplied by a weight of 0 and must be finite for that.
 TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What REINFORCE learns from."""
+    """The draws of a batch, which REINFORCE learns from."""
 
     log_probs: Tensor  # [B, T] with gradient, of the drawn positions; 0 where the expectation was used
     entropies: Tensor  # [B, T] with gradient, of the distributions, in nats
@@ -34,7 +34,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Selected:
-    """What a selection makes of weights."""
+    """What a selection returns for weights."""
 
     mixture: Tensor  # [B, T, S]: the context is the sum of the values times these
     chosen: Tensor | None = None  # [B, T], the position of each query; None where the context is a mean
@@ -42,21 +42,21 @@ class Selected:
 
 
 class Selection(nn.Module, ABC):
-    """A selection is in two parts, so that what holds for a whole sentence is decided once a source."""
+    """A selection is in two parts, so that what holds for a whole sentence is decided once per source."""
 
     def prepare(self, memory: Memory) -> Any:
-        """Return what is decided once a source of `memory`: a value whose tensors have a row a source."""
+        """Return what is decided once per source of `memory`: a value whose tensors have a row per source."""
         return None
 
     @abstractmethod
     def forward(self, weights: Tensor, prepared: Any) -> Selected:
-        """Return what is made of `weights` [B, T, S], float32, whose rows sum to at most 1."""
+        """Return what is read with `weights` [B, T, S], float32, whose rows sum to at most 1."""
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
         """Return what training minimises for the draws of a batch, summed over its sentences; None for nothing.
 
-        Called once a batch of training, so that this is where a selection counts and averages. `real` [B, T] tells
-        tokens from padding, and `log_probs` [B] are those of whole targets, without gradient.
+        Called once per batch of training, so this is where a selection counts and averages. `real` [B, T] is True for
+        tokens and False for padding; `log_probs` [B] are those of whole targets, without gradient.
         """
         return None
 
@@ -79,7 +79,7 @@ class ArgmaxSelection(Selection):
 
 
 class SampledSelection(Selection):
-    """A position drawn from the weights, the same ones each time: every batch draws from a generator of its own."""
+    """A position drawn from the weights, the same each time: every batch draws from a generator of its own."""
 
     def __init__(self, seed: int):
         super().__init__()
@@ -90,7 +90,7 @@ class SampledSelection(Selection):
         return torch.Generator(memory.mask.device).manual_seed(self.seed)
 
     def forward(self, weights: Tensor, prepared: torch.Generator) -> Selected:
-        """Return one draw a query."""
+        """Return one draw per query."""
         chosen = _drawn(weights, prepared)
         return Selected(_alone(weights, chosen), chosen)
 
@@ -99,12 +99,12 @@ class ReinforceSelection(Selection):
     """Draws a position and learns from what came of it (Xu et al. 2015, section 4.1; Williams 1992).
 
     The gradient of the bound on log p(y) is estimated by that of log p(y|s) with the drawn positions s, plus
-    λr (r - b) times that of log p(s), plus λe times that of the entropy. The reward r is one a sentence: log p(y|s) as
-    in the paper, or that over the number of tokens as in the authors' released code (`by_token`), since sentences of a
-    batch differ in length, and otherwise r - b tells length rather than the draws. b is the moving average of r over
-    batches before this one. To lower the variance, a sentence's draws are all replaced by their expectation with a
-    given probability. The released code decides that once a batch; this follows the paper, which decides it for each
-    example.
+    λr (r - b) times that of log p(s), plus λe times that of the entropy. The reward r of a sentence is log p(y|s) as in
+    the paper, or that divided by the number of tokens as in the authors' released code (`by_token`): sentences of a
+    batch differ in length, and without the division r - b reflects length rather than the draws. b is the moving
+    average of r over earlier batches. To lower the variance, all draws of a sentence are replaced by their expectation
+    with a given probability. The released code decides that once per batch; this follows the paper, which decides it
+    for each example.
     """
 
     DECAY = 0.9  # of b, section 4.1
@@ -118,11 +118,11 @@ class ReinforceSelection(Selection):
         self.register_buffer("baseline", torch.zeros(()))
 
     def prepare(self, memory: Memory) -> Tensor:
-        """Return for each source [B] whether the expectation is used in place of draws."""
+        """Return for each source [B] whether the expectation replaces its draws."""
         return torch.rand(len(memory.mask), device=memory.mask.device) < self.expectation_rate
 
     def forward(self, weights: Tensor, prepared: Tensor) -> Selected:
-        """Return draws, or the weights themselves for the sources that `prepared` [B] marks."""
+        """Return draws, or the weights themselves for the sources where `prepared` [B] is True."""
         distribution = _distribution(weights)
         chosen = _drawn(distribution.detach())
         log_probs = _log(distribution.gather(-1, chosen[..., None])[..., 0])
@@ -134,9 +134,10 @@ class ReinforceSelection(Selection):
         )
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor:
-        """Return the loss whose gradient is that of reward and entropy, and let the baseline follow."""
+        """Return the loss whose gradient is that of reward and entropy, and update the baseline."""
         assert draws is not None
         rewards = log_probs / real.sum(1) if self.by_token else log_probs
+        # Before the update: a baseline that depends on the rewards of this batch would bias the estimate.
         advantages = rewards - self.baseline
         self.baseline.lerp_(rewards.mean(), 1 - self.DECAY)
         of_draws = (draws.log_probs * real).sum(1)
@@ -148,7 +149,7 @@ class StraightThroughSelection(Selection):
     """Draws a position, and lets the gradient through as if it were a soft choice (Jang, Gu and Poole 2017).
 
     y = softmax((log p + g) / τ) for Gumbel noise g: the position with the largest y is the draw, and the gradient is
-    that of y. The temperature falls with the batches seen: τ = max(lowest, first · exp(-rate · batches)), as there.
+    that of y. The temperature falls with the batches seen, as there: τ = max(lowest, first · exp(-rate · batches)).
     """
 
     batches: Tensor
@@ -159,7 +160,7 @@ class StraightThroughSelection(Selection):
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
 
     def prepare(self, memory: Memory) -> Tensor:
-        """Return the temperature, once a source [B]."""
+        """Return the temperature, repeated for each source [B]."""
         temperature = self.first * torch.exp(-self.rate * self.batches)
         return temperature.clamp_min(self.lowest).expand(len(memory.mask))
 
@@ -167,17 +168,18 @@ class StraightThroughSelection(Selection):
         """Return draws at the temperatures `prepared` [B]."""
         noise = -torch.empty_like(weights).exponential_().log()
         noisy = (_log(_distribution(weights)) + noise) / prepared[:, None, None]
+        # The logarithm of TINY is finite, so noise alone could still choose padding.
         soft = noisy.masked_fill(weights == 0, -math.inf).softmax(-1)
         hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
         return Selected((hard + (soft - soft.detach())) * weights.sum(-1, keepdim=True))
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> None:
-        """Count the batch, which lowers the temperature."""
+        """Count the batch, which lowers the temperature of the next ones."""
         self.batches += 1
 
 
 class HardSelection(Selection):
-    """Learns one way and reads another: draws in training, and whatever `reading` does in use."""
+    """Uses `learning` in training and `reading` otherwise."""
 
     def __init__(self, learning: Selection, reading: Selection):
         super().__init__()
@@ -185,32 +187,32 @@ class HardSelection(Selection):
 
     @property
     def current(self) -> Selection:
-        """The one of the two that is at work."""
+        """The selection in use."""
         return self.learning if self.training else self.reading
 
     def prepare(self, memory: Memory) -> Any:
-        """Return what the selection at work decides once a source."""
+        """Return what the selection in use decides once per source."""
         return self.current.prepare(memory)
 
     def forward(self, weights: Tensor, prepared: Any) -> Selected:
-        """Return what the selection at work makes of `weights` [B, T, S]."""
+        """Return what the selection in use returns for `weights` [B, T, S]."""
         return self.current(weights, prepared)  # type: ignore[no-any-return]
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
-        """Return what the learning one does."""
+        """Return what `learning` minimises."""
         return self.learning.learn(draws, real=real, log_probs=log_probs)
 
 
 def _drawn(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Return a position [B, T] for each row of `weights` [B, T, S], as likely as its weight.
+    """Return a position [B, T] for each row of `weights` [B, T, S], drawn with probabilities proportional to them.
 
-    A race of exponential clocks, whose rates are the weights, as `torch.multinomial` runs it, without its checks.
+    A race of exponential clocks whose rates are the weights, as in `torch.multinomial`, without its checks.
     """
     return (weights / torch.empty_like(weights).exponential_(generator=generator)).argmax(-1)
 
 
 def _alone(weights: Tensor, chosen: Tensor) -> Tensor:
-    """Return the sum of each row of `weights` [B, T, S] at the `chosen` [B, T] of its positions, and 0 elsewhere."""
+    """Return [B, T, S] with the sum of each row of `weights` [B, T, S] at its `chosen` position [B, T], 0 elsewhere."""
     return torch.zeros_like(weights).scatter(-1, chosen[..., None], weights.sum(-1, keepdim=True))
 
 

@@ -1,4 +1,4 @@
-"""The gradient of the loss at every state of a recurrent encoder: how much each could still be taught.
+"""The gradient of the loss at every state of a recurrent encoder.
 
 B sources, S positions in the order of reading, I input width, H hidden width.
 """
@@ -13,18 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncli.data.tokens import Tokens
-from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoder_decoder import EncoderDecoder, prefix_of
 from attncli.models.encoders.recurrent import RecurrentEncoder, first_states, run_whole
 from attncli.models.recurrence import Layers, RecurrentLayers
-from attncli.text.tokenizer import BOS
 
 
 @dataclass(frozen=True)
 class StateGradients:
     """Norms [B, S] of the gradient of each source's loss by each state of a direction, in the order of reading.
 
-    `total` is the whole gradient, the sum of what two paths carry: `direct` what comes straight from the decoder,
-    through attention or because the state is the last one, and `later` what comes through the states after it.
+    `total` is the whole gradient, the sum of two paths: `direct` comes straight from the decoder, through attention or
+    because the state is the last one, and `later` comes through the states after it.
     """
 
     total: Tensor
@@ -33,14 +32,14 @@ class StateGradients:
 
 
 class _ProbedRun:
-    """Runs the layer `probed` step by step and adds zeros to its states, which gradients are taken by; others whole.
+    """Runs the layer `probed` step by step, adding zeros to its states as handles for gradients; runs others whole.
 
-    A zero in `carried` is added to what the decoder sees and the next step goes on from, one in `shown` to what the
-    decoder sees alone. With an LSTM the cell is part of the state that is carried.
+    A zero in `carried` is added to what the decoder sees and the next step starts from, one in `shown` only to what
+    the decoder sees. With an LSTM the carried state includes the cell.
     """
 
     def __init__(self, probed: nn.Module):
-        assert isinstance(probed, RecurrentLayers), "later steps read more of other layers' states than the last one"
+        assert isinstance(probed, RecurrentLayers), "a step of other layers also reads earlier states"
         self.probed = probed
         self.carried: list[tuple[Tensor, ...]] = []  # of each step (hidden,) or (hidden, cell), each [B, H]
         self.shown: list[Tensor] = []  # of each step [B, H]
@@ -62,9 +61,9 @@ class _ProbedRun:
 
 
 def state_gradients(model: EncoderDecoder, source: Tokens, target: Tokens) -> StateGradients:
-    """Return the gradients at the states of the forward direction, of the top layer, of `model`'s recurrent encoder.
+    """Return the gradients at the forward states of the top layer of `model`'s recurrent encoder.
 
-    The loss of a source is the mean of -log p over the tokens of its target, in nats. The state of an LSTM is hidden
+    The loss of a source is the mean of -log p over the tokens of its target, in nats. An LSTM's state is its hidden
     state and cell together.
     """
     encoder = model.encoder
@@ -80,16 +79,15 @@ def state_gradients(model: EncoderDecoder, source: Tokens, target: Tokens) -> St
 
 
 def _mean_losses(model: EncoderDecoder, source: Tokens, target: Tokens, run: _ProbedRun) -> Tensor:
-    """Return the mean loss [B] a target token of each source."""
+    """Return the mean loss [B] per target token of each source."""
     encoder = model.encoder
     assert isinstance(encoder, RecurrentEncoder)
-    prefix = F.pad(target.ids[:, :-1], (1, 0), value=BOS)
-    logits, _ = model.decoder(prefix, encoder.read(source, run))
+    logits, _ = model.decoder(prefix_of(target), encoder.read(source, run))
     losses = F.cross_entropy(logits.float().transpose(1, 2), target.ids, reduction="none")  # [B, T]
     return (losses * target.mask).sum(1) / target.lengths
 
 
 def _beside_cell(gradients: Sequence[Tensor], *, tensors: int) -> Tensor:
-    """Return `gradients` of hidden states, S of [B, H], as [S, tensors, B, H]: the decoder sees no cell."""
+    """Return `gradients` of hidden states, S of [B, H], as [S, tensors, B, H]; a cell gets 0, as no decoder sees it."""
     hidden = torch.stack(list(gradients))[:, None]
     return torch.cat([hidden, hidden.new_zeros(hidden.shape).expand(-1, tensors - 1, -1, -1)], 1)

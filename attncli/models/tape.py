@@ -1,4 +1,4 @@
-"""A tape of what a recurrence has been through, on which every step looks back.
+"""A tape of the past states of a recurrence, which every step looks back on.
 
 N rows, t entries so far, H width of a state, A width of a key, W = 2 H + A width of an entry: hidden state, cell, key.
 """
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-ROOM = 16  # entries that a new line can grow by before it is copied
+ROOM = 16  # entries by which a new line can grow before it is copied
 
 
 class Tape:
     """Reads and grows tapes [N, t, W].
 
-    A tape is a value: growing one gives another. But those that grow one out of the other share a line of memory, and
-    their gradients are added up in one place as well. Plain operations would copy the tape at every step and keep all
-    copies for the backward pass, which at 40 sentences of 100 tokens and H = A = 512 are 1.2 GB.
+    A tape is a value: growing one gives another. But tapes that grow out of one another share one line of memory, and
+    their gradients are added up in one place too. Plain operations would copy the tape at every step and keep all
+    copies for the backward pass, 1.2 GB at 40 sentences of 100 tokens and H = A = 512.
     """
 
     def __init__(self, energy: Tensor):
@@ -28,7 +28,7 @@ class Tape:
         self.latest: Tensor | None = None
 
     def adopt(self, tape: Tensor) -> Tensor:
-        """Return `tape` as one that the other methods take."""
+        """Return `tape` as one that the other methods accept."""
         if self.latest is None or tape is not self.latest:
             self.line = _Line(tape)
             self.latest = _Adopt.apply(tape, self.line)  # type: ignore[no-untyped-call]
@@ -40,14 +40,14 @@ class Tape:
         return _Read.apply(query, tape, self.energy, self.line)  # type: ignore[no-any-return, no-untyped-call]
 
     def write(self, tape: Tensor, *entry: Tensor) -> Tensor:
-        """Return `tape` with one `entry` more: hidden state [N, H], cell [N, H] and key [N, A]."""
+        """Return `tape` with an `entry` appended: hidden state [N, H], cell [N, H] and key [N, A]."""
         assert tape is self.latest
         self.latest = _Write.apply(tape, self.line, *entry)  # type: ignore[no-untyped-call]
         return self.latest
 
 
 class _Line:
-    """The entries of tapes that grow one out of the other, and the gradients of all readings of them."""
+    """The entries of tapes that grow out of one another, and the gradients of everything that reads them."""
 
     def __init__(self, tape: Tensor):
         rows, length, width = tape.shape
@@ -66,8 +66,8 @@ class _Line:
     def tape(self, length: int) -> Tensor:
         """Return the tape of the first `length` entries.
 
-        It shares memory with those that grow out of it and is no view to autograd, which would forbid its use after
-        the next entry was written; but no entry is ever written twice.
+        It shares memory with the tapes that grow out of it, but not as a view: autograd would refuse to use a view
+        after the next entry was written. That is safe, since no entry is ever written twice.
         """
         view = self.entries[:, :length]
         return view.new_empty(0).set_(view.untyped_storage(), 0, view.shape, view.stride())
@@ -79,7 +79,7 @@ class _Line:
         return self._slopes
 
     def taken(self, first: int, last: int) -> Tensor:
-        """Return the slopes of entries `first` to `last`, and forget them."""
+        """Return the slopes of entries `first` to `last`, and set them to 0 for the next backward pass."""
         found = self.slopes[:, first:last].clone()
         self.slopes[:, first:last] = 0
         return found
@@ -111,7 +111,7 @@ class _Write(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor | None) -> tuple[Tensor | None, ...]:
-        # All that read this entry have had their turn: each of them follows from a tape that follows from this one.
+        # Everything that read this entry has run its backward pass: it depends on a tape that depends on this one.
         at = context.at
         if gradient is not None:
             context.line.slopes[:, : at + 1] += gradient

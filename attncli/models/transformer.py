@@ -1,4 +1,4 @@
-"""What the layers of a Transformer's encoder and decoder are made of.
+"""The layers of a Transformer's encoder and decoder, and their parts.
 
 N rows, T positions, S source positions, H width of a state.
 """
@@ -18,7 +18,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Residual(nn.Module, ABC):
-    """The way around a part of a layer, with layer normalisation and dropout."""
+    """The residual connection around a part of a layer, with layer normalisation and dropout."""
 
     def __init__(self, size: int, *, dropout: float):
         super().__init__()
@@ -26,18 +26,18 @@ class Residual(nn.Module, ABC):
 
     @abstractmethod
     def enter(self, states: Tensor) -> Tensor:
-        """Return what the part reads of `states` [N, T, H]."""
+        """Return what the part reads for `states` [N, T, H]."""
 
     @abstractmethod
     def leave(self, states: Tensor, added: Tensor) -> Tensor:
-        """Return `states` [N, T, H] with what the part has `added`."""
+        """Return `states` [N, T, H] with what the part `added`."""
 
 
 class PreNorm(Residual):
-    """x + f(norm(x)): the way around stays free (Baevski and Auli 2019; Xiong et al. 2020)."""
+    """x + f(norm(x)): nothing is on the residual path (Baevski and Auli 2019; Xiong et al. 2020)."""
 
     def enter(self, states: Tensor) -> Tensor:
-        """Return normalised states."""
+        """Return the normalised states."""
         return self.norm(states)  # type: ignore[no-any-return]
 
     def leave(self, states: Tensor, added: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ RESIDUALS: dict[str, type[Residual]] = {"pre": PreNorm, "post": PostNorm}
 
 @dataclass(frozen=True)
 class LayerSizes:
-    """What all layers of a stack have in common."""
+    """What all layers of a stack share."""
 
     size: int
     heads: int
@@ -76,11 +76,11 @@ class LayerSizes:
         return MultiHeadAttention(self.size, looked_at_size=looked_at_size, heads=self.heads)
 
     def residual(self) -> Residual:
-        """Return the way around a part."""
+        """Return the residual connection around a part."""
         return RESIDUALS[self.norm](self.size, dropout=self.dropout)
 
     def feed_forward(self) -> nn.Module:
-        """Return a network of one inner layer (Vaswani et al. 2017, 3.3)."""
+        """Return a network with one inner layer (Vaswani et al. 2017, 3.3)."""
         return nn.Sequential(
             nn.Linear(self.size, self.feed_forward_size),
             ACTIVATIONS[self.activation](),
@@ -88,7 +88,7 @@ class LayerSizes:
         )
 
     def last_norm(self) -> nn.Module:
-        """Return what follows the top layer: where norms come first, its sum is not normalised yet."""
+        """Return what follows the top layer: with norms before the parts, its sum is not normalised yet."""
         return nn.LayerNorm(self.size) if self.norm == "pre" else nn.Identity()
 
 
@@ -114,15 +114,15 @@ class EncoderLayer(nn.Module):
 
 @dataclass(frozen=True)
 class LayerRead:
-    """What a decoder layer makes of some positions."""
+    """What a decoder layer returns for some positions."""
 
     states: Tensor  # [N, T, H]
-    written: KeysAndValues  # of the layer's self-attention, all positions so far
-    weights: Tensor  # [N, heads, T, S], on the source
+    written: KeysAndValues  # of the self-attention, for all positions so far
+    weights: Tensor  # [N, heads, T, S] on the source
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention to what was written so far, attention to the source, and a feed-forward network."""
+    """Self-attention to the positions written so far, attention to the source, and a feed-forward network."""
 
     def __init__(self, sizes: LayerSizes, *, memory_size: int):
         super().__init__()
@@ -132,7 +132,7 @@ class DecoderLayer(nn.Module):
         self.around_feed_forward = sizes.residual()
 
     def forward(self, states: Tensor, written: KeysAndValues, source: KeysAndValues, mask: Tensor) -> LayerRead:
-        """Return what becomes of `states` [N, T, H], which follow the positions in `written`.
+        """Return what the layer makes of `states` [N, T, H], which follow the positions in `written`.
 
         `source` has a row for each of B sources, and N is a multiple of B; `mask` [B, 1, 1, S] is True where a source
         position is real.
@@ -146,19 +146,19 @@ class DecoderLayer(nn.Module):
         return LayerRead(transformed(states, self.feed_forward, self.around_feed_forward), written, weights)
 
     def self_weights(self, states: Tensor) -> Tensor:
-        """Return the weights [N, heads, T, T] with which `forward` reads `states` [N, T, H] from the first on."""
+        """Return the weights [N, heads, T, T] with which `forward` reads `states` [N, T, H] from the start."""
         read = self.around_attention.enter(states)
         written = self.attention.project(read)
         return self.attention.weights(read, written, causal(states.shape[1], written.keys))
 
 
 def transformed(states: Tensor, network: nn.Module, around: Residual) -> Tensor:
-    """Return `states` [N, T, H] after a part of a layer that sees each position alone."""
+    """Return `states` [N, T, H] after a `network` that reads each position alone."""
     return around.leave(states, network(around.enter(states)))
 
 
 def causal(steps: int, keys: Tensor) -> Tensor | None:
-    """Return the mask [T, t + T] that hides from each of T last positions what follows it; None if nothing does."""
+    """Return the mask [T, t + T] that hides from each of the last T positions what follows it; None for T = 1."""
     if steps == 1:
         return None
     positions = keys.shape[2]

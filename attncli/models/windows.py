@@ -1,4 +1,4 @@
-"""Which positions of a memory a query may look at: all, those around the step's number, those around a predicted place.
+"""Windows, which limit where a query looks: everywhere, around the number of the step, or around a predicted place.
 
 B sources, T queries of each, S positions, Q query width, X axes: 1 for words, 2 for the grid of an image.
 """
@@ -20,7 +20,7 @@ from attncli.models.memory import Memory
 
 @dataclass(frozen=True)
 class Focus:
-    """What a window leaves of a memory for each query."""
+    """The part of a memory that a window leaves to each query."""
 
     inside: Tensor  # [B, T or 1, S] bool: the softmax is over these, and none of them is padding
     factor: Tensor | None = None  # [B, T, S], multiplies the weights after the softmax; None for 1
@@ -30,15 +30,15 @@ class Focus:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the positions of a memory are, once a source."""
+    """Where the positions of a memory are, with a row per source."""
 
     mask: Tensor  # [B, S] bool
-    at: tuple[Tensor, ...]  # X tensors [B, S]: the place of every position on each axis, from 0
+    at: tuple[Tensor, ...]  # X tensors [B, S]: the place of every position on each axis, counted from 0
     sizes: Tensor  # [B, X]: real positions on each axis
 
     @classmethod
     def of(cls, memory: Memory) -> Places:
-        """Return the places of a sequence, or of a grid, whose positions are numbered row by row."""
+        """Return the places of a sequence, or of a grid whose positions are numbered row by row."""
         numbers = torch.arange(memory.mask.shape[1], device=memory.mask.device).expand_as(memory.mask)
         if memory.grid is None:
             return cls(memory.mask, (numbers.float(),), memory.mask.sum(1, keepdim=True).float())
@@ -61,17 +61,17 @@ class Places:
 
 
 class Window(nn.Module, ABC):
-    """A window is in two parts, so that what does not depend on the query is computed once a source."""
+    """A window is in two parts, so that what does not depend on the query is computed once per source."""
 
-    counts_steps = False  # whether it is asked with the numbers of the steps
+    counts_steps = False  # whether `forward` needs the numbers of the steps
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Any:
-        """Return what the window needs of `memory`: a value whose tensors have a row a source."""
+        """Return what the window needs of `memory`: a value whose tensors have a row per source."""
 
     @abstractmethod
     def forward(self, query: Tensor, steps: Tensor | None, prepared: Any) -> Focus:
-        """Return the focus of `query` [B, T, Q] at the target positions `steps` [B, T], from 0, if they count."""
+        """Return the focus of `query` [B, T, Q]; `steps` [B, T] are target positions from 0, None if not counted."""
 
 
 class GlobalWindow(Window):
@@ -89,7 +89,7 @@ class GlobalWindow(Window):
 class MonotonicWindow(Window):
     """Positions at most D from the step's number: |s - t| ≤ D (Luong, Pham and Manning 2015, section 3.2, `local-m`).
 
-    Past the end the window stays around the last real position, so that it is never empty.
+    Past the end of the source the window stays around the last real position, so that it is never empty.
     """
 
     counts_steps = True
@@ -112,15 +112,15 @@ class MonotonicWindow(Window):
 
 
 class PredictiveWindow(Window):
-    """Positions at most D from a predicted place p, favoured by a Gaussian around it, which is what trains p.
+    """Positions at most D from a predicted place p, weighted by a Gaussian around it, through which p learns.
 
     Luong, Pham and Manning 2015, equations 9 and 10 (`local-p`): p = S sigmoid(v · tanh(W q)) for a source of S real
     positions, and after the softmax inside the window the weights are multiplied by exp(-(s - p)² / 2σ²), σ = D / 2,
     and not brought back to a sum of 1. On a grid p is a row and a column, the window a square, and the Gaussian the
     product over both axes. A place past the last position is put onto it, so that a window is never empty.
 
-    `place` is v times the root of its width. Adam moves every number of it by about the learning rate, and where that
-    was v itself, some updates drove the sigmoid to 0 or 1, where it learns no more: places stuck to a sentence's ends.
+    `place` holds v times the root of its width. Adam moves every weight by about the learning rate; with v itself as
+    the weight, a few updates drove the sigmoid to 0 or 1, where it no longer learns, and places stuck to the ends.
     """
 
     def __init__(self, query_size: int, half_width: int, *, axes: int):
@@ -159,5 +159,5 @@ WINDOWS: dict[str, Callable[[AttentionConfig, int, int], Window]] = {
 
 
 def build_window(config: AttentionConfig, *, query_size: int, axes: int) -> Window:
-    """Return the window that `config` names for queries of this width, over memories with so many axes."""
+    """Return the window that `config` names, for queries of this width over memories with this number of axes."""
     return WINDOWS[config.window](config, query_size, axes)

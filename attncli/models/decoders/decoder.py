@@ -1,4 +1,4 @@
-"""What every decoder does: two readings of one network, which agree.
+"""The interface of decoders: a network that reads a known target at once or step by step, with the same result.
 
 B sources, K hypotheses of each, N = B*K rows in search, S source positions, T target positions, L layers, R
 readout width, V vocabulary.
@@ -20,29 +20,29 @@ from attncli.models.selections import Draws
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of decoding gives."""
+    """What one step of decoding returns."""
 
     logits: Tensor  # [N, V]
     weights: Tensor | None  # [N, S], None without attention
     state: Any  # the decoder's own, a frozen value whose tensors have rows first
-    marks: Marks | None = None  # [N, ...], what the attention tells beside its weights
+    marks: Marks | None = None  # [N, ...], what the attention reports besides its weights
 
 
 @dataclass(frozen=True)
 class Forced:
-    """What a known target gives, at all its positions."""
+    """What reading a known target returns, for all its positions."""
 
     features: Tensor  # [B, T, R], what the output layer reads
     weights: Tensor | None  # [B, T, S], None without attention
-    marks: Marks | None = None  # [B, T, ...], what the attention tells beside its weights
+    marks: Marks | None = None  # [B, T, ...], what the attention reports besides its weights
     draws: Draws | None = None  # [B, T], of an attention that learns from its draws, in training
 
 
 class Decoder(nn.Module, ABC):
     """Reads known targets at once with `force`, or writes one token at a time with `step`.
 
-    `prepare` computes once a source what does not depend on the target. `start` has a row a source; `step` takes N
-    rows of tokens and state, K after one another for each of the B sources in `prepared`.
+    `prepare` computes once per source what does not depend on the target. `start` has a row per source; `step` takes N
+    rows of tokens and state, K consecutive ones for each of the B sources in `prepared`.
     """
 
     embedding: nn.Embedding
@@ -50,11 +50,11 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Any:
-        """Return what steps need of `memory`: a frozen value with a row a source."""
+        """Return what steps need of `memory`: a frozen value with a row per source."""
 
     @abstractmethod
     def start(self, prepared: Any) -> Any:
-        """Return the state before the first token, a row a source."""
+        """Return the state before the first token, with a row per source."""
 
     @abstractmethod
     def step(self, tokens: Tensor, state: Any, prepared: Any) -> Step:
@@ -65,15 +65,15 @@ class Decoder(nn.Module, ABC):
         """Return the features after each of `tokens` [B, T], the begin symbol first."""
 
     def further_loss(self, forced: Forced, memory: Memory, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
-        """Return what training minimises beside cross-entropy, summed over the batch, or None for nothing.
+        """Return what training minimises besides cross-entropy, summed over the batch, or None for nothing.
 
-        Called once a batch of training, with the `memory` that was read. `real` [B, T] tells tokens from padding, and
-        `log_probs` [B] are those of whole targets, without gradient.
+        Called once per batch of training, with the `memory` that was read. `real` [B, T] is True for tokens and False
+        for padding; `log_probs` [B] are those of whole targets, without gradient.
         """
         return None
 
     def self_weights(self, tokens: Tensor, prepared: Any) -> Tensor | None:
-        """Return how much each of `tokens` [B, T] looks at those before, [B, L, heads, T, T]; None where none does."""
+        """Return how much each of `tokens` [B, T] looks at earlier ones, [B, L, heads, T, T]; None if it does not."""
         return None
 
     def cross_weights(self, tokens: Tensor, prepared: Any) -> Tensor | None:

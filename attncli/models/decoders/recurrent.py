@@ -1,4 +1,4 @@
-"""Recurrent decoders: with a fixed context vector, and with attention asked before or after a step.
+"""Recurrent decoders: with a fixed context vector, and with attention before or after a step.
 
 B sources, N rows, S source positions, T target positions, E embedding width, D memory width, H hidden width, G width
 of the gates, F width of what is fed, R readout width.
@@ -30,16 +30,16 @@ class RecurrentState:
 
     layers: tuple[State, ...]  # of each layer (hidden,) or (hidden, cell), each [N, H]
     summary: Tensor | None = None  # of the source [N, D], where it joins every step's input
-    fed: Tensor | None = None  # what else joins the next step's input, [N, F]
-    step: Tensor | None = None  # [N], the tokens written so far, where the attention counts them
+    fed: Tensor | None = None  # what is fed into the next step, [N, F]
+    step: Tensor | None = None  # [N], the number of tokens written so far, where the attention counts them
 
     @property
     def hidden(self) -> Tensor:
-        """The top layer's hidden state [N, H], which asks the attention."""
+        """The top layer's hidden state [N, H], the query of the attention."""
         return self.layers[-1][0]
 
     def after(self, layers: tuple[State, ...]) -> RecurrentState:
-        """Return the state after a step that left the layers in `layers`."""
+        """Return the state after a step, whose layers are now in `layers`."""
         return replace(self, layers=layers, step=None if self.step is None else self.step + 1)
 
 
@@ -53,21 +53,21 @@ class PreparedSource:
 
 @dataclass(frozen=True)
 class RecurrentParts:
-    """What every recurrent decoder is made of."""
+    """The parts of every recurrent decoder."""
 
     embedding: nn.Embedding
     layers: Layers
     bridge: nn.Module
     readout: Readout
     output: OutputLayer
-    summary_enters: bool  # every step, behind the embedding
+    summary_enters: bool  # whether the summary follows the embedding in the input of every step
     fed_size: int  # F
     place: Placing
     output_dropout: float
 
 
 class RecurrentDecoder(Decoder):
-    """What the recurrent decoders share; they differ in what enters a step and in when attention is asked."""
+    """What the recurrent decoders share; they differ in what enters a step and in when they use attention."""
 
     def __init__(self, parts: RecurrentParts):
         super().__init__()
@@ -81,7 +81,7 @@ class RecurrentDecoder(Decoder):
         return PreparedSource(memory, None)
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
-        """Return the bridge's state, a row a source; a decoder that feeds something into its steps adds it."""
+        """Return the bridge's state, a row per source; a decoder that feeds something into its steps adds it."""
         summary = prepared.memory.summary if self.summary_enters else None
         return RecurrentState(self.layers.start(self.bridge(prepared.memory)), summary)
 
@@ -106,7 +106,7 @@ class RecurrentDecoder(Decoder):
     def advance(
         self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse | None, RecurrentState]:
-        """Return feature [N, R], what was seen, and next state, given the `gates` [N, G] of the `embedded` [N, E]."""
+        """Return feature [N, R], glimpse and next state, given the `gates` [N, G] of the `embedded` [N, E] tokens."""
 
     def steps(self) -> Steps:
         """Return the layers for stepping."""
@@ -117,14 +117,14 @@ class RecurrentDecoder(Decoder):
         return self.place(self.embedding(tokens))  # type: ignore[no-any-return]
 
     def inputs(self, embedded: Tensor, state: RecurrentState) -> Tensor:
-        """Return `embedded` [N, E] or [B, T, E] with the summary behind each embedding where it enters every step."""
+        """Return `embedded` [N, E] or [B, T, E], followed by the summary where it enters every step."""
         if state.summary is None:
             return embedded
         summary = state.summary if embedded.dim() == 2 else state.summary[:, None].expand(-1, embedded.shape[1], -1)
         return torch.cat([embedded, summary], -1)
 
     def gates(self, steps: Steps, embedded: Tensor, state: RecurrentState) -> tuple[Tensor, ...]:
-        """Return for each of T steps the bottom layer's gates [B, G] of `embedded` [B, T, E], nothing fed yet."""
+        """Return for each of T steps the bottom layer's gates [B, G] of `embedded` [B, T, E], with nothing fed yet."""
         return steps.first_gates(self.inputs(embedded, state).transpose(0, 1)).unbind()
 
     def read(self, hidden: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
@@ -141,7 +141,7 @@ class FixedContextDecoder(RecurrentDecoder):
     def advance(
         self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, None, RecurrentState]:
-        """Return feature [N, R], that nothing was looked at, and the next state."""
+        """Return feature [N, R], no glimpse, and the next state."""
         state = state.after(steps.advance(gates, state.layers))
         return self.read(state.hidden, embedded, state.summary), None, state
 
@@ -154,7 +154,7 @@ class FixedContextDecoder(RecurrentDecoder):
 
 
 class AttentionalDecoder(RecurrentDecoder):
-    """A recurrent decoder with an attention; λ of `doubly_stochastic` weighs the term of this name in training."""
+    """A recurrent decoder with attention; `doubly_stochastic` is the weight λ of the term of this name in training."""
 
     def __init__(self, parts: RecurrentParts, attention: Attention, *, doubly_stochastic: float):
         super().__init__(parts)
@@ -172,13 +172,13 @@ class AttentionalDecoder(RecurrentDecoder):
         return replace(state, step=torch.zeros_like(state.hidden[:, 0], dtype=torch.long))
 
     def attend(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
-        """Return what `hidden` [N, H] sees at the step of `state`."""
+        """Return what `hidden` [N, H] reads at the step of `state`."""
         step = None if state.step is None else state.step[:, None]
         glimpse: Glimpse = self.attention(hidden[:, None], prepared.attention, step)
         return map_tensors(glimpse, lambda tensor: tensor[:, 0])
 
     def further_loss(self, forced: Forced, memory: Memory, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
-        """Return what the attention's selection learns from, and the doubly stochastic term."""
+        """Return the loss of the attention's selection plus the doubly stochastic term."""
         further = self.attention.selection.learn(forced.draws, real=real, log_probs=log_probs)
         if not self.doubly_stochastic:
             return further
@@ -188,12 +188,12 @@ class AttentionalDecoder(RecurrentDecoder):
 
 
 class CurrentStateDecoder(AttentionalDecoder):
-    """Asks after the step, and feeds nothing back (Luong et al. 2015, figure 2 without input feeding)."""
+    """Attends after the step, and feeds nothing back (Luong et al. 2015, figure 2 without input feeding)."""
 
     def advance(
         self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse, RecurrentState]:
-        """Return feature [N, R], what was seen, and next state."""
+        """Return feature [N, R], glimpse and next state."""
         layers = steps.advance(gates, state.layers)
         glimpse = self.attend(layers[-1][0], state, prepared)
         state = state.after(layers)
@@ -213,7 +213,7 @@ class CurrentStateDecoder(AttentionalDecoder):
 
 
 class InputFeedingDecoder(AttentionalDecoder):
-    """Asks after the step, and feeds the attentional vector into the next one (Luong et al. 2015, 3.3)."""
+    """Attends after the step, and feeds the attentional vector into the next one (Luong et al. 2015, 3.3)."""
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
         """Return the bridge's state, with zeros [B, R] to feed into the first step."""
@@ -223,7 +223,7 @@ class InputFeedingDecoder(AttentionalDecoder):
     def advance(
         self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse, RecurrentState]:
-        """Return feature [N, R], what was seen, and next state."""
+        """Return feature [N, R], glimpse and next state."""
         assert state.fed is not None
         layers = steps.advance(steps.fed_gates(gates, state.fed), state.layers)
         glimpse = self.attend(layers[-1][0], state, prepared)
@@ -242,12 +242,12 @@ class InputFeedingDecoder(AttentionalDecoder):
 
 
 class PreviousStateDecoder(AttentionalDecoder):
-    """Asks before the step, whose input the context joins (Bahdanau et al. 2015)."""
+    """Attends before the step, and feeds the context into it (Bahdanau et al. 2015)."""
 
     def advance(
         self, steps: Steps, gates: Tensor, embedded: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Tensor, Glimpse, RecurrentState]:
-        """Return feature [N, R], what was seen, and next state."""
+        """Return feature [N, R], glimpse and next state."""
         glimpse, state = self._attend_and_advance(steps, gates, state, prepared)
         return self.read(state.hidden, embedded, glimpse.context), glimpse, state
 

@@ -22,7 +22,7 @@ from attncli.models.transformer import DecoderLayer, LayerRead, LayerSizes
 
 @dataclass(frozen=True)
 class PreparedMemory:
-    """What the layers look at in a source."""
+    """What the layers look at in the sources."""
 
     layers: tuple[KeysAndValues, ...]  # of every layer, for B sources
     mask: Tensor  # [B, 1, 1, S]
@@ -30,21 +30,21 @@ class PreparedMemory:
 
 @dataclass(frozen=True)
 class TransformerState:
-    """What was written so far, as the layers look at it."""
+    """The tokens written so far, as the layers look at them."""
 
     layers: tuple[KeysAndValues, ...]  # of every layer, for N rows
 
     @property
     def length(self) -> int:
-        """How many tokens were written."""
+        """The number of tokens written so far."""
         return self.layers[0].keys.shape[2]
 
 
 class TransformerDecoder(Decoder):
     """Layers in which every target position looks at those before it and at the source (Vaswani et al. 2017).
 
-    A step is the reading of one more position: it looks at the keys and values of those before, which the state keeps.
-    The weights that search and alignments see are the mean of the top layer's heads.
+    A step reads one more position and looks at the keys and values of earlier ones, which the state keeps. The weights
+    reported to search and alignments are the mean over the top layer's heads.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class TransformerDecoder(Decoder):
         return PreparedMemory(looked_at, memory.mask[:, None, None])
 
     def start(self, prepared: PreparedMemory) -> TransformerState:
-        """Return the state in which nothing is written."""
+        """Return the state before anything is written."""
+        # Cut from the source's, which have the right dtype, device and heads.
         none = (KeysAndValues(source.keys[:, :, :0], source.values[:, :, :0]) for source in prepared.layers)
         return TransformerState(tuple(none))
 
@@ -104,7 +105,7 @@ class TransformerDecoder(Decoder):
         return torch.stack([layer.weights for layer in self._read(tokens, self.start(prepared), prepared)], 1)
 
     def _read(self, tokens: Tensor, state: TransformerState, prepared: PreparedMemory) -> list[LayerRead]:
-        """Return what every layer makes of `tokens` [N, T], which follow those of `state`."""
+        """Return what every layer returns for `tokens` [N, T], which follow those of `state`."""
         states, found = self.place(self.embedding(tokens), first=state.length), []
         for layer, written, source in zip(self.layers, state.layers, prepared.layers, strict=True):
             found.append(layer(states, written, source, prepared.mask))

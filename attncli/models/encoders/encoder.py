@@ -1,4 +1,4 @@
-"""What every encoder does.
+"""The interface of encoders.
 
 B sources, L layers, S positions.
 """
@@ -23,8 +23,8 @@ class Encoder(nn.Module, ABC):
         """Return the memory of `source`."""
 
     def self_weights(self, source: Any) -> Tensor | None:
-        """Return how much each position looks at each other, [B, L, heads, S, S]; None where none looks at others.
+        """Return how much each position looks at each other, [B, L, heads, S, S]; None where no position does.
 
-        Rows are those that look.
+        A row holds the weights of the position that looks.
         """
         return None

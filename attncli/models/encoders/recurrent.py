@@ -1,4 +1,4 @@
-"""A recurrent network over source tokens.
+"""Recurrent encoders of tokens.
 
 B sources, S positions, E embedding width, D memory width.
 """
@@ -27,7 +27,7 @@ class RecurrentEncoder(Encoder):
     `layer` makes a layer of an input width and a hidden width.
 
     The directions run as dense sequences: the backward one reads every source reversed within its own length. That
-    gives the states of a packed sequence, and lets the fused kernels run, which on CPUs take no packed ones.
+    gives the states of a packed sequence and allows the fused kernels, which on CPUs take no packed sequences.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RecurrentEncoder(Encoder):
         self.backwards = direction() if bidirectional else None
 
     def forward(self, source: Tokens) -> Memory:
-        """Return the memory of `source`: top-layer states [B, S, D], and the final states of both directions."""
+        """Return the memory of `source`: the top layer's states [B, S, D] and the final states of its directions."""
         return self.read(source, run_whole)
 
     def read(self, source: Tokens, run: Run) -> Memory:
@@ -69,7 +69,7 @@ class RecurrentEncoder(Encoder):
         return Memory(self.layer_dropout(states), source.mask, summary)
 
     def self_weights(self, source: Tokens) -> Tensor | None:
-        """Return the weights [B, L, directions, S, S] of layers that look back; None where none does."""
+        """Return the weights [B, L, directions, S, S] of layers that look back; None for other layers."""
         if not isinstance(self.forwards[0], LSTMNLayers):
             return None
         order = reversal(source.lengths, source.ids.shape[1])
@@ -88,7 +88,7 @@ class RecurrentEncoder(Encoder):
         return reorder(embedded, backward_order) if self.reverses_source else embedded
 
     def _read(self, source: Tokens, backward_order: Tensor, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the states [B, S, D] of every layer, in the order in which they are read, and the final ones [B, D]."""
+        """Yield the states [B, S, D] of every layer, in the order of reading, and the final ones [B, D]."""
         states = self._inputs(source, backward_order)
         for number in range(len(self.forwards)):
             if number:
@@ -116,13 +116,13 @@ def _layers(module: nn.Module) -> Layers:
 
 
 def first_states(layers: Layers, inputs: Tensor) -> tuple[State, ...]:
-    """Return the state of each of `layers`, made of zeros, that a direction over `inputs` [B, S, I] starts from."""
+    """Return the zero state of each of `layers` from which a direction over `inputs` [B, S, I] starts."""
     zero = inputs.new_zeros(inputs.shape[0], layers.hidden_size)
     return layers.start(((zero,) * layers.state_tensors,))
 
 
 def run_whole(layers: Layers, inputs: Tensor) -> Tensor:
-    """Return the states [B, S, H] of one direction over `inputs` [B, S, I], from one call."""
+    """Return the states [B, S, H] of one direction over `inputs` [B, S, I], in one call."""
     return layers(inputs, first_states(layers, inputs))  # type: ignore[no-any-return]
 
 
@@ -133,7 +133,7 @@ def _look(layers: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def _reorder_both(weights: Tensor, positions: Tensor) -> Tensor:
-    """Return `weights` [B, ..., S, S] with rows and columns taken from `positions` [B, S]."""
+    """Return `weights` [B, ..., S, S] with rows and columns in the order of `positions` [B, S]."""
     flat = weights.flatten(1, -3)  # [B, n, S, S]
     rows = flat.gather(2, positions[:, None, :, None].expand_as(flat))
     return rows.gather(3, positions[:, None, None, :].expand_as(flat)).view_as(weights)

@@ -20,7 +20,7 @@ from attncli.models.transformer import EncoderLayer, LayerSizes
 class TransformerEncoder(Encoder):
     """Layers in which every position looks at every other (Vaswani et al. 2017).
 
-    It has no final state, so what decoders take for one is the mean of the memory.
+    It has no final state; the mean of its states stands in for one.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TransformerEncoder(Encoder):
         self.last_norm = sizes.last_norm()
 
     def forward(self, source: Tokens) -> Memory:
-        """Return the memory of `source`: top-layer states [B, S, H] and their mean."""
+        """Return the memory of `source`: the top layer's states [B, S, H] and their mean."""
         *_, top = self._states(source)
         states, mask = self.last_norm(top), source.mask
         return Memory(states, mask, mean_of_real(states, mask))
@@ -52,7 +52,7 @@ class TransformerEncoder(Encoder):
         return torch.stack([layer.weights(states, mask) for layer, states in read], 1)
 
     def _states(self, source: Tokens) -> Iterator[Tensor]:
-        """Yield the states [B, S, H] that each layer reads, and those that the top one gives."""
+        """Yield the states [B, S, H] that each layer reads, and then those that the top layer gives."""
         states, mask = self.place(self.embedding(source.ids)), source.mask[:, None, None]
         yield states
         for layer in self.layers:
