@@ -6,20 +6,24 @@ import fcntl
 import gzip
 import hashlib
 import io
+import json
+import math
 import os
 import shutil
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
-from attncli.errors import DataError
+from attncli.errors import DataError, RunError
 
 # What a folder is searched for; any file that is named is tried, whatever its suffix.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SHOWN = 10
 _PEEKED = 8192
+_LARGEST = 1 << 26  # bytes of a file of a run that is read whole
 
 
 class Problems:
@@ -123,6 +127,67 @@ def _refuse_binary(path: Path, file: io.BufferedReader) -> None:
         raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
     if b"\0" in start:
         raise DataError(f"{path}: a binary file, not text: byte {start.index(0) + 1} is 0x00")
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of `text`, strict JSON.
+
+    Raises ValueError for anything else, and so for NaN, infinite numbers such as 1e999, and nesting thousands deep.
+    """
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def file_inside(folder: Path, name: str) -> Path:
+    """Return the path of the file `name` in `folder`, which may come from a stranger.
+
+    Only regular files inside the folder are read: a link that leads out of it would show what is elsewhere, and a
+    device or a pipe may never end. Raises RunError for those and for a file that is missing.
+    """
+    path = folder / name
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(folder)):
+        raise RunError(f"{path}: leads out of the folder, to {real}; only files inside it are read")
+    try:
+        mode = real.stat().st_mode
+    except OSError as error:
+        raise RunError(str(unreadable(path, error))) from None
+    if not stat.S_ISREG(mode):
+        raise RunError(f"{path}: is {'a folder' if stat.S_ISDIR(mode) else 'a device or a pipe'}, not a file")
+    return real
+
+
+def read_inside(folder: Path, name: str) -> bytes:
+    """Return the bytes of the file `name` in `folder`, as `file_inside` finds it; raises RunError where it cannot."""
+    path = folder / name
+    try:
+        with file_inside(folder, name).open("rb") as file:
+            found = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise RunError(str(unreadable(path, error))) from None
+    if len(found) > _LARGEST:
+        raise RunError(f"{path}: holds more than {_LARGEST >> 20} MiB, so it is not a file that attncli wrote")
+    return found
+
+
+def json_inside(folder: Path, name: str) -> dict[str, Any]:
+    """Return the JSON object in the file `name` of `folder` (see `read_inside`); raises RunError if it is damaged."""
+    try:
+        found = parse_json(read_inside(folder, name).decode())
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise RunError(f"{folder / name}: damaged: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise RunError(f"{folder / name}: damaged: not a JSON object, but {json.dumps(found)[:60]}")
+    return found
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import subprocess
 import sys
@@ -8,8 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from attncli.errors import DataError
-from attncli.files import Problems, count_lines, open_output, read_lines, write_text, writing_into
+from attncli.errors import DataError, RunError
+from attncli.files import (
+    Problems,
+    count_lines,
+    json_inside,
+    open_output,
+    parse_json,
+    read_inside,
+    read_lines,
+    write_text,
+    writing_into,
+)
 
 CONTENTS = [b"", b"a", b"a\n", b"a\nb", b"a\n\nb\n", b"\n", b"a\r\nb\r\n"]
 
@@ -160,3 +171,77 @@ def test_the_longest_name_and_a_device_can_be_written(tmp_path: Path) -> None:
     assert path.read_text() == "text\n"
     with open_output(Path("/dev/null")) as file:
         file.write("gone\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("9" * 5000, "4300 digits"),
+        ("1e999", "1e999 is not a finite number"),
+        ("[-Infinity]", "-Infinity is not a finite number"),
+        ("NaN", "NaN is not a finite number"),
+        ("", "Expecting value"),
+        ("[1", "Expecting"),
+    ],
+)
+def test_what_is_not_strict_json_is_a_value_error(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        parse_json(text)
+
+
+def test_json_keeps_its_values() -> None:
+    assert parse_json('{"a": [1, 2.5, -1e3, null, true, "\\u00fc"]}') == {"a": [1, 2.5, -1000.0, None, True, "ü"]}
+
+
+def test_only_regular_files_inside_a_folder_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("1")
+    (folder / "own.json").write_text('{"a": 1}')
+    (folder / "inner").symlink_to("own.json")
+    (folder / "out").symlink_to("../secret")
+    (folder / "absolute").symlink_to(tmp_path / "secret")
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "loop").symlink_to("loop")
+    os.mkfifo(folder / "pipe")
+    assert json_inside(folder, "own.json") == json_inside(folder, "inner") == {"a": 1}
+    (tmp_path / "link").symlink_to(folder)
+    assert json_inside(tmp_path / "link", "own.json") == {"a": 1}
+    for name, problem in {
+        "out": rf"run/out: leads out of the folder, to {tmp_path}/secret; only files inside it are read",
+        "absolute": r"run/absolute: leads out of the folder",
+        "../secret": r"leads out of the folder",
+        "/etc/passwd": r"leads out of the folder, to /etc/passwd",
+        "zero": r"run/zero: leads out of the folder, to /dev/zero",
+        "loop": r"run/loop: cannot be read: Too many levels of symbolic links",
+        "pipe": r"run/pipe: is a device or a pipe, not a file",
+        "": r"run: is a folder, not a file",
+        "nothing": r"run/nothing: no such file",
+        "own.json/x": r"run/own\.json/x: cannot be read: Not a directory",
+    }.items():
+        with pytest.raises(RunError, match=problem):
+            read_inside(folder, name)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xff", "not JSON: 'utf-8' codec can't decode byte 0xff"),
+        (b"[" * 100_000, "not JSON: nested too deeply"),
+        (b"[1, 2]", r"not a JSON object, but \[1, 2\]"),
+        (b"null", "not a JSON object, but null"),
+    ],
+)
+def test_json_of_a_folder_is_an_object(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(RunError, match=rf"a\.json: damaged: {problem}"):
+        json_inside(tmp_path, "a.json")
+
+
+def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(RunError, match=r"a\.json: holds more than 64 MiB, so it is not a file that attncli wrote"):
+        json_inside(tmp_path, "a.json")
