@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 
 class Lengths(Protocol):
-    """A corpus that knows the lengths of its pairs."""
+    """What batching needs to know of a corpus."""
 
     @property
     def source_lengths(self) -> Array:
@@ -31,8 +31,8 @@ def epoch_batches(
 ) -> list[Array]:
     """Return the batches of one epoch, each the indices [B] of its pairs, in the order they are trained on.
 
-    Every pair is in one batch. B times the longest of its sentences, source or target and end symbol counted, is at
-    most `batch_tokens`, unless one pair alone is longer. All depends on the lengths, `seed` and `epoch` alone.
+    Every pair is in exactly one batch. B times its longest sentence (source or target, end symbol included) is at most
+    `batch_tokens`, unless a single pair is longer. The result depends only on the lengths, `seed` and `epoch`.
     """
     generator = np.random.default_rng([seed, epoch])
     order = _by_length(corpus.source_lengths, corpus.target_lengths, generator)
@@ -43,9 +43,10 @@ def epoch_batches(
 
 
 def _by_length(source: Array, target: Array, generator: np.random.Generator) -> Array:
-    """Return the indices of all pairs [N], sorted by source and then target length, equals in random order."""
+    """Return the indices of all pairs [N], sorted by source and then target length, ties in random order."""
     shuffled = generator.permutation(np.arange(len(source), dtype=np.int32))
-    # Within every second source length targets fall, so that no batch holds the longest next to the shortest.
+    # Targets get longer within one source length and shorter within the next. If they rose within each, a batch at the
+    # border would hold the longest targets of one beside the shortest of the other, and be half padding.
     width = int(target.max(initial=0)) + 1
     key = source[shuffled].astype(np.int64) * width
     key += np.where(source[shuffled] % 2 == 0, target[shuffled], width - 1 - target[shuffled])
@@ -58,6 +59,7 @@ def _cuts(longest: Array, batch_tokens: int, most: int) -> Iterator[tuple[int, i
     start = 0
     while start < len(longest):
         rows = int(min(most, max(1, batch_tokens // longest[start])))
+        # `rows` fit if none is longer than the first, so they are an upper bound that keeps this slice short.
         widths = np.maximum.accumulate(longest[start : start + rows])
         fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= batch_tokens))
         end = start + max(1, fitting)

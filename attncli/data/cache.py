@@ -1,4 +1,4 @@
-"""A cache of folders: made once, complete or not there at all, remade when damaged."""
+"""A cache of folders: each made once, either complete or absent, and made again when damaged."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from attncli.files import unreadable
 Value = TypeVar("Value")
 
 _MAKING = ".making-"
+# Longer than making any entry takes: where machines share a cache, none can tell whether another's process still lives.
 _ABANDONED_AFTER = 2 * 24 * 3600.0  # seconds without a change
 
 
 class DamagedError(Exception):
-    """A cached folder is not what was put there."""
+    """A cached folder that is missing, or does not hold what was written into it."""
 
 
 def cache_folder(configured: str | None) -> Path:
-    """Return the folder of the cache: `configured`, or `attncli` in the user's cache folder."""
+    """Return `configured`, or else `attncli` in the user's cache folder (XDG base directories)."""
     if configured is not None:
         return Path(configured)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attncli"
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 of the content of `path`."""
+    """Return the SHA-256 of the content of `path`, or raise a DataError if it cannot be read."""
     total = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -45,15 +46,15 @@ def fingerprint(path: Path) -> str:
 
 
 def key_of(facts: dict[str, Any]) -> str:
-    """Return a name for `facts`; other facts have another name."""
+    """Return a folder name for `facts`; different facts give different names."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder: Callable[[Path], Value]) -> Value:
-    """Return what `open_folder` reads from `folder/key`, which `make` fills if it is not there or is damaged.
+    """Return what `open_folder` reads from `folder/key`, which `make` fills first if it is missing or damaged.
 
-    `open_folder` raises DamagedError for a folder that it cannot use. The folder is filled under another name and
-    renamed, so that neither a kill nor a second process leaves half of it. Raises DataError if the cache cannot be
+    `open_folder` raises DamagedError for a folder that it cannot use. The folder is filled under another name and then
+    renamed, so neither a kill nor a second process can leave half of it. Raises DataError if the cache cannot be
     written.
     """
     final = folder / key
@@ -77,14 +78,14 @@ def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder:
 
 
 def _new_folder(parent: Path) -> Path:
-    # Not mkdtemp, whose folders are closed to colleagues who share a cache.
+    # Not mkdtemp: its folders are private, but colleagues may share a cache.
     folder = parent / f"{_MAKING}{uuid.uuid4().hex}"
     folder.mkdir()
     return folder
 
 
 def _put(making: Path, final: Path, open_folder: Callable[[Path], Any]) -> Path:
-    """Rename `making` to `final`; a whole one that another process put there meanwhile stays."""
+    """Rename `making` to `final`, and return `final`; keep an intact one that another process has put there."""
     while True:
         try:
             making.rename(final)
@@ -100,22 +101,23 @@ def _put(making: Path, final: Path, open_folder: Callable[[Path], Any]) -> Path:
 
 
 def _take_away(damaged: Path) -> None:
+    # Renamed before it is deleted, so that no other process opens a folder that is half gone.
     grave = _new_folder(damaged.parent)
     try:
         damaged.rename(grave / "damaged")
     except FileNotFoundError:
-        pass  # another process was faster
+        pass  # another process took it away first
     finally:
         shutil.rmtree(grave, ignore_errors=True)
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left."""
+    """Remove what killed processes left behind."""
     for leftover in folder.glob(f"{_MAKING}*"):
         try:
             abandoned = time.time() - max(path.stat().st_mtime for path in (leftover, *leftover.iterdir()))
         except OSError:
-            continue  # its process has just finished
+            continue  # its process has just renamed it
         if abandoned > _ABANDONED_AFTER:
             shutil.rmtree(leftover, ignore_errors=True)
 

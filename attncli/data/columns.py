@@ -1,4 +1,4 @@
-"""Values of one kind: read one by one, packed into batches, and as a side of a corpus.
+"""Values of one kind: read one by one, packed into batches, or as one side of a corpus.
 
 N values, B of a batch.
 """
@@ -17,7 +17,7 @@ import torch
 Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Seeds = Sequence[Sequence[int]]
-"""What decides how each value of a batch is varied, as training does it."""
+"""Seeds that decide how each value of a batch is augmented in training."""
 
 
 class Packed(Protocol):
@@ -25,7 +25,7 @@ class Packed(Protocol):
 
     @property
     def size(self) -> int:
-        """What the values count in the size of a batch: their tokens, or 0 where they have none."""
+        """What the values add to the reported size of a batch: their tokens, or 0 if they have none."""
 
     def __len__(self) -> int: ...
 
@@ -35,38 +35,38 @@ class Packed(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """What the positions of a source are called: by tokens, or as cells of a grid, row by row."""
+    """What the positions of a source are: named tokens, or the cells of a grid, row by row."""
 
     tokens: tuple[str, ...] | None = None
     grid: tuple[int, ...] | None = None
 
 
 class Reader(ABC, Generic[Item]):
-    """Reads single values of one kind as their encoder takes them; one reader serves training and use."""
+    """Reads values of one kind in the form their encoder takes; the same reader serves training and use."""
 
     ahead: int = 1
-    """Values that are read before the first answer, so that those of like lengths share a batch."""
+    """How many values are read before the first is decoded, so that similar lengths can share a batch."""
     on_threads: bool = False
-    """Whether reading leaves Python's lock for so long that threads help."""
+    """Whether reading releases the GIL for long enough that threads help."""
 
     @abstractmethod
     def read(self, cell: str, *, seed: Sequence[int] | None = None) -> Item:
-        """Return the value of `cell`, a sentence or the path of a file, varied by `seed`; a DataError names it."""
+        """Return the value of `cell`, a sentence or a path, augmented as `seed` decides; a DataError names `cell`."""
 
     @abstractmethod
     def pack(self, items: Sequence[Item]) -> Packed:
         """Return `items` as one batch."""
 
     def length(self, item: Item) -> int:
-        """Return the positions of `item`; for a source of none nothing is written."""
+        """Return the number of positions of `item`; a source with none gets an empty output."""
         return 1
 
     def places(self, item: Item) -> Places:
-        """Return what the positions of `item` are called; a grid's shape is known to the memory alone."""
+        """Return what the positions of `item` are called; only the memory knows the shape of a grid."""
         return Places()
 
     def words(self, cell: str, item: Item) -> Sequence[str]:
-        """Return what may replace an unknown token, a word for each position; nothing where there are no words."""
+        """Return a word for each position, which may replace an unknown token; empty if the source has no words."""
         return ()
 
 
@@ -75,14 +75,14 @@ class Column(Protocol):
 
     @property
     def lengths(self) -> Array:
-        """[N] int32: positions of each, 1 where all are of one size; like lengths share a batch."""
+        """[N] int32, the positions of each value, or 1 where all have one size."""
 
     def start(self, rows: Array, seeds: Seeds | None) -> Callable[[], Packed]:
-        """Begin to read the values `rows` [B], varied by `seeds` if there are any; what is returned waits for them."""
+        """Begin to read the values `rows` [B], augmented by `seeds` if given; the function returned waits for them."""
 
 
 class ReadColumn(Generic[Item]):
-    """Values that a reader reads from their cells, on threads of `pool` if there is one."""
+    """Values that a reader reads from their cells, on the threads of `pool` if there is one."""
 
     def __init__(self, cells: Sequence[str], lengths: Array, reader: Reader[Item], pool: ThreadPoolExecutor | None):
         self.cells, self._lengths, self.reader, self.pool = cells, lengths, reader, pool

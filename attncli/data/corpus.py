@@ -21,12 +21,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Batch:
-    """Sources with their targets, row by row."""
+    """Sources and their targets, row by row."""
 
     source: Any  # as the encoder takes it
     target: Tokens
-    size: int  # what the reported speed counts: real tokens, of the source too where that is text
-    terms: int  # real target tokens, which the loss is a sum over
+    size: int  # what the reported speed counts: real tokens of the target, and of a source that is text
+    terms: int  # real target tokens, over which the loss is summed
 
     def to(self, device: torch.device) -> Batch:
         """Return the same on `device`."""
@@ -35,11 +35,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class DrawnBatch:
-    """Sources for which targets are drawn."""
+    """Sources for which targets are sampled."""
 
     source: Any  # as the encoder takes it
-    rows: tuple[int, ...]  # their numbers in the corpus
-    size: int  # targets that are drawn for all of them
+    rows: tuple[int, ...]  # their indices in the corpus
+    size: int  # targets to sample, for all of them together
 
     @property
     def terms(self) -> int:
@@ -53,12 +53,12 @@ class DrawnBatch:
 
 @dataclass(frozen=True)
 class Corpus:
-    """N examples over M sources; several may share one, as the captions of an image do."""
+    """N examples over M sources; several examples may share a source, as the captions of an image do."""
 
     source: Column
     target: TokenColumn
-    source_of: Array  # [N], the source of each example; those of one source follow each other
-    cells: Sequence[str]  # [M], the sentences or paths of the sources; empty where nothing asks for them
+    source_of: Array  # [N], the source of each example, in ascending order
+    cells: Sequence[str]  # [M], the sentences or paths of the sources; empty if nothing needs them
     texts: Sequence[Sequence[str]]  # [M], the targets of each source as text
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class Corpus:
 
     @property
     def target_lengths(self) -> Array:
-        """[N] int32, the end symbol counted."""
+        """[N] int32, including the end symbol."""
         return self.target.lengths
 
     @property
@@ -87,27 +87,27 @@ class Corpus:
 
     @property
     def references(self) -> list[list[str | None]]:
-        """For each set of references one a source, None where a source has fewer targets than others."""
+        """Sets of references, each with one per source, or None where a source has fewer targets than others."""
         return reference_sets(self.texts)
 
     def batch(self, rows: Array, source: Packed) -> Batch:
-        """Return the examples `rows` [B] with `source`, theirs."""
+        """Return the examples `rows` [B], whose sources are `source`."""
         target = self.target.batch(rows)
         terms = target.size
         return Batch(source, target, source.size + terms, terms)
 
 
 def reference_sets(texts: Sequence[Sequence[str]]) -> list[list[str | None]]:
-    """Return the targets of each source as sets of references, with None where a source has fewer than others."""
+    """Return the targets as sets of references, each with one per source, or None where a source has fewer."""
     most = max(map(len, texts))
     return [[found[at] if at < len(found) else None for found in texts] for at in range(most)]
 
 
 class CorpusBatches(Sequence[Any]):
-    """Batches of a corpus, made when asked for; the sources of the next `ahead` ones are being read.
+    """Batches of a corpus, made on demand while the sources of the next `ahead` batches are being read.
 
-    `make` gives the batch of the examples [B] of a row with their sources. With `variation` the source of an example is
-    varied, as its number and those of `variation` decide.
+    `make` builds a batch from the indices [B] of its examples and their sources. With `variation` each source is
+    augmented as those numbers and the index of its example decide.
     """
 
     def __init__(
@@ -134,5 +134,6 @@ class CorpusBatches(Sequence[Any]):
     def _start(self, rows: Array) -> Callable[[], Packed]:
         seeds: Seeds | None = None
         if self.variation is not None:
+            # Not the place in the batch: a resumed training must see the same however its batches are read.
             seeds = [(*self.variation, example) for example in rows.tolist()]
         return self.corpus.source.start(self.corpus.source_of[rows], seeds)

@@ -1,4 +1,4 @@
-"""Sentence pairs as flat arrays of token ids on disk, mapped into memory.
+"""Sentence pairs as flat arrays of token ids on disk, memory-mapped.
 
 N pairs.
 """
@@ -32,12 +32,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class StoredPairs:
-    """Pairs of token sequences, read from disk as they are needed."""
+    """Pairs of token sequences, read from disk on demand."""
 
     source: TokenColumn
     target: TokenColumn
-    skipped: dict[str, int]  # pairs left out as unusable, by reason
-    too_long: int  # pairs left out as over the limits
+    skipped: dict[str, int]  # unusable pairs that were left out, by reason
+    too_long: int  # pairs that were left out for their length
 
     def __len__(self) -> int:
         return len(self.source.offsets) - 1
@@ -45,14 +45,14 @@ class StoredPairs:
 
 @dataclass(frozen=True)
 class Limits:
-    """The longest pairs that are kept, and what becomes of the others."""
+    """The longest pairs that are kept, and what happens to longer ones."""
 
     maximum: MaximumLength = field(default_factory=MaximumLength)
     too_long: Literal["drop", "error"] = "drop"
 
 
 class _SideWriter:
-    """Writes one side's tokens and offsets as they come."""
+    """Writes the tokens and offsets of one side as they come."""
 
     def __init__(self, folder: Path, side: str, size: int):
         self._dtype = np.dtype(np.uint16 if size <= 1 << 16 else np.uint32)
@@ -63,9 +63,10 @@ class _SideWriter:
         self._write("offsets", np.zeros(1, np.int64))
 
     def add(self, rows: Sequence[list[int]]) -> None:
-        """Append `rows`, each with the end symbol."""
+        """Append `rows`, adding the end symbol to each."""
         lengths = np.fromiter((len(row) + 1 for row in rows), np.int64, len(rows))
         offsets = self._end + np.cumsum(lengths)
+        # An iterator with a known count: a list of all tokens would take many times the array's memory.
         closed = chain.from_iterable(chain(row, (EOS,)) for row in rows)
         self._write("tokens", np.fromiter(closed, self._dtype, int(lengths.sum())))
         self._write("offsets", offsets)
@@ -77,7 +78,7 @@ class _SideWriter:
         self._files[name].write(content)
 
     def close(self) -> dict[str, Any]:
-        """Close the files and return what `open_pairs` needs to know of them."""
+        """Close the files and return what `open_pairs` needs to read them."""
         for file in self._files.values():
             file.close()
         return {"dtype": self._dtype.name, "sums": self._sums}
@@ -86,13 +87,14 @@ class _SideWriter:
 def write_pairs(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limits: Limits) -> None:
     """Encode `pairs` into `folder`, a chunk at a time.
 
-    Raises DataError for pairs that cannot be used, or are too long where `limits` says so.
+    Raises DataError for pairs that cannot be used, and for pairs that are too long if `limits` makes that an error.
     """
     source = _SideWriter(folder, "source", tokenizers.source.size)
     target = _SideWriter(folder, "target", tokenizers.target.size)
     counts = {"pairs": 0, "too_long": 0}
     problems = Problems()
-    for chunk in _chunks(pairs):
+    iterator = iter(pairs)
+    while chunk := list(islice(iterator, _CHUNK)):
         rows = zip(
             tokenizers.source.encode_all([example.cell for example in chunk]),
             tokenizers.target.encode_all([example.targets[0] for example in chunk]),
@@ -110,12 +112,6 @@ def write_pairs(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limi
     (folder / "corpus.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
-def _chunks(pairs: PairReader) -> Iterator[list[Example]]:
-    iterator = iter(pairs)
-    while chunk := list(islice(iterator, _CHUNK)):
-        yield chunk
-
-
 def _within(
     chunk: list[Example],
     rows: Iterator[tuple[list[int], list[int]]],
@@ -123,7 +119,7 @@ def _within(
     pairs: PairReader,
     problems: Problems,
 ) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield those of `rows` that `limits` lets pass; note the others as problems if it says so."""
+    """Yield those of `rows` that are within `limits`; note the others as problems if `limits` makes them errors."""
     maximum = limits.maximum
     for example, (source, target) in zip(chunk, rows, strict=True):
         over = [
@@ -139,11 +135,11 @@ def _within(
 
 
 def open_pairs(folder: Path) -> StoredPairs:
-    """Return the corpus that `write_pairs` wrote into `folder`, or raise DamagedError if not all of it is there."""
+    """Return the corpus that `write_pairs` wrote into `folder`, or raise DamagedError if it is not intact."""
     try:
         description = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
         if description["format"] != FORMAT:
-            raise DamagedError(f"{folder}: of format {description['format']}")
+            raise DamagedError(f"{folder}: format {description['format']}")
         return StoredPairs(
             _open_side(folder, "source", description),
             _open_side(folder, "target", description),
@@ -160,12 +156,12 @@ def _open_side(folder: Path, side: str, description: dict[str, Any]) -> TokenCol
     for name, dtype in (("tokens", facts["dtype"]), ("offsets", "int64")):
         path = folder / f"{side}.{name}"
         if _sum(path) != facts["sums"][name]:
-            raise DamagedError(f"{path}: another sum")
-        empty = path.stat().st_size == 0
-        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
+            raise DamagedError(f"{path}: wrong checksum")
+        empty = path.stat().st_size == 0  # an empty file cannot be mapped
+        # A plain view of the map: slicing numpy's memmap class itself is several times slower.
         arrays[name] = np.empty(0, dtype) if empty else np.asarray(np.memmap(path, dtype, mode="r"))
     if len(arrays["offsets"]) != description["pairs"] + 1:
-        raise DamagedError(f"{folder}: another number of pairs")
+        raise DamagedError(f"{folder}: wrong number of pairs")
     return TokenColumn(arrays["tokens"], arrays["offsets"])
 
 

@@ -1,4 +1,4 @@
-"""Token sequences: padded to one batch, and end to end as a side of a corpus.
+"""Token sequences: padded to a batch, or end to end as one side of a corpus.
 
 N sequences, B of a batch, L positions.
 """
@@ -22,14 +22,14 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token sequences, one a row, each closed by the end symbol and padded to the longest."""
+    """Token sequences, one per row, each ending with the end symbol and padded to the longest."""
 
     ids: Tensor  # [B, L] int64, PAD beyond a row's length
-    lengths: Tensor  # [B] int64, the end symbol counted
+    lengths: Tensor  # [B] int64, including the end symbol
 
     @property
     def size(self) -> int:
-        """Real tokens, the end symbols counted."""
+        """The number of real tokens, including end symbols."""
         return int(self.lengths.sum())
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Tokens:
 
     @property
     def mask(self) -> Tensor:
-        """[B, L] bool, True where a token is."""
+        """[B, L] bool, True at real tokens."""
         return self.ids != PAD
 
     def to(self, device: torch.device) -> Tokens:
@@ -46,7 +46,7 @@ class Tokens:
 
 
 def pad_tokens(sequences: Sequence[np.ndarray]) -> Tokens:
-    """Return `sequences`, whose ids already end with the end symbol, as rows padded to the longest."""
+    """Return `sequences`, which already end with the end symbol, as rows padded to the longest."""
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
     for row, sequence in zip(ids, sequences, strict=True):
@@ -63,14 +63,14 @@ class TokenColumn:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> TokenColumn:
-        """Return the sequences `rows`, to each of which the end symbol is added."""
+        """Return the sequences `rows`, adding the end symbol to each."""
         offsets = np.cumsum([0, *(len(row) + 1 for row in rows)])
         closed = (token for row in rows for token in (*row, EOS))
         return cls(np.fromiter(closed, np.uint32, int(offsets[-1])), offsets)
 
     @cached_property
     def lengths(self) -> Array:
-        """[N] int32, the end symbol counted."""
+        """[N] int32, including the end symbol."""
         return np.diff(self.offsets).astype(np.int32)
 
     def row(self, index: int) -> Array:
@@ -82,5 +82,5 @@ class TokenColumn:
         return pad_tokens([self.row(int(row)) for row in rows])
 
     def start(self, rows: Array, seeds: Any) -> Callable[[], Tokens]:
-        """Return what gives the sequences `rows` [B]; text is not varied."""
+        """Return a function that gives the sequences `rows` [B]; text is not augmented."""
         return lambda: self.batch(rows)

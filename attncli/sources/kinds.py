@@ -1,4 +1,4 @@
-"""The kinds of sources, by the sections of the encoders that read them."""
+"""The kinds of sources, by the configuration section of their encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kind of source is: how its values are read, encoded, and drawn with where a model looked in them."""
+"""What a kind of source is: how its values are read and encoded, and how the places a model looked at are drawn."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ AnySection = TypeVar("AnySection", bound=EncoderSection)
 
 @dataclass(frozen=True)
 class Shared:
-    """What readers of one configuration have in common."""
+    """What the readers of one configuration share."""
 
     config: WritingConfig
-    tokenizer: Tokenizer  # of the sources that are text
-    search: Search | None = None  # those of the configuration unless given others
-    cuts_sources: bool = False  # text over `search.max_source_length` is cut, and is an error otherwise
-    sums: dict[Path, str] = field(default_factory=dict)  # of the contents of files, each computed once
+    tokenizer: Tokenizer  # of sources that are text
+    search: Search | None = None  # replaces the one in the configuration
+    cuts_sources: bool = False  # text over `search.max_source_length` is cut; otherwise it is an error
+    sums: dict[Path, str] = field(default_factory=dict)  # fingerprints of files, each computed once
 
     @property
     def limit(self) -> int | None:
-        """The most tokens of a source."""
+        """The longest source, in tokens."""
         return (self.search or self.config.search).max_source_length
 
     @property
     def workers(self) -> int:
-        """Threads that read files ahead of the training."""
+        """How many threads read files ahead of training."""
         return getattr(self.config.training, "workers", 0)
 
 
 class Drawer(ABC):
-    """Draws where a model looked in sources of one kind."""
+    """Draws the places that a model looked at in sources of one kind."""
 
     formats: ClassVar[tuple[str, ...]]
     """Of png, svg, html and json."""
     shows_sources: ClassVar[bool] = False
-    """Whether sources are worth showing with what was written for them where there are no weights."""
+    """Whether sources are shown with their outputs even if there are no weights."""
 
     @abstractmethod
     def draw(
@@ -60,31 +60,31 @@ class Drawer(ABC):
     ) -> Iterator[Path]:
         """Draw `found` into files of `folder`, and yield their paths.
 
-        With `forced` the targets were given. `tell` takes what a person should know of the drawings.
+        With `forced` the targets were given, not found by search. `tell` receives warnings about the drawings.
         """
 
 
 class SourceKind(ABC, Generic[AnySection]):
-    """All that the package asks of a kind of source. One object a kind, known by its sections in `sources.kinds`."""
+    """All that the package asks of a kind of source; `sources.kinds` maps configuration sections to kinds."""
 
     @abstractmethod
     def reader(self, section: AnySection, shared: Shared) -> Reader[Any]:
-        """Return what reads single values for the encoder of `section`."""
+        """Return the reader of values for the encoder of `section`."""
 
     @abstractmethod
     def encoder(self, section: AnySection, model: WritingModel, needs: Needs, *, vocabulary: int) -> Encoder:
-        """Return the encoder of `model`, which makes no more than the decoder `needs`.
+        """Return the encoder of `model`, which computes no more than the decoder `needs`.
 
-        `vocabulary` is the size of that of sources that are text.
+        `vocabulary` is the number of tokens of sources that are text.
         """
 
     def put_pretrained(self, section: AnySection, encoder: Encoder) -> None:
-        """Put weights from elsewhere into a fresh `encoder`, where `section` names some."""
+        """Load the pretrained weights that `section` names, if any, into a fresh `encoder`."""
 
     def lengths(
         self, cells: Sequence[str], section: AnySection, shared: Shared, encoder: Encoder
     ) -> list[int | DataError]:
-        """Return the positions of each of `cells`, or what is wrong with it; by default each is read."""
+        """Return the number of positions of each of `cells`, or its error; by default every cell is read."""
         reader = self.reader(section, shared)
 
         def length(cell: str) -> int | DataError:
@@ -106,13 +106,13 @@ class SourceKind(ABC, Generic[AnySection]):
         *,
         varies: bool,
     ) -> Column:
-        """Return `cells` with their `lengths` as the sources of a corpus, which training may vary.
+        """Return `cells`, of the given `lengths`, as the sources of a corpus; `varies` says whether they are augmented.
 
-        By default each is read when it is needed.
+        By default cells are read on demand.
         """
         pool = ThreadPoolExecutor(shared.workers) if shared.workers else None
         return ReadColumn(cells, np.array(lengths, np.int32), self.reader(section, shared), pool)
 
     @abstractmethod
     def drawer(self, section: AnySection) -> Drawer:
-        """Return what draws weights over sources of this kind."""
+        """Return the drawer for sources of this kind."""

@@ -114,5 +114,5 @@ def test_a_damaged_corpus_is_never_opened(tmp_path: Path, tokenizers: Tokenizers
 def test_a_corpus_of_another_format_is_not_opened(tmp_path: Path, tokenizers: Tokenizers) -> None:
     path = write(tmp_path, tokenizers) / "corpus.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
-    with pytest.raises(DamagedError, match="of format 99"):
+    with pytest.raises(DamagedError, match="format 99"):
         open_pairs(path.parent)

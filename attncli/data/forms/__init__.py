@@ -1,1 +1,1 @@
-"""How data sets lie on disk."""
+"""The forms in which data sets lie on disk."""

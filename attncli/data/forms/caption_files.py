@@ -1,7 +1,7 @@
-"""Captions of images, from the formats that they are published in.
+"""Captions of images, in the formats in which they are published.
 
-Each format is a function from a file to its captions, in the order of the file. What is no caption is given as a
-`BadCaption`, so that all of a file is told at once; what makes the whole file useless raises a DataError.
+Each format is a function from a file to its captions, in their order. A record that is not a caption comes as a
+`BadCaption`, so that one run reports all of them; what makes the whole file useless raises a DataError.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _TOKEN_LINE = re.compile(r"(?P<image>[^\t]+)#[0-9]+\t(?P<caption>.*)")
 
 
 class Caption(NamedTuple):
-    """One caption of one image."""
+    """A caption of an image."""
 
-    image: str  # the name, as the file has it
-    text: str  # runs of white space are one space
-    split: str | None  # what the file says that the image is for
+    image: str  # the name, as in the file
+    text: str  # each run of white space as one space
+    split: str | None  # the split that the file puts the image in
 
 
 class BadCaption(NamedTuple):
-    """A place in a file where a caption should be, and what is there instead."""
+    """A place in a file where a caption was expected, and what is wrong there."""
 
     where: str
     what: str
@@ -46,7 +46,7 @@ Found = Caption | BadCaption
 
 @dataclass(frozen=True)
 class _Source:
-    """A file of captions: where it is, and what was asked of it."""
+    """A file of captions: where it is, and how the configuration describes it."""
 
     path: Path
     config: CaptionFile
@@ -57,13 +57,13 @@ class _Source:
 
 
 def read_captions(config: CaptionFile, root: Path) -> Iterator[Found]:
-    """Yield the captions of a file whose path starts at `root`, in their order."""
+    """Yield the captions of a file, whose path is relative to `root`, in their order."""
     source = _Source(root / config.file, config, root)
     return FORMATS[config.format or recognised(source.path, config)](source)
 
 
 def recognised(path: Path, config: CaptionFile) -> str:
-    """Return the name of the format of `path`, from its suffix or, where that tells nothing, its first line."""
+    """Return the format of `path`, recognised by its suffix or else by its first line."""
     if config.image_names is not None:
         return "lines"
     suffix = Path(path.name.removesuffix(".gz")).suffix
@@ -151,16 +151,12 @@ def _lines(source: _Source) -> Iterator[Found]:
 
 
 def _csv(source: _Source) -> Iterator[Found]:
-    reader = csv.reader(_with_ends(source), strict=True)
+    # The line ends are put back, since the csv module joins the lines that a quoted field spans.
+    reader = csv.reader((f"{line}\n" for line in read_lines(source.path)), strict=True)
     try:
         yield from _table(source, ((reader.line_num, row) for row in reader))
     except csv.Error as error:
         raise DataError(f"{source.place(reader.line_num)}: not CSV: {error}") from None
-
-
-def _with_ends(source: _Source) -> Iterator[str]:
-    """Yield lines as the csv module wants them, which joins those that a quoted field spans."""
-    return (f"{line}\n" for line in read_lines(source.path))
 
 
 def _tsv(source: _Source) -> Iterator[Found]:
@@ -169,7 +165,7 @@ def _tsv(source: _Source) -> Iterator[Found]:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where a table has what, from 0."""
+    """The columns of a table, counted from 0."""
 
     image: int
     caption: int
@@ -197,7 +193,7 @@ def _row(source: _Source, columns: _Columns, number: int, row: list[str]) -> Fou
 
 
 def _columns(source: _Source, first: list[str]) -> tuple[_Columns, bool]:
-    """Return the columns of a table that begins with `first`, and whether that is a header."""
+    """Return the columns of a table whose first row is `first`, and whether that is a header."""
     config = source.config
     named = [
         field for field in (config.image_field, config.caption_field, config.split_field) if isinstance(field, str)
@@ -212,7 +208,7 @@ def _columns(source: _Source, first: list[str]) -> tuple[_Columns, bool]:
 
 
 def _known(cells: Sequence[str], names: Sequence[str]) -> int | None:
-    """Return the first of `cells` that is one of `names`, whatever its case."""
+    """Return the index in `cells` of the first of `names` that is among them, ignoring case."""
     lower = [cell.lower() for cell in cells]
     return next((lower.index(name) for name in names if name in lower), None)
 
@@ -299,7 +295,7 @@ def _kind_of_json(path: Path, content: Any) -> str:
 
 
 def _coco(source: _Source) -> Iterator[Found]:
-    """Yield the captions of COCO's JSON: images with ids, and annotations of ids.
+    """Yield the captions of COCO's JSON: images with ids, and annotations that refer to the ids.
 
     Chen et al. 2015, "Microsoft COCO captions".
     """
@@ -321,15 +317,15 @@ def _coco(source: _Source) -> Iterator[Found]:
 
 
 def _karpathy(source: _Source) -> Iterator[Found]:
-    """Yield the captions of Karpathy and Fei-Fei 2015's JSON: images with raw sentences and their split."""
+    """Yield the captions of Karpathy and Fei-Fei's JSON (2015): images with their split and raw sentences."""
     for at, image in enumerate(_whole(source, "karpathy")["images"]):
         where = f"{source.path}: images[{at}]"
         if not isinstance(image, dict) or "filename" not in image or not isinstance(image.get("sentences"), list):
             yield BadCaption(where, "needs filename and a list of sentences")
             continue
-        # COCO's images lie in one folder a year.
+        # COCO's images lie in one folder per year, which the file names apart.
         folder = f"{image['filepath']}/" if image.get("filepath") else ""
-        # "restval" is what Karpathy took from COCO's validation images to train on.
+        # "restval" are the validation images of COCO that Karpathy's split trains on.
         split = "train" if image.get("split") == "restval" else image.get("split")
         for number, sentence in enumerate(image["sentences"]):
             text = sentence.get("raw") if isinstance(sentence, dict) else None
@@ -340,7 +336,7 @@ def _whole(source: _Source, expected: str) -> Any:
     content = _json(source.path)
     found = _kind_of_json(source.path, content)
     if found != expected:
-        raise DataError(f"{source.path}: of the format {found}, not {expected}")
+        raise DataError(f"{source.path}: has the format {found}, not {expected}")
     return content
 
 

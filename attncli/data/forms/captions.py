@@ -1,4 +1,4 @@
-"""Images with their captions, split by split: names joined with files, and what is missing said."""
+"""Images with their captions, split by split: the names in caption files joined with the files of images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLICKR_ID = re.compile(r"[0-9]+(?=[._])")
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image and what people say of it."""
+    """An image and its captions."""
 
     path: Path
     captions: tuple[str, ...]
@@ -26,7 +26,7 @@ class CaptionedImage:
 
 @dataclass(frozen=True)
 class CaptionedImages:
-    """The images of a split, each once, in the order of its list or of its captions."""
+    """The images of a split, each once, in the order of its list or, without one, of its captions."""
 
     images: tuple[CaptionedImage, ...]
     notes: tuple[str, ...]  # what was left out, and why
@@ -36,12 +36,12 @@ class CaptionedImages:
 
     @property
     def captions(self) -> int:
-        """How many captions there are."""
+        """The number of captions."""
         return sum(len(image.captions) for image in self.images)
 
 
 class ImageFolder:
-    """The images in and below a folder, found by their names."""
+    """The images in a folder and its subfolders, found by name."""
 
     def __init__(self, path: Path, *, match_names: str = "exact"):
         self.path = path
@@ -49,7 +49,7 @@ class ImageFolder:
         if not path.is_dir():
             raise DataError(f"{path}: no folder; data.images names the folder of the images")
         found = find_images(path)
-        # Whole paths first: a bare name stands for the first file that has it.
+        # Whole paths take precedence; a bare name stands for the first file that has it.
         self._paths: dict[str, Path] = {}
         for name in ("whole", "bare"):
             for file in found:
@@ -57,15 +57,15 @@ class ImageFolder:
                 self._paths.setdefault(self._identity(key), file)
 
     def identity(self, name: str) -> str:
-        """Return what two names of one image share."""
+        """Return what all names of one image have in common."""
         return self._identity(name)
 
     def find(self, name: str) -> Path | None:
-        """Return the file of the image `name`, or None; a name may have folders that are not there."""
+        """Return the file of the image `name`, or None; `name` may begin with folders that do not exist."""
         for wanted in (name, name.rsplit("/", 1)[-1]):
             if found := self._paths.get(self._identity(wanted)):
                 return found
-        # A suffix that images seldom have.
+        # A file whose suffix is none of an image's, which the folder was not searched for.
         return self.path / name if (self.path / name).is_file() else None
 
 
@@ -74,15 +74,15 @@ def _exact(name: str) -> str:
 
 
 def _flickr_id(name: str) -> str:
-    """Return the number of a photograph on Flickr, which the names of Flickr8k and Flickr30k begin with."""
+    """Return the Flickr id that file names of Flickr8k and Flickr30k begin with."""
     match = _FLICKR_ID.match(name.rsplit("/", 1)[-1])
     return match[0] if match else name
 
 
 def read_split(data: CaptioningData, split: CaptionSplit, *, key: str) -> CaptionedImages:
-    """Return the images of `split`, which stands at `data.<key>`; paths start at `data.root`.
+    """Return the images of `split`, the one at `data.<key>`; paths are relative to `data.root`.
 
-    Raises DataError with every bad caption, missing image and image without a caption that `data` does not allow.
+    Raises DataError that names the bad captions, missing images and images without captions, unless `data` skips them.
     """
     root = Path(data.root)
     folder = ImageFolder(root / (data.images if split.images is None else split.images), match_names=data.match_names)
@@ -97,14 +97,11 @@ def read_split(data: CaptioningData, split: CaptionSplit, *, key: str) -> Captio
     else:
         wanted = {identity: group[0].image for identity, group in captions.items()}
     images, missing = _joined(wanted, captions, folder)
-    notes += _missing_notes(missing, data, key, folder=folder.path, place=_place(split, data.files(split), root))
+    place = root / (data.files(split)[0].file if split.list is None else split.list)
+    notes += _missing_notes(missing, data, key, folder=folder.path, place=place)
     if not images:
         raise DataError(f"data.{key}: no image with a caption in {folder.path}")
     return CaptionedImages(tuple(images), tuple(notes))
-
-
-def _place(split: CaptionSplit, files: Sequence[CaptionFile], root: Path) -> Path:
-    return root / (files[0].file if split.list is None else split.list)
 
 
 def _read(files: Iterable[CaptionFile], root: Path, data: CaptioningData, key: str) -> tuple[list[Caption], list[str]]:
@@ -134,7 +131,7 @@ def _of_split(captions: list[Caption], name: str, files: Sequence[CaptionFile], 
 
 
 def _names(path: Path, folder: ImageFolder) -> dict[str, str]:
-    """Return the names of a list by what identifies them, blank lines left out."""
+    """Return the names of a list by their identity; blank lines are left out."""
     names: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
         name = line.strip()
@@ -148,10 +145,10 @@ def _names(path: Path, folder: ImageFolder) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Missing:
-    """Names that could not be used."""
+    """Names that cannot be used."""
 
-    files: list[str]  # for which there is no image
-    captions: list[str]  # for which there is no caption
+    files: list[str]  # without an image
+    captions: list[str]  # without a caption
 
 
 def _joined(
@@ -177,17 +174,15 @@ def _missing_notes(missing: _Missing, data: CaptioningData, key: str, *, folder:
         for name in missing.captions:
             problems.add(f"{place}: {name!r} has no caption")
         problems.raise_if_any("mend these, or leave them out with data.missing: skip")
-    return list(_missing_counts(missing, key))
-
-
-def _missing_counts(missing: _Missing, key: str) -> Iterator[str]:
-    for names, what in ((missing.files, "without an image"), (missing.captions, "without a caption")):
-        if names:
-            yield f"{key}: left out {counted(len(names), 'name')} {what}, such as {names[0]}"
+    return [
+        f"{key}: left out {counted(len(names), 'name')} {what}, such as {names[0]}"
+        for names, what in ((missing.files, "without an image"), (missing.captions, "without a caption"))
+        if names
+    ]
 
 
 class CaptionForm:
-    """A split of captioned images, which stands at `data.<key>`."""
+    """The split of captioned images at `data.<key>`."""
 
     facts = None
 

@@ -1,4 +1,4 @@
-"""What every form of data gives, however it lies on disk."""
+"""What every form of data yields, however it lies on disk."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Example(NamedTuple):
-    """A source with its targets."""
+    """A source and its targets."""
 
-    number: int  # where it stands, for `Form.place`
-    cell: str  # the source as the data names it: a sentence, or the path of a file
+    number: int  # its line or index, for `Form.place`
+    cell: str  # the source: a sentence, or the path of a file
     targets: tuple[str, ...]  # one for each reference
 
 
 class Form(Protocol):
-    """A split of a data set. Iterated as often as it is asked, so that none need be held."""
+    """A split of a data set. It can be iterated again and again, so nobody needs to hold its examples in memory."""
 
     @property
     def facts(self) -> dict[str, Any] | None:
-        """What decides which examples are read, files by their content; None where that cannot be told from files."""
+        """What decides which examples are read, files by their content; None if files alone cannot tell."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the last iteration left out and why, a line each."""
+        """What the last iteration left out and why, one line each."""
 
     def place(self, side: str, number: int) -> str:
-        """Return where the `source` or `target` of an example stands."""
+        """Return where the `source` or `target` of an example is found: file and line, or the path of an image."""
 
     def __iter__(self) -> Iterator[Example]:
-        """Yield the examples; a DataError names all that cannot be used, unless the configuration skips them."""
+        """Yield the examples; a DataError names every one that cannot be used, unless the configuration skips them."""

@@ -1,4 +1,4 @@
-"""Opens the splits of a data set, by how it lies on disk."""
+"""Opens the splits of a data set by the kind of its section."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from attncli.data.forms.pairs import PairReader
 
 
 def _pairs(data: TranslationData, split: Any, key: str) -> Form:
+    # Scores of two systems compare only if both were tested on every pair.
     bad_lines = data.bad_lines if key == "train" else "error"
     return PairReader(split, Path(data.root), bad_lines=bad_lines, key=key)
 
@@ -27,6 +28,6 @@ FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {TranslationData: 
 
 
 def open_form(data: Any, key: str) -> Form:
-    """Return the split at `key` of the section `data`: "train", "dev", or "test.NAME"."""
+    """Return the split `key` of the section `data`: "train", "dev" or "test.NAME"."""
     split = data.test[key.removeprefix("test.")] if key.startswith("test.") else getattr(data, key)
     return FORMS[type(data)](data, split, key)

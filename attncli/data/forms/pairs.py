@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +19,7 @@ from attncli.files import Problems, counted, not_utf8, raw_lines
 
 @dataclass(frozen=True)
 class _Bad:
-    """Why a side or a line cannot be used."""
+    """A side or a line that cannot be used, and why."""
 
     kind: str
     where: str
@@ -27,11 +27,11 @@ class _Bad:
 
 
 class PairReader:
-    """Reads the pairs of a corpus, as often as it is iterated.
+    """Reads the pairs of a corpus anew at each iteration.
 
-    With `bad_lines` "error" a pair with an empty side or text that is not UTF-8 raises DataError at the end of the
-    reading, together with all others; with "skip" such pairs are left out and counted in `skipped`. Files of different
-    lengths and files that are no text always raise.
+    With `bad_lines` "error", pairs that cannot be used (an empty side, bytes that are not UTF-8) raise one DataError
+    together, after the last pair; with "skip" they are left out and counted in `skipped`. Parallel files of different
+    lengths and files that are not text always raise.
     """
 
     def __init__(
@@ -65,25 +65,22 @@ class PairReader:
         return left_out(self._key, self.skipped)
 
     def place(self, side: str, number: int) -> str:
-        """Return `file:line` of the `source` or `target` at line `number`."""
+        """Return `file:line` of the `source` or `target` on line `number`."""
         return f"{self.paths[-1] if side == 'target' else self.paths[0]}:{number}"
 
     def __iter__(self) -> Iterator[Example]:
         self.skipped = Counter()
         problems = Problems()
         for number, (source, target) in enumerate(self._rows(problems), start=self._first_line):
+            bad = [side for side in (source, target) if isinstance(side, _Bad)]
             if isinstance(source, str) and isinstance(target, str):
                 yield Example(number, source, (target,))
+            elif self._bad_lines == "skip":
+                self.skipped[bad[0].kind] += 1
             else:
-                self._refuse([side for side in (source, target) if isinstance(side, _Bad)], problems)
+                for side in bad:
+                    problems.add(f"{side.where}: {side.text}")
         problems.raise_if_any("mend these lines, or leave them out with data.bad_lines: skip (training pairs only)")
-
-    def _refuse(self, bad: Sequence[_Bad], problems: Problems) -> None:
-        if self._bad_lines == "skip":
-            self.skipped[bad[0].kind] += 1
-            return
-        for side in bad:
-            problems.add(f"{side.where}: {side.text}")
 
     @property
     def _first_line(self) -> int:
@@ -101,7 +98,7 @@ class PairReader:
 
 
 def left_out(key: str, skipped: Mapping[str, int]) -> tuple[str, ...]:
-    """Return a line on the pairs of the split `key` that were left out, by reason, if there are any."""
+    """Return a note that counts, by reason, the pairs of the split `key` that were left out; empty if none were."""
     if not skipped:
         return ()
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items()))
@@ -118,15 +115,13 @@ def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[
         if one is not None and other is not None:
             yield _sentence(one, f"{source}:{number}", "source"), _sentence(other, f"{target}:{number}", "target")
     if lines[source] != lines[target]:
-        problems.raise_if_any(_misaligned(source, target, lines))
-        raise DataError(_misaligned(source, target, lines))
-
-
-def _misaligned(source: Path, target: Path, lines: dict[Path, int]) -> str:
-    return (
-        f"{source} has {counted(lines[source], 'line')}, but {target} has {lines[target]}; "
-        "line n of one must be the translation of line n of the other"
-    )
+        misaligned = (
+            f"{source} has {counted(lines[source], 'line')}, but {target} has {lines[target]}; "
+            "line n of one must be the translation of line n of the other"
+        )
+        # Bad lines first: one of them is often why the counts differ.
+        problems.raise_if_any(misaligned)
+        raise DataError(misaligned)
 
 
 def _sentence(raw: bytes, where: str, side: str) -> str | _Bad:
@@ -134,14 +129,12 @@ def _sentence(raw: bytes, where: str, side: str) -> str | _Bad:
         text = raw.decode()
     except UnicodeDecodeError as error:
         return _Bad("not UTF-8", where, not_utf8(error))
-    return text if text.strip() and "\0" not in text else _unusable(text, where, side)
-
-
-def _unusable(text: str, where: str, side: str) -> _Bad:
     if "\0" in text:
         return _Bad("not text", where, f"the {side} holds the character U+0000; not text")
-    what = "empty line" if not text else "nothing but white space"
-    return _Bad("empty", where, f"{what}; the {side} of a pair must have at least one token")
+    if not text.strip():
+        what = "nothing but white space" if text else "empty line"
+        return _Bad("empty", where, f"{what}; the {side} of a pair must have at least one token")
+    return text
 
 
 def _has_header(corpus: PairFile, path: Path) -> bool:
@@ -169,7 +162,7 @@ def _tsv(corpus: PairFile, path: Path) -> Iterator[tuple[str | _Bad, str | _Bad]
 
 
 def _column(field: str | int | None, default: int, header: list[str] | None, path: Path) -> int:
-    """Return the index, from 0, of a column given by number or by name."""
+    """Return the index, from 0, of a column that is given by its number, from 1, or its name."""
     if not isinstance(field, str):
         number = default if field is None else field
         if number < 1:

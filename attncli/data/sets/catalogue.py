@@ -1,4 +1,4 @@
-"""The data sets that `attncli data` knows; another one is one entry more."""
+"""The data sets that `attncli data` knows, one entry each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class File:
-    """What one file must be."""
+    """The content that a file must have."""
 
     sha256: str
     size: int  # bytes
@@ -16,28 +16,28 @@ class File:
 
 @dataclass(frozen=True)
 class Archive:
-    """A ZIP archive of which some members are unpacked, and the archive itself is not kept."""
+    """A ZIP archive: some of its members are unpacked, and the archive itself is not kept."""
 
-    md5: str  # what is published of it; against accidents, not against malice
+    md5: str  # the only sum that is published; it guards against accidents, not against malice
     size: int  # bytes, about
-    members: Mapping[str, str]  # a file, or a folder ending with /, and where it goes; `__MACOSX/` and the like do not
+    members: Mapping[str, str]  # where each wanted file, or folder ending with /, goes; the rest is not unpacked
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set by others: what it is, what it may be used for, and how to tell that it arrived whole."""
+    """A published data set: what it is, under which licence, and how to verify that it arrived whole."""
 
     what: str
     licence: str
     files: Mapping[str, File]
-    url: str | None  # of the folder the files are in; None if nobody serves them as they are
-    made_by: str  # how the files come to be where there is no url
+    url: str | None  # of the folder that has the files; None if nobody serves them
+    made_by: str  # how the files are made, if nobody serves them
     archives: Mapping[str, Archive] = field(default_factory=dict)
-    unpacked: Mapping[str, int] = field(default_factory=dict)  # patterns, and how many files there are of each
+    unpacked: Mapping[str, int] = field(default_factory=dict)  # how many files match each pattern once all is unpacked
 
     @property
     def size(self) -> int:
-        """Bytes of all that is fetched."""
+        """The bytes to fetch."""
         files = sum(file.size for file in self.files.values())
         return files + sum(archive.size for archive in self.archives.values())
 

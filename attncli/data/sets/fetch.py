@@ -1,4 +1,4 @@
-"""Brings a data set of the catalogue into a folder, whole and unaltered or not at all."""
+"""Fetches a data set of the catalogue into a folder, whole and unaltered or not at all."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ _OTHER_WAY = "if you have the files already, or know another server, name the fo
 def fetch(name: str, folder: Path, *, origin: str | None = None, report: Callable[[str], None]) -> None:
     """Put the files of the data set `name` into `folder`, from `origin` (a folder or URL) or its own URL.
 
-    A file that is there already and right is kept. Each file to be brought is passed to `report` first. Archives are
-    unpacked, and not kept. Raises DataError, and leaves `folder` as it was, if any file is missing, altered or out of
-    reach.
+    Files that are there already and intact are kept. `report` hears of each file before it is fetched. Archives are
+    unpacked and not kept. Raises DataError, and leaves `folder` as it was, if a file is missing, altered or
+    out of reach.
     """
-    data_set = _known(name)
+    if name not in DATA_SETS:
+        raise CommandError(unknown("data set", name, DATA_SETS))
+    data_set = DATA_SETS[name]
     missing = [file for file in data_set.files if not _is_there(folder / file, data_set.files[file])]
     archives = {} if _is_unpacked(folder, data_set) else data_set.archives
     if not missing and not archives:
@@ -59,12 +61,6 @@ def fetch(name: str, folder: Path, *, origin: str | None = None, report: Callabl
         _remove_empty(made)
 
 
-def _known(name: str) -> DataSet:
-    if name not in DATA_SETS:
-        raise CommandError(unknown("data set", name, DATA_SETS))
-    return DATA_SETS[name]
-
-
 def _is_there(path: Path, file: File) -> bool:
     if not path.exists():
         return False
@@ -89,7 +85,7 @@ def _origin(name: str, data_set: DataSet, origin: str | None) -> str:
 
 
 def _make_folder(folder: Path) -> list[Path]:
-    """Make `folder` and return what was made, the innermost first."""
+    """Make `folder`, and return it and its parents as far as they are new, innermost first."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,13 +99,13 @@ def _remove_empty(folders: list[Path]) -> None:
         try:
             folder.rmdir()
         except OSError:
-            return  # it is in use
+            return  # not empty
 
 
 def _bring(place: str, path: Path, wanted: File | Archive) -> None:
     name, expected = ("SHA-256", wanted.sha256) if isinstance(wanted, File) else ("MD5", wanted.md5)
     total, size = hashlib.sha256() if isinstance(wanted, File) else hashlib.md5(usedforsecurity=False), 0
-    # One byte more than expected is enough to know; where the size is not exactly known, twice as many.
+    # Read little more than the expected size, whatever a server sends; the sizes of archives are approximate.
     most = wanted.size if isinstance(wanted, File) else 2 * wanted.size
     try:
         with _open(place) as received, path.open("wb") as written:
@@ -119,7 +115,7 @@ def _bring(place: str, path: Path, wanted: File | Archive) -> None:
                 written.write(block)
             os.fsync(written.fileno())
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
-        # The text of a plain URLError is wrapped in brackets, that of an HTTPError has the status.
+        # str() wraps the reason of a plain URLError in <urlopen error ...>; that of an HTTPError gives the status.
         reason = error.reason if type(error) is urllib.error.URLError else str(error)
         if isinstance(error, urllib.error.HTTPError):
             error.close()
@@ -137,7 +133,7 @@ def _is_unpacked(folder: Path, data_set: DataSet) -> bool:
 
 
 def _unpack(path: Path, folder: Path, archive: Archive) -> None:
-    """Put the wanted members of the archive `path` into `folder`, each whole or not at all, and remove the archive."""
+    """Unpack the wanted members of the archive `path` into `folder`, each whole or not at all; remove the archive."""
     with zipfile.ZipFile(path) as opened:
         for member in opened.infolist():
             if (place := _place(member.filename, archive.members)) is None:
@@ -152,7 +148,7 @@ def _unpack(path: Path, folder: Path, archive: Archive) -> None:
 
 
 def _place(member: str, members: Mapping[str, str]) -> str | None:
-    """Return where `member` of an archive goes, or None if it is not wanted; never outside of its folder."""
+    """Return where `member` of an archive goes, always inside its folder, or None if it is not wanted."""
     if member.endswith("/"):
         return None
     if member in members:

@@ -1,7 +1,7 @@
-"""Small pictures of coloured shapes, with captions that say what they are and how they lie.
+"""Small images of coloured shapes, with captions that name the shapes and say how they lie to each other.
 
-In a picture no two objects share a shape or a colour, so that the words `red` or `circle` of a caption mean one object
-of it; `objects.jsonl` says where that lies.
+No two objects of an image share a shape or a colour, so `red` or `circle` in a caption means exactly one of them;
+`objects.jsonl` says where that object is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from attncli.files import open_output
 
 SIDE = 64  # pixels
 MOST_OBJECTS = 3
-# Drawn so many times larger and then reduced, which smooths edges.
+# Images are drawn this many times larger and then reduced, which smooths the edges.
 _FINENESS = 4
 _RADII = {"small": (5, 7), "large": (10, 12)}
 _COLOURS = {
@@ -32,15 +32,15 @@ _COLOURS = {
     "purple": (140, 60, 180),
     "black": (25, 25, 25),
 }
-_GAP = 3  # pixels between two objects, and to the edge
-# How much further apart two centres are along the axis that the caption speaks of than along the other.
+_GAP = 3  # pixels between two objects, and from an object to the border
+# How many times further apart two centres are along the axis that the caption names than along the other.
 _CLEARLY = 1.3
 
 Point = tuple[float, float]
 
 
 def _polygon(x: float, y: float, radius: float, angles: list[float], shares: tuple[float, ...] = (1.0,)) -> list[Point]:
-    """Return corners around a centre, at `angles` in turns from straight up, at `shares` of the radius in rotation."""
+    """Return corners at `angles`, in turns from straight up; `shares` of the radius are taken in rotation."""
     return [
         (
             x + shares[at % len(shares)] * radius * math.sin(2 * math.pi * turn),
@@ -76,7 +76,7 @@ _SHAPES: dict[str, Callable[[float, float, float], list[Point]]] = {
 
 @dataclass(frozen=True)
 class ToyPictureSizes:
-    """How many pictures to make."""
+    """How many images to make."""
 
     train: int = 4_000
     dev: int = 200
@@ -85,7 +85,7 @@ class ToyPictureSizes:
 
 @dataclass(frozen=True)
 class ToyObject:
-    """One shape of a picture."""
+    """One shape of an image."""
 
     size: str
     colour: str
@@ -101,7 +101,7 @@ class ToyObject:
 
     @property
     def corners(self) -> list[Point]:
-        """Its outline in pixels."""
+        """The outline, in pixels."""
         return _SHAPES[self.shape](self.x, self.y, self.radius)
 
     @property
@@ -112,11 +112,11 @@ class ToyObject:
 
 
 def make_toy_captioning(folder: Path, sizes: ToyPictureSizes, *, seed: int) -> None:
-    """Write `images/`, `captions.jsonl` and `objects.jsonl` into `folder`; the same seed and sizes give the same ones.
+    """Write `images/`, `captions.jsonl` and `objects.jsonl` into `folder`; equal seeds and sizes give equal files.
 
-    A line of `captions.jsonl` has an image, its two captions and its split (train, dev or test), one of
-    `objects.jsonl` an image and its objects, each with the words that name it and its box (left, top, right, bottom).
-    Raises DataError if the files cannot be written.
+    A line of `captions.jsonl` has an image, its captions and its split (train, dev or test); a line of `objects.jsonl`
+    has an image and its objects, each with the words that name it and its box (left, top, right, bottom). Raises
+    DataError if the files cannot be written.
     """
     random = Random(seed)
     try:
@@ -124,7 +124,7 @@ def make_toy_captioning(folder: Path, sizes: ToyPictureSizes, *, seed: int) -> N
     except OSError as error:
         raise DataError(f"{folder}: cannot be made: {error.strerror}") from None
     with open_output(folder / "captions.jsonl") as captions, open_output(folder / "objects.jsonl") as boxes:
-        # Test comes first and train last, so that more training pictures leave the test as it is.
+        # Test comes first and train last, so that another number of training images does not change the test.
         for split, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
             for number in range(1, count + 1):
                 objects = _scene(random, 1 + number % MOST_OBJECTS)
@@ -140,7 +140,7 @@ def _facts(drawn: ToyObject) -> dict[str, object]:
 
 
 def describe(objects: list[ToyObject]) -> list[str]:
-    """Return the captions of a scene: from left to right, and back; a lone object's is there once."""
+    """Return the captions of a scene, from left to right and back; one caption if there is only one object."""
     order = sorted(objects, key=lambda drawn: (drawn.x, drawn.y))
     return list(dict.fromkeys(" ".join(_chain(way)) for way in (order, order[::-1])))
 
@@ -158,7 +158,7 @@ def _relation(one: ToyObject, other: ToyObject) -> str:
 
 
 def _scene(random: Random, count: int) -> list[ToyObject]:
-    """Return `count` objects of different shapes and colours, apart, with relations that nobody would dispute."""
+    """Return `count` objects of different shapes and colours that are apart and lie clearly beside or above others."""
     while True:
         shapes, colours = random.sample(sorted(_SHAPES), count), random.sample(sorted(_COLOURS), count)
         objects = [_object(random, shape, colour) for shape, colour in zip(shapes, colours, strict=True)]

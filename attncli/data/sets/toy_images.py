@@ -1,7 +1,7 @@
-"""Small pictures of one shape each, made from a seed: enough for an autoencoder to learn what PCA cannot.
+"""Small images of one shape each, made from a seed: an autoencoder can learn what PCA cannot.
 
-A filled circle, square or triangle of any place, size, turn and colour lies on a dark background that brightens from
-one side to the other. A dozen numbers describe a picture wholly, but moving a shape is no linear change of pixels.
+A filled circle, square or triangle of any place, size, rotation and colour lies on a dark background that brightens
+from one side to the other. A dozen numbers describe an image, but moving a shape is not a linear change of its pixels.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from PIL import Image, ImageDraw
 from attncli.errors import DataError
 
 SIDE = 32
-_FINER = 4  # shapes are drawn so many times larger, so that their edges come out smooth
+_FINER = 4  # shapes are drawn this many times larger and then reduced, which smooths their edges
 _CORNERS = (None, 4, 3)  # of a circle, a square and a triangle
 
 
 @dataclass(frozen=True)
 class ToyPictureSizes:
-    """How many pictures to make."""
+    """How many images to make."""
 
     train: int = 4_000
     dev: int = 500
@@ -32,23 +32,23 @@ class ToyPictureSizes:
 
 
 def make_toy_pictures(folder: Path, sizes: ToyPictureSizes, *, seed: int) -> None:
-    """Write `{train,dev,test}/NUMBER.png` into `folder`, 32 × 32 in colour; the same seed and sizes give the same ones.
+    """Write `{train,dev,test}/NUMBER.png` into `folder`, 32 × 32 in colour; equal seeds and sizes give equal files.
 
     Raises DataError if they cannot be written.
     """
     random = Random(seed)
-    # Test comes first and train last, so that more training pictures leave the test as it is.
+    # Test comes first and train last, so that another number of training images does not change the test.
     for name, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
         part = folder / name
         try:
             part.mkdir(parents=True, exist_ok=True)
             for number in range(count):
-                _picture(random).save(part / f"{number:05d}.png")
+                _image(random).save(part / f"{number:05d}.png")
         except OSError as error:
             raise DataError(f"{error.filename or part}: cannot be written: {error.strerror or error}") from None
 
 
-def _picture(random: Random) -> Image.Image:
+def _image(random: Random) -> Image.Image:
     side = SIDE * _FINER
     image = Image.fromarray(_background(random, side))
     radius = side * random.uniform(0.14, 0.28)

@@ -1,9 +1,9 @@
 """A small artificial language pair in which word order differs near and far.
 
-Source clauses end with their verb and put adjectives first and adpositions last; target clauses put the verb second,
-adjectives last and adpositions first, and the verb agrees with its subject. A subordinate clause comes before its main
-clause in the source and after it in the target. The target is a function of the source, so a perfect translation
-exists, but what a word becomes, and where, may depend on words a dozen places away.
+Source clauses end with their verb, and put adjectives before and adpositions after their noun; target clauses have the
+verb second, adjectives after and adpositions before their noun, and the verb agrees with its subject. A subordinate
+clause precedes its main clause in the source and follows it in the target. The target is a function of the source, so a
+perfect translation exists, but what a word becomes, and where, can depend on words a dozen places away.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SUBORDINATE_SHARE = 0.35
 
 @dataclass(frozen=True)
 class _Phrase:
-    """Words of the source and what they are in the target."""
+    """Words of the source and their translation."""
 
     source: tuple[str, ...]
     target: tuple[str, ...]
@@ -66,10 +66,10 @@ class ToySizes:
 
 
 def make_toy_translation(folder: Path, sizes: ToySizes, *, seed: int) -> None:
-    """Write `{train,dev,test}.{source,target}` into `folder`; the same seed and sizes give the same bytes.
+    """Write `{train,dev,test}.{source,target}` into `folder`; equal seeds and sizes give equal bytes.
 
-    No sentence occurs twice, in one file or in two. Lengths, in source words, are spread evenly from 3 to 60 in dev and
-    test; in train shorter ones are more frequent. Raises DataError if the files cannot be written.
+    No source sentence occurs twice, within a file or across files. Lengths in source words are uniform from 3 to 60 in
+    dev and test; in train shorter sentences are more frequent. Raises DataError if the files cannot be written.
     """
     random = Random(seed)
     lexicon = _lexicon(random)
@@ -78,7 +78,7 @@ def make_toy_translation(folder: Path, sizes: ToySizes, *, seed: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be made: {error.strerror}") from None
-    # Test comes first and train last, so that more training text leaves the test as it is.
+    # Test comes first and train last, so that another amount of training text does not change the test.
     for name, count, lengths in (
         ("test", sizes.test, _even_lengths(random)),
         ("dev", sizes.dev, _even_lengths(random)),
@@ -112,7 +112,7 @@ def _new_sentence(lexicon: _Lexicon, length: int, random: Random, seen: set[tupl
 
 
 def _words(random: Random, consonants: str, vowels: str) -> Callable[[], str]:
-    """Return a function that invents a new word at each call, of two or three open syllables."""
+    """Return a function that invents a new word of two or three open syllables at each call."""
     used: set[str] = set()
 
     def word() -> str:
@@ -133,7 +133,7 @@ def _lexicon(random: Random) -> _Lexicon:
         return [_Phrase((source(),), (target(),)) for _ in range(count)]
 
     singular = words(_NOUNS)
-    # Stems end in vowels, so these endings make new words.
+    # Stems end in vowels, so these endings cannot make a word that exists.
     plural = [_Phrase((noun.source[0] + "n",), (noun.target[0] + "s",)) for noun in singular]
     verbs = [_Verb(source(), stem + "t", stem + "nt") for stem in (target() for _ in range(_VERBS))]
     return _Lexicon(
@@ -148,7 +148,7 @@ def _lexicon(random: Random) -> _Lexicon:
 
 
 def _sentence(lexicon: _Lexicon, length: int, random: Random) -> _Phrase:
-    """Return a sentence of `length` source words: clauses with a conjunction between each two."""
+    """Return a sentence of `length` source words: clauses joined by conjunctions."""
     clauses = [_clause(lexicon, size, random) for size in _clause_sizes(length, random)]
     done, current = _Phrase((), ()), clauses.pop(0)
     may_subordinate = True
@@ -175,7 +175,7 @@ def _joined(*phrases: _Phrase) -> _Phrase:
 
 
 def _clause_sizes(length: int, random: Random) -> list[int]:
-    """Return sizes of clauses that make a sentence of `length` words, each but the first with a conjunction."""
+    """Return sizes of clauses that, with a conjunction before each but the first, add up to `length` words."""
     fewest = -(-(length + 1) // (_CLAUSE_LONGEST + 1))
     most = (length + 1) // (_CLAUSE_SHORTEST + 1)
     clauses = random.randint(fewest, max(fewest, (fewest + most) // 2))
@@ -187,7 +187,7 @@ def _clause_sizes(length: int, random: Random) -> list[int]:
 
 
 def _clause(lexicon: _Lexicon, size: int, random: Random) -> _Phrase:
-    """Return adverb?, subject, object, places and verb in source order, with their target."""
+    """Return a clause of `size` words: in the source adverb?, subject, object, places, verb."""
     counts = _clause_parts(size - _CLAUSE_SHORTEST, random)
     subject, thing = random.choice(lexicon.nouns), random.choice(lexicon.nouns)
     verb = random.choice(lexicon.verbs)
@@ -207,7 +207,7 @@ _MOST_PLACES = 2
 
 
 def _clause_parts(words: int, random: Random) -> Counter[str]:
-    """Return how many adverbs, adjectives of subject and of object, and places make up `words` words (at most 9)."""
+    """Return how many adverbs, adjectives of subject and object, and places take up `words` words (at most 9)."""
     places = random.choice([n for n in range(_MOST_PLACES + 1) if 0 <= words - 2 * n <= len(_SINGLE_WORDS)])
     return Counter(place=places) + Counter(random.sample(_SINGLE_WORDS, words - 2 * places))
 

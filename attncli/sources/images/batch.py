@@ -1,4 +1,4 @@
-"""What a training step sees of images: pixels, or the features of a network that does not learn.
+"""Batches of images: pixels, or the features that a fixed network made of them.
 
 B images, S regions, C channels of the map, P channels of the pooled vector.
 """
@@ -15,13 +15,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images of one size."""
+    """Images, all of one size."""
 
     pixels: Tensor  # [B, 3, H, W] uint8
 
     @property
     def size(self) -> int:
-        """No tokens."""
+        """0: images have no tokens."""
         return 0
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Features:
-    """What a network makes of images: its map unrolled row by row, and its pooled vector."""
+    """What a network makes of images: its feature map, flattened row by row, and its pooled vector."""
 
     regions: Tensor  # [B, S, C], in half or single precision
     pooled: Tensor  # [B, P]
@@ -42,7 +42,7 @@ class Features:
 
     @property
     def size(self) -> int:
-        """No tokens."""
+        """0: images have no tokens."""
         return 0
 
     def __len__(self) -> int:

@@ -18,10 +18,10 @@ _GROUPS = 8
 class CNN(Backbone):
     """Stages of residual blocks (He et al. 2016), each beginning with a convolution that halves height and width.
 
-    That one is 4 pixels wide, so that a cell of the map stands for the pixels under it and not for those beside. Groups
-    of channels are normalised, since that depends on one image alone. Fresh weights are those of He et al. 2015
-    ("Delving Deep into Rectifiers"): with narrower ones small objects hardly differ from the ground at first, and
-    attention finds them late.
+    That convolution is 4 pixels wide, an even number, so that a cell of the map is centred on the pixels under it.
+    Normalisation is by groups of channels, which makes the features of an image independent of its batch. Initial
+    weights are those of He et al. 2015 ("Delving Deep into Rectifiers"): with smaller ones small objects hardly differ
+    from the background at first, and attention finds them late.
     """
 
     def __init__(self, widths: Sequence[int], *, blocks: int):
@@ -54,7 +54,7 @@ class ResidualBlock(nn.Module):
         self.first_norm, self.second_norm = _norm(width), _norm(width)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return a map [B, C, rows, columns] like `inputs`."""
+        """Return a map [B, C, rows, columns], of the shape of `inputs`."""
         hidden = self.first(F.relu(self.first_norm(inputs)))
         return inputs + self.second(F.relu(self.second_norm(hidden)))  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""Contact sheets: many images in a grid, each with its caption beneath.
+"""Contact sheets: images in a grid, each with its caption below.
 
 Lengths are in inches.
 """
@@ -17,9 +17,9 @@ from PIL import Image
 from attncli.drawing.figures import new_figure, quiet_glyphs
 from attncli.drawing.fonts import Fonts
 
-MOST = 24  # images of a page
+MOST = 24  # images per page
 _COLUMNS = 4
-_SIDE = 2.1  # of the square that an image fits into
+_SIDE = 2.1  # of the square that an image is fitted into
 _GAP = 0.2
 _FONT_SIZE = 9.5  # points
 _LINE = 0.165
@@ -27,7 +27,7 @@ _LINE = 0.165
 
 @dataclass(frozen=True)
 class Captioned:
-    """An image, small enough that many can be held, and its caption."""
+    """An image, small enough to hold many in memory, and its caption."""
 
     image: Image.Image
     caption: str
@@ -35,7 +35,7 @@ class Captioned:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A captioned image as it is laid out."""
+    """A captioned image with its layout."""
 
     image: Image.Image
     width: float
@@ -49,7 +49,8 @@ def contact_sheets(shown: Sequence[Captioned], fonts: Fonts) -> list[Figure]:
 
 
 def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
-    cells = [_cell(each, fonts) for each in shown]
+    measure = _measure(fonts)
+    cells = [_cell(each, measure) for each in shown]
     rows = [cells[start : start + _COLUMNS] for start in range(0, len(cells), _COLUMNS)]
     heights = [_row_height(row) for row in rows]
     columns = min(_COLUMNS, len(cells))
@@ -61,9 +62,9 @@ def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
     return figure
 
 
-def _cell(shown: Captioned, fonts: Fonts) -> _Cell:
+def _cell(shown: Captioned, measure: Callable[[str], float]) -> _Cell:
     scale = _SIDE / max(shown.image.size)
-    lines = wrapped(shown.caption, _SIDE, _measure(fonts))
+    lines = wrapped(shown.caption, _SIDE, measure)
     return _Cell(shown.image, shown.image.width * scale, shown.image.height * scale, lines)
 
 
@@ -72,7 +73,7 @@ def _row_height(row: Sequence[_Cell]) -> float:
 
 
 def _draw_row(figure: Figure, row: Sequence[_Cell], top: float, fonts: Fonts) -> None:
-    """Draw `row` below `top`, inches from the bottom: images stand on one line, and captions begin below it."""
+    """Draw `row` below `top`, in inches from the bottom: images share a base line, below which captions begin."""
     width, height = figure.get_size_inches()
     ground = top - max(cell.height for cell in row)
     for column, cell in enumerate(row):
@@ -92,7 +93,7 @@ def _draw_row(figure: Figure, row: Sequence[_Cell], top: float, fonts: Fonts) ->
 
 
 def _measure(fonts: Fonts) -> Callable[[str], float]:
-    """Return what gives the width of a text."""
+    """Return a function that gives the width of a text."""
     figure = new_figure(1, 1)
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     font = FontProperties(family=list(fonts.families), size=_FONT_SIZE)
@@ -106,7 +107,7 @@ def _measure(fonts: Fonts) -> Callable[[str], float]:
 
 
 def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
-    """Return `text` as lines that are at most `width` by `measure`, broken at spaces, and within words too wide."""
+    """Return `text` as lines of at most `width`, broken at spaces, and within words that are too wide."""
     lines = [""]
     for word in text.split():
         joined = f"{lines[-1]} {word}".lstrip()
@@ -115,7 +116,7 @@ def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[st
             continue
         if lines[-1]:
             lines.append("")
-        # Scripts without spaces are one long word.
+        # A text in a script without spaces is one long word.
         for character in word:
             if lines[-1] and measure(lines[-1] + character) > width:
                 lines.append("")

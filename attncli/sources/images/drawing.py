@@ -1,4 +1,4 @@
-"""Draws images with the weights of every word over them, and contact sheets of many with their captions."""
+"""Draws images under the weights of each word, and contact sheets of images with their captions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from attncli.sources.source import Drawer, Tell
 
 @dataclass(frozen=True)
 class ImageDrawer(Drawer):
-    """Each image once a word, and several with their captions on sheets too."""
+    """A figure per image, with a tile per word, and contact sheets of several images."""
 
     preprocessing: Preprocessing
 
@@ -30,9 +30,9 @@ class ImageDrawer(Drawer):
     def draw(
         self, found: Sequence[Written], folder: Path, format: str, *, title: str, forced: bool, tell: Tell
     ) -> Iterator[Path]:
-        """Draw `attention-1-NAME.png` and so on, and sheets of several images or of those without weights.
+        """Draw `attention-1-NAME.png` and so on; also contact sheets, if there are several images or no weights.
 
-        Images are read once more, so that never many are held.
+        Images are read again one by one, so that few are in memory at any time.
         """
         if format == "json":
             path = folder / "attention.json"
@@ -52,21 +52,20 @@ class ImageDrawer(Drawer):
 
     def _looked_at(self, found: Written) -> LookedAt:
         path, best = Path(found.cell), found.best
-        assert best.weights is not None, "asked for with weights"
+        assert best.weights is not None, "figures of images need weights"
         image = read_image(path)
         placement = place(image.size, self.preprocessing)
         return LookedAt(path, image, placement, best.text, best.tokens, best.weights, best.log_prob, best.marks)
 
 
 def _draw_sheets(found: Sequence[Written], fonts: Fonts, folder: Path, format: str) -> Iterator[Path]:
-    pages = contact_sheets([_small(each) for each in found], fonts)
+    # Read as small as they are shown: sheets may have hundreds of images.
+    shown = [
+        Captioned(reduced(read_image(Path(each.cell), shorter_side=LONGEST_SIDE)), each.best.text) for each in found
+    ]
+    pages = contact_sheets(shown, fonts)
     for number, page in enumerate(pages, start=1):
         part = f"-{number:0{len(str(len(pages)))}}" if len(pages) > 1 else ""
         path = folder / f"contact-sheet{part}.{format}"
         save_figure(page, path)
         yield path
-
-
-def _small(found: Written) -> Captioned:
-    image = read_image(Path(found.cell), shorter_side=LONGEST_SIDE)
-    return Captioned(reduced(image), found.best.text)

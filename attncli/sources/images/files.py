@@ -1,4 +1,4 @@
-"""Reads images of any kind as upright RGB, or says which file is none and why."""
+"""Reads image files of any kind as upright RGB, or says why a file cannot be read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image, UnidentifiedImageError
 from attncli.errors import DataError
 from attncli.files import unreadable
 
-# 300 megabytes as RGB, more than any camera's image. A small file may claim far more.
+# 300 MB as RGB, and more than cameras make. A file of a few kilobytes can claim far more.
 MOST_PIXELS = 100_000_000
 
 _ORIENTATION = 0x0112
-# EXIF's values of the orientation, and what makes such an image upright.
+# The values of EXIF's orientation, and what turns such an image upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,16 +28,16 @@ _UPRIGHT = {
 
 
 def read_image(path: Path, *, shorter_side: int | None = None) -> Image.Image:
-    """Return the image in `path`, of an animation the first frame: upright, RGB, transparent parts over white.
+    """Return the image in `path`, or the first frame of an animation: upright, RGB, transparent parts over white.
 
-    With `shorter_side` a large JPEG may come smaller, though at least twice that size, which is decoded faster. Raises
-    DataError, which names the file, for anything that is no whole image or is larger than MOST_PIXELS.
+    With `shorter_side` a large JPEG may be decoded smaller, which is faster, but at least twice that size. Raises
+    DataError, which names the file, for anything that is not a whole image, or has more than MOST_PIXELS pixels.
     """
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: an empty file, not an image")
         with warnings.catch_warnings():
-            # Pillow warns of much that does no harm; sizes are judged here.
+            # Pillow warns of harmless oddities; the size is checked below.
             warnings.simplefilter("ignore")
             return _read(path, shorter_side)
     except UnidentifiedImageError:
@@ -47,7 +47,7 @@ def read_image(path: Path, *, shorter_side: int | None = None) -> Image.Image:
     except DataError:
         raise
     except Exception as error:
-        # Pillow's readers raise whatever a broken file leads them to: OSError, SyntaxError, struct.error and others.
+        # On broken files Pillow's readers raise all kinds of errors: OSError, SyntaxError, struct.error and others.
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from None
         raise DataError(f"{path}: a damaged image: {error or type(error).__name__}") from None
@@ -73,7 +73,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
-        # Damaged EXIF says nothing, and the pixels are good.
+        # The pixels are fine even if the EXIF data is damaged.
         return 1
 
 
@@ -84,15 +84,16 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
         return Image.alpha_composite(white, coloured).convert("RGB")
-    # Always a copy, since the file is closed behind it.
+    # Always a copy, since the caller closes the file.
     return image.convert("RGB") if image.mode != "RGB" else image.copy()
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return a grey image of 16 bits with 8; Pillow's own conversion would cut everything bright off at white."""
+    """Return a 16-bit greyscale image with 8 bits; Pillow's own conversion clips at 255 instead of scaling."""
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
         raise DataError(
-            f"{path}: its greys are no whole numbers of 16 bits, so where white is is unknown; save it with 8 or 16"
+            f"{path}: its grey values are not 16-bit integers, so which one is white is unknown; "
+            "save it with 8 or 16 bits"
         )
     return Image.fromarray((values // 257).astype(np.uint8))

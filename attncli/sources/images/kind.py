@@ -30,20 +30,20 @@ from attncli.sources.source import Drawer, Shared, SourceKind
 
 Section = CNN | EfficientNetLite0 | Timm
 
-# What the features of a fixed network depend on, beside its weights; the rest of an encoder's keys comes after them.
+# The keys of an encoder on which the features of its fixed network depend; the others concern what comes after them.
 _OF_FEATURES = ("kind", "preprocessing", "layer", "name", "fine_tune_from")
 _ENCODED_TOGETHER = 32
 
 
 class Images(SourceKind[Section]):
-    """Images, read by convolutional networks; regions are the positions of the memory."""
+    """Images, read by convolutional networks; the positions of the memory are regions."""
 
     def reader(self, section: Section, shared: Shared) -> ImageReader:
-        """Return what makes squares of files."""
+        """Return the reader that turns files into squares."""
         return ImageReader(section.preprocessing, shared.config.training.augmentation)  # type: ignore[attr-defined]
 
     def encoder(self, section: Section, model: WritingModel, needs: Needs, *, vocabulary: int) -> ImageEncoder:
-        """Return the network over pixels, or over the features that it made of them earlier."""
+        """Return the network over pixels, or over the features that its fixed part made of them earlier."""
         backbone = build_backbone(section, pools=needs.summary)
         return ImageEncoder(
             backbone,
@@ -56,17 +56,17 @@ class Images(SourceKind[Section]):
         )
 
     def put_pretrained(self, section: Section, encoder: Any) -> None:
-        """Put the weights that `section` names into the network of `encoder`."""
+        """Load the pretrained weights that `section` names into the network of `encoder`."""
         if isinstance(section, EfficientNetLite0):
             encoder.backbone.load(None if section.weights is None else Path(section.weights))
         elif isinstance(section, Timm):
-            # Built once more, since the library fetches weights as it builds.
+            # Built a second time, since timm fetches weights only while it builds.
             with torch.device("cpu"):
                 fetched = build_backbone(section, pools=True, pretrained=True)
             encoder.backbone.load_state_dict(fetched.state_dict())
 
     def lengths(self, cells: Sequence[str], section: Section, shared: Shared, encoder: Any) -> list[int | DataError]:
-        """Return 1 for each image, or what is wrong with it; one whose features are stored was read before."""
+        """Return 1 for each image, or its error; an image whose features are stored is known to be readable."""
         if not section.is_fixed:
             return super().lengths(cells, section, shared, encoder)
         missing = feature_store(section, shared, encoder).missing([Path(cell) for cell in cells])
@@ -84,7 +84,7 @@ class Images(SourceKind[Section]):
         *,
         varies: bool,
     ) -> Column:
-        """Return images that are read when they are needed, or the features that a fixed network makes of them once."""
+        """Return images that are read on demand, or features, which a fixed network computes once."""
         if not section.is_fixed:
             return super().column(cells, lengths, section, shared, encoder, varies=varies)
         plain, mirrored = stored_features(cells, section, shared, encoder), None
@@ -93,8 +93,8 @@ class Images(SourceKind[Section]):
         return FeatureColumn(plain, mirrored)
 
     def drawer(self, section: Section) -> Drawer:
-        """Return what draws images with the weights over them."""
-        # Only who draws waits for matplotlib.
+        """Return the drawer of images and their weights."""
+        # Importing matplotlib takes a second, which only drawing should cost.
         from attncli.sources.images.drawing import ImageDrawer
 
         return ImageDrawer(section.preprocessing)
@@ -102,7 +102,7 @@ class Images(SourceKind[Section]):
 
 @dataclass(frozen=True)
 class FeatureColumn:
-    """Features that were computed earlier; where images are mirrored in training, of every other one its mirror's."""
+    """Features that were computed earlier; in training half of them, at random, are of the mirror image if flipping."""
 
     plain: StoredFeatures
     mirrored: StoredFeatures | None
@@ -113,7 +113,7 @@ class FeatureColumn:
         return np.ones(len(self.plain), np.int32)
 
     def start(self, rows: Array, seeds: Seeds | None) -> Callable[[], Features]:
-        """Return what gives the features of the images `rows` [B]."""
+        """Return a function that gives the features of the images `rows` [B]."""
         return partial(self._read, rows, seeds)
 
     def _read(self, rows: Array, seeds: Seeds | None) -> Features:
@@ -126,7 +126,7 @@ class FeatureColumn:
 
 
 def build_backbone(section: Section, *, pools: bool, pretrained: bool = False) -> Backbone:
-    """Return the network over pixels that `section` describes; of timm's with weights from elsewhere if asked."""
+    """Return the network over pixels that `section` describes; `pretrained` makes timm load its weights."""
     if isinstance(section, CNN):
         return CNNBackbone(section.widths, blocks=section.blocks)
     if isinstance(section, Timm):
@@ -163,7 +163,7 @@ def feature_store(section: Section, shared: Shared, encoder: ImageEncoder, *, mi
 def stored_features(
     cells: Sequence[str], section: Section, shared: Shared, encoder: ImageEncoder, *, mirrored: bool = False
 ) -> StoredFeatures:
-    """Return the features of the files `cells`, computed where they are not stored yet, which a bar shows."""
+    """Return the features of the files `cells`; those not stored yet are computed, with a progress bar."""
     store = feature_store(section, shared, encoder, mirrored=mirrored)
     reader = ImageReader(section.preprocessing)
 
@@ -178,7 +178,7 @@ def stored_features(
 
 @torch.inference_mode()
 def encoded(encoder: ImageEncoder, squares: Sequence[Array]) -> Features:
-    """Return what the network of `encoder` makes of `squares` [size, size, 3]."""
+    """Return the features that the network of `encoder` makes of `squares` [size, size, 3], as at inference."""
     device = next(encoder.parameters()).device
     mode = encoder.backbone.training
     encoder.backbone.eval()

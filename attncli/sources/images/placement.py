@@ -1,7 +1,7 @@
-"""Which part of an image an encoder sees, and where: the way there as pixels, and the way back for weights.
+"""Which part of an image an encoder sees, and where: maps pixels to the encoder, and weights back to the image.
 
-W width, H height of the image; lengths are in pixels of the upright image, not always whole, from its upper left
-corner.
+W width, H height of the image. Lengths are in pixels of the upright image, from its upper left corner, and may be
+fractions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 
 from attncli.config.sources.images import Augmentation, Preprocessing
 
-# What fills the bars of a padded image: the middle of the range, which comes to nearly 0 in the network.
+# Fills the bars of a padded image: the middle of the range, which normalisation brings close to 0.
 GREY = 127
 
 Array = npt.NDArray[Any]
@@ -33,16 +33,16 @@ class Box:
 
     @property
     def width(self) -> float:
-        """From left to right."""
+        """The extent from left to right."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """From top to bottom."""
+        """The extent from top to bottom."""
         return self.bottom - self.top
 
     def within(self, other: Box) -> Box:
-        """Return the part that lies in `other`; outside of it, a part of its edge without area."""
+        """Return the part that lies in `other`; a box outside shrinks to a part of its edge, without area."""
         across, down = (other.left, other.right), (other.top, other.bottom)
         return Box(
             _clamped(self.left, *across),
@@ -58,7 +58,7 @@ def _clamped(value: float, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Placement:
-    """The part `seen` of an image fills the part `target` of a square of `size` pixels, mirrored if `flipped`."""
+    """Puts the part `seen` of an image into the part `target` of a square of `size` pixels, mirrored if `flipped`."""
 
     seen: Box  # of the image
     target: Box  # of the square; whole pixels
@@ -68,12 +68,12 @@ class Placement:
     def apply(self, image: Image.Image, *, of: Size | None = None) -> Array:
         """Return the square [size, size, 3] uint8 made of `image`, which may be a smaller copy of one sized `of`."""
         across, down = (1.0, 1.0) if of is None else (image.width / of[0], image.height / of[1])
-        # Clipped, since a factor may round to just outside of the image.
+        # Clipped, since rounding may put an edge just outside the image.
         box = Box(
             self.seen.left * across, self.seen.top * down, self.seen.right * across, self.seen.bottom * down
         ).within(Box(0, 0, image.width, image.height))
         left, top, right, bottom = (round(edge) for edge in _edges(self.target))
-        # One step, so that a thin image is never enlarged as a whole only to be cut.
+        # Cropped and resized in one step: a long thin image as a whole might not fit into memory at the new scale.
         filled = image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=_edges(box))
         square = np.full((self.size, self.size, 3), GREY, np.uint8)
         square[top:bottom, left:right] = np.asarray(filled)
@@ -82,7 +82,7 @@ class Placement:
     def cell(self, row: float, column: float, grid: tuple[int, int]) -> Box:
         """Return the part of the image under one cell of a `grid` (rows, columns) laid over the square.
 
-        A row or column between two whole ones moves it. It has no area where the cell lies in a bar of padding.
+        `row` and `column` may lie between two cells. The part is empty if the cell lies in a bar of padding.
         """
         rows, columns = grid
         if self.flipped:
@@ -104,8 +104,8 @@ class Placement:
     def spread(self, weights: Array, image: Size) -> Array:
         """Return the `weights` [rows, columns] of cells as a smooth field [H, W] over a `image` of W × H pixels.
 
-        NaN where the encoder saw nothing of the image. Values are those of the cells, in whose middles they stand;
-        weights in bars of padding fall away.
+        The field has the weights at the centres of their cells, and is NaN where the encoder saw nothing of the image.
+        Weights in bars of padding are lost.
         """
         width, height = image
         left, right = _covered(self.seen.left, self.seen.right, width)
@@ -118,14 +118,14 @@ class Placement:
             self._on_square(right, "x") * columns / self.size,
             self._on_square(bottom, "y") * rows / self.size,
         ).within(Box(0, 0, columns, rows))
-        # Linear: a cubic one swings below 0 beside a peak.
+        # Bilinear: cubic interpolation would go below 0 beside a peak.
         part = Image.fromarray(laid).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=_edges(over))
         field = np.full((height, width), np.nan, np.float32)
         field[top:bottom, left:right] = np.asarray(part)
         return field
 
     def _on_square(self, at: float, axis: str) -> float:
-        """Return where on the square the place `at` of the image lies, along one axis."""
+        """Return where the position `at` of the image lies on the square, along one axis."""
         if axis == "x":
             return self.target.left + (at - self.seen.left) * self.target.width / self.seen.width
         return self.target.top + (at - self.seen.top) * self.target.height / self.seen.height
@@ -136,36 +136,36 @@ def _edges(box: Box) -> tuple[float, float, float, float]:
 
 
 def _covered(start: float, end: float, length: int) -> tuple[int, int]:
-    """Return the first pixel and the one behind the last whose middles lie from `start` to `end`; one at least."""
+    """Return the range of pixels whose centres lie between `start` and `end`, at least one pixel."""
     first = min(max(0, int(np.ceil(start - 0.5))), length - 1)
     return first, max(first + 1, min(length, int(np.ceil(end - 0.5))))
 
 
 def place(image: Size, preprocessing: Preprocessing) -> Placement:
-    """Return where a `image` of W × H pixels is seen: in the middle, whole as far as it can be."""
+    """Return the placement of an `image` of W × H pixels at inference: centred, and whole as far as possible."""
     return _fitted(Box(0, 0, *image), preprocessing, across=0.5, down=0.5)
 
 
 def place_at_random(
     image: Size, preprocessing: Preprocessing, augmentation: Augmentation, generator: np.random.Generator
 ) -> Placement:
-    """Return where a training `image` is seen, drawn from `generator`.
+    """Return the placement of an `image` in training, drawn from `generator`.
 
-    The generator is asked for the same numbers whatever they are used for.
+    It draws the same number of values whatever `augmentation` uses of them.
     """
     drawn, x, y, side = generator.random(4).tolist()
     share = augmentation.smallest_crop + (1 - augmentation.smallest_crop) * drawn
     width, height = image[0] * share, image[1] * share
     left, top = (image[0] - width) * x, (image[1] - height) * y
     part = Box(left, top, left + width, top + height)
-    # A part that is drawn lies anywhere, so what `fit: crop` takes of it may too.
+    # A random part lies anywhere, so `fit: crop` may take any square of it; a whole image is cropped at its centre.
     across, down = (x, y) if augmentation.smallest_crop < 1 else (0.5, 0.5)
     fitted = _fitted(part, preprocessing, across=across, down=down)
     return Placement(fitted.seen, fitted.target, fitted.size, flipped=bool(augmentation.flip and side < 0.5))
 
 
 def _fitted(part: Box, preprocessing: Preprocessing, *, across: float, down: float) -> Placement:
-    """Return how `part` of an image fills the square; a crop lies at the shares `across` and `down` of its play."""
+    """Return how `part` of an image fills the square; `across` and `down`, from 0 to 1, say where a crop lies."""
     size = preprocessing.size
     whole = Box(0, 0, size, size)
     if preprocessing.fit == "stretch":

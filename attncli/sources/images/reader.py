@@ -1,4 +1,4 @@
-"""Reads images as their encoder takes them: squares of one size, varied in training."""
+"""Reads images in the form their encoder takes: squares of one size, augmented in training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ImageReader(Reader[Array]):
-    """Files as squares [size, size, 3]."""
+    """Reads files as squares [size, size, 3] uint8."""
 
     preprocessing: Preprocessing
     augmentation: Augmentation | None = None
@@ -30,20 +30,21 @@ class ImageReader(Reader[Array]):
     on_threads = True
 
     def read(self, cell: str, *, seed: Sequence[int] | None = None) -> Array:
-        """Return the image in the file `cell`, varied by `augmentation` as `seed` decides."""
+        """Return the image in the file `cell`, augmented as `seed` decides; without one, as it is."""
         if seed is None or self.augmentation is None or self.augmentation.changes_nothing:
             image = read_image(Path(cell), shorter_side=self.preprocessing.shorter_side)
             return place(image.size, self.preprocessing).apply(image)
+        # The smallest crop must still have the pixels of a whole image.
         shorter_side = round(self.preprocessing.shorter_side / self.augmentation.smallest_crop)
         image = read_image(Path(cell), shorter_side=shorter_side)
         generator = np.random.default_rng(list(seed))
         return place_at_random(image.size, self.preprocessing, self.augmentation, generator).apply(image)
 
     def pack(self, items: Sequence[Array]) -> Pixels:
-        """Return squares as one batch."""
+        """Return the squares as one batch."""
         return stack_images(items)
 
 
 def mirror(square: Array) -> Array:
-    """Return the square [H, W, 3] with left and right exchanged."""
+    """Return the mirror image of `square` [H, W, 3], left and right exchanged."""
     return np.ascontiguousarray(square[:, ::-1])

@@ -1,4 +1,4 @@
-"""Where a captioner looked: the image once a word, with the weights of that word over it.
+"""Where a captioner looked: the image once per word, shaded by the weights of that word.
 
 T words, W × H pixels.
 """
@@ -28,18 +28,18 @@ from attncli.text.tokenizer import EOS, SPECIAL
 
 _TILE = 1.6  # inches
 _COLUMNS = 6
-LONGEST_SIDE = 320  # pixels of a tile's image
-_DARK = 0.25  # brightness where no weight is
+LONGEST_SIDE = 320  # pixels of the image in a tile
+_DARK = 0.25  # brightness where the weight is 0
 _MARK = COLOURS[1]
 
 
 @dataclass(frozen=True)
 class LookedAt:
-    """An image, its caption, and the weights of each word."""
+    """An image, its caption, and the weights of each word over the image."""
 
     path: Path
     image: Image.Image
-    placement: Placement  # of the image before the encoder
+    placement: Placement  # of the image in the square that the encoder sees
     caption: str
     tokens: tuple[str, ...]
     weights: NDArray[np.floating[Any]]  # [T, rows, columns]
@@ -47,7 +47,7 @@ class LookedAt:
     marks: Marks | None = None  # windows and choices of the attention, [T, ...]
 
     def chosen(self, word: int) -> Box | None:
-        """Return the part of the image that was read for `word`; None where it was a mean."""
+        """Return the region that hard attention chose for `word`; None for soft attention."""
         if self.marks is None or self.marks.chosen is None:
             return None
         _, rows, columns = self.weights.shape
@@ -55,16 +55,17 @@ class LookedAt:
         return self.placement.cell(row, column, (rows, columns))
 
     def centre(self, word: int) -> tuple[float, float] | None:
-        """Return where the middle of the window of `word` lies, from left and top in pixels; None without one."""
+        """Return the centre of the window of `word`, in pixels from left and top; None if there is no window."""
         if self.marks is None or self.marks.centres is None:
             return None
         _, rows, columns = self.weights.shape
-        row, column = self.marks.centres[word].tolist()
+        # `local_p` may predict a place past the last row or column.
+        row, column = self.marks.centres[word].clamp(max=torch.tensor([rows - 1, columns - 1])).tolist()
         cell = self.placement.cell(row, column, (rows, columns))
         return (cell.left + cell.right) / 2, (cell.top + cell.bottom) / 2
 
     def as_json(self) -> dict[str, Any]:
-        """Return the caption with one row of weights a word, region by region, and its centre and choice if any."""
+        """Return the caption with one row of weights per word, region by region, and its centre and choice if any."""
         grid = self.weights.shape[1:]
         return {
             "image": str(self.path),
@@ -85,11 +86,11 @@ def json_text(found: Iterable[LookedAt]) -> str:
 
 
 def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
-    """Return the image, and once a word with its weights: the brighter a place, the larger its weight.
+    """Return the image as it is, and once per word, brighter where the weight of the word is larger.
 
-    What the encoder did not see is black. Every word's brightest place is as bright as the image, so that words are
-    compared by where they look, not by how sharply. A frame is around the region that hard attention read, and a
-    cross in the middle of a local window. The end symbol is no word, so it has no image; `as_json` has its weights.
+    What the encoder did not see is black. The brightest place of every word is as bright as the image, so words can be
+    compared by where they look, but not by how sharply. A frame marks the region that hard attention chose, a cross the
+    centre of a local window. The end symbol has no image; its weights are in `as_json`.
     """
     labels = readable(found.tokens[:-1] if found.tokens[-1:] == (SPECIAL[EOS],) else found.tokens)
     tiles = len(labels) + 1
@@ -114,9 +115,9 @@ def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
 
 
 def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
-    """Frame the part that was read for `word`, and put a cross in the middle of its window."""
+    """Frame the region chosen for `word`, and put a cross at the centre of its window."""
     box, centre = found.chosen(word), found.centre(word)
-    if box is not None and box.width and box.height:  # not in a bar of padding
+    if box is not None and box.width and box.height:  # empty in a bar of padding
         corner = box.left * factor - 0.5, box.top * factor - 0.5
         frame = Rectangle(corner, box.width * factor, box.height * factor, fill=False, edgecolor=_MARK, linewidth=1.6)
         axes.add_patch(frame)
@@ -125,20 +126,20 @@ def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Return `image` with a longer side of LONGEST_SIDE pixels."""
+    """Return `image` scaled to a longer side of LONGEST_SIDE pixels."""
     factor = LONGEST_SIDE / max(image.size)
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def _field(found: LookedAt, word: int, size: tuple[int, int]) -> NDArray[np.floating[Any]]:
-    """Return the weights of a word over the reduced image [H, W], the largest 1, negative where nothing was seen."""
+    """Return the weights of a word over the reduced image [H, W], at most 1, negative where nothing was seen."""
     whole = found.placement.spread(found.weights[word], found.image.size)
-    there = np.isnan(whole)
-    mask = Image.fromarray(np.where(there, np.float32(-1), np.float32(0))).resize(size, Image.Resampling.NEAREST)
+    unseen = np.isnan(whole)
+    mask = Image.fromarray(np.where(unseen, np.float32(-1), np.float32(0))).resize(size, Image.Resampling.NEAREST)
     field = Image.fromarray(np.nan_to_num(whole).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
     values = np.asarray(field) / max(float(np.asarray(field).max()), 1e-9)
-    # So that _DARK + (1 - _DARK) * field is 0 there.
+    # Chosen so that the brightness _DARK + (1 - _DARK) * field is 0 there.
     return np.where(np.asarray(mask) < 0, -_DARK / (1 - _DARK), values)
 
 

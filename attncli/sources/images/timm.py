@@ -1,4 +1,4 @@
-"""Any network of the library `timm` that gives feature maps; the library is imported when one is asked for.
+"""Networks of the library `timm` that give feature maps; the library is imported only if one is asked for.
 
 B images, C channels.
 """
@@ -15,9 +15,9 @@ from attncli.sources.images.encoder import Backbone
 
 
 class TimmBackbone(Backbone):
-    """The map number `layer` of the library's network `name`.
+    """The feature map number `layer` of timm's network `name`.
 
-    Blocks are the library's feature modules in their order; from `fine_tune_from` on they learn.
+    Blocks are timm's feature modules in their order; those from `fine_tune_from` on are trained.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ def _library() -> Any:
     try:
         return importlib.import_module("timm")
     except Exception as error:
-        # Beside an ImportError, RuntimeErrors of a torchvision that does not belong to this torch.
+        # Not only ImportError: a torchvision that does not match this torch raises RuntimeError.
         raise UserError(
             f"model.encoder.kind: 'timm' needs the library timm, which cannot be imported ({error}); install it with: "
             "pip install 'attncli[timm]', or choose cnn or efficientnet_lite0"

@@ -1,1 +1,1 @@
-"""Rows of numbers, which autoencoders read."""
+"""Examples of fixed size as rows of numbers, which autoencoders read."""

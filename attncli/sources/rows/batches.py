@@ -1,4 +1,4 @@
-"""Everything that training an autoencoder needs from its data, and which examples form a batch."""
+"""The data that an autoencoder is trained on, and how it is batched."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ExampleBatch:
 
     @property
     def terms(self) -> int:
-        """Components of all, which the loss is a sum over."""
+        """The number of components, over which the loss is summed."""
         return self.rows.numel()
 
     def to(self, device: torch.device) -> ExampleBatch:
@@ -41,7 +41,7 @@ class ExampleBatch:
 
 @dataclass(frozen=True)
 class EpochExamples(Sequence[ExampleBatch]):
-    """The batches of an epoch, made when asked for."""
+    """The batches of an epoch, made on demand."""
 
     examples: Examples
     indices: Sequence[Array]
@@ -54,7 +54,7 @@ class EpochExamples(Sequence[ExampleBatch]):
 
 
 def epoch_examples(examples: Examples, *, batch_size: int, seed: int, epoch: int) -> EpochExamples:
-    """Return the batches of one epoch: every example once, in an order that `seed` and `epoch` alone decide."""
+    """Return the batches of one epoch: every example once, in an order that depends only on `seed` and `epoch`."""
     order = np.random.default_rng([seed, epoch]).permutation(len(examples))
     return EpochExamples(examples, [order[start : start + batch_size] for start in range(0, len(order), batch_size)])
 
@@ -70,15 +70,15 @@ def read_examples(config: AutoencodingConfig, found: PictureSet | VectorSet) -> 
 
 @dataclass(frozen=True)
 class AutoencodingData:
-    """Examples as an autoencoder is trained on them."""
+    """The examples that an autoencoder is trained and validated on."""
 
     train: Examples
     dev: Examples
-    notes: tuple[str, ...]  # what a person should know: sizes, and what is probably not meant
+    notes: tuple[str, ...]  # for people: the sizes, and warnings
 
 
 def prepare_autoencoding(config: AutoencodingConfig) -> AutoencodingData:
-    """Return the examples of `config`; pictures are decoded once and then read from a cache."""
+    """Return the examples of `config`; images are decoded once and then read from a cache."""
     train, dev = read_examples(config, config.data.train), read_examples(config, config.data.dev)
     notes = [
         f"{name}: {counted(len(examples), config.data.kind.removesuffix('s'))} of {examples.size:,} components"

@@ -1,6 +1,6 @@
-"""Examples of fixed size, pictures or vectors, as rows of one array on disk, mapped into memory.
+"""Examples of fixed size, images or vectors, as rows of one array on disk, memory-mapped.
 
-N examples, D components of one.
+N examples, D components of each.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of components, and what each row is called."""
+    """Examples as rows of components, and the name of each."""
 
-    values: Array  # [N, D] uint8 (pictures, 0 to 255) or float32
-    names: tuple[str, ...]  # a picture's path within its folder, or a row's number in its file, from 1
+    values: Array  # [N, D] uint8 (images, 0 to 255) or float32 (vectors)
+    names: tuple[str, ...]  # the path of an image in its folder, or the number of a vector in its file, from 1
 
     def __len__(self) -> int:
         return len(self.values)
@@ -47,12 +47,12 @@ class Examples:
         return int(self.values.shape[1])
 
     def rows(self, indices: Array | slice) -> Tensor:
-        """Return rows [B, D] as float32; pictures from 0 to 1."""
+        """Return rows [B, D] as float32; images from 0 to 1."""
         rows = torch.from_numpy(np.array(self.values[indices]))
         return rows.float() / WHITE if rows.dtype == torch.uint8 else rows
 
     def chunks(self, size: int) -> Iterator[Tensor]:
-        """Yield all rows in their order, [at most `size`, D] at a time."""
+        """Yield all rows in order, [at most `size`, D] at a time."""
         for start in range(0, len(self), size):
             yield self.rows(slice(start, start + size))
 
@@ -65,14 +65,14 @@ class Examples:
 
 
 def read_images(data: PictureData, pictures: PictureSet) -> Examples:
-    """Return `pictures` as `data` wants them; decoded once, as long as neither changes.
+    """Return `pictures` in the size that `data` asks for, from a cache if neither has changed.
 
-    Raises DataError, which names each file, for pictures that cannot be read, and if there are none.
+    Raises DataError, which names each file, for images that cannot be read, and if there are none.
     """
     folder = Path(data.root) / pictures.folder
     names = [name for name in _picture_names(folder, data, pictures) if in_part(name, pictures.part)]
     if not names:
-        raise DataError(f"{folder}: no pictures{_of_part(pictures.part)}; known are {', '.join(SUFFIXES)}")
+        raise DataError(f"{folder}: no images{_of_part(pictures.part)}; known suffixes are {', '.join(SUFFIXES)}")
     wanted = {"height": data.height, "width": data.width, "colour": data.colour}
     files = [[name, fingerprint(folder / name)] for name in names]
     return _cached(
@@ -85,7 +85,7 @@ def read_images(data: PictureData, pictures: PictureSet) -> Examples:
 def read_vectors(data: VectorData, vectors: VectorSet) -> Examples:
     """Return `vectors`, which must have `data.size` components each.
 
-    Raises DataError, which names file and line, for what is no such vector, and if there are none.
+    Raises DataError, which names file and line, for rows that are not such vectors, and if there are none.
     """
     path = Path(data.root) / vectors.file
     facts = {"vectors": fingerprint(path), "suffix": path.suffixes[-2:], "size": data.size, "part": vectors.part}
@@ -93,7 +93,7 @@ def read_vectors(data: VectorData, vectors: VectorSet) -> Examples:
 
 
 def in_part(name: str, part: Part) -> bool:
-    """Tell whether what is called `name` belongs to `part`: by the checksum of its name, 8 : 1 : 1."""
+    """Tell whether the example `name` belongs to `part`; the checksum of the name divides them 8 : 1 : 1."""
     if part == "all":
         return True
     digit = zlib.crc32(name.encode()) % 10
@@ -121,7 +121,7 @@ def _picture_names(folder: Path, data: PictureData, pictures: PictureSet) -> lis
 
 
 def _decoded(folder: Path, names: Sequence[str], data: PictureData) -> Array:
-    """Return the pictures `names` as rows [N, D], channel by channel."""
+    """Return the images `names` as rows [N, D], channel by channel."""
     rows = np.empty((len(names), data.size), np.uint8)
     problems = Problems()
     for row, name in zip(rows, names, strict=True):
@@ -129,14 +129,14 @@ def _decoded(folder: Path, names: Sequence[str], data: PictureData) -> Array:
             row[:] = read_image(folder / name, data)
         except DataError as error:
             problems.add(str(error))
-    problems.raise_if_any("mend or remove such files, or name the pictures to take with `list`")
+    problems.raise_if_any("mend or remove these files, or name the images to use with `list`")
     return rows
 
 
 def read_image(path: Path, data: PictureData) -> Array:
-    """Return the picture in `path` as `data` wants it, [D] uint8: channels, in each rows from the top."""
+    """Return the image in `path` as `data` asks for, [D] uint8: channel by channel, each row by row from the top."""
     converted = read_upright(path).convert("RGB" if data.colour else "L")
-    # A pixel is the mean of what it covers.
+    # Each new pixel is the mean of those it covers.
     resized = converted.resize((data.width, data.height), Image.Resampling.BOX)
     pixels = np.asarray(resized).reshape(data.height, data.width, data.channels)
     return pixels.transpose(2, 0, 1).reshape(-1)
@@ -154,7 +154,7 @@ def _vectors(path: Path, size: int, part: Part) -> tuple[Array, list[str]]:
         raise DataError(f"{path}: vectors of {rows.shape[1]} components, but data.size is {size}")
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
-        raise DataError(f"{path}: row {bad[0] + 1} has a component that is no finite number; remove such rows")
+        raise DataError(f"{path}: row {bad[0] + 1} has a component that is not a finite number; remove such rows")
     names = [str(number) for number in range(1, len(rows) + 1)]
     kept = [index for index, name in enumerate(names) if in_part(name, part)]
     if not kept:
@@ -183,7 +183,7 @@ def _csv_rows(path: Path, size: int) -> Array:
         try:
             row = [float(cell) for cell in cells]
         except ValueError as error:
-            if number > 1:
+            if number > 1:  # the first line may be a header
                 problems.add(f"{path}:{number}: not a vector of numbers: {error}")
             continue
         if len(row) != size:
@@ -216,8 +216,8 @@ def _open(folder: Path) -> Examples:
         description = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
         values = np.memmap(folder / "values", description["dtype"], mode="r", shape=tuple(description["shape"]))
         if description["format"] != FORMAT or zlib.crc32(values.data) != description["sum"]:
-            raise DamagedError(f"{folder}: another sum or format")
-        # A plain view of the map, since slicing numpy's own memmap class is several times slower.
+            raise DamagedError(f"{folder}: wrong checksum or format")
+        # A plain view of the map: slicing numpy's memmap class itself is several times slower.
         return Examples(np.asarray(values), tuple(description["names"]))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedError(f"{folder}: {error}") from None

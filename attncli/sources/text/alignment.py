@@ -1,4 +1,4 @@
-"""What a picture of an alignment shows, and its form as JSON.
+"""An alignment of a source with its output: what figures show of it, and its JSON.
 
 S source tokens, T target tokens.
 """
@@ -20,7 +20,7 @@ from attncli.models.attention import Marks
 
 @dataclass(frozen=True)
 class Alignment:
-    """Which source tokens a model looked at for each target token."""
+    """Which source tokens a model attended to for each target token."""
 
     source: str
     target: str
@@ -28,11 +28,11 @@ class Alignment:
     target_tokens: tuple[str, ...]
     weights: NDArray[np.floating[Any]]  # [T, S]
     log_prob: float
-    forced: bool  # the target was given, not found by search
+    forced: bool  # whether the target was given, not found by search
     marks: Marks | None = None  # windows and choices of the attention, [T, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the alignment with a row of weights a target token, and its centre and choice where there are any."""
+        """Return the alignment with one row of weights per target token, and its window centre and choice if any."""
         return {
             "source": self.source,
             "target": self.target,
@@ -45,24 +45,25 @@ class Alignment:
         }
 
     def windows(self) -> list[tuple[float, int, int]]:
-        """Return for each target token the centre of its window and the first and last source token in it."""
+        """Return, for each target token, the centre of its window and the first and last source token inside."""
         if self.marks is None or self.marks.centres is None or self.marks.half_width is None:
             return []
         last, reach = len(self.source_tokens) - 1, self.marks.half_width
         return [
-            (centre, max(0, math.ceil(centre - reach)), min(last, math.floor(centre + reach)))
+            # `local_p` may predict a place past the last token.
+            (min(centre, last), max(0, math.ceil(centre - reach)), min(last, math.floor(centre + reach)))
             for centre in self.marks.centres[:, 0].tolist()
         ]
 
     def chosen(self) -> list[int]:
-        """Return the one source token that was read for each target token; none where it was a mean."""
+        """Return the source token that hard attention chose for each target token; empty for soft attention."""
         return [] if self.marks is None or self.marks.chosen is None else self.marks.chosen.tolist()
 
 
 def alignment_of(found: Written, *, forced: bool) -> Alignment:
-    """Return how the best hypothesis of `found`, which has weights, looks at its sentence."""
+    """Return the alignment of the best hypothesis of `found`, which must have weights."""
     best, tokens = found.best, found.places.tokens
-    assert best.weights is not None, "asked for with weights"
+    assert best.weights is not None, "drawers get hypotheses with weights"
     assert tokens is not None, "the positions of a sentence are tokens"
     return Alignment(
         source=found.cell,

@@ -1,4 +1,4 @@
-"""Draws alignments of sentences: a figure each, or one page or list of numbers of all."""
+"""Draws alignments of sentences: a figure each, or one HTML page or JSON file of all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attncli.sources.text.page import page
 
 
 class TextDrawer(Drawer):
-    """Heat maps with a row for each token of the output and a column for each of the source."""
+    """Heat maps with a row for each output token and a column for each source token."""
 
     formats = ("png", "svg", "html", "json")
 
@@ -23,7 +23,7 @@ class TextDrawer(Drawer):
     ) -> Iterator[Path]:
         """Draw `alignment-1.png` and so on, or all of `found` into `alignments.html` or `alignments.json`.
 
-        Characters that no installed font has are told; in SVG the viewer chooses fonts.
+        For PNG, `tell` hears of characters that no installed font has; in SVG the viewer chooses the fonts.
         """
         alignments = [alignment_of(each, forced=forced) for each in found]
         if format in ("html", "json"):

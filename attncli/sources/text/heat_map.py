@@ -27,32 +27,32 @@ from attncli.sources.text.alignment import Alignment
 POINTS_AN_INCH = 72
 _MARK = COLOURS[1]
 _OUTSIDE, _BORDER = "#ececec", "#777777"
-_LONG = 20  # tokens of a side from which its labels stand on both ends, so that no eye travels far
+_LONG = 20  # from so many tokens on, labels stand at both ends, where the eye finds them
 
 
 @dataclass(frozen=True)
 class _Size:
-    """The measures of a heat map: cells in inches, labels in points."""
+    """Sizes in a heat map: of a cell in inches, of a label in points."""
 
     cell: float
     font: float
 
     @classmethod
     def of(cls, tokens: int) -> _Size:
-        """Return measures for `tokens` of the longer side: roomy when few, and never too small to read."""
+        """Return sizes for `tokens` on the longer side: roomy for few, and never too small to read."""
         cell = float(np.clip(9.0 / tokens, 0.19, 0.42))
         return cls(cell, font=min(11.0, 0.68 * cell * POINTS_AN_INCH))
 
 
 @dataclass(frozen=True)
 class HeadMaps:
-    """Where the heads of a layer look: a row for each token that looks, a column for each that is looked at."""
+    """The weights of the heads of a layer: a row per query token, a column per key token."""
 
-    looking: str  # what the rows are
+    looking: str  # what the rows are, for the label of their axis
     looked_at: str  # what the columns are
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    names: tuple[str, ...]  # of the heads, which say their layer too
+    names: tuple[str, ...]  # of the heads, including their layer
     weights: np.ndarray  # [heads, rows, columns]
 
 
@@ -67,7 +67,7 @@ def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:
 
 
 def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
-    """Return `alignment` as squares, the darker the larger the weight."""
+    """Return `alignment` as a grid of squares, darker for larger weights."""
     rows, columns = alignment.weights.shape
     size = _Size.of(max(rows, columns))
     width, height = columns * size.cell, rows * size.cell
@@ -101,33 +101,33 @@ def _draw_cells(axes: Axes, weights: np.ndarray) -> QuadMesh:
 def _draw_lines(draw: Callable[..., Any], positions: np.ndarray) -> None:
     last = len(positions) - 1
     for number, position in enumerate(positions):
-        # In a long side every fifth line is darker: it leads the eye from a cell to its labels.
+        # On a long side every fifth line is darker, which leads the eye from a cell to its labels.
         strong = number in (0, last) or (last >= _LONG and number % 5 == 0)
         draw(position, color="#9a9a9a" if strong else "#dedede", linewidth=0.6, clip_on=False)
 
 
 def _draw_windows(axes: Axes, alignment: Alignment) -> None:
-    """Grey out what lies outside each row's window, frame the window, and mark its centre."""
+    """Grey out the cells outside each row's window, and mark its borders and its centre."""
     columns = len(alignment.source_tokens)
     for row, (centre, first, last) in enumerate(alignment.windows()):
         for left, right in ((0, first), (last + 1, columns)):
             outside = Rectangle((left - 0.5, row - 0.5), right - left, 1, facecolor=_OUTSIDE, edgecolor="none")
             axes.add_patch(outside)
-        # The borders alone: frames of rows that follow one another would hide the grid between them.
+        # Only the left and right borders: whole frames in adjacent rows would hide the grid between them.
         for border in (first - 0.5, last + 0.5):
             axes.plot([border, border], [row - 0.5, row + 0.5], color=_BORDER, linewidth=1.4, solid_capstyle="butt")
         axes.plot([centre, centre], [row - 0.28, row + 0.28], color=_MARK, linewidth=1.6, solid_capstyle="butt")
 
 
 def _draw_choices(axes: Axes, alignment: Alignment) -> None:
-    """Frame the cell that each row read."""
+    """Frame the cell that hard attention chose in each row."""
     for row, column in enumerate(alignment.chosen()):
         frame = Rectangle((column - 0.42, row - 0.42), 0.84, 0.84, fill=False, edgecolor=_MARK, linewidth=1.8)
         axes.add_patch(frame)
 
 
 def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
-    """Say below all labels what the marks are."""
+    """Explain the marks, below all labels."""
     handles: list[Artist] = []
     if alignment.windows():
         handles += [
@@ -153,7 +153,7 @@ def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
 
 
 def _extent(figure: Figure, axes: Axes) -> BboxBase:
-    """Return the pixels of `axes` with all labels."""
+    """Return the bounding box of `axes` and all its labels, in pixels."""
     with quiet_glyphs():
         box = axes.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
     assert box is not None  # the axes are visible
@@ -180,12 +180,12 @@ def _label_rows(axes: Axes, labels: list[str], size: _Size, fonts: Fonts, *, on_
 
 
 def _width(label: str) -> float:
-    """Return the width of `label` in letters; the wide letters of East Asia count double."""
+    """Return the approximate width of `label` in Latin letters; those of East Asia are wider."""
     return sum(1.7 if ord(character) >= 0x2E80 else 1.0 for character in label)
 
 
 def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
-    """Draw the scale of weights to the right of all labels, at most 2 inches high."""
+    """Add the colour scale to the right of all labels, at most 2 inches high."""
     right = _extent(figure, axes).x1 / figure.dpi
     width, height = figure.get_size_inches()
     top, bottom = axes.get_position().y1, axes.get_position().y0
@@ -196,11 +196,11 @@ def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     bar.set_ylabel("attention weight", color=GREY, fontsize=9)
 
 
-_PANELS = 4  # side by side
+_PANELS = 4  # the most panels side by side
 
 
 def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
-    """Return the heads of `maps` side by side, all on one scale: squares, the darker the larger the weight."""
+    """Return one panel per head of `maps`, all on the same colour scale."""
     heads, rows, columns = maps.weights.shape
     cell = float(np.clip((9.0 if heads == 1 else 3.6) / max(rows, columns), 0.17, 0.4))
     size = _Size(cell, font=min(10.0, 0.68 * cell * POINTS_AN_INCH))
@@ -208,7 +208,7 @@ def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
     across = min(heads, _PANELS)
     down = -(-heads // across)
     width, height = columns * size.cell, rows * size.cell
-    # Every row of panels has its columns' labels above it, which stand upright where they are wide, and names below.
+    # Above each row of panels are the labels of its columns, upright if they are wide, and below it the names of heads.
     gap = max(map(_width, column_labels)) * size.font * 0.66 / POINTS_AN_INCH + 0.45
     whole = (across * (width + 0.2) + 1.0, down * (height + gap))
     figure = new_figure(*whole)
@@ -218,6 +218,7 @@ def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
         box = (at_column * (width + 0.2) / whole[0], bottom / whole[1], width / whole[0], height / whole[1])
         axes = figure.add_axes(box)
         mesh = _draw_cells(axes, weights)
+        # The scale of all heads: one of its own would make a head that looks nowhere seem as sharp as any.
         mesh.set_clim(0, max(float(maps.weights.max()), 1e-6))
         _label_columns(axes, column_labels, size, fonts, on_both_ends=False)
         _label_rows(axes, row_labels, size, fonts, on_both_ends=False)

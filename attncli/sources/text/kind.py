@@ -21,11 +21,11 @@ class Text(SourceKind[Section]):
     """Sentences, read by recurrent networks or Transformers."""
 
     def reader(self, section: Section, shared: Shared) -> TextReader:
-        """Return what makes token ids of sentences."""
+        """Return the reader that turns sentences into token ids."""
         return TextReader(shared.tokenizer, limit=shared.limit, cuts=shared.cuts_sources)
 
     def encoder(self, section: Section, model: WritingModel, needs: Needs, *, vocabulary: int) -> Encoder:
-        """Return the network over embedded tokens; states and summary cost nothing more, whatever is needed."""
+        """Return the network over embedded tokens, which gives states and summary at the same cost as either."""
         embedding = nn.Embedding(vocabulary, model.embedding_size, padding_idx=PAD)
         placing = build_placing(section, embedding, key="model.encoder.maximum_length", dropout=model.dropout.inputs)
         if isinstance(section, TransformerEncoder):
@@ -44,8 +44,8 @@ class Text(SourceKind[Section]):
         )
 
     def drawer(self, section: Section) -> Drawer:
-        """Return what draws alignments as heat maps."""
-        # Only who draws waits for matplotlib.
+        """Return the drawer of alignments."""
+        # Importing matplotlib takes a second, which only drawing should cost.
         from attncli.sources.text.drawing import TextDrawer
 
         return TextDrawer()

@@ -1,4 +1,4 @@
-"""Alignments as one self-contained web page, whose cells tell their value under the pointer."""
+"""Alignments as one self-contained web page; pointing at a cell shows its value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ thead th span { writing-mode: vertical-rl; transform: rotate(180deg); display: i
 
 
 def page(alignments: Sequence[Alignment], *, title: str) -> str:
-    """Return an HTML page of `alignments` with no reference to anything outside it."""
+    """Return an HTML page of `alignments` that refers to nothing outside itself."""
     sections = "\n".join(_section(number, alignment) for number, alignment in enumerate(alignments, start=1))
     return (
         f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
@@ -61,7 +61,7 @@ def _shade(share: float) -> str:
 
 
 def _classes(alignment: Alignment, row: int, column: int) -> str:
-    """Return what tells a cell outside of the window, its centre, and the choice."""
+    """Return the class attribute of a cell: outside the window, its centre, the position read."""
     classes = []
     if windows := alignment.windows():
         centre, first, last = windows[row]

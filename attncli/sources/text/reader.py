@@ -15,16 +15,16 @@ from attncli.text.tokenizer import EOS, Tokenizer
 
 @dataclass(frozen=True)
 class TextReader(Reader[np.ndarray]):
-    """Sentences as token ids, closed by the end symbol."""
+    """Reads sentences as token ids that end with the end symbol."""
 
     tokenizer: Tokenizer
-    limit: int | None = None  # the most tokens, the end symbol not counted
-    cuts: bool = False  # a longer sentence is cut, and is an error otherwise
+    limit: int | None = None  # the most tokens, not counting the end symbol
+    cuts: bool = False  # longer sentences are cut; otherwise they are errors
 
     ahead = 4096
 
     def read(self, cell: str, *, seed: Sequence[int] | None = None) -> np.ndarray:
-        """Return the ids of the sentence `cell`, which is not varied."""
+        """Return the ids of the sentence `cell`; text is not augmented. Raises DataError if it is too long."""
         ids = self.tokenizer.encode(cell)
         if self.limit is not None and len(ids) > self.limit:
             if not self.cuts:
@@ -36,17 +36,17 @@ class TextReader(Reader[np.ndarray]):
         return np.array([*ids, EOS])
 
     def pack(self, items: Sequence[np.ndarray]) -> Tokens:
-        """Return sentences padded to the longest."""
+        """Return the sentences padded to the longest."""
         return pad_tokens(items)
 
     def length(self, item: np.ndarray) -> int:
-        """Return the tokens of a sentence, without the end symbol."""
+        """Return the number of tokens, not counting the end symbol."""
         return len(item) - 1
 
     def places(self, item: np.ndarray) -> Places:
-        """Return the tokens as people read them, the end symbol included."""
+        """Return the tokens as text, including the end symbol."""
         return Places(tokens=tuple(self.tokenizer.tokens(item.tolist())))
 
     def words(self, cell: str, item: np.ndarray) -> Sequence[str]:
-        """Return the pieces of the sentence, with those that the vocabulary lacks."""
+        """Return the pieces of the sentence; those that the vocabulary lacks keep their text."""
         return self.tokenizer.pieces(cell)[: len(item) - 1]

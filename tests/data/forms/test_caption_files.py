@@ -227,7 +227,7 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path, name: s
             {},
             "x.json: neither COCO's captions (keys images and annotations) nor Karpathy's (images with sentences)",
         ),
-        ("x.json", json.dumps(COCO), {"format": "karpathy"}, "x.json: of the format coco, not karpathy"),
+        ("x.json", json.dumps(COCO), {"format": "karpathy"}, "x.json: has the format coco, not karpathy"),
         ("x.csv", 'image,caption\na.jpg,"A dog', {}, "x.csv:2: not CSV: unexpected end of data"),
         (
             "x.tsv",

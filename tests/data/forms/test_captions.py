@@ -139,7 +139,7 @@ def test_a_wrong_folder_list_or_split_is_told(folder: Path) -> None:
     assert failure(data(folder)) == "train.txt:1: 'a.jpg#0\\tA dog .': expected the name of one image a line"
     (folder / "train.txt").write_text("\n")
     assert failure(data(folder)) == "data.train: no image with a caption in images"
-    with pytest.raises(ValidationError, match="says nothing of which images it has; give list, split or captions"):
+    with pytest.raises(ValidationError, match="does not say which images it has; give list, split or captions"):
         data(folder, train={"images": "more"})
 
 

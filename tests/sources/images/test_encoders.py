@@ -210,12 +210,12 @@ def test_weights_are_read_from_files_by_either_name(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (None, "no such file; model.encoder.weights names the file of the weights"),
-        (b"text", "no file of weights: "),
+        (b"text", "not a file of weights: "),
         (
             {"_conv_stem.weight": torch.zeros(2)},
-            "no weights of EfficientNet-Lite0: 165 of 165 tensors are missing or of",
+            "not the weights of EfficientNet-Lite0: 165 of 165 tensors are missing or of",
         ),
-        ([1], "holds no named tensors, but a list"),
+        ([1], "holds a list, not tensors by their names"),
     ],
 )
 def test_files_without_the_weights_are_refused(tmp_path: Path, content: Any, expected: str) -> None:

@@ -79,7 +79,7 @@ def test_sixteen_bits_keep_their_shades(tmp_path: Path) -> None:
 )
 def test_greys_without_a_known_white_are_refused(tmp_path: Path, values: np.ndarray) -> None:
     path = saved(tmp_path / "a.tiff", Image.fromarray(values))
-    with pytest.raises(DataError, match=rf"^{path}: its greys are no whole numbers of 16 bits"):
+    with pytest.raises(DataError, match=rf"^{path}: its grey values are not 16-bit integers, so which one is white"):
         read_image(path)
 
 

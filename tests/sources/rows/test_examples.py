@@ -120,18 +120,18 @@ def test_every_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     bad, cut, advice = str(error.value).splitlines()
     assert bad == f"{tmp_path}/pictures/bad.png: not an image of a known kind"
     assert cut.startswith(f"{tmp_path}/pictures/cut.png: a damaged image: ")
-    assert advice == "mend or remove such files, or name the pictures to take with `list`"
+    assert advice == "mend or remove these files, or name the images to use with `list`"
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="pictures: no such folder"):
         pictures(tmp_path)
     (tmp_path / "pictures").mkdir()
-    with pytest.raises(DataError, match=r"pictures: no pictures; known are \.bmp, "):
+    with pytest.raises(DataError, match=r"pictures: no images; known suffixes are \.bmp, "):
         pictures(tmp_path)
     save(tmp_path / "pictures" / "1.png")
     parts: list[Any] = [part for part in ("train", "dev", "test") if not in_part("1.png", part)]
-    with pytest.raises(DataError, match=f"pictures: no pictures of the part '{parts[0]}'"):
+    with pytest.raises(DataError, match=f"pictures: no images of the part '{parts[0]}'"):
         pictures(tmp_path, part=parts[0])
 
 
@@ -168,7 +168,7 @@ def test_vectors_of_an_array_are_read(tmp_path: Path, kind: str) -> None:
         ("a.csv", "1,2\n3,x\n", "a.csv:2: not a vector of numbers: could not convert string to float: 'x'"),
         ("a.csv", "1,2\n3\n", "a.csv:2: 1 component, but data.size is 2"),
         ("a.csv", "x,y\n", "a.csv: no vectors"),
-        ("a.csv", "1,2\n3,nan\n", "a.csv: row 2 has a component that is no finite number; remove such rows"),
+        ("a.csv", "1,2\n3,nan\n", "a.csv: row 2 has a component that is not a finite number; remove such rows"),
         ("a.txt", "1,2\n", "a.txt: vectors come from .csv, .csv.gz or .npy files"),
         ("a.npy", "1,2\n", "a.npy: not a .npy file of numbers"),
         ("b.csv", None, "b.csv: no such file"),
