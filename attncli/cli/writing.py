@@ -18,7 +18,7 @@ import typer
 from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, Precision, RunArgument
 
 if TYPE_CHECKING:
-    from attncli.decoding.search import Strategy
+    from attncli.decoding.strategies import Strategy
     from attncli.decoding.written import Written
     from attncli.runs.writing import WritingRun
 
@@ -111,7 +111,7 @@ def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
         return None
     import torch
 
-    from attncli.decoding.search import Sampling
+    from attncli.decoding.strategies import Sampling
 
     return Sampling(torch.Generator(run.model.device).manual_seed(options.seed), options.temperature)
 

@@ -19,6 +19,8 @@ class Search(Section):
     """The exponent α in ((5 + |y|) / 6)^α, which divides a hypothesis's log-probability (Wu et al. 2016, eq. 14)."""
     max_length: Annotated[int, Field(ge=1)] = 200
     """Maximum number of target tokens, including the end symbol."""
+    unknown: Literal["forbid", "allow"] = "forbid"
+    """Whether the unknown token, which stands for what the vocabulary cannot write, may be written."""
     max_source_length: Annotated[int, Field(ge=1)] | None = None
     """Maximum number of source tokens; a longer source is an error, or truncated with `--too-long cut`. No limit by
     default."""

@@ -6,7 +6,7 @@ B sources still being decoded, K hypotheses a source, N = B*K rows, S source pos
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,9 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attncli.models.decoders.decoder import Decoder, Step
+from attncli.decoding.pool import Pool, joined
+from attncli.decoding.strategies import Extension, Strategy
+from attncli.decoding.trace import Trace
+from attncli.models.decoders.decoder import Decoder
 from attncli.models.memory import Memory
-from attncli.models.rows import append_step, map_tensors, take_rows
+from attncli.models.rows import map_tensors, take_rows
 from attncli.text.tokenizer import BOS, EOS, PAD
 
 
@@ -32,119 +35,9 @@ class Hypothesis:
     marks: Any = None  # what the decoder tells of its steps beside weights, tensors [len(tokens), ...] on the CPU
 
 
-@dataclass(frozen=True)
-class Beams:
-    """The hypotheses of all sources, one a row, K after one another; a finished one only grows PAD, at no cost."""
-
-    tokens: Tensor  # [N, t], without the begin symbol
-    weights: Tensor | None  # [N, t, S]
-    marks: Any  # the decoder's own, tensors [N, t, ...]; None for nothing or before the first step
-    log_prob: Tensor  # [N]
-    length: Tensor  # [N], the end symbol counted
-    finished: Tensor  # [N] bool
-
-
-@dataclass(frozen=True)
-class Extension:
-    """How every row goes on: which row it continues, with which token, at what total log-probability."""
-
-    rows: Tensor  # [N]
-    tokens: Tensor  # [N]
-    log_prob: Tensor  # [N]
-
-
-class Strategy(ABC):
-    """Chooses how hypotheses go on."""
-
-    @abstractmethod
-    def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
-        """Return the log-probability [N] that the empty hypotheses start with."""
-
-    @abstractmethod
-    def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
-        """Return the extension by float32 `logits` [N, V].
-
-        PAD and BOS never follow an unfinished row; a finished one is followed by PAD, at no cost.
-        """
-
-
-@dataclass(frozen=True)
-class BestK(Strategy):
-    """Keeps the K hypotheses with the highest log-probability over the length penalty."""
-
-    length_penalty: float
-
-    def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
-        """Return 0 for the first row of a source and -inf for the others.
-
-        All K rows start equal, so only one may be extended; otherwise the beam would hold K copies of one hypothesis.
-        """
-        first = torch.full((sources, beam_size), -math.inf)
-        first[:, 0] = 0.0
-        return first.view(-1)
-
-    def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
-        """Return the best K extensions of each source."""
-        every = logits.log_softmax(-1)
-        every[:, PAD] = every[:, BOS] = -math.inf
-        # No source can use more than the K best tokens of a row, so the ranking is over K*K candidates, not K*V.
-        log_probs, tokens = largest(every, min(beam_size, every.shape[1]))  # [N, K]
-        log_probs = log_probs.masked_fill_(beams.finished[:, None], -math.inf)
-        log_probs[:, 0].masked_fill_(beams.finished, 0.0)
-        tokens.masked_fill_(beams.finished[:, None], PAD)
-        total = beams.log_prob[:, None] + log_probs
-        length = beams.length + (~beams.finished).long()
-        candidates = log_probs.shape[1]
-        ranked = (total / penalty(length, self.length_penalty)[:, None]).view(-1, beam_size * candidates)
-        chosen = ranked.topk(beam_size, dim=-1).indices  # [B, K]
-        first_row = torch.arange(0, len(total), beam_size, device=total.device)[:, None]
-        flat = (first_row * candidates + chosen).view(-1)
-        return Extension(flat // candidates, tokens.view(-1)[flat], total.view(-1)[flat])
-
-
-def largest(values: Tensor, count: int, *, piece: int = 128) -> tuple[Tensor, Tensor]:
-    """Return the `count` largest of each row of `values` [N, V], from the largest on, and where they are: [N, count].
-
-    As `topk`, in less than half its time for a vocabulary: rows are cut into pieces, whose maxima are cheap, and the
-    `count` largest lie in the `count` pieces with the largest maxima.
-    """
-    pieces = values.shape[1] // piece
-    if pieces <= 2 * count:
-        return values.topk(count, dim=-1)
-    cut, rest = values[:, : pieces * piece].view(-1, pieces, piece), values[:, pieces * piece :]
-    best = cut.amax(-1).topk(count, dim=-1).indices  # [N, count]
-    places = torch.arange(values.shape[1], device=values.device)
-    cut_places = places[: pieces * piece].view(pieces, piece)[best].flatten(1)
-    candidates = torch.cat([cut.gather(1, best[:, :, None].expand(-1, -1, piece)).flatten(1), rest], 1)
-    places = torch.cat([cut_places, places[pieces * piece :].expand(len(values), -1)], 1)
-    found, at = candidates.topk(count, dim=-1)
-    return found, places.gather(1, at)
-
-
-@dataclass(frozen=True)
-class Sampling(Strategy):
-    """Draws each hypothesis from the model on its own, so that a source's may be equal."""
-
-    generator: torch.Generator
-    temperature: float = 1.0
-
-    def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
-        """Return 0 for every row."""
-        return torch.zeros(sources * beam_size)
-
-    def extend(self, logits: Tensor, beams: Beams, beam_size: int) -> Extension:
-        """Return one draw for every row."""
-        log_probs = logits.log_softmax(-1)
-        log_probs[:, PAD] = log_probs[:, BOS] = -math.inf
-        tokens = torch.multinomial((log_probs / self.temperature).softmax(-1), 1, generator=self.generator)
-        drawn = log_probs.gather(1, tokens)[:, 0].masked_fill(beams.finished, 0.0)
-        rows = torch.arange(len(tokens), device=tokens.device)
-        return Extension(rows, tokens[:, 0].masked_fill(beams.finished, PAD), beams.log_prob + drawn)
-
-
-def penalty(length: Tensor, exponent: float) -> Tensor:
+def penalty(length: int, exponent: float) -> float:
     """Return the length penalty ((5 + |y|) / 6)^α. Wu et al. 2016, equation 14; |y| counts the end symbol."""
-    return ((5.0 + length) / 6.0) ** exponent
+    return math.pow((5.0 + length) / 6.0, exponent)
 
 
 @torch.inference_mode()
@@ -157,88 +50,102 @@ def search(
     max_length: int,
     length_penalty: float,
     with_weights: bool = False,
+    forbidden: Sequence[int] = (PAD, BOS),
 ) -> list[list[Hypothesis]]:
     """Return the hypotheses of every source of `memory`, best score first, at most `beam_size` each.
 
-    A source leaves the batch as soon as all its hypotheses are finished. With BestK a source's hypotheses differ;
-    there are fewer than `beam_size` only where no more exist.
+    Finished hypotheses go to a pool of the K best of their source, where they cannot be lost to unfinished ones that
+    later end worse; at `max_length` the best unfinished ones fill what is free in it, behind all finished ones. A
+    source leaves the batch as soon as no hypothesis that goes on can still enter its pool. With BestK a source's
+    hypotheses differ; there are fewer than `beam_size` only where no more exist. Tokens in `forbidden` are never
+    written.
     """
     device = memory.mask.device
     prepared = decoder.prepare(memory)
     every_k = torch.arange(len(memory.mask), device=device).repeat_interleave(beam_size)
     state = take_rows(decoder.start(prepared), every_k)
-    beams = _empty(memory, strategy, beam_size, with_weights=with_weights)
-    found: list[list[Hypothesis]] = [[] for _ in memory.mask]
-    alive = torch.arange(len(memory.mask), device=device)  # [B], which source each K rows belong to
+    never = torch.tensor(forbidden, device=device)
+    trace, pool = Trace(with_weights=with_weights), Pool.empty(len(memory.mask), beam_size, device)
+    log_prob = strategy.first_log_prob(len(memory.mask), beam_size).to(device)
     last = torch.full((len(every_k),), BOS, device=device)
+    alive = torch.arange(len(memory.mask), device=device)  # [B], which source each K rows belong to
+    left: list[tuple[Tensor, Pool]] = []
     for length in range(1, max_length + 1):
         step = decoder.step(last, state, prepared)
-        extension = strategy.extend(step.logits.float(), beams, beam_size)
-        beams, state = _grow(beams, extension, step), take_rows(step.state, extension.rows)
-        done = beams.finished.view(-1, beam_size).all(1) | (length == max_length)
+        log_probs = step.logits.float().log_softmax(-1).index_fill_(1, never, -math.inf)
+        extension = strategy.extend(log_probs, log_prob, beam_size)
+        trace.add(step, extension)
+        pool = pool.with_finished(_finished(extension, length, length_penalty))
+        state, last, log_prob = take_rows(step.state, extension.rows), extension.tokens, extension.log_prob
+        if length == max_length:
+            left.append((alive, pool.filled_up(_unfinished(extension, length, length_penalty, beam_size))))
+            break
+        done = _is_decided(pool, log_prob, length, max_length, length_penalty)
         if done.any():
-            for at in done.nonzero()[:, 0].tolist():
-                rows = torch.arange(at * beam_size, (at + 1) * beam_size, device=device)
-                source = int(alive[at])
-                found[source] = _ranked(take_rows(beams, rows), int(memory.mask[source].sum()), length_penalty)
-            kept, kept_rows = ~done, (~done).repeat_interleave(beam_size)
-            if not kept.any():
+            leaving, staying = done.nonzero()[:, 0], (~done).nonzero()[:, 0]
+            left.append((alive[leaving], take_rows(pool, leaving)))
+            if not len(staying):
                 break
-            alive, prepared = alive[kept], take_rows(prepared, kept.nonzero()[:, 0])
-            beams, state = take_rows(beams, kept_rows.nonzero()[:, 0]), take_rows(state, kept_rows.nonzero()[:, 0])
-        last = beams.tokens[:, -1]
-    return found
+            rows = (staying[:, None] * beam_size + torch.arange(beam_size, device=device)).view(-1)
+            trace.keep(rows)
+            alive, pool, prepared = alive[staying], take_rows(pool, staying), take_rows(prepared, staying)
+            state, last, log_prob = take_rows(state, rows), last[rows], log_prob[rows]
+    sources = torch.cat([sources for sources, _ in left])
+    return _hypotheses(trace, take_rows(joined([pool for _, pool in left]), sources.argsort()), memory)
 
 
-def _empty(memory: Memory, strategy: Strategy, beam_size: int, *, with_weights: bool) -> Beams:
-    sources, positions = memory.mask.shape
-    rows, device = sources * beam_size, memory.mask.device
-    return Beams(
-        tokens=torch.zeros(rows, 0, dtype=torch.long, device=device),
-        weights=torch.zeros(rows, 0, positions, device=device) if with_weights else None,
-        marks=None,
-        log_prob=strategy.first_log_prob(sources, beam_size).to(device),
-        length=torch.zeros(rows, dtype=torch.long, device=device),
-        finished=torch.zeros(rows, dtype=torch.bool, device=device),
+def _finished(extension: Extension, length: int, length_penalty: float) -> Pool:
+    rows, log_prob = extension.ended_rows, extension.ended_log_prob
+    score = log_prob / penalty(length, length_penalty)
+    return Pool(score, log_prob, torch.full_like(rows, length - 1), rows, torch.full_like(rows, EOS))
+
+
+def _unfinished(extension: Extension, length: int, length_penalty: float, beam_size: int) -> Pool:
+    rows, tokens, log_prob = (
+        each.view(-1, beam_size) for each in (extension.rows, extension.tokens, extension.log_prob)
     )
+    score = log_prob / penalty(length, length_penalty)
+    return Pool(score, log_prob, torch.full_like(rows, length - 1), rows, tokens)
 
 
-def _grow(beams: Beams, extension: Extension, step: Step) -> Beams:
-    kept = take_rows(beams, extension.rows)
-    weights = marks = None
-    if kept.weights is not None and step.weights is not None:
-        weights = append_step(kept.weights, step.weights[extension.rows])
-        marks = append_step(kept.marks, take_rows(step.marks, extension.rows))
-    return Beams(
-        tokens=torch.cat([kept.tokens, extension.tokens[:, None]], 1),
-        weights=weights,
-        marks=marks,
-        log_prob=extension.log_prob,
-        length=kept.length + (~kept.finished).long(),
-        finished=kept.finished | (extension.tokens == EOS),
-    )
+def _is_decided(pool: Pool, log_prob: Tensor, length: int, max_length: int, length_penalty: float) -> Tensor:
+    """Return for which sources [B] no hypothesis that goes on can end better than the worst in the pool.
+
+    A log-probability only falls, so the best score that one may still reach is what it has now over the largest penalty
+    to come. A beam of one is greedy search: its first end is its last.
+    """
+    beam_size = pool.score.shape[1]
+    worst = pool.score[:, -1]
+    if beam_size == 1:
+        return worst > -math.inf
+    longest = max_length if length_penalty > 0 else length + 1
+    return log_prob.view(-1, beam_size).amax(1) / penalty(longest, length_penalty) <= worst
 
 
-def _ranked(beams: Beams, positions: int, length_penalty: float) -> list[Hypothesis]:
-    """Return the hypotheses of one source with `positions` real positions, best score first."""
-    scores = beams.log_prob / penalty(beams.length, length_penalty)
-    hypotheses = []
-    for row in scores.argsort(descending=True, stable=True).tolist():
-        if beams.log_prob[row] == -math.inf:  # a row of a beam wider than there are hypotheses
-            continue
-        kept = partial(_of_hypothesis, row=row, length=int(beams.length[row]))
-        hypotheses.append(
+def _hypotheses(trace: Trace, pool: Pool, memory: Memory) -> list[list[Hypothesis]]:
+    """Return the hypotheses of a pool of all sources of `memory`, each with its tokens and weights."""
+    sources, places = (pool.score > -math.inf).nonzero(as_tuple=True)  # [M], of what is no free place
+    kept = [each[sources, places] for each in (pool.step, pool.row, pool.token)]
+    tokens, weights, marks = trace.follow(*kept)
+    positions = memory.mask.sum(1).tolist()
+    lengths = (kept[0] + 1).tolist()
+    tokens, weights = tokens.cpu(), None if weights is None else weights.float().cpu()
+    marks = map_tensors(marks, Tensor.cpu)
+
+    def until_end(steps: Tensor, at: int) -> Tensor:
+        return steps[at, : lengths[at]]
+
+    found: list[list[Hypothesis]] = [[] for _ in memory.mask]
+    scores, log_probs = pool.score[sources, places].tolist(), pool.log_prob[sources, places].tolist()
+    for at, source in enumerate(sources.tolist()):
+        of_one = partial(until_end, at=at)
+        found[source].append(
             Hypothesis(
-                tokens=tuple(kept(beams.tokens).tolist()),
-                log_prob=float(beams.log_prob[row]),
-                score=float(scores[row]),
-                weights=None if beams.weights is None else kept(beams.weights)[:, :positions].float().numpy(),
-                marks=map_tensors(beams.marks, kept),
+                tokens=tuple(of_one(tokens).tolist()),
+                log_prob=log_probs[at],
+                score=scores[at],
+                weights=None if weights is None else of_one(weights)[:, : positions[source]].clone().numpy(),
+                marks=map_tensors(marks, of_one),
             )
         )
-    return hypotheses
-
-
-def _of_hypothesis(steps: Tensor, *, row: int, length: int) -> Tensor:
-    """Return what belongs to one hypothesis of `steps` [N, t, ...]."""
-    return steps[row, :length].cpu()
+    return found

@@ -17,14 +17,15 @@ import torch
 from attncli.config.search import Search
 from attncli.data.columns import Places, Reader
 from attncli.data.tokens import Tokens, pad_tokens
-from attncli.decoding.search import BestK, Hypothesis, Strategy, penalty, search
+from attncli.decoding.search import Hypothesis, penalty, search
+from attncli.decoding.strategies import BestK, Strategy
 from attncli.decoding.written import Inspection, Written, WrittenHypothesis
 from attncli.errors import DataError
 from attncli.machine.device import arithmetic, autocast, in_precision
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors
-from attncli.text.tokenizer import BOS, EOS, UNK, Tokenizer
+from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 Item = TypeVar("Item")
 _THREADS, _GROUPS_AHEAD = 2, 2  # that read values, and how far
@@ -65,7 +66,7 @@ class Writer(Generic[Item]):
         token, the word of the source that has the largest weight (Luong et al. 2015, "rare word" experiments; needs
         attention).
         """
-        strategy = strategy or BestK(self.settings.length_penalty)
+        strategy = strategy or BestK()
         asked = _Asked(strategy, n_best, with_weights, replaces_unknown)
         for group in self._groups(cells):
             found = dict(self._found(group, asked))
@@ -77,7 +78,7 @@ class Writer(Generic[Item]):
 
     def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Written]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
-        asked = _Asked(BestK(self.settings.length_penalty), 1, with_weights=True, replaces_unknown=False)
+        asked = _Asked(BestK(), 1, with_weights=True, replaces_unknown=False)
         for cell, text in pairs:
             item, target = self._value(cell), self._target((*self.tokenizer.encode(text), EOS))
             if isinstance(item, DataError):
@@ -88,7 +89,7 @@ class Writer(Generic[Item]):
                 forced = self._model.force_memory(memory, target)
                 log_probs = self._model.log_probs_of(forced, target)
             total = float(log_probs.sum())
-            score = total / float(penalty(torch.tensor(target.size), self.settings.length_penalty))
+            score = total / penalty(target.size, self.settings.length_penalty)
             weights = None if forced.weights is None else forced.weights[0].float().cpu().numpy()
             marks = map_tensors(forced.marks, lambda tensor: tensor[0].cpu())
             found = Hypothesis(tuple(target.ids[0].tolist()), total, score, weights, marks)
@@ -99,7 +100,7 @@ class Writer(Generic[Item]):
 
         Raises a DataError for a source that cannot be read.
         """
-        asked = _Asked(BestK(self.settings.length_penalty), 1, with_weights=False, replaces_unknown=False)
+        asked = _Asked(BestK(), 1, with_weights=False, replaces_unknown=False)
         for cell, text in pairs:
             item = self.reader.read(cell)
             memory = self._memory([item])
@@ -173,6 +174,7 @@ class Writer(Generic[Item]):
                 max_length=settings.max_length,
                 length_penalty=settings.length_penalty,
                 with_weights=asked.with_weights or asked.replaces_unknown,
+                forbidden=(PAD, BOS) if settings.unknown == "allow" or asked.replaces_unknown else (PAD, BOS, UNK),
             )
 
     @contextmanager

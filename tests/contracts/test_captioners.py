@@ -13,7 +13,8 @@ from tiny_captioner import COMBINATIONS, IMAGES, RECURRENT, TARGET, TRANSFORMER,
 
 from attncli.config.search import Search
 from attncli.data.columns import Reader
-from attncli.decoding.search import BestK, Sampling, search
+from attncli.decoding.search import search
+from attncli.decoding.strategies import BestK, Sampling
 from attncli.decoding.writer import Writer
 from attncli.decoding.written import WrittenHypothesis
 from attncli.errors import ConfigError
@@ -37,7 +38,7 @@ def test_every_kind_learns_and_what_it_writes_is_rescored(attention: str, decode
         found = search(
             model.decoder,
             model.encode(IMAGES),
-            strategy=BestK(0.0),
+            strategy=BestK(),
             beam_size=2,
             max_length=5,
             length_penalty=0.0,
@@ -84,7 +85,7 @@ def test_every_hypothesis_of_a_beam_has_its_own_windows_and_choices(attention: s
     found = search(
         model.decoder,
         model.encode(IMAGES),
-        strategy=BestK(0.0),
+        strategy=BestK(),
         beam_size=4,
         max_length=6,
         length_penalty=0.0,
@@ -193,7 +194,8 @@ def bf16_writer(attention: str, decoder: str, batch: Any) -> tuple[EncoderDecode
 def test_a_predicted_window_has_its_centre_on_the_grid() -> None:
     attention = "{score: general, window: local_p, half_width: 1}"
     settings = Search(beam_size=2, max_length=5, batch_size=3)
-    writer = Writer(built_captioner(attention, RECURRENT).eval(), Given(IMAGES), Numbers(), settings)  # type: ignore[arg-type]
+    model = built_captioner(attention, RECURRENT).eval()
+    writer = Writer(model, Given(IMAGES), Numbers(), settings)  # type: ignore[arg-type]
     for found in writer.write("012", with_weights=True):
         assert found.best.marks is not None
         assert found.best.marks.centres is not None
@@ -229,7 +231,7 @@ def test_bf16_captions_are_those_of_weights_cast_once(attention: str, decoder: s
         expected = search(
             cast.decoder,
             cast.encode(features),
-            strategy=BestK(0.0),
+            strategy=BestK(),
             beam_size=2,
             max_length=5,
             length_penalty=0.0,
@@ -271,20 +273,20 @@ def test_bf16_reads_pixels_and_searches_without_casting_again(
         (
             "{window: local_m}",
             RECURRENT,
-            "model.attention.window: 'local_m' looks around the number of the step, but the regions of an image have "
-            "no order; choose 'local_p' or 'global'",
+            "model.attention.window: 'local_m' attends around the position of the step, but the regions of an image "
+            "have no order; choose 'local_p' or 'global'",
         ),
         (
             "none",
             TRANSFORMER,
-            "model.attention: is none, but a transformer decoder knows the source by attention alone; set {score: "
+            "model.attention: is none, but attention is all that a transformer decoder sees of the source; set {score: "
             "scaled_dot}, or choose model.decoder.kind recurrent or lstmn",
         ),
         (
             "{score: scaled_dot}",
             "{kind: transformer, hidden_size: 10, heads: 2}",
-            "model.decoder.hidden_size: is 10, but model.embedding_size is 6; a transformer's states begin as "
-            "embeddings, so make them equal",
+            "model.decoder.hidden_size: is 10, but model.embedding_size is 6; the states of a transformer are added to "
+            "its embeddings, so make them equal",
         ),
     ],
 )

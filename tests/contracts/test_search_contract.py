@@ -15,7 +15,8 @@ from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATT
 from tiny import TARGET_VOCABULARY, built, row_of, scored, tokens
 
 from attncli.data.tokens import Tokens, pad_tokens
-from attncli.decoding.search import BestK, Hypothesis, Sampling, Strategy, search
+from attncli.decoding.search import Hypothesis, search
+from attncli.decoding.strategies import BestK, Sampling, Strategy
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.text.tokenizer import BOS, EOS, PAD
 
@@ -58,7 +59,7 @@ def found_by(
     model: EncoderDecoder, source: Tokens = SOURCE, *, strategy: Strategy | None = None, **changes: Any
 ) -> list[list[Hypothesis]]:
     asked = {"beam_size": K, "max_length": LONGEST, "length_penalty": ALPHA, "with_weights": True, **changes}
-    strategy = strategy or BestK(asked["length_penalty"])
+    strategy = strategy or BestK()
     return search(model.decoder, model.encode(source), strategy=strategy, **asked)
 
 
@@ -87,10 +88,16 @@ def test_every_hypothesis_is_worth_what_it_says(overrides: tuple[str, ...]) -> N
     for at, hypotheses in enumerate(found_by(model)):
         assert len(hypotheses) == K
         assert len({hypothesis.tokens for hypothesis in hypotheses}) == K
-        assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+        assert_ranked(hypotheses)
         for hypothesis in hypotheses:
             assert_rescored(model, at, hypothesis)
             assert_closed(hypothesis.tokens)
+
+
+def assert_ranked(hypotheses: list[Hypothesis]) -> None:
+    """Assert that finished hypotheses come first, and that both they and the others go from the best score down."""
+    order = [(h.tokens[-1] != EOS, -h.score) for h in hypotheses]
+    assert order == sorted(order)
 
 
 def assert_closed(written: tuple[int, ...]) -> None:
@@ -161,7 +168,7 @@ def test_a_beam_that_holds_everything_finds_everything(overrides: tuple[str, ...
         }
         assert len(hypotheses) == len(possible)
         assert {h.tokens for h in hypotheses} == set(possible)
-        assert hypotheses[0].tokens == max(scores, key=lambda written: scores[written])
+        assert hypotheses[0].tokens == max(scores, key=lambda written: (written[-1] == EOS, scores[written]))
         for hypothesis in hypotheses:
             assert hypothesis.score == pytest.approx(scores[hypothesis.tokens], abs=1e-4)
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from attncli.decoding.search import BestK, Hypothesis, Sampling, largest, penalty, search
+from attncli.decoding.search import Hypothesis, penalty, search
+from attncli.decoding.strategies import BestK, Sampling, largest
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.memory import Memory
 from attncli.text.tokenizer import BOS, EOS, PAD
 
-A, B, VOCABULARY = 4, 5, 6
+A, B, C, VOCABULARY = 4, 5, 6, 7
+WORDS = (A, B, C)
 
 
 class Chain(Decoder):
@@ -47,9 +52,19 @@ class Chain(Decoder):
         return Memory(which[:, None, None], torch.ones(sources, 1, dtype=torch.bool), which[:, None])
 
 
+class Counted(Chain):
+    """Counts its steps."""
+
+    steps = 0
+
+    def step(self, tokens: Tensor, state: Any, prepared: Tensor) -> Step:
+        self.steps += 1
+        return super().step(tokens, state, prepared)
+
+
 def found_by(chain: Chain, **changes: Any) -> list[list[Hypothesis]]:
     asked = {"beam_size": 2, "max_length": 9, "length_penalty": 0.0, **changes}
-    return search(chain, chain.memory(), **{"strategy": BestK(asked["length_penalty"]), **asked})
+    return search(chain, chain.memory(), **{"strategy": BestK(), **asked})
 
 
 def told(hypotheses: list[Hypothesis]) -> dict[tuple[int, ...], float]:
@@ -57,9 +72,8 @@ def told(hypotheses: list[Hypothesis]) -> dict[tuple[int, ...], float]:
 
 
 def test_the_penalty_is_that_of_the_paper() -> None:
-    found = penalty(torch.tensor([1, 7, 13]), 0.5)
-    torch.testing.assert_close(found, torch.tensor([1.0, 2.0**0.5, 3.0**0.5]))
-    assert penalty(torch.tensor([4]), 0.0).item() == 1.0
+    assert [penalty(length, 0.5) for length in (1, 7, 13)] == pytest.approx([1.0, 2.0**0.5, 3.0**0.5])
+    assert penalty(4, 0.0) == 1.0
 
 
 # Greedily A (0.6), then A can only end at 0.3; B ends at once.
@@ -89,9 +103,111 @@ def test_a_beam_finds_what_greed_passes_by() -> None:
 def test_a_length_penalty_prefers_the_longer() -> None:
     # (B, EOS): log 0.36 / (7/6)^α against (A, B, EOS): log 0.216 / (8/6)^α, equal at α = 3.04.
     for alpha, best in ((0.0, (B, EOS)), (2.9, (B, EOS)), (3.2, (A, B, EOS))):
-        [found] = found_by(Chain(GARDEN_PATH), length_penalty=alpha)
+        [found] = found_by(Chain(GARDEN_PATH), length_penalty=alpha, max_length=3)
         assert found[0].tokens == best
         assert found[0].score == pytest.approx(found[0].log_prob / ((5 + len(best)) / 6) ** alpha)
+
+
+def test_a_finished_hypothesis_is_not_lost_to_others_that_end_worse() -> None:
+    # The end (0.3) is passed by A (0.7), then by A B and A C (0.35 each), which end at 0.105 and 0.0875.
+    table = {BOS: {EOS: 0.3, A: 0.7}, A: {B: 0.5, C: 0.5}, B: {EOS: 0.3, PAD: 0.7}, C: {EOS: 0.25, PAD: 0.75}}
+    [found] = found_by(Chain(table))
+    assert told(found) == {(EOS,): 0.3, (A, B, EOS): 0.105}
+    assert found[0].tokens == (EOS,)
+
+
+def test_finished_hypotheses_come_before_likelier_unfinished_ones() -> None:
+    table = {BOS: {EOS: 0.1, A: 0.9}, A: {A: 1.0}}
+    [found] = found_by(Chain(table), max_length=4)
+    assert [(h.tokens, round(math.exp(h.log_prob), 6)) for h in found] == [((EOS,), 0.1), ((A, A, A, A), 0.9)]
+
+
+def test_forbidden_tokens_are_never_written_and_cost_nothing() -> None:
+    table = {BOS: {A: 0.6, B: 0.3, EOS: 0.1}, A: {EOS: 1.0}, B: {EOS: 1.0}}
+    [found] = found_by(Chain(table), forbidden=(PAD, BOS, A))
+    assert told(found) == {(B, EOS): 0.3, (EOS,): 0.1}
+    [[drawn]] = found_by(
+        Chain(table), beam_size=1, forbidden=(PAD, BOS, A, EOS), strategy=Sampling(torch.Generator()), max_length=1
+    )
+    assert drawn.tokens == (B,)
+
+
+class Timed(Chain):
+    """Has a table for each step, so that no two targets are equally likely."""
+
+    def __init__(self, *tables: Sequence[dict[int, dict[int, float]]]):
+        super().__init__(*(table for steps in tables for table in steps))
+        self.sources, self.longest = len(tables), len(tables[0])
+
+    def start(self, prepared: Tensor) -> Any:
+        return (prepared * self.longest,)
+
+    def step(self, tokens: Tensor, state: Any, prepared: Tensor) -> Step:
+        found = super().step(tokens, state, prepared)
+        return replace(found, state=(state[0] + 1,))
+
+    def memory(self) -> Memory:
+        which = torch.arange(self.sources, dtype=torch.float32)
+        return Memory(which[:, None, None], torch.ones(self.sources, 1, dtype=torch.bool), which[:, None])
+
+
+def random_tables(generator: random.Random, *, longest: int) -> list[dict[int, dict[int, float]]]:
+    """Return a table a step in which every word and the end follow every word, likely or not."""
+
+    def row() -> dict[int, float]:
+        weights = [generator.random() ** generator.choice([1, 4]) for _ in (*WORDS, EOS)]
+        return {token: each / sum(weights) for token, each in zip((*WORDS, EOS), weights, strict=True)}
+
+    return [{last: row() for last in (BOS, *WORDS)} for _ in range(longest)]
+
+
+def by_definition(
+    tables: Sequence[dict[int, dict[int, float]]], *, beam_size: int, max_length: int, length_penalty: float
+) -> list[tuple[tuple[int, ...], float]]:
+    """Return targets and scores of a beam search that keeps every finished hypothesis and never stops early."""
+
+    def score(item: tuple[tuple[int, ...], float]) -> float:
+        return item[1] / ((5 + len(item[0])) / 6) ** length_penalty
+
+    beam: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
+    finished = []
+    for table in tables[:max_length]:
+        every = [
+            ((*tokens, token), log_prob + math.log(probability))
+            for tokens, log_prob in beam
+            for token, probability in table[tokens[-1] if tokens else BOS].items()
+        ]
+        every.sort(key=lambda item: -item[1])
+        finished += [item for item in every[:beam_size] if item[0][-1] == EOS]
+        if beam_size == 1 and finished:
+            beam = []
+            break
+        beam = [item for item in every if item[0][-1] != EOS][:beam_size]
+    ranked = sorted(finished, key=score, reverse=True) + sorted(beam, key=score, reverse=True)
+    return [(item[0], score(item)) for item in ranked[:beam_size]]
+
+
+@pytest.mark.parametrize("length_penalty", [-0.8, 0.0, 0.6, 1.0, 2.5])
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
+def test_nothing_is_lost_that_the_beam_could_have_kept(beam_size: int, length_penalty: float) -> None:
+    generator = random.Random(f"{beam_size} {length_penalty}")
+    models = [random_tables(generator, longest=6) for _ in range(500)]
+    asked = {"beam_size": beam_size, "max_length": 6, "length_penalty": length_penalty}
+    for tables, found in zip(models, found_by(Timed(*models), **asked), strict=True):
+        expected = by_definition(tables, **asked)
+        assert [h.tokens for h in found] == [tokens for tokens, _ in expected]
+        assert [h.score for h in found] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+def test_a_source_is_left_as_soon_as_nothing_can_enter_its_pool() -> None:
+    # The two ends are worth 0.5 and 0.1. What goes on is worth 0.075, which the penalty of nine tokens, were they the
+    # end, would lift above 0.1; without one nothing does, and with α below 0 the longer only loses.
+    table = {BOS: {EOS: 0.5, A: 0.5}, A: {EOS: 0.2, B: 0.15, PAD: 0.65}, B: {B: 1.0}}
+    for length_penalty, steps in ((0.0, 2), (1.0, 9), (-0.5, 2)):
+        chain = Counted(table)
+        [found] = found_by(chain, length_penalty=length_penalty)
+        assert told(found) == {(EOS,): 0.5, (A, EOS): 0.1}
+        assert chain.steps == steps
 
 
 def test_a_finished_hypothesis_stays_what_it_is_while_others_go_on() -> None:

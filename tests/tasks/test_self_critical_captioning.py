@@ -220,17 +220,17 @@ def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trai
     [
         (
             "model.dropout={outputs: 0.1}",
-            "model.dropout: a drawn target is scored by the network that drew it, which dropout changes each time; "
-            "set it to 0 for training.objective.kind 'self_critical'",
+            "model.dropout: would score a sampled target with another network than the one that sampled it; set it to "
+            "0 for training.objective.kind 'self_critical'",
         ),
         (
             "model.attention={selection: hard}",
-            "model.attention.selection: 'hard' draws positions, and given others a target has another probability "
-            "than it was drawn with; choose 'soft' for training.objective.kind 'self_critical'",
+            "model.attention.selection: 'hard' samples positions, and would score a sampled target with others than "
+            "those it was sampled with; choose 'soft' for training.objective.kind 'self_critical'",
         ),
         (
             "model.decoder.doubly_stochastic=1",
-            "model.decoder.doubly_stochastic: is weighed against cross-entropy; set it to 0 for "
+            "model.decoder.doubly_stochastic: is a term beside cross-entropy; set it to 0 for "
             "training.objective.kind 'self_critical'",
         ),
         (
@@ -239,12 +239,12 @@ def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trai
         ),
         (
             "training.batch_sentences=null",
-            "training.batch_sentences: is how many sources are in a batch with training.objective.kind "
-            "'self_critical'; give a number",
+            "training.batch_sentences: is required with training.objective.kind 'self_critical', where it is the "
+            "number of sources in a batch",
         ),
         (
             "training.objective.samples=1",
-            "training.objective: baseline: others is the mean of a source's other targets, so samples must be 2 or "
+            "training.objective: baseline: others is the mean of a source's other samples, so samples must be 2 or "
             "more",
         ),
         ("training.objective={kind: self_critical}", "training.objective.start_from: missing, and there is no default"),

@@ -1,0 +1,123 @@
+"""How hypotheses go on: the best of a beam (greedy is a beam of one), or draws from the model.
+
+B sources still being decoded, K hypotheses a source, N = B*K rows, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attncli.text.tokenizer import EOS
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What one step makes of the hypotheses: those that go on, and those that end with it."""
+
+    rows: Tensor  # [N], which row each one that goes on continues
+    tokens: Tensor  # [N], with which token
+    log_prob: Tensor  # [N], at what total log-probability; -inf for a row that holds nothing
+    ended_rows: Tensor  # [B, K], which row each one that ends continues
+    ended_log_prob: Tensor  # [B, K], with the end symbol; -inf where nothing ends
+
+
+class Strategy(ABC):
+    """Chooses how hypotheses go on."""
+
+    @abstractmethod
+    def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
+        """Return the log-probability [N] that the empty hypotheses start with."""
+
+    @abstractmethod
+    def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
+        """Return the extension of hypotheses of total `log_prob` [N] by the next token's `log_probs` [N, V].
+
+        Both are float32; tokens that may not be written have -inf.
+        """
+
+
+@dataclass(frozen=True)
+class BestK(Strategy):
+    """Beam search: of all extensions of a source's K hypotheses, the best.
+
+    A finished hypothesis takes no place in the beam: those among the K best extensions end, and the K best of the
+    others go on. All have the same length, so no length penalty is needed to compare them.
+    """
+
+    def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
+        """Return 0 for the first row of a source and -inf for the others.
+
+        All K rows start equal, so only one may be extended; otherwise the beam would hold K copies of one hypothesis.
+        """
+        first = torch.full((sources, beam_size), -math.inf)
+        first[:, 0] = 0.0
+        return first.view(-1)
+
+    def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
+        """Return the best extensions of each source."""
+        # A row can contribute its K best words and the end symbol, no more: K*(K+1) candidates instead of K*V.
+        best, tokens = largest(log_probs, min(beam_size + 1, log_probs.shape[1]))
+        candidates = best.shape[1]
+        total = (log_prob[:, None] + best).view(-1, beam_size * candidates)
+        ranked, chosen = total.topk(2 * beam_size, dim=-1)  # [B, 2K], of which at most K end
+        first_row = torch.arange(0, len(log_prob), beam_size, device=log_prob.device)[:, None]
+        rows = first_row + chosen // candidates
+        tokens = tokens.view(-1, beam_size * candidates).gather(1, chosen)
+        ends = tokens == EOS
+        going_on = ends.sort(dim=-1, stable=True).indices[:, :beam_size]  # False before True, else as ranked
+        return Extension(
+            rows=rows.gather(1, going_on).view(-1),
+            tokens=tokens.gather(1, going_on).view(-1),
+            log_prob=ranked.gather(1, going_on).view(-1),
+            ended_rows=rows[:, :beam_size],
+            ended_log_prob=ranked[:, :beam_size].masked_fill(~ends[:, :beam_size], -math.inf),
+        )
+
+
+@dataclass(frozen=True)
+class Sampling(Strategy):
+    """Draws each hypothesis from the model on its own, so that a source's may be equal."""
+
+    generator: torch.Generator
+    temperature: float = 1.0
+
+    def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
+        """Return 0 for every row."""
+        return torch.zeros(sources * beam_size)
+
+    def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
+        """Return one draw for every row."""
+        tokens = torch.multinomial((log_probs / self.temperature).softmax(-1), 1, generator=self.generator)
+        total = log_prob + log_probs.gather(1, tokens)[:, 0]
+        rows, ends = torch.arange(len(tokens), device=tokens.device), tokens[:, 0] == EOS
+        return Extension(
+            rows=rows,
+            tokens=tokens[:, 0],
+            log_prob=total.masked_fill(ends, -math.inf),
+            ended_rows=rows.view(-1, beam_size),
+            ended_log_prob=total.masked_fill(~ends, -math.inf).view(-1, beam_size),
+        )
+
+
+def largest(values: Tensor, count: int, *, piece: int = 128) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest of each row of `values` [N, V], from the largest on, and where they are: [N, count].
+
+    As `topk`, in less than half its time for a vocabulary: rows are cut into pieces, whose maxima are cheap, and the
+    `count` largest lie in the `count` pieces with the largest maxima.
+    """
+    pieces = values.shape[1] // piece
+    if pieces <= 2 * count:
+        return values.topk(count, dim=-1)
+    cut, rest = values[:, : pieces * piece].view(-1, pieces, piece), values[:, pieces * piece :]
+    best = cut.amax(-1).topk(count, dim=-1).indices  # [N, count]
+    places = torch.arange(values.shape[1], device=values.device)
+    cut_places = places[: pieces * piece].view(pieces, piece)[best].flatten(1)
+    candidates = torch.cat([cut.gather(1, best[:, :, None].expand(-1, -1, piece)).flatten(1), rest], 1)
+    places = torch.cat([cut_places, places[pieces * piece :].expand(len(values), -1)], 1)
+    found, at = candidates.topk(count, dim=-1)
+    return found, places.gather(1, at)
