@@ -24,7 +24,7 @@ class Focus:
 
     inside: Tensor  # [B, T or 1, S] bool: the softmax is over these, and none of them is padding
     factor: Tensor | None = None  # [B, T, S], multiplies the weights after the softmax; None for 1
-    centres: Tensor | None = None  # [B, T, X], the middle of each window in positions, or in rows and columns
+    centres: Tensor | None = None  # [B, T, X], the middle of each window in positions from 0, or in rows and columns
     half_width: int | None = None  # how far from it the window goes
 
 
@@ -117,7 +117,8 @@ class PredictiveWindow(Window):
     Luong, Pham and Manning 2015, equations 9 and 10 (`local-p`): p = S sigmoid(v · tanh(W q)) for a source of S real
     positions, and after the softmax inside the window the weights are multiplied by exp(-(s - p)² / 2σ²), σ = D / 2,
     and not brought back to a sum of 1. On a grid p is a row and a column, the window a square, and the Gaussian the
-    product over both axes. A place past the last position is put onto it, so that a window is never empty.
+    product over both axes. p reaches S, one past the last position, and is not clipped, since a clipped place gets no
+    gradient. With D ≥ 1 the last position is always within reach, so a window is never empty.
 
     `place` holds v times the root of its width. Adam moves every weight by about the learning rate; with v itself as
     the weight, a few updates drove the sigmoid to 0 or 1, where it no longer learns, and places stuck to the ends.
@@ -138,7 +139,7 @@ class PredictiveWindow(Window):
         """Return the focus around the places that `query` [B, T, Q] predicts."""
         sizes = prepared.sizes[:, None]  # [B, 1, X]
         shares = torch.sigmoid(self.place(torch.tanh(self.hidden(query))).float() * self.scale)
-        centres = torch.minimum(sizes * shares, sizes - 1)  # [B, T, X]
+        centres = sizes * shares  # [B, T, X]
         distances = prepared.distances(centres)
         squares = sum((distance.square() for distance in distances[1:]), start=distances[0].square())
         # 1 / 2σ² with σ = D / 2.

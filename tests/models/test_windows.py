@@ -98,18 +98,17 @@ def test_local_p_follows_its_definition(half_width: int) -> None:
     focus = focused(window, words(), None)
     assert focus.centres is not None
     assert focus.factor is not None
-    clipped = 0
+    beyond = 0
     for b, t in product(range(B), range(T)):
-        place = LENGTHS[b] * predicted(window, query[b, t], 0)
-        clipped += place > LENGTHS[b] - 1
-        centre = min(place, LENGTHS[b] - 1)
+        centre = LENGTHS[b] * predicted(window, query[b, t], 0)
+        beyond += centre > LENGTHS[b] - 1
         assert float(focus.centres[b, t]) == pytest.approx(centre, abs=1e-5)
         assert focus.inside[b, t].tolist() == [s < LENGTHS[b] and abs(s - centre) <= half_width for s in range(S)]
         sigma = half_width / 2
         for s in range(S):
             expected = math.exp(-((s - centre) ** 2) / (2 * sigma**2))
             assert float(focus.factor[b, t, s]) == pytest.approx(expected, abs=1e-5)
-    assert 0 < clipped < B * T
+    assert 0 < beyond < B * T
 
 
 @pytest.mark.parametrize("half_width", [1, 2])
@@ -119,7 +118,7 @@ def test_local_p_on_a_grid_is_a_square_with_a_gaussian_on_both_axes(half_width: 
     assert focus.centres is not None
     assert focus.factor is not None
     for b, t in product(range(B), range(T)):
-        centre = [min(GRID[axis] * predicted(window, query[b, t], axis), GRID[axis] - 1) for axis in (0, 1)]
+        centre = [GRID[axis] * predicted(window, query[b, t], axis) for axis in (0, 1)]
         close(focus.centres[b, t], torch.tensor(centre))
         for row, column in product(range(GRID[0]), range(GRID[1])):
             s = row * GRID[1] + column  # unrolled row by row
@@ -172,15 +171,43 @@ def test_nothing_outside_the_window_has_weight_or_gradient(window: str, axes: in
 
 
 @pytest.mark.parametrize("axes", [1, 2])
-def test_places_stay_within_the_real_positions(axes: int) -> None:
+def test_a_place_past_the_last_position_learns_like_any_other(axes: int) -> None:
+    window = predictive(2, axes=axes).double()
+    memory, query = words() if axes == 1 else regions(), random(B, T, Q, seed=5).double().requires_grad_()
+    places, step = window.prepare(memory), 1e-3  # places are in float32
+    favoured = random(B, T, memory.mask.shape[1], seed=6).double()
+
+    def value(asked: Tensor) -> Tensor:
+        factor = window(asked, None, places).factor
+        assert factor is not None
+        total: Tensor = (factor * favoured).sum((1, 2))
+        return total
+
+    [gradient] = torch.autograd.grad(value(query).sum(), query)
+    centres = window(query, None, places).centres
+    assert centres is not None
+    beyond = (centres > places.sizes[:, None] - 1).any(-1)
+    assert beyond.any()
+    for b, t in beyond.nonzero().tolist():
+        assert gradient[b, t].abs().max() > 0.01
+        for unit in range(Q):
+            push = torch.zeros_like(query)
+            push[b, t, unit] = step
+            with torch.no_grad():
+                slope = (value(query + push) - value(query - push))[b] / (2 * step)
+            assert float(slope) == pytest.approx(float(gradient[b, t, unit]), abs=2e-3)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_places_past_the_last_position_leave_no_window_empty(axes: int) -> None:
     window = predictive(1, axes=axes, spread=1e4)
     memory = words() if axes == 1 else regions()
     focus = focused(window, memory, None)
     sizes = torch.tensor([[[7.0]], [[4.0]]]) if axes == 1 else torch.tensor([[[3.0, 4.0]]])
     assert focus.centres is not None
     assert (focus.centres >= 0).all()
-    assert (focus.centres <= sizes - 1).all()
-    assert (focus.centres == sizes - 1).any(), "some are clipped"
+    assert (focus.centres <= sizes).all()
+    assert (focus.centres == sizes).any(), "some are as far as they can be"
     assert focus.inside.any(-1).all()
 
 

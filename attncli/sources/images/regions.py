@@ -60,8 +60,8 @@ class LookedAt:
             return None
         _, rows, columns = self.weights.shape
         # `local_p` may predict a place past the last row or column.
-        row, column = self.marks.centres[word].clamp(max=torch.tensor([rows - 1, columns - 1])).tolist()
-        cell = self.placement.cell(row, column, (rows, columns))
+        row, column = self.marks.centres[word].tolist()
+        cell = self.placement.cell(min(row, rows - 1), min(column, columns - 1), (rows, columns))
         return (cell.left + cell.right) / 2, (cell.top + cell.bottom) / 2
 
     def as_json(self) -> dict[str, Any]:

@@ -85,3 +85,5 @@ def test_what_was_chosen_is_framed_and_a_centre_marked() -> None:
     assert np.allclose(cross.get_xydata(), [[(24 + 3 * 12) * factor - 0.5, 18 * factor - 0.5]])
     assert found.as_json()["chosen"] == [0, 6, 12, 3]
     assert found.as_json()["centres"][1] == [1.0, 2.5]
+    beyond = replace(found, marks=replace(marks, centres=torch.full((4, 2), 3.75)))
+    assert beyond.centre(0) == found.centre(2), "a place past the last row or column is marked there"

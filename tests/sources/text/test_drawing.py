@@ -214,3 +214,9 @@ def test_text_forms_are_one_file_of_all(tmp_path: Path) -> None:
     [path] = drawn([SMALL, SMALL], tmp_path, "html")
     assert path.name == "alignments.html"
     assert "<h2>2</h2>" in path.read_text(encoding="utf-8")
+
+
+def test_a_centre_past_the_last_token_is_marked_there() -> None:
+    assert LOCAL.marks is not None
+    beyond = replace(LOCAL.marks, centres=torch.tensor([[0.0], [4.25], [4.75]]))
+    assert replace(LOCAL, marks=beyond).windows() == [(0.0, 0, 1), (4.0, 4, 4), (4.0, 4, 4)]
