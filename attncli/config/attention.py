@@ -1,4 +1,4 @@
-"""How a decoder looks at the source: score, window and selection."""
+"""How a decoder attends to the source: score, window and selection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HALF_WIDTH = 10
 
 
 class Reinforce(Section):
-    """Hard attention learned from the log-probability of whole targets (Xu et al. 2015, section 4.1)."""
+    """Hard attention trained with the log-probability of the target as the reward (Xu et al. 2015, section 4.1)."""
 
     kind: Literal["reinforce"] = "reinforce"
     """The kind of estimator."""
@@ -39,7 +39,7 @@ class Reinforce(Section):
 
 
 class StraightThrough(Section):
-    """Hard attention learned through Gumbel noise, as if the draw were soft (Jang et al. 2017)."""
+    """Hard attention trained with the gradient of a Gumbel softmax (Jang et al. 2017)."""
 
     kind: Literal["straight_through"] = "straight_through"
     """The kind of estimator."""
@@ -54,8 +54,8 @@ class StraightThrough(Section):
     def _falls(self) -> StraightThrough:
         if self.lowest_temperature > self.temperature:
             raise ValueError(
-                f"lowest_temperature {self.lowest_temperature:g} is over temperature {self.temperature:g}, where it "
-                "begins; make it as low or lower"
+                f"lowest_temperature {self.lowest_temperature:g} is above the temperature at the start, "
+                f"{self.temperature:g}; lower it"
             )
         return self
 
@@ -67,7 +67,7 @@ def _estimator_kind(value: Any) -> Any:
 
 
 class Attention(Section):
-    """How a decoder looks at the source."""
+    """How a decoder attends to the source."""
 
     score: ScoreName = "additive"
     """How well a query matches a position: `content` (cosine with a learned sharpness), `additive`, `location`,
@@ -127,8 +127,9 @@ class Attention(Section):
             raise ValueError("half_width belongs to window: local_m or local_p, but window is global; remove it")
         if self.longer_sources == "ignore" and self.window != "global":
             raise ValueError(
-                f"longer_sources: ignore gives no weight beyond maximum_source_length, where a window: {self.window} "
-                "may lie whole; choose window: global, or longer_sources: error with a higher maximum_source_length"
+                "longer_sources: ignore gives no weight beyond maximum_source_length, where all of a window: "
+                f"{self.window} may lie; choose window: global, or longer_sources: error with a higher "
+                "maximum_source_length"
             )
         return self
 
@@ -160,7 +161,7 @@ class Attention(Section):
                 "remove it"
             )
         if self.score == "location" and self.maximum_source_length is None:
-            raise ValueError("score: location needs maximum_source_length, the most source positions it can see")
+            raise ValueError("score: location needs maximum_source_length, the maximum number of source positions")
         return self
 
 

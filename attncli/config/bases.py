@@ -1,4 +1,4 @@
-"""Files that say only what differs from another one: the key `base`, and what it does."""
+"""The key `base`, by which a file gives only its differences from another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class FileValues:
-    """What a configuration file says, its bases included."""
+    """The values of a configuration file, including those of its bases."""
 
     values: dict[str, Any]
     inherited: Mapping[str, str] = field(default_factory=dict)  # dotted key -> the base that sets it
@@ -27,7 +27,7 @@ def read_values(path: Path) -> FileValues:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> FileValues:
-    """Return the values of `path`, which is the base of the last of `above`, itself the base of the one before it."""
+    """Return the values of `path`, reached by `base` through the files `above`, outermost first."""
     if path.resolve() in (file.resolve() for file in above):
         chain = " -> ".join(map(str, (*above, path)))
         raise ConfigError([f"{above[-1]}: base: leads back to a file that it is a base of: {chain}"])
@@ -63,23 +63,21 @@ def _text(path: Path, above: tuple[Path, ...]) -> str:
 def merged_values(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes`: sections are joined key by key, and anything else is replaced.
 
-    A section that names another `kind` than that of `base` replaces it whole, since the keys of one kind mean nothing
-    to another.
+    A section with another `kind` than that of `base` replaces it as a whole, since keys of one kind mean nothing to
+    another.
     """
     merged = dict(base)
     for key, value in changes.items():
         before = merged.get(key)
-        joins = isinstance(before, dict) and isinstance(value, dict) and _are_of_one_kind(before, value)
-        merged[key] = merged_values(before, value) if joins else value  # type: ignore[arg-type]
+        if isinstance(before, dict) and isinstance(value, dict) and value.get("kind", ...) in (..., before.get("kind")):
+            merged[key] = merged_values(before, value)
+        else:
+            merged[key] = value
     return merged
 
 
-def _are_of_one_kind(before: dict[str, Any], value: dict[str, Any]) -> bool:
-    return "kind" not in value or value["kind"] == before.get("kind")
-
-
 def _leaves(values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yield the dotted keys of all that is no section, or an empty one."""
+    """Yield the dotted key of every value that is not a section, and of every empty section."""
     for name, value in values.items():
         key = f"{path}.{name}" if path else name
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""Where images and their captions are, and which are for training, validation and test."""
+"""The data of captioning: images, captions and their splits."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class CaptionSplit(Section):
     @model_validator(mode="after")
     def _says_which(self) -> CaptionSplit:
         if self.list is None and self.split is None and self.captions is None:
-            raise ValueError("says nothing of which images it has; give list, split or captions")
+            raise ValueError("does not say which images it has; give list, split or captions")
         return self
 
 
@@ -114,12 +114,12 @@ class CaptioningData(Section):
     """Cache for image features; by default `attncli` in the user's cache folder."""
 
     def splits(self) -> Iterator[tuple[str, CaptionSplit]]:
-        """Yield every split with its key."""
+        """Yield every split with its key below `data`."""
         yield "train", self.train
         yield "dev", self.dev
         yield from ((f"test.{name}", split) for name, split in self.test.items())
 
     def files(self, split: CaptionSplit) -> tuple[CaptionFile, ...]:
-        """Return the files of the captions of `split`."""
+        """Return the caption files of `split`."""
         folder = self.images if split.images is None else split.images
         return split.captions or self.captions or (CaptionFile(file=f"{folder}/captions.txt"),)

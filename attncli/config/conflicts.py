@@ -1,6 +1,6 @@
-"""Rules between a decoder, its attention and what they look at, whatever the task.
+"""Rules between a decoder, its attention and the memory, for every task.
 
-Each yields what is broken as `key: what is wrong`.
+Each yields the rules that are broken as `key: what is wrong`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def decoder_conflicts(
     memory_key: str,
     longest_target: int,
 ) -> Iterator[str]:
-    """Yield what of a decoder and its attention does not go together, whatever it is that is looked at."""
+    """Yield the conflicts of a decoder with its attention and the memory; a `memory_size` of None is not known."""
     if not isinstance(decoder, TransformerDecoder):
         yield from conflicts_of_readout_activation(decoder, attends=attention != "none")
         yield from conflicts_of_copied_state(decoder, memory_size=memory_size, memory_key=memory_key)
@@ -36,7 +36,7 @@ def decoder_conflicts(
 
 
 def conflicts_of_readout_activation(decoder: RecurrentDecoder | LSTMNDecoder, *, attends: bool) -> Iterator[str]:
-    """Yield what is wrong with the activation of a readout that has none."""
+    """Yield the conflict of an activation with a readout that has none."""
     readout = decoder.readout_name(attends=attends)
     if decoder.readout_activation is not None and readout not in ("attentional", "deep"):
         yield (
@@ -48,7 +48,7 @@ def conflicts_of_readout_activation(decoder: RecurrentDecoder | LSTMNDecoder, *,
 def conflicts_of_copied_state(
     decoder: RecurrentDecoder | LSTMNDecoder, *, memory_size: int | None, memory_key: str
 ) -> Iterator[str]:
-    """Yield what is wrong with a first state that is copied from a memory of another width."""
+    """Yield the conflict of a first state that is copied from a memory of another width."""
     if decoder.bridge == "copy" and memory_size not in (None, decoder.hidden_size):
         yield (
             f"model.decoder.bridge: 'copy' takes the encoder's final state as it is, but model.decoder.hidden_size is "
@@ -59,10 +59,10 @@ def conflicts_of_copied_state(
 def conflicts_of_cross_attention(
     attention: Literal["none"] | Attention, decoder: TransformerDecoder, *, longest_target: int
 ) -> Iterator[str]:
-    """Yield what does not go together with a transformer decoder."""
+    """Yield the conflicts of a transformer decoder."""
     if attention == "none":
         yield (
-            "model.attention: is none, but a transformer decoder knows the source by attention alone; set "
+            "model.attention: is none, but attention is all that a transformer decoder sees of the source; set "
             "{score: scaled_dot}, or choose model.decoder.kind recurrent or lstmn"
         )
     elif attention != Attention(score="scaled_dot"):
@@ -73,12 +73,12 @@ def conflicts_of_cross_attention(
     if decoder.maximum_length is not None and decoder.maximum_length < longest_target:
         yield (
             f"model.decoder.maximum_length: is {decoder.maximum_length}, but search.max_length is {longest_target}; "
-            "there must be a learned position for every token that is written"
+            "every token of the output needs a learned position"
         )
 
 
 def _beyond_scaled_dot(attention: Attention) -> str:
-    """Return what of `attention` a transformer decoder does not have, as a person would write it."""
+    """Return the keys of `attention` that a transformer decoder does not have, as they stand in a file."""
     plain = Attention(score="scaled_dot").model_dump()
     return ", ".join(f"{key}: {value}" for key, value in attention.model_dump().items() if value != plain[key])
 
@@ -86,7 +86,7 @@ def _beyond_scaled_dot(attention: Attention) -> str:
 def conflicts_with_attention(
     attention: Attention, decoder: RecurrentDecoder | LSTMNDecoder, *, memory_size: int | None, memory_key: str
 ) -> Iterator[str]:
-    """Yield what does not go together where there is an attention; no width of the memory says that it is unknown."""
+    """Yield the conflicts of a recurrent decoder that has an attention."""
     if (
         attention.score in ("dot", "scaled_dot")
         and not attention.is_projected
@@ -94,47 +94,48 @@ def conflicts_with_attention(
     ):
         way_out = "projections: learned" if attention.score == "scaled_dot" else "'general'"
         yield (
-            f"model.attention.score: {attention.score!r} needs query and memory of one width, but "
+            f"model.attention.score: {attention.score!r} needs query and memory of equal width, but "
             f"model.decoder.hidden_size is {decoder.hidden_size} and {memory_key} is {memory_size}; "
             f"make them equal or choose {way_out}"
         )
     if decoder.input_feeding and decoder.query == "previous_state":
         yield (
             "model.decoder.input_feeding: needs model.decoder.query 'current_state', but it is 'previous_state'; "
-            "there the context enters every step already"
+            "there the context already enters every step"
         )
     if decoder.input_feeding and decoder.readout not in (None, "attentional"):
         yield (
-            f"model.decoder.input_feeding: feeds the attentional vector back, but model.decoder.readout is "
+            f"model.decoder.input_feeding: feeds back the attentional vector, but model.decoder.readout is "
             f"{decoder.readout!r}; remove one of them"
         )
     elif decoder.readout == "state" and decoder.query == "current_state":
         yield (
-            "model.decoder.readout: 'state' sees no context, so with model.decoder.query 'current_state' nothing "
-            "would read the attention; choose 'attentional' or 'maxout', or model.attention: none"
+            "model.decoder.readout: 'state' does not read the context, and with model.decoder.query 'current_state' "
+            "nothing else does; choose 'attentional' or 'maxout', or model.attention: none"
         )
 
 
 def conflicts_without_attention(decoder: RecurrentDecoder | LSTMNDecoder) -> Iterator[str]:
-    """Yield what does not go together where there is no attention."""
+    """Yield the conflicts of a recurrent decoder that has no attention."""
     if decoder.query == "previous_state":
         yield (
-            "model.decoder.query: there is nothing to ask with model.attention: none, but it is 'previous_state'; "
+            "model.decoder.query: is 'previous_state', but with model.attention: none there is nothing to query; "
             "remove it"
         )
     if decoder.gate:
-        yield "model.decoder.gate: there is no context to let in with model.attention: none; remove it"
+        yield "model.decoder.gate: there is no context to scale with model.attention: none; remove it"
     if decoder.doubly_stochastic:
         yield "model.decoder.doubly_stochastic: there are no weights with model.attention: none; remove it"
     if decoder.input_feeding:
         yield "model.decoder.input_feeding: there is nothing to feed back with model.attention: none; remove it"
     if decoder.readout == "attentional":
         yield (
-            "model.decoder.readout: 'attentional' joins state and attention's context, but model.attention is "
+            "model.decoder.readout: 'attentional' combines the state with the context, but model.attention is "
             "none; choose 'state' or 'maxout'"
         )
     if decoder.context == "initial" and decoder.bridge not in ("final", "copy"):
         yield (
             f"model.decoder.bridge: with model.attention: none and context 'initial' the encoder's final state is "
-            f"all that the decoder sees, but bridge is {decoder.bridge!r}; choose 'final' or context 'every_step'"
+            f"all that the decoder sees of the source, but bridge is {decoder.bridge!r}; choose 'final' or context "
+            "'every_step'"
         )

@@ -1,4 +1,4 @@
-"""Where the sentences are and what to do about those that cannot be used."""
+"""The data of translation, and what to do about pairs that cannot be used."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def _pair_kind(value: Any) -> str:
     return "<pairs>" if has_pairs else "<parallel>"
 
 
-# A tag in angle brackets cannot be mistaken for a key in the path of a problem.
+# A tag in angle brackets cannot be mistaken for a key when the path of a problem is shown.
 Corpus = Annotated[
     Annotated[ParallelFiles, Tag("<parallel>")] | Annotated[PairFile, Tag("<pairs>")], Discriminator(_pair_kind)
 ]
 
 
 class MaximumLength(Section):
-    """The most tokens a training sentence may have."""
+    """Maximum lengths of training sentences."""
 
     source: int | None = Field(default=None, ge=1)
     """Maximum number of source tokens in a training pair; no limit by default."""

@@ -1,4 +1,4 @@
-"""The networks that write."""
+"""The decoders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _RecurrentWriting(TokenInput):
     equation 7 has `none`)."""
 
     def readout_name(self, *, attends: bool) -> str:
-        """Return the readout, which is by default that of the paper that the query comes from."""
+        """Return the readout, by default that of the paper that the query comes from."""
         if self.readout is not None:
             return self.readout
         if not attends:
@@ -51,7 +51,7 @@ class _RecurrentWriting(TokenInput):
         return "maxout" if self.query == "previous_state" else "attentional"
 
     def readout_activation_name(self, *, attends: bool) -> str:
-        """Return what the readout ends with."""
+        """Return the activation of the readout."""
         if self.readout_activation is not None:
             return self.readout_activation
         return "tanh" if self.readout_name(attends=attends) == "deep" else "none"
@@ -62,8 +62,8 @@ class RecurrentDecoder(_RecurrentWriting, Recurrent):
 
 
 class LSTMNDecoder(_RecurrentWriting, LSTMN):
-    """A long short-term memory-network that writes the target: it looks back on its own states as the encoder of this
-    kind does, and beside that on the source by `model.attention` (Cheng et al. 2016, figure 3a, "shallow" fusion).
+    """A long short-term memory-network that writes the target: it attends to its own states as the encoder of this kind
+    does, and to the source by `model.attention` (Cheng et al. 2016, figure 3a, "shallow" fusion).
     """
 
 

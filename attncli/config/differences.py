@@ -1,4 +1,4 @@
-"""Where two configurations differ."""
+"""The keys in which two configurations differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def differing(before: Any, after: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return both values of each dotted key, below `path`, that is not the same in the plain values of two sections."""
+    """Return both values of each dotted key, below `path`, whose values differ between two dumped sections."""
     if isinstance(before, dict) and isinstance(after, dict):
         found = {}
         for key in {**before, **after}:

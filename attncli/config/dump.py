@@ -1,4 +1,4 @@
-"""Writes a configuration back: as YAML that `read_config` reads, and as JSON Schema."""
+"""Writes configurations as YAML that `read_config` reads, and their JSON Schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attncli.config.load import CONFIGS, Config
 
 
 def to_yaml(config: Config) -> str:
-    """Return the whole of `config`, defaults included, in the order of its sections."""
+    """Return `config` with all defaults, in the order of its sections."""
     values = config.model_dump(mode="json")
     return yaml.dump(
         values, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
@@ -22,13 +22,13 @@ def to_yaml(config: Config) -> str:
 
 
 class _CoreDumper(yaml.SafeDumper):
-    """Quotes what `read_config` would not read as text."""
+    """Quotes text that `read_config` would otherwise read as something else."""
 
-    # PyYAML decides by its own 1.1 rules what text needs quotes. Words like `no` then get some they do not need, but
-    # 1e-3 and 0o7, which are numbers in 1.2 and text in 1.1, would miss theirs.
+    # PyYAML decides by the rules of YAML 1.1 which text needs quotes. Words like `no` then get quotes that they do not
+    # need, but 1e-3 and 0o7, numbers in 1.2 and text in 1.1, would lack theirs.
     def represent_text(self, text: str) -> yaml.ScalarNode:
         looks_like_number = text[:1] in "+-.0123456789" and text != ""
-        # Only between double quotes are line breaks other than LF told apart.
+        # Only double quotes keep line breaks other than LF as they are.
         has_breaks = any(character in text for character in "\r\x85\u2028\u2029")
         style = '"' if has_breaks else "'" if looks_like_number else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -38,13 +38,13 @@ _CoreDumper.add_representer(str, _CoreDumper.represent_text)
 
 
 def schema_of_whole_files() -> dict[str, Any]:
-    """Return the JSON Schema of configuration files that say everything themselves."""
+    """Return the JSON Schema of configuration files without a `base`."""
     adapter: TypeAdapter[Any] = TypeAdapter(reduce(or_, CONFIGS.values()))
     return adapter.json_schema()
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of configuration files, whole ones and those with a `base`."""
+    """Return the JSON Schema of configuration files, with and without a `base`."""
     whole = schema_of_whole_files()
     parts = {f"{_PART}{name}": _part(section) for name, section in whole["$defs"].items()}
     over_bases = [f"{_PART}{config.__name__}" for config in CONFIGS.values()]
@@ -61,18 +61,18 @@ _DEFINITIONS, _PART = "#/$defs/", "PartOf"
 _BASE_SCHEMA = {
     "type": "string",
     "minLength": 1,
-    "description": "Another configuration, as a path from this file on, of which this one says what differs.",
+    "description": "Path, relative to this file, of the configuration that this one changes.",
 }
 
 
 def _part(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return `schema` with every key of its sections left to choice; lists, which replace the base's, stay whole."""
+    """Return `schema` with every key optional, except within lists, which replace the base's as a whole."""
     part: dict[str, Any] = {}
     for key, value in schema.items():
         if key == "$ref":
             part[key] = value.replace(_DEFINITIONS, f"{_DEFINITIONS}{_PART}")
         elif key in ("anyOf", "oneOf"):
-            # Without their `kind`, sections of several kinds may look the same.
+            # Without `kind`, a section may match the schemas of several kinds, which `oneOf` would refuse.
             part["anyOf"] = [_part(option) for option in value]
         elif key == "properties":
             part[key] = {name: _part(inner) for name, inner in value.items()}

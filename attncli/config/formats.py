@@ -1,7 +1,7 @@
-"""What a configuration meant before keys were added to it.
+"""What configurations of older formats meant by the keys that they leave out.
 
-A key that is added has the best default, which need not be what was done before there was the key. So a run says which
-format its configuration has, and what an older one leaves unsaid is read as it was meant.
+A new key gets the best default, which need not be what was done before the key existed. So a run records the format of
+its configuration, and keys that an older one leaves out are read as they were meant.
 """
 
 from __future__ import annotations
@@ -16,23 +16,21 @@ from attncli.config.sources.text import TransformerEncoder
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.translation import TranslationConfig
 
-FORMAT = 2
-"""The format of the configurations that are written today."""
+FORMAT = 3
+"""The current format of configurations."""
 
 AnySection = TypeVar("AnySection", bound=Section)
 
 
 def as_meant(config: AnySection, *, format: int) -> AnySection:
-    """Return `config`, which was read from a file of `format`, with every key that the file left unsaid as it was
-    meant then.
-    """
+    """Return `config`, read from a file of `format`, with every key that the file leaves out as it was meant then."""
     for number in range(format, FORMAT):
         config = _AFTER[number](config)
     return config
 
 
 def _after_format_1(config: Any) -> Any:
-    """Return `config` as it was before embeddings were scaled where they are read, and the rest that came with it."""
+    """Return `config` as it was before embeddings were scaled on input, and before the defaults that came with that."""
     if isinstance(config, AutoencodingConfig):
         return config
     model = config.model
@@ -40,7 +38,9 @@ def _after_format_1(config: Any) -> Any:
     if isinstance(config, TranslationConfig):
         parts["encoder"] = _reader_of_format_1(model.encoder)
     if isinstance(model.attention, Attention) and model.attention.score == "scaled_dot":
-        parts["attention"] = _unsaid(model.attention, projections=_projections_of_format_1(model.decoder))
+        # A Transformer's attention has always had its own projections.
+        projections = None if isinstance(model.decoder, TransformerDecoder) else "none"
+        parts["attention"] = _unsaid(model.attention, projections=projections)
     model = _unsaid(model, initial_weights="glorot").model_copy(update=parts)
     training = _unsaid(config.training, output_rate_factor=1.0)
     return config.model_copy(update={"model": model, "training": training})
@@ -57,17 +57,19 @@ def _decoder_of_format_1(decoder: Any, *, attends: bool) -> Any:
     return _reader_of_format_1(decoder)
 
 
-def _projections_of_format_1(decoder: Any) -> str | None:
-    # A Transformer's attention always has its own.
-    return None if isinstance(decoder, TransformerDecoder) else "none"
+def _after_format_2(config: Any) -> Any:
+    """Return `config` as it was before the unknown token could be forbidden."""
+    if isinstance(config, AutoencodingConfig):
+        return config
+    return config.model_copy(update={"search": _unsaid(config.search, unknown="allow")})
 
 
-_AFTER: dict[int, Callable[[Any], Any]] = {1: _after_format_1}
+_AFTER: dict[int, Callable[[Any], Any]] = {1: _after_format_1, 2: _after_format_2}
 assert set(_AFTER) == set(range(1, FORMAT))
 
 
 def _unsaid(section: AnySection, **values: Any) -> AnySection:
-    """Return `section` with each of `values` whose key was not given."""
+    """Return `section` with those of `values` whose keys were not given."""
     return section.model_copy(
         update={key: value for key, value in values.items() if key not in section.model_fields_set}
     )

@@ -1,4 +1,4 @@
-"""Reads a configuration: YAML, overrides, and every problem of it in one message."""
+"""Reads a configuration: YAML, overrides, and all of its problems in one message."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONFIGS: dict[str, type[Config]] = {
 def read_config(path: Path, overrides: Sequence[str] = (), *, format: int = FORMAT) -> Config:
     """Return the checked configuration of the file `path` over its bases, with `overrides` (`a.b=c`) applied.
 
-    What is not said means what it meant in `format`.
+    Keys that the file leaves out mean what they meant in `format`.
     """
     found = read_values(path)
     keys = [_apply(found.values, override) for override in overrides]
@@ -48,7 +48,7 @@ def _apply(values: dict[str, Any], override: str) -> str:
     at = values
     for parent in parents:
         inner = at.get(parent)
-        # A copy, since a YAML alias puts one mapping into several places.
+        # A copy, since by a YAML alias one mapping may stand in several places.
         at[parent] = dict(inner) if isinstance(inner, dict) else {}
         at = at[parent]
     at[last] = parse_yaml(text, where=f"--set {key}")
@@ -64,8 +64,8 @@ def check_config(
 ) -> Config:
     """Return `values` as a typed configuration, or raise one ConfigError with every problem in it.
 
-    `where` begins the line of a problem, `--set` that of one with a key in `overridden`. A problem of one value is put
-    where `inherited` has its key from.
+    Each problem begins with `where`; with `--set` if its key is in `overridden`, or with the base that sets its key
+    according to `inherited`.
     """
     task = str(values.get("task"))
     if task not in CONFIGS:
@@ -75,14 +75,14 @@ def check_config(
     try:
         # Strict JSON mode reads lists as tuples and integers as floats, and nothing else as what it is not.
         config = section.model_validate_json(json.dumps(values))
-        # Values that are right by themselves: what brought them together is at fault, not where they come from.
+        # Each value is valid on its own, so the file that combines them is at fault, not the base that one is from.
         inherited, problems = {}, list(config.conflicts())
     except ValidationError as error:
         problems = [explained(detail, section, values) for detail in error.errors()]
     except TypeError as error:
         problems = [f"holds a value that is neither text, number, list nor keys: {error}"]
     if problems:
-        # Problems of a value that stands for several keys, such as `dropout: 2`, read the same.
+        # A value that stands for several keys, such as `dropout: 2`, has the same problem several times.
         raise ConfigError([_placed(problem, where, overridden, inherited) for problem in dict.fromkeys(problems)])
     return config
 

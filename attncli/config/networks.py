@@ -1,4 +1,4 @@
-"""What networks of encoders and of decoders share."""
+"""Keys that encoders and decoders share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ InitialWeights = Literal["glorot", "uniform"]
 
 
 class Dropout(Section):
-    """Where values are set to 0 in training, and how often. A plain number is used at all three places."""
+    """How often values are set to 0 in training. A plain number applies to all three places."""
 
     inputs: Rate = 0.0
     """On the embeddings of both sides (with positions added, where there are any)."""
@@ -38,7 +38,7 @@ class Dropout(Section):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Return the schema with the plain number, which pydantic does not see in `_one_number_for_all`."""
+        """Return the schema with the plain number, which pydantic cannot see in `_one_number_for_all`."""
         keys = handler.resolve_ref_schema(handler(core))
         rate = next(iter(keys["properties"].values()))
         number = {name: rate[name] for name in ("type", "minimum", "exclusiveMaximum")}
@@ -47,7 +47,7 @@ class Dropout(Section):
 
 
 class Recurrent(Section):
-    """A recurrent network, whatever it is for."""
+    """A recurrent network of an encoder or a decoder."""
 
     kind: Literal["recurrent"] = "recurrent"
     """The kind of network."""
@@ -56,14 +56,14 @@ class Recurrent(Section):
 
 
 class LSTMN(Section):
-    """A long short-term memory-network, whatever it is for (Cheng et al. 2016)."""
+    """A long short-term memory-network of an encoder or a decoder (Cheng et al. 2016)."""
 
     kind: Literal["lstmn"] = "lstmn"
     """The kind of network."""
 
 
 class TokenInput(Section):
-    """How embedded tokens enter a network."""
+    """The input of a network that reads tokens."""
 
     embedding_scale: ScaleName = "root"
     """Scale of embeddings where they are read: the `root` of their width, so that inputs have size 1 while the weights
@@ -71,7 +71,7 @@ class TokenInput(Section):
 
 
 class Positions(Section):
-    """What tells where something stands; sections say by which keys."""
+    """Position encodings; a subclass has the key `positions`."""
 
     maximum_length: int | None = Field(default=None, ge=1)
     """With learned positions: the maximum number of tokens, including the end symbol."""
@@ -80,14 +80,14 @@ class Positions(Section):
     def _learned_positions_are_counted(self) -> Positions:
         positions = self.positions  # type: ignore[attr-defined]
         if positions == "learned" and self.maximum_length is None:
-            raise ValueError("positions: learned needs maximum_length, the most tokens there can be")
+            raise ValueError("positions: learned needs maximum_length, the maximum number of positions")
         if positions != "learned" and self.maximum_length is not None:
             raise ValueError(f"maximum_length belongs to positions: learned, but positions is {positions}; remove it")
         return self
 
 
 class Transformer(TokenInput, Positions):
-    """A stack of Transformer layers, whatever it is for (Vaswani et al. 2017)."""
+    """A stack of Transformer layers of an encoder or a decoder (Vaswani et al. 2017)."""
 
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
@@ -110,23 +110,21 @@ class Transformer(TokenInput, Positions):
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Transformer:
         if self.hidden_size % self.heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} cannot be shared evenly by heads {self.heads}; make it a multiple"
-            )
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; make it one")
         return self
 
 
 def network_kind(value: Any) -> str | None:
-    """Return the `kind` that tells networks apart, recurrent where none is given."""
+    """Return the `kind` of a network, by default recurrent; None for what is not a section."""
     if isinstance(value, Section):
         return str(value.kind)  # type: ignore[attr-defined]
     return str(value.get("kind", "recurrent")) if isinstance(value, dict) else None
 
 
 def width_conflict(name: str, section: Transformer, *, embedding_size: int) -> Iterator[str]:
-    """Yield what is wrong with the width of the Transformer in `model.NAME`."""
+    """Yield the conflict of the width of the Transformer in `model.NAME` with that of the embeddings."""
     if section.hidden_size != embedding_size:
         yield (
-            f"model.{name}.hidden_size: is {section.hidden_size}, but model.embedding_size is {embedding_size}; a "
-            "transformer's states begin as embeddings, so make them equal"
+            f"model.{name}.hidden_size: is {section.hidden_size}, but model.embedding_size is {embedding_size}; the "
+            "states of a transformer are added to its embeddings, so make them equal"
         )

@@ -1,4 +1,4 @@
-"""What the training of a task that writes minimises."""
+"""Objectives of training for tasks that write text."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class CrossEntropy(Section):
 
     @property
     def loss(self) -> str:
-        """What the loss counts."""
+        """Unit of the loss."""
         return "nats a token"
 
 
 class SelfCritical(Section):
-    """A reward of targets that the model draws itself, after cross-entropy (Rennie et al. 2017).
+    """A reward of targets sampled from the model, after training with cross-entropy (Rennie et al. 2017).
 
-    An epoch is a pass over sources, and `loss` in the log, of training and dev set alike, is minus the mean reward of
-    drawn targets.
+    An epoch is a pass over sources, and `loss` in the log, for training and dev set alike, is minus the mean reward of
+    sampled targets.
     """
 
     kind: Literal["self_critical"] = "self_critical"
@@ -45,13 +45,13 @@ class SelfCritical(Section):
 
     @property
     def loss(self) -> str:
-        """What the loss counts."""
+        """Unit of the loss."""
         return f"minus {'CIDEr' if self.reward == 'cider' else 'GLEU'} of drawn targets"
 
     @model_validator(mode="after")
     def _others(self) -> SelfCritical:
         if self.baseline == "others" and self.samples < 2:
-            raise ValueError("baseline: others is the mean of a source's other targets, so samples must be 2 or more")
+            raise ValueError("baseline: others is the mean of a source's other samples, so samples must be 2 or more")
         return self
 
 

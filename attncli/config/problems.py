@@ -1,4 +1,4 @@
-"""Puts into words what pydantic found wrong with a configuration."""
+"""Turns the errors that pydantic finds in a configuration into messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from attncli.config.section import Section
 from attncli.errors import unknown
 
-# What pydantic's kinds of type errors, by how they begin, ask for.
+# What is asked for, by the beginning of the kind of pydantic's error.
 _WANTED = {"int_": "an integer", "float_": "a number", "string_": "text", "bool_": "true or false", "tuple_": "a list"}
 
 
@@ -57,13 +57,13 @@ def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
 
 
 def _shown(found: Any) -> str:
-    """Return `found` as a person may have written it."""
+    """Return `found` as it may stand in the file."""
     text = repr(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _key_path(values: Any, detail: ErrorDetails) -> list[int | str]:
-    """Return where a problem is, without the tags of unions, which pydantic puts between the keys."""
+    """Return the keys that lead to a problem, without the tags of unions that pydantic puts between them."""
     path: list[int | str] = []
     at = values
     for item in detail["loc"]:
@@ -75,7 +75,7 @@ def _key_path(values: Any, detail: ErrorDetails) -> list[int | str]:
 
 
 def _names_beside(section: type[Section], location: Sequence[int | str]) -> list[str]:
-    """Return the names that stand where the last item of `location` was put."""
+    """Return the keys that are valid where the last item of `location` was found."""
     return sorted({name for found in _sections_at(section, location[:-1]) for name in found.model_fields})
 
 
@@ -90,13 +90,13 @@ def _kind(section: type[Section]) -> Any:
 
 
 def _sections_at(section: type[Section], location: Sequence[int | str]) -> list[type[Section]]:
-    """Return what may stand at `location` of a `section`."""
+    """Return the sections that are possible at `location` of a `section`."""
     found = [section]
     for item in location:
         fields = [at.model_fields[str(item)].annotation for at in found if item in at.model_fields]
         if fields:
             found = [inner for field in fields for inner in _sections_in(field)]
-        else:  # the tag of a union, which leaves one of its members if it is a kind, or the name of a test set
+        else:  # the tag of a union, which narrows it to one member if it is a kind, or the name of a test set
             found = [at for at in found if _kind(at) == item] or found
     return found
 

@@ -1,6 +1,6 @@
-"""Writes the page that explains every key of a configuration, from the fields and the docstrings under them.
+"""Generates the page that explains every key of a configuration from the fields and their docstrings.
 
-`python -m attncli.config.reference docs/configuration.md` writes it anew.
+`python -m attncli.config.reference docs/configuration.md` writes it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ the docstrings in `attncli/config/`; edit it there.
 
 @dataclass(frozen=True)
 class Place:
-    """A section at a path of keys, with the key that tells it from others that may stand there."""
+    """A section at a path of keys, with the key that distinguishes it from others possible there."""
 
     path: str
     mark: str | None
@@ -71,7 +71,7 @@ def _task_places(whole: Schema, section: Schema) -> Iterator[Place]:
 
 
 def _marked_by_task(places: list[Place]) -> list[Place]:
-    """Return `places` with the task as the mark of those that are other sections in other tasks."""
+    """Return `places` with the task as the mark of those whose section depends on the task."""
     found: dict[tuple[str, str | None], set[str]] = {}
     for place in places:
         found.setdefault((place.path, place.mark), set()).add(json.dumps(place.schema["properties"]))
@@ -82,7 +82,7 @@ def _marked_by_task(places: list[Place]) -> list[Place]:
 
 
 def _grouped(places: list[Place]) -> list[tuple[Schema, list[Place]]]:
-    """Return every section once, with all its places, in the order of the file."""
+    """Return each distinct section once with all its places, in the order of the file."""
     groups: dict[str, tuple[Schema, list[Place]]] = {}
     for place in places:
         groups.setdefault(json.dumps(place.schema["properties"]), (place.schema, []))[1].append(place)
@@ -97,7 +97,7 @@ def _places(whole: Schema, section: Schema, path: str) -> Iterator[Place]:
         if any("additionalProperties" in option and "properties" not in option for option in options):
             below = [inner for option in options for inner in _options(whole, option["additionalProperties"])]
             key = f"{key}.NAME"
-        # A section that may also stand in a list of such is one section.
+        # A section that may also be given as a list of sections is described once.
         lists = [option["items"] for option in below if "properties" not in option and "items" in option]
         below = [*below, *(inner for items in lists for inner in _options(whole, items))]
         sections = list({json.dumps(option): option for option in below if "properties" in option}.values())
@@ -107,19 +107,19 @@ def _places(whole: Schema, section: Schema, path: str) -> Iterator[Place]:
 
 
 def _mark(section: Schema) -> str:
-    """Return what tells `section` from others: its kind, or the first key that it requires."""
+    """Return what distinguishes `section` from others: its kind, or the first key that it requires."""
     kinds = _kinds([section])
     return f"kind: {kinds[0]}" if kinds else str(section["required"][0])
 
 
 def _kinds(options: list[Schema]) -> list[str]:
-    """Return the `kind` of each section in `options` that has a fixed one."""
+    """Return the `kind` of each section in `options` that has one."""
     found = (option.get("properties", {}).get("kind", {}).get("const") for option in options)
     return [kind for kind in found if kind]
 
 
 def _options(whole: Schema, field: Schema) -> list[Schema]:
-    """Return the schemas that `field` may follow, references resolved; they inherit a description."""
+    """Return the alternatives of `field` with references resolved; they inherit its description."""
     if "$ref" in field:
         return _options(whole, whole["$defs"][field["$ref"].rsplit("/", 1)[-1]])
     nested = field.get("anyOf") or field.get("oneOf")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
-    """A frozen group of keys; unknown keys are refused, and the text under a field is its help everywhere."""
+    """A frozen group of keys. Unknown keys are refused, and the docstring under a field is its help everywhere."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -16,7 +16,7 @@ class Section(BaseModel):
 
 
 def renamed(**names: str) -> Any:
-    """Return a validator that reads each key of `names` as the one that took its place."""
+    """Return a validator that reads each older key in `names` as the key that replaced it."""
 
     def read(_cls: type[Section], values: Any) -> Any:
         if not isinstance(values, dict):

@@ -1,4 +1,4 @@
-"""How a model is trained: optimiser, schedule, validation, stopping and saving."""
+"""Settings of training: optimiser, schedule, validation, stopping and saving."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SGD(Section):
 
 
 class Constant(Section):
-    """The learning rate stays."""
+    """The learning rate stays at its peak."""
 
     kind: Literal["constant"] = "constant"
     """The kind of schedule."""
@@ -56,7 +56,7 @@ class Constant(Section):
 
 
 class InverseSquareRoot(Section):
-    """After the warm-up the rate falls with the root of the step."""
+    """After the warm-up the rate falls with the inverse square root of the step."""
 
     kind: Literal["inverse_square_root"] = "inverse_square_root"
     """The kind of schedule."""
@@ -89,7 +89,7 @@ class Cosine(Section):
 
 
 class Plateau(Section):
-    """The rate is cut whenever validation has stopped improving."""
+    """The rate is reduced whenever validation has stopped improving."""
 
     kind: Literal["plateau"] = "plateau"
     """The kind of schedule."""
@@ -102,14 +102,14 @@ class Plateau(Section):
 
 
 class Validation(Section):
-    """What is measured on the dev set during training; each task says what there is to choose by."""
+    """What is measured on the dev set during training; each task has its own metrics."""
 
     metric: str
-    """What chooses checkpoints, and stops early."""
+    """What selects checkpoints and stops early."""
 
 
 class EarlyStopping(Section):
-    """Ends training when the dev set has stopped improving."""
+    """Stops training when the dev set has stopped improving."""
 
     patience: Count = 5
     """Number of validations in a row without a new best."""
@@ -118,7 +118,7 @@ class EarlyStopping(Section):
 
 
 class Training(Section):
-    """What the training loop reads, whatever it trains; each task adds how its batches are made."""
+    """The training loop; each task adds how its batches are formed."""
 
     seed: int = Field(default=1, ge=0)
     """Seed for weights, dropout and the order of batches."""
@@ -164,7 +164,9 @@ class Training(Section):
     @model_validator(mode="after")
     def _ends(self) -> Training:
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
-            raise ValueError("never ends; set at least one of max_steps, max_epochs and max_minutes")
+            raise ValueError("has no end; set at least one of max_steps, max_epochs and max_minutes")
         if isinstance(self.schedule, Cosine) and self.schedule.steps is None and self.max_steps is None:
-            raise ValueError("schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest")
+            raise ValueError(
+                "schedule: cosine needs steps (or training.max_steps), the update at which the rate is lowest"
+            )
         return self

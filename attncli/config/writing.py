@@ -1,6 +1,6 @@
-"""What the configurations of all tasks that write text share, and the rules between their sections.
+"""The sections that all tasks that write text share, and the rules between them.
 
-Abstract: a task names itself, its data and its encoders, and narrows what it must.
+They are abstract: each task names itself and its data, and narrows the encoders, metrics and defaults.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ class WritingConfig(Section):
     """Settings of `eval`."""
 
     example: ClassVar[str] = "pair"
-    """What one source with one target is called."""
+    """The name of one source with one target."""
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "chrf", "ter")
-    """What `eval` can measure, BLEU first; all but METEOR by default."""
+    """Metrics that `eval` can compute, BLEU first; by default all but METEOR."""
     measured: ClassVar[tuple[str, ...]] = ("bleu",)
-    """What every validation measures."""
+    """Metrics that every validation computes."""
 
     def conflicts(self) -> Iterator[str]:
-        """Yield each rule between sections that is broken, as `key: what is wrong`."""
+        """Yield each broken rule between sections as `key: what is wrong`."""
         model, encoder = self.model, self.model.encoder
         yield from encoder.conflicts(self)
         yield from decoder_conflicts(
@@ -115,33 +115,33 @@ class WritingConfig(Section):
         )
         if isinstance(model.attention, Attention) and model.attention.window == "local_m" and encoder.axes > 1:
             yield (
-                "model.attention.window: 'local_m' looks around the number of the step, but the regions of an image "
-                "have no order; choose 'local_p' or 'global'"
+                "model.attention.window: 'local_m' attends around the position of the step, but the regions of an "
+                "image have no order; choose 'local_p' or 'global'"
             )
         if model.tied_embeddings == "all" and not self.tokenizer.shared:
             yield (
-                "model.tied_embeddings: 'all' needs one vocabulary for both sides, but tokenizer.shared is false; "
+                "model.tied_embeddings: 'all' needs a shared vocabulary, but tokenizer.shared is false; "
                 "choose 'target' or share the vocabulary"
             )
         if isinstance(self.training.objective, SelfCritical):
             yield from self._self_critical_conflicts()
 
     def _self_critical_conflicts(self) -> Iterator[str]:
-        """Yield what would give a drawn target another probability than it was drawn with, or be of no use."""
+        """Yield what changes the probability of a sampled target after sampling, or has no effect."""
         model, training = self.model, self.training
         if any(model.dropout.model_dump().values()):
             yield (
-                "model.dropout: a drawn target is scored by the network that drew it, which dropout changes each "
-                "time; set it to 0 for training.objective.kind 'self_critical'"
+                "model.dropout: would score a sampled target with another network than the one that sampled it; set it "
+                "to 0 for training.objective.kind 'self_critical'"
             )
         if isinstance(model.attention, Attention) and model.attention.selection == "hard":
             yield (
-                "model.attention.selection: 'hard' draws positions, and given others a target has another "
-                "probability than it was drawn with; choose 'soft' for training.objective.kind 'self_critical'"
+                "model.attention.selection: 'hard' samples positions, and would score a sampled target with others "
+                "than those it was sampled with; choose 'soft' for training.objective.kind 'self_critical'"
             )
         if not isinstance(model.decoder, TransformerDecoder) and model.decoder.doubly_stochastic:
             yield (
-                "model.decoder.doubly_stochastic: is weighed against cross-entropy; set it to 0 for "
+                "model.decoder.doubly_stochastic: is a term beside cross-entropy; set it to 0 for "
                 "training.objective.kind 'self_critical'"
             )
         if training.label_smoothing:
@@ -151,6 +151,6 @@ class WritingConfig(Section):
             )
         if training.batch_sentences is None:
             yield (
-                "training.batch_sentences: is how many sources are in a batch with training.objective.kind "
-                "'self_critical'; give a number"
+                "training.batch_sentences: is required with training.objective.kind 'self_critical', where it is the "
+                "number of sources in a batch"
             )

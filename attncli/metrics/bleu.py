@@ -10,7 +10,7 @@ from attncli.metrics.metric import Metric, References, SentenceStatistics, sacre
 
 
 def _measure(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
-    # `force` silences sacreBLEU's own warning about tokenised text; `tokenised_note` says more, and of references too.
+    # `force` silences sacreBLEU's warning about tokenised text; `tokenised_note` covers references too.
     return sacrebleu_statistics(SacrebleuBLEU(force=True), hypotheses, references)
 
 
@@ -18,6 +18,6 @@ BLEU = Metric("BLEU", lower_is_better=False, measure=_measure)
 
 
 def length_ratio(statistics: SentenceStatistics) -> float:
-    """Return the tokens of the hypotheses over those of the (closest) references, of BLEU's `statistics`."""
+    """Return the length of the hypotheses over that of the closest references, in tokens, from BLEU's `statistics`."""
     hypothesis_tokens, reference_tokens = statistics.values[:, :2].sum(axis=0)
     return float(hypothesis_tokens / reference_tokens) if reference_tokens else 0.0

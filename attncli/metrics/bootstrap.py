@@ -23,7 +23,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much one system's score is above another's on the same sentences."""
+    """How far the score of one system is above that of another on the same sentences."""
 
     value: float
     bounds: Bounds
@@ -31,15 +31,16 @@ class Difference:
 
 
 def resampled_scores(measured: Sequence[SentenceStatistics], *, samples: int, seed: int) -> Array:
-    """Return scores [len(measured), samples] of test sets of N sentences drawn from the N there are, with repetition.
+    """Return scores [len(measured), samples] of resampled test sets, each of N sentences drawn with replacement.
 
-    Every entry of `measured` sees the same draws, so that columns are paired. The draws are those of sacreBLEU's paired
-    bootstrap with the same seed.
+    Every entry of `measured` is scored on the same draws, so that columns are paired. The draws are those of
+    sacreBLEU's paired bootstrap with the same seed.
     """
     sentences = len(measured[0])
     joined = np.concatenate([statistics.values for statistics in measured], axis=1)
     generator = np.random.default_rng(seed)
     totals = np.empty((samples, joined.shape[1]))
+    # One product for all systems; a row at a time, since the counts of all resamples would be an R by N matrix.
     for row in totals:
         drawn = generator.integers(sentences, size=sentences)
         row[:] = np.bincount(drawn, minlength=sentences).astype(np.float64) @ joined
@@ -59,8 +60,8 @@ def bounds(values: Array) -> Bounds:
 def paired_difference(difference: float, scores: Array, others: Array) -> Difference:
     """Return `difference` of two systems with its bounds and p-value, from their paired resampled scores [R].
 
-    The p-value is that of sacreBLEU's paired bootstrap, with one departure: two systems that score the same in every
-    resample have 1, where sacreBLEU's strict inequality gives its smallest value.
+    The p-value is that of sacreBLEU's paired bootstrap, with one departure: it is 1 for two systems that score the same
+    in every resample, where sacreBLEU's strict inequality gives its smallest value.
     """
     differences = scores - others
     sizes = np.abs(differences)

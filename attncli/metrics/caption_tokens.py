@@ -1,6 +1,6 @@
-"""Tokens as the COCO caption evaluation has them: Penn Treebank words in lower case, punctuation left out.
+"""Tokens of the COCO caption evaluation: Penn Treebank words in lower case, without punctuation.
 
-Chen et al. 2015, section 3.1. The evaluation server calls a Java program for that; here are its rules for written
+Chen et al. 2015, section 3.1. The evaluation server runs the Java program PTBTokenizer; these are its rules for written
 captions, so that no Java is needed. On 71,930 English captions of Flickr8k and Multi30k both give the same tokens.
 """
 
@@ -10,11 +10,11 @@ import html
 import re
 
 _PUNCTUATION = frozenset(("''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"'))
-# The server's list has brackets in capitals, which never match lower-cased tokens; so its brackets stay, and these too.
+# The server's list of punctuation has these in capitals, which never match lower-cased tokens; so brackets stay.
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 _ALIKE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 
-# Words of which a full stop is part, wherever they stand.
+# Abbreviations that keep their full stop.
 _ABBREVIATIONS = (
     "mr mrs ms dr st jr sr prof gov govs sen sens rep reps gen lt lieut col capt sgt rev hon messrs maj cpl "
     "pvt adm cmdr esq bros mme mlle msgr spc pres supt det ave blvd rd mt ft bldg dept univ assn vs etc cf al "
@@ -22,9 +22,9 @@ _ABBREVIATIONS = (
     "mon tue tues wed thu thurs fri ala ariz calif colo conn fla ga ind kan ky md mich minn mo neb nev okla "
     "tenn va vt wis wyo "
 )
-# The same where they begin with a capital.
+# Abbreviations only with a capital, since they are words without one.
 _CAPITALISED = "Ill Mass Miss Ore Pa Tex Wash Del Ark La"
-# Words that are two.
+# Words that are split in two.
 _PAIRS = {"cannot": "can not", "gonna": "gon na", "gotta": "got ta", "wanna": "wan na", "lemme": "lem me"}
 _PAIRS |= {"gimme": "gim me", "'tis": "'t is", "'twas": "'t was"}
 

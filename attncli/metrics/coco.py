@@ -1,7 +1,7 @@
 """The metrics of the COCO caption evaluation: BLEU-1 to BLEU-4, ROUGE-L and CIDEr-D on its own tokens.
 
-Chen et al. 2015, "Microsoft COCO captions". They are other numbers than sacreBLEU's: tokens are lower-cased and have no
-punctuation, nothing is smoothed, and of several references that of the closest length counts, the shorter of two.
+Chen et al. 2015, "Microsoft COCO captions". They differ from sacreBLEU's: tokens are lower-cased without punctuation,
+nothing is smoothed, and the brevity penalty takes the reference of the closest length, the shorter of two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CIDER_SIGMA = 6.0
 Tokens = list[str]
 NGrams = Counter[tuple[str, ...]]
 
-# Every metric reads the same references again, for every system.
+# Every metric reads the same references again for every system.
 _tokens = lru_cache(maxsize=2**16)(caption_tokens)
 
 
@@ -46,7 +46,7 @@ def _signature(references: References, name: str) -> str:
 
 
 def _bleu(order: int, hypotheses: Sequence[str], references: References) -> SentenceStatistics:
-    """Return length, length of the closest reference, and matches and n-grams of every order up to `order`."""
+    """Return per sentence the lengths of hypothesis and closest reference, and matches and n-grams of each order."""
     rows = [_bleu_row(tokens, others, order) for tokens, others in _tokenised(hypotheses, references)]
     signature = _signature(references, f"smooth:none|order:{order}")
     return SentenceStatistics(np.array(rows, dtype=np.float64), signature, partial(_bleu_score, order))
@@ -77,7 +77,7 @@ def _bleu_score(order: int, totals: Array) -> float:
 
 
 def _rouge_l(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
-    """Lin 2004, with the larger of the references' precisions and recalls and β = 1.2, as the evaluation has it."""
+    """Lin 2004, with the largest precision and recall over the references and β = 1.2, as in the COCO evaluation."""
     scores = [_rouge_of(tokens, others) for tokens, others in _tokenised(hypotheses, references)]
     return _mean_of(scores, _signature(references, "beta:1.2"), scale=100)
 
@@ -105,14 +105,14 @@ def _common_length(tokens: Tokens, others: Tokens) -> int:
 
 
 def _cider(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
-    """CIDEr-D (Vedantam et al. 2015, section 5), document frequencies from the references of all sentences given."""
+    """CIDEr-D (Vedantam et al. 2015, section 5), with document frequencies from the references of all sentences."""
     pairs = _tokenised(hypotheses, references)
     scores = CiderD([others for _, others in pairs]).scores([tokens for tokens, _ in pairs])
     return _mean_of(scores, _signature(references, "cider:d|df:test"), scale=1)
 
 
 class DocumentFrequencies:
-    """How many images have an n-gram in any of their references."""
+    """Number of images with a given n-gram in any of their references."""
 
     def __init__(self, references: Iterable[Sequence[Tokens]]):
         self._counts: NGrams = Counter()
@@ -123,15 +123,15 @@ class DocumentFrequencies:
         self._images = math.log(images)
 
     def rarity(self, ngram: tuple[str, ...]) -> float:
-        """Return the logarithm of images over images with `ngram`, of which one is counted where there is none."""
+        """Return log(images / images with `ngram`), with at least 1 in the denominator."""
         return self._images - math.log(max(1, self._counts[ngram]))
 
 
 class CiderD:
-    """Scores captions against references, by n-grams weighed by how rare they are among the references of all images.
+    """Scores captions against references by n-grams, weighted by their rarity in the references of all images.
 
-    All images are those of `references`, unless `frequencies` of others are given. A score is between 0 and 10. With
-    one image alone every n-gram is in all images, so that all scores are 0.
+    All images are those of `references`, unless `frequencies` of others are given. Scores are between 0 and 10. With a
+    single image every n-gram is in all images, so that all scores are 0.
     """
 
     def __init__(self, references: Sequence[Sequence[Tokens]], frequencies: DocumentFrequencies | None = None):
@@ -156,11 +156,12 @@ class CiderD:
         for ngram, count in ngrams.items():
             weights[len(ngram) - 1][ngram] = count * self._frequencies.rarity(ngram)
         norms = [math.sqrt(sum(weight**2 for weight in order.values())) for order in weights]
+        # Length in bigrams, as in the published code, which counts orders from 0 and adds up `if n == 1`.
         return _Vector(weights, norms, sum(count for ngram, count in ngrams.items() if len(ngram) == 2))
 
 
 class _Vector:
-    """The n-grams of a caption with their weights, for each order the norm, and the length in bigrams."""
+    """The weights of a caption's n-grams and their norm for each order, and its length in bigrams."""
 
     def __init__(self, weights: list[dict[tuple[str, ...], float]], norms: list[float], length: int):
         self.weights, self.norms, self.length = weights, norms, length
@@ -173,7 +174,7 @@ def _all_ngrams(tokens: Tokens) -> NGrams:
 
 
 def _similarity(one: _Vector, other: _Vector) -> float:
-    """Return the mean over the orders of the clipped cosine, less for captions of another length."""
+    """Return the mean over the orders of the clipped cosine, with a Gaussian penalty on the difference in length."""
     total = 0.0
     for mine, theirs, norm, other_norm in zip(one.weights, other.weights, one.norms, other.norms, strict=True):
         shared = sum(min(weight, theirs[ngram]) * theirs[ngram] for ngram, weight in mine.items() if ngram in theirs)

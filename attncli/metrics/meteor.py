@@ -1,7 +1,7 @@
-"""METEOR 1.5 for English (Denkowski and Lavie 2014), by its own Java program, which `pycocoevalcap` brings.
+"""METEOR 1.5 for English (Denkowski and Lavie 2014), by the original Java program, which `pycocoevalcap` ships.
 
-F statistics of a sentence: lengths, matches of four kinds and chunks. They add up, so that any part of a test set is
-scored from one run of the program.
+F statistics of a sentence: lengths, matches of four kinds and chunks. They add up, so that one run of the
+program scores any part of a test set.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attncli.errors import UserError
 from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.metric import Array, Metric, References, SentenceStatistics, by_sentence
 
-# The parameters for English, tuned to rankings of translations.
+# The parameters for English, tuned to human rankings of translations.
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _KINDS = np.array([1.0, 0.6, 0.8, 0.6])  # weights of exact, stem, synonym and paraphrase matches
 _STATISTICS = 23
@@ -40,10 +40,10 @@ def _plain(text: str) -> str:
 
 
 def _folder() -> Path:
-    """Return the folder of the program, or raise a UserError that says what is missing."""
+    """Return the folder of the program, or raise UserError if something is missing."""
     if shutil.which("java") is None:
         raise UserError(
-            "METEOR is a Java program, but there is no 'java' here; install a Java runtime, or leave out meteor"
+            "METEOR is a Java program, but 'java' was not found; install a Java runtime, or leave out meteor"
         )
     if (found := importlib.util.find_spec("pycocoevalcap")) is None or found.submodule_search_locations is None:
         raise UserError(
@@ -54,7 +54,7 @@ def _folder() -> Path:
 
 
 def _run(lines: Sequence[str], folder: Path) -> list[str]:
-    """Return what the program answers to `lines`."""
+    """Return the answer of the program to each of `lines`."""
     finished = subprocess.run(
         _COMMAND,
         cwd=folder,
@@ -76,22 +76,22 @@ def _row(answer: str) -> list[float]:
         raise UserError(f"METEOR's Java program answered {answer[:60]!r}, not {_STATISTICS} numbers")
     length, reference_length, (chunks, matches, reference_matches) = row[0], row[1], row[20:]
     if chunks == 1 and (matches, reference_matches) == (length, reference_length):
-        row[20] = 0.0  # a caption that is its reference is not in pieces, also among others
+        row[20] = 0.0  # a perfect match has no fragmentation, also in a sum over sentences
     return row
 
 
 def _score(totals: Array) -> float:
-    """Return the score of summed statistics: a weighted F of matched words, less for matches in many chunks.
+    """Return the score of summed statistics: a weighted F of matched words, reduced for matches in many chunks.
 
-    Denkowski and Lavie 2014, section 2; content words weigh δ, function words 1 - δ.
+    Denkowski and Lavie 2014, section 2; content words have weight δ, function words 1 - δ.
     """
     length, reference_length, function_words, reference_function_words = totals[:4].tolist()
     content, reference_content, function, reference_function = (totals[4:20].reshape(4, 4).T @ _KINDS).tolist()
     chunks, matches, reference_matches = totals[20:].tolist()
     if not matches or not reference_matches:
         return 0.0
-    precision = _weighed(content, function) / _weighed(length - function_words, function_words)
-    recall = _weighed(reference_content, reference_function) / _weighed(
+    precision = _weighted(content, function) / _weighted(length - function_words, function_words)
+    recall = _weighted(reference_content, reference_function) / _weighted(
         reference_length - reference_function_words, reference_function_words
     )
     mean = precision * recall / (_ALPHA * precision + (1 - _ALPHA) * recall)
@@ -99,7 +99,7 @@ def _score(totals: Array) -> float:
     return float(100 * mean * (1 - _GAMMA * fragmentation**_BETA))
 
 
-def _weighed(content: float, function: float) -> float:
+def _weighted(content: float, function: float) -> float:
     return _DELTA * content + (1 - _DELTA) * function
 
 

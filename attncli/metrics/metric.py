@@ -1,4 +1,4 @@
-"""What a corpus metric is: statistics of each sentence, and a score of their sum.
+"""A corpus metric: statistics of each sentence, and a score of their sum.
 
 N sentences, F statistics of a sentence, R resamples.
 """
@@ -15,12 +15,12 @@ from sacrebleu.metrics.base import Metric as SacrebleuMetric
 
 Array = NDArray[np.float64]
 References = Sequence[Sequence[str | None]]
-"""For each set of references one a sentence; None where a sentence has fewer than others."""
+"""For each set of references one reference per sentence, or None where a sentence has fewer than others."""
 
 
 @dataclass(frozen=True)
 class SentenceStatistics:
-    """The statistics that a metric sums over sentences, so that any part of a corpus is scored without its text."""
+    """The statistics that a metric sums over sentences, from which any part of a corpus is scored without its text."""
 
     values: Array  # [N, F]
     signature: str
@@ -35,7 +35,7 @@ class SentenceStatistics:
         return self.score_of(self.values.sum(axis=0))
 
     def part(self, indices: NDArray[np.intp]) -> SentenceStatistics:
-        """Return the statistics of the sentences `indices` alone."""
+        """Return the statistics of only the sentences `indices`."""
         return SentenceStatistics(self.values[indices], self.signature, self.score_of)
 
 
@@ -73,7 +73,7 @@ def sacrebleu_statistics(
     Raises ValueError if the numbers of hypotheses and references differ or are 0.
     """
     by_sentence(hypotheses, references)
-    # The same two calls that sacreBLEU's corpus_score makes; the first fills in what the signature says of references.
+    # The two calls that sacreBLEU's corpus_score makes; the first also puts the number of references in the signature.
     rows: list[list[float]] = metric._extract_corpus_statistics(hypotheses, cast(Any, references))
 
     def score_of(totals: Array) -> float:

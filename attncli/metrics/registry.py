@@ -1,4 +1,4 @@
-"""The metrics of `eval`, by the key that they have in reports."""
+"""The metrics of `eval` by their keys in reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attncli.metrics.metric import Metric
 from attncli.metrics.ter import TER
 
 METRICS: dict[str, Metric] = {"bleu": BLEU, "chrf": CHRF, "ter": TER}
-# Those of captions. BLEU is sacreBLEU's, against all references; BLEU-1 to BLEU-4 are the COCO evaluation's own.
+# For captions. BLEU is sacreBLEU's, against all references; BLEU-1 to BLEU-4 are those of the COCO evaluation.
 CAPTION_METRICS: dict[str, Metric] = {
     "bleu": BLEU,
     **BLEU_N,

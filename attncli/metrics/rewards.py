@@ -1,4 +1,4 @@
-"""Rewards of single targets against their references, which training may maximise.
+"""Rewards of single targets against their references, for self-critical training.
 
 M sources.
 """
@@ -12,11 +12,11 @@ from typing import Protocol
 from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.coco import CiderD, DocumentFrequencies
 
-_LONGEST = 4  # words of an n-gram that GLEU counts
+_LONGEST = 4  # n-grams that GLEU counts, in words
 
 
 class Reward(Protocol):
-    """How good each of some texts is."""
+    """Scores texts against references."""
 
     def __call__(self, texts: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return the reward of each of the `texts` of M sources against the `references` of its source."""
@@ -40,11 +40,11 @@ class Cider:
 class Gleu:
     """GLEU, the smaller of precision and recall of all n-grams of up to four words (Wu et al. 2016, section 8.1).
 
-    Words are what stands between spaces. Of several references the best counts.
+    Words are separated by white space. Of several references the best counts.
     """
 
     def __init__(self, training: Iterable[Sequence[str]]):
-        """Take no notice of the `training` targets."""
+        """Ignore the `training` targets, since GLEU needs no corpus statistics."""
 
     def __call__(self, texts: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return the reward of each of `texts`."""
@@ -69,4 +69,4 @@ def _ngrams(text: str) -> Counter[tuple[str, ...]]:
 
 
 REWARDS: dict[str, Callable[[Iterable[Sequence[str]]], Reward]] = {"cider": Cider, "gleu": Gleu}
-"""By name, from the training targets of each source to the reward."""
+"""By name: from the training targets of each source to the reward."""

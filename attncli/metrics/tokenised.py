@@ -1,11 +1,11 @@
-"""Says when text looks tokenised, on which sacreBLEU's numbers are not comparable with others'."""
+"""Warns of text that looks tokenised, on which sacreBLEU's scores do not compare with others."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# French sets a space before ? ! : ; in raw text, so these tell nothing.
+# French has a space before ? ! : ; in raw text, so these are no sign.
 _MARKS = re.compile(r"(?<=\S) [.,](?= |$)| n't\b|(?<=\w) '(?:s|ll|re|ve|d|m)\b|@@(?= |$)|@-@|&(?:apos|quot|amp|#\d+);")
 _SUSPICIOUS_SHARE = 0.1
 

@@ -1,1 +1,1 @@
-"""Text files and the tokens they become. No torch is imported here."""
+"""Text and its tokens. No torch is imported here."""

@@ -1,4 +1,4 @@
-"""Lines of standard input, as they come."""
+"""Lines of standard input as they arrive."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import BinaryIO
 from attncli.errors import DataError
 from attncli.files import not_utf8
 
-# A writer that is quiet for so long, in seconds, is waiting for an answer, or slow enough not to notice this.
+# Seconds: a writer that is silent for this long is waiting for an answer, or too slow to notice the split.
 PATIENCE = 0.02
 BLOCK = 1 << 16
 
 
 def lines_as_they_come(stream: BinaryIO, *, at_most: int) -> Iterator[list[str]]:
-    """Yield the lines of `stream`, not read from before, in groups of up to `at_most`, as soon as no more are waiting.
+    """Yield the lines of `stream` in groups of up to `at_most`, each as soon as no further line is waiting.
 
-    A terminal or a slow pipe is thus answered line by line and a fast one in large groups. Only LF and CR LF end a
-    line, and a byte order mark at the start is left out. Raises DataError with the line's number for bytes that are no
-    UTF-8.
+    A terminal or a slow pipe is thus answered line by line and a fast one in large groups. Nothing may have been read
+    from `stream` before. Only LF and CR LF end a line, and a byte order mark at the start is left out. Raises DataError
+    with the line's number for bytes that are not UTF-8.
     """
+    # The descriptor is read directly: a buffered reader would wait for a whole block, and select cannot see its buffer.
     descriptor, number, rest = stream.fileno(), 0, b""
     waiting: list[str] = []
     while True:

@@ -24,12 +24,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """One trained sentencepiece model and what is done to text before it.
+    """A trained sentencepiece model and the preparation of its text.
 
-    Characters stay as they are, with no Unicode normalisation, so that text comes out as it went in; sentencepiece's
-    usual NFKC would turn `½` into `1⁄2` and a no-break space into a plain one. Only tabs and runs of spaces become one
-    space, and those at the ends go: they mean nothing, no score counts them, and a model that has hardly seen them
-    would stumble.
+    Characters are not normalised, so that text comes out as it went in; sentencepiece's usual NFKC would turn `½` into
+    `1⁄2` and a no-break space into a plain one. Only tabs and runs of spaces become one space, and those at the ends
+    are removed: they carry no meaning, no metric counts them, and a model that has rarely seen them does worse.
     """
 
     model: bytes = field(repr=False)
@@ -48,45 +47,40 @@ class Tokenizer:
 
     @cached_property
     def size(self) -> int:
-        """Entries of the vocabulary, the four special ones included."""
+        """Size of the vocabulary, including the four special tokens."""
         return int(self._processor.vocab_size())
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, without special symbols; characters or words never seen become UNK."""
+        """Return the ids of `text`, without special symbols; unknown characters or words become UNK."""
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each of `texts`, on all processors."""
-        texts = [self._prepared(text) for text in texts]
+        """Return the ids of each of `texts`, in parallel on all processors."""
+        texts = [_prepared(text, lowercase=self.lowercase) for text in texts]
         if self.kind != "word":
             encoded: list[list[int]] = self._processor.encode(texts)
             return encoded
-        # Sentencepiece would melt neighbouring unknown words into one token.
+        # Sentencepiece would merge neighbouring unknown words into one token.
         return [[self._ids.get(SPACE + word, UNK) for word in split_words(text)] for text in texts]
 
     def pieces(self, text: str) -> list[str]:
-        """Return the tokens of `text` as `tokens` shows them, but unknown ones as they are written."""
-        text = self._prepared(text)
-        if self.kind == "word":
-            return split_words(text)
-        return list(self._processor.encode(text, out_type=str))
-
-    def _prepared(self, text: str) -> str:
-        return _prepared(text, lowercase=self.lowercase)
+        """Return the tokens of `text` as `tokens` shows them, except that unknown ones stay as they are written."""
+        text = _prepared(text, lowercase=self.lowercase)
+        return split_words(text) if self.kind == "word" else list(self._processor.encode(text, out_type=str))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of `ids`, put back together; special symbols are left out and UNK is `⁇`."""
+        """Return the text of `ids` without special symbols; UNK becomes `⁇`."""
         return self.join(UNKNOWN_TEXT if i == UNK else self._shown(i) for i in ids if i not in (PAD, BOS, EOS))
 
     def join(self, pieces: Iterable[str]) -> str:
-        """Return the text that `pieces` make, special symbols left out; the way back from `pieces` and `tokens`."""
+        """Return the text of `pieces` without special symbols; the inverse of `pieces` and `tokens`."""
         kept = (piece for piece in pieces if piece not in SPECIAL)
         if self.kind == "word":
             return join_words(kept)
         return "".join(kept).replace(SPACE, " ").removeprefix(" ")
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens of `ids` for people: `▁` begins a word (`￭` joins words), EOS is `</s>`."""
+        """Return the tokens of `ids` for display: `▁` begins a word (`￭` joins words), EOS is `</s>`."""
         return [self._shown(i) for i in ids]
 
     def _shown(self, token: int) -> str:
@@ -103,7 +97,7 @@ class Tokenizers:
 
     @property
     def shared(self) -> bool:
-        """Whether both sides have one vocabulary."""
+        """Whether both sides share one vocabulary."""
         return self.source is self.target
 
     def save(self, folder: Path) -> None:
@@ -124,7 +118,7 @@ class Tokenizers:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizers:
-        """Return what `save` wrote into `folder`, or raise RunError."""
+        """Return the tokenizers that `save` wrote into `folder`, or raise RunError."""
         path = folder / "tokenizer.json"
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
@@ -152,13 +146,13 @@ def _load_side(folder: Path, description: dict[str, Any]) -> Tokenizer:
 
 
 def _prepared(text: str, *, lowercase: bool) -> str:
-    # Several times faster than str.translate on a text that has none of them.
+    # Several times faster than str.translate on text without any of them.
     text = text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
     return text.lower() if lowercase else text
 
 
 def train_tokenizers(config: TokenizerConfig, source_lines: Iterable[str], target_lines: Iterable[str]) -> Tokenizers:
-    """Return tokenizers trained on raw sentences: one of both sides if `config.shared`, else one each.
+    """Return tokenizers trained on raw sentences: one for both sides if `config.shared`, else one for each.
 
     The same sentences in the same order give the same bytes. Raises DataError if a side has no words.
     """
@@ -187,7 +181,7 @@ def _train(config: TokenizerConfig, counts: Counter[str], what: str) -> Tokenize
         raise DataError(f"no words on {what} of the training text, so there is nothing to train a tokenizer on")
     model = io.BytesIO()
     SentencePieceTrainer.train(
-        # No piece crosses a space, so counted words train the same model as sentences, in a fraction of the memory.
+        # No piece crosses a space, so counted words train the same model as sentences in a fraction of the memory.
         sentence_iterator=(f"{word}\t{count}" for word, count in _without_rare_characters(config, counts).items()),
         input_format="tsv",
         model_writer=model,
@@ -209,15 +203,15 @@ def _train(config: TokenizerConfig, counts: Counter[str], what: str) -> Tokenize
 
 
 def _without_rare_characters(config: TokenizerConfig, counts: Counter[str]) -> Counter[str]:
-    """Return `counts` cut at characters that get no entry of their own.
+    """Return `counts` with words split at the characters that get no entry of their own.
 
-    All get one, unless they would fill more than half of the vocabulary; then the most frequent, as far as that goes.
+    Every character gets one unless they would fill more than half of the vocabulary; then the most frequent fill half.
     """
     characters: Counter[str] = Counter()
     for word, count in counts.items():
         for character in word:
             characters[character] += count
-    room = max(1, (config.vocabulary_size - len(SPECIAL)) // 2 - 1)  # the mark of a space takes one
+    room = max(1, (config.vocabulary_size - len(SPECIAL)) // 2 - 1)  # the mark of a space takes an entry
     if config.kind in ("char", "word") or len(characters) <= room:
         return counts
     rare = dict.fromkeys((ord(character) for character, _ in characters.most_common()[room:]), " ")

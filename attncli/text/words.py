@@ -1,7 +1,7 @@
-"""Cuts text into words and punctuation so that it can be put back together exactly.
+"""Splits text into words and punctuation that can be joined again exactly.
 
-A punctuation token carries a mark on each side where it touched its neighbour: `"Hi," she said` becomes
-`"￭ Hi ￭, ￭" she said`. Words carry none, so that a word is one entry of the vocabulary wherever it stands.
+A punctuation token carries a mark on each side on which it touched its neighbour: `"Hi," she said` becomes
+`"￭ Hi ￭, ￭" she said`. Words carry none, so that a word is the same entry of the vocabulary wherever it occurs.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import unicodedata
 from collections.abc import Iterable
 
 MARK = "￭"
-# What sentencepiece writes for a space.
+# Sentencepiece's mark of a space.
 SPACE = "▁"
 _CUT = "\0"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class _Cuts(dict[int, str]):
-    """A table for `str.translate` that puts a cut around everything that is no part of a word, filled as it is used."""
+    """A table for `str.translate`, filled as it is used, that puts a cut around every character outside of words."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -28,7 +28,7 @@ class _Cuts(dict[int, str]):
 
 
 def _is_word(token: str) -> bool:
-    """Tell a word from one character of punctuation, symbols, controls or unusual spaces."""
+    """Return whether `token` is a word, not a single punctuation mark, symbol, control character or unusual space."""
     category = unicodedata.category(token[0])
     return category[0] not in "PSZ" and category != "Cc"
 
@@ -50,7 +50,7 @@ def split_words(text: str) -> list[str]:
 
 def _marked(parts: list[str], i: int) -> str:
     left = MARK if i > 0 else ""
-    # Of two touching punctuation marks the second says so, that the first may be the same token in both cases.
+    # Where two punctuation marks touch, only the second is marked, so that the first is the same token either way.
     right = MARK if i + 1 < len(parts) and _is_word(parts[i + 1]) else ""
     return f"{left}{parts[i]}{right}"
 

@@ -251,9 +251,9 @@ def test_a_run_of_another_task_is_refused(trained: Path, captioners: Path) -> No
 def test_crops_for_a_fixed_encoder_are_refused(captioners: Path) -> None:
     changed = "model.encoder={kind: efficientnet_lite0}"
     error = invoke("config", "check", captioners / "small.yaml", "--set", changed).exception
-    assert "training.augmentation.smallest_crop: the features of a fixed encoder are computed once" in str(error)
+    assert "training.augmentation.smallest_crop: the features of a frozen encoder are computed only once" in str(error)
     odd = invoke("config", "check", captioners / "small.yaml", "--set", "model.encoder.preprocessing.size=30").exception
-    assert "model.encoder.preprocessing.size: 30 is no multiple of 4" in str(odd)
+    assert "model.encoder.preprocessing.size: 30 cannot be halved 2 times" in str(odd)
 
 
 def test_a_fixed_encoder_trains_on_features_of_mirror_images_too(captioners: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_check_refuses_what_train_would(attncli: Command, config: Path) -> None:
     result = attncli("config", "check", config)
     assert (result.code, result.out) == (2, "")
     assert result.err == (
-        f"attncli: {config}: model.attention.score: 'dot' needs query and memory of one width, but "
+        f"attncli: {config}: model.attention.score: 'dot' needs query and memory of equal width, but "
         "model.decoder.hidden_size is 8 and model.encoder.hidden_size is 10; make them equal or choose 'general'\n"
     )
 

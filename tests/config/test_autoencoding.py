@@ -71,8 +71,8 @@ def test_a_plain_overcomplete_autoencoder_is_warned_of() -> None:
     wide = {"widths": [], "bottleneck": 96}
     [warning] = configured(model=wide).warnings()
     assert warning == (
-        "model.bottleneck: 96 is no narrower than the 96 components of the input, and nothing is corrupted: the "
-        "network can copy its input, component by component, and need not learn anything of the data; narrow it, or "
+        "model.bottleneck: 96 is no narrower than the 96 components of the input, and the input is not corrupted: the "
+        "network can copy its input, component by component, without learning anything about the data; narrow it, or "
         "set training.corruption"
     )
     assert list(configured(model={**wide, "bottleneck": 95}).warnings()) == []
@@ -98,7 +98,7 @@ def test_corruption_of_evaluation_is_that_of_training_unless_another_is_given() 
         ),
         (
             {"training": {"validation": {"metric": "corrupted_loss"}}},
-            "x.yaml: training.validation.metric: 'corrupted_loss' is measured from corrupted input, but "
+            "x.yaml: training.validation.metric: 'corrupted_loss' is measured on corrupted input, but "
             "training.corruption is not set; set it or choose 'loss'",
         ),
         (
@@ -127,7 +127,8 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) ->
             {"kind": "pictures", "height": 8, "width": 12},
             {"channels": [3, 4, 5]},
             [
-                "data.width: 12 cannot be halved 3 times, as model.channels asks; choose a multiple of 8, or fewer "
+                "data.width: 12 cannot be halved 3 times, once for each of model.channels; choose a multiple of 8, or "
+                "fewer "
                 "channels"
             ],
         ),
@@ -135,14 +136,14 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], expected: str) ->
             {"kind": "pictures", "height": 8, "width": 12},
             {"channels": [3, 4], "decoder_channels": [4]},
             [
-                "model.decoder_channels: has 1 layers, but model.channels has 2; each of them undoes the halving "
-                "of one",
+                "model.decoder_channels: has 1 layers, but model.channels has 2; each layer of the decoder undoes the "
+                "halving of one; give as many",
             ],
         ),
         (
             {"kind": "vectors", "size": 96},
             {"channels": [3]},
-            ["model.kind: 'convolutional' reads pictures, but data.kind is 'vectors'; choose 'dense'"],
+            ["model.kind: 'convolutional' reads images, but data.kind is 'vectors'; choose 'dense'"],
         ),
     ],
 )

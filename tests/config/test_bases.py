@@ -95,7 +95,7 @@ def test_values_that_do_not_go_together_are_laid_to_the_file_that_joins_them(tmp
         tmp_path, "base.yaml", BASE.replace("decoder: {", "attention: {score: dot}\n  decoder: {").replace("10", "8")
     )
     path = written(tmp_path, "new.yaml", "base: base.yaml\nmodel: {encoder: {hidden_size: 12}}\n")
-    assert refused(path).startswith(f"{path}: model.attention.score: 'dot' needs query and memory of one width")
+    assert refused(path).startswith(f"{path}: model.attention.score: 'dot' needs query and memory of equal width")
 
 
 @pytest.mark.parametrize(

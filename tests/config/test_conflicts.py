@@ -17,12 +17,14 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
     [
         (
             ["model.attention={score: dot}"],
-            "model.attention.score: 'dot' needs query and memory of one width, but model.decoder.hidden_size is 8 and "
+            "model.attention.score: 'dot' needs query and memory of equal width, but model.decoder.hidden_size is 8 "
+            "and "
             "model.encoder.hidden_size is 10; make them equal or choose 'general'",
         ),
         (
             ["model.attention={score: scaled_dot, projections: none}", "model.encoder.hidden_size=12"],
-            "model.attention.score: 'scaled_dot' needs query and memory of one width, but model.decoder.hidden_size is "
+            "model.attention.score: 'scaled_dot' needs query and memory of equal width, but model.decoder.hidden_size "
+            "is "
             "8 and model.encoder.hidden_size is 12; make them equal or choose projections: learned",
         ),
         (
@@ -43,26 +45,26 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         (
             ["model.decoder.input_feeding=true", "model.decoder.query=previous_state"],
             "model.decoder.input_feeding: needs model.decoder.query 'current_state', but it is 'previous_state'; there "
-            "the context enters every step already",
+            "the context already enters every step",
         ),
         (
             ["model.decoder.input_feeding=true", "model.decoder.readout=maxout"],
-            "model.decoder.input_feeding: feeds the attentional vector back, but model.decoder.readout is 'maxout'; "
+            "model.decoder.input_feeding: feeds back the attentional vector, but model.decoder.readout is 'maxout'; "
             "remove one of them",
         ),
         (
             ["model.decoder.input_feeding=true", "model.decoder.readout=state"],
-            "model.decoder.input_feeding: feeds the attentional vector back, but model.decoder.readout is 'state'; "
+            "model.decoder.input_feeding: feeds back the attentional vector, but model.decoder.readout is 'state'; "
             "remove one of them",
         ),
         (
             ["model.decoder.readout=state"],
-            "model.decoder.readout: 'state' sees no context, so with model.decoder.query 'current_state' nothing would "
-            "read the attention; choose 'attentional' or 'maxout', or model.attention: none",
+            "model.decoder.readout: 'state' does not read the context, and with model.decoder.query 'current_state' "
+            "nothing else does; choose 'attentional' or 'maxout', or model.attention: none",
         ),
         (
             [NONE, "model.decoder.query=previous_state"],
-            "model.decoder.query: there is nothing to ask with model.attention: none, but it is 'previous_state'; "
+            "model.decoder.query: is 'previous_state', but with model.attention: none there is nothing to query; "
             "remove it",
         ),
         (
@@ -71,7 +73,7 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         ),
         (
             [NONE, "model.decoder.gate=true"],
-            "model.decoder.gate: there is no context to let in with model.attention: none; remove it",
+            "model.decoder.gate: there is no context to scale with model.attention: none; remove it",
         ),
         (
             [NONE, "model.decoder.doubly_stochastic=1.0"],
@@ -79,27 +81,27 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         ),
         (
             [NONE, "model.decoder.readout=attentional"],
-            "model.decoder.readout: 'attentional' joins state and attention's context, but model.attention is none; "
+            "model.decoder.readout: 'attentional' combines the state with the context, but model.attention is none; "
             "choose 'state' or 'maxout'",
         ),
         (
             [NONE, "model.decoder.bridge=mean"],
             "model.decoder.bridge: with model.attention: none and context 'initial' the encoder's final state is all "
-            "that the decoder sees, but bridge is 'mean'; choose 'final' or context 'every_step'",
+            "that the decoder sees of the source, but bridge is 'mean'; choose 'final' or context 'every_step'",
         ),
         (
             [NONE, "model.decoder.bridge=zero"],
             "model.decoder.bridge: with model.attention: none and context 'initial' the encoder's final state is all "
-            "that the decoder sees, but bridge is 'zero'; choose 'final' or context 'every_step'",
+            "that the decoder sees of the source, but bridge is 'zero'; choose 'final' or context 'every_step'",
         ),
         (
             ["model.encoder={kind: transformer, hidden_size: 12, heads: 4}"],
-            "model.encoder.hidden_size: is 12, but model.embedding_size is 6; a transformer's states begin as "
-            "embeddings, so make them equal",
+            "model.encoder.hidden_size: is 12, but model.embedding_size is 6; the states of a transformer are added to "
+            "its embeddings, so make them equal",
         ),
         (
             [f"{TRANSFORMER}}}", NONE],
-            "model.attention: is none, but a transformer decoder knows the source by attention alone; set {score: "
+            "model.attention: is none, but attention is all that a transformer decoder sees of the source; set {score: "
             "scaled_dot}, or choose model.decoder.kind recurrent or lstmn",
         ),
         (
@@ -109,12 +111,12 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         ),
         (
             [f"{TRANSFORMER}, positions: learned, maximum_length: 8}}", SCALED_DOT],
-            "model.decoder.maximum_length: is 8, but search.max_length is 9; there must be a learned position for "
-            "every token that is written",
+            "model.decoder.maximum_length: is 8, but search.max_length is 9; every token of the output needs a learned "
+            "position",
         ),
         (
             ["model.tied_embeddings=all", "tokenizer.shared=false"],
-            "model.tied_embeddings: 'all' needs one vocabulary for both sides, but tokenizer.shared is false; choose "
+            "model.tied_embeddings: 'all' needs a shared vocabulary, but tokenizer.shared is false; choose "
             "'target' or share the vocabulary",
         ),
         (
@@ -125,8 +127,8 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
             [
                 "model.attention={score: location, maximum_source_length: 9, longer_sources: ignore, window: local_m}",
             ],
-            "model.attention: longer_sources: ignore gives no weight beyond maximum_source_length, where a window: "
-            "local_m may lie whole; choose window: global, or longer_sources: error with a higher "
+            "model.attention: longer_sources: ignore gives no weight beyond maximum_source_length, where all of a "
+            "window: local_m may lie; choose window: global, or longer_sources: error with a higher "
             "maximum_source_length",
         ),
         (
@@ -143,8 +145,7 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         ),
         (
             ["model.attention={selection: hard, estimator: {kind: straight_through, lowest_temperature: 2.0}}"],
-            "model.attention.estimator: lowest_temperature 2 is over temperature 1, where it begins; make it as low "
-            "or lower",
+            "model.attention.estimator: lowest_temperature 2 is above the temperature at the start, 1; lower it",
         ),
         (
             ["model.attention={window: local-p}"],

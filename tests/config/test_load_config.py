@@ -172,15 +172,15 @@ def refused(path: Path) -> str:
         # Rules within a section.
         (
             "model.encoder.hidden_size=9",
-            "FILE: model.encoder: hidden_size 9 is odd, but two directions share it; make it even",
+            "FILE: model.encoder: hidden_size 9 is odd, but each of two directions takes half of it; make it even",
         ),
         (
             "model.encoder={kind: transformer, hidden_size: 20, heads: 8}",
-            "model.encoder: hidden_size 20 cannot be shared evenly by heads 8; make it a multiple",
+            "model.encoder: hidden_size 20 is not a multiple of heads 8; make it one",
         ),
         (
             "model.decoder={kind: transformer, positions: learned}",
-            "model.decoder: positions: learned needs maximum_length, the most tokens there can be",
+            "model.decoder: positions: learned needs maximum_length, the maximum number of positions",
         ),
         (
             "model.encoder={kind: transformer, maximum_length: 20}",
@@ -192,15 +192,15 @@ def refused(path: Path) -> str:
         ),
         (
             "model.attention={score: location}",
-            "model.attention: score: location needs maximum_source_length, the most source positions it can see",
+            "model.attention: score: location needs maximum_source_length, the maximum number of source positions",
         ),
         (
             "training.max_steps=null",
-            "FILE: training: never ends; set at least one of max_steps, max_epochs and max_minutes",
+            "FILE: training: has no end; set at least one of max_steps, max_epochs and max_minutes",
         ),
         (
             "training={max_epochs: 2, schedule: {kind: cosine}}",
-            "training: schedule: cosine needs steps (or training.max_steps), to know when the rate is lowest",
+            "training: schedule: cosine needs steps (or training.max_steps), the update at which the rate is lowest",
         ),
         ("evaluation.length_bins=[5, 20, 20]", "FILE: evaluation: length_bins must rise, but are [5, 20, 20]"),
         # The task.
@@ -246,7 +246,7 @@ def test_learned_positions_are_counted(part: str) -> None:
     name, equals, section = part.partition("=")
     begin = section.removesuffix("}") + ", " if equals else "{"
     [problem] = problems(f"model.{name}={begin}positions: learned}}")
-    assert problem == f"model.{name}: positions: learned needs maximum_length, the most tokens there can be"
+    assert problem == f"model.{name}: positions: learned needs maximum_length, the maximum number of positions"
     [problem] = problems(f"model.{name}={begin}positions: sinusoidal, maximum_length: 9}}")
     assert problem == (
         f"model.{name}: maximum_length belongs to positions: learned, but positions is sinusoidal; remove it"

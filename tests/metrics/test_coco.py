@@ -134,9 +134,7 @@ def test_coco_bleu_is_another_number_than_sacrebleus() -> None:
 
 def test_what_meteor_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(
-        UserError, match="METEOR is a Java program, but there is no 'java' here; install a Java runtime"
-    ):
+    with pytest.raises(UserError, match="METEOR is a Java program, but 'java' was not found; install a Java runtime"):
         score("meteor")
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/java")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -1,1 +1,1 @@
-"""Keys of the encoders of each kind of source."""
+"""The encoders of each kind of source."""

@@ -1,4 +1,4 @@
-"""What the section of every encoder says of itself."""
+"""The base of the sections of encoders."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from attncli.config.section import Section
 
 
 class EncoderSection(Section):
-    """The keys of an encoder. Its class decides which kind of source is read."""
+    """The keys of an encoder. Its class determines the kind of source."""
 
     noun: ClassVar[str]
-    """What one source is called, with an s in the plural: "sentence", "image"."""
+    """The name of one source, with an s in the plural: "sentence", "image"."""
     is_text: ClassVar[bool] = False
-    """Whether a source is named by itself, and not by the path of a file."""
+    """Whether a source is given as text, and not as the path of a file."""
     width_key: ClassVar[str] = "hidden_size"
     """The key that sets the width of the memory."""
     axes: ClassVar[int] = 1
@@ -22,15 +22,15 @@ class EncoderSection(Section):
 
     @property
     def width(self) -> int | None:
-        """Width of the memory; None where the configuration does not tell."""
+        """Width of the memory; None if the configuration does not determine it."""
         width: int | None = getattr(self, self.width_key)
         return width
 
     @property
     def most_positions(self) -> int | None:
-        """The most positions that can be read, the end symbol counted; None for any number."""
+        """Maximum number of source positions, including the end symbol; None for no limit."""
         return None
 
     def conflicts(self, config: Any) -> Iterator[str]:
-        """Yield what of the whole `config` does not go together with this encoder, as `key: what is wrong`."""
+        """Yield each conflict of the whole `config` with this encoder as `key: what is wrong`."""
         yield from ()

@@ -1,4 +1,4 @@
-"""The networks that read images, how an image comes to them, and how it is varied in training."""
+"""Encoders of images, and their preprocessing and augmentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Preprocessing(Section):
-    """From an image of any size to a square one."""
+    """How an image of any size becomes a square one."""
 
     size: int = Field(default=224, ge=8)
     """Height and width, in pixels, of what the encoder reads."""
@@ -30,18 +30,18 @@ class Preprocessing(Section):
             raise ValueError(f"resize belongs to fit: crop, but fit is {self.fit}; remove it")
         if self.resize is not None and self.resize < self.size:
             raise ValueError(
-                f"resize {self.resize} is less than size {self.size}; the middle would not fill the square"
+                f"resize {self.resize} is less than size {self.size}, so the image would not fill the square; raise it"
             )
         return self
 
     @property
     def shorter_side(self) -> int:
-        """What the shorter side is resized to before a crop."""
+        """Length in pixels to which the shorter side is resized before cropping."""
         return self.size if self.resize is None else self.resize
 
 
 class Augmentation(Section):
-    """What is done to a training image at random, anew in every epoch."""
+    """Random changes to training images, drawn anew in every epoch."""
 
     flip: bool = False
     """Mirror half of the images left to right, at random. Not for captions that mention left and right."""
@@ -50,12 +50,12 @@ class Augmentation(Section):
 
     @property
     def changes_nothing(self) -> bool:
-        """True where every image stays as it is."""
+        """Whether every image stays as it is."""
         return not self.flip and self.smallest_crop == 1
 
 
 class ImageEncoder(Positions, EncoderSection):
-    """What every network that reads images has."""
+    """Keys of every encoder of images."""
 
     noun = "image"
     width_key = "memory_size"
@@ -75,15 +75,15 @@ class ImageEncoder(Positions, EncoderSection):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the network does not learn, so that its features can be computed once."""
+        """Whether the network is frozen, so that its features are computed only once."""
         return False
 
     def conflicts(self, config: Any) -> Iterator[str]:
-        """Yield what crops and fixed features do not have together."""
+        """Yield the conflict of random crops with features that are computed only once."""
         if self.is_fixed and config.training.augmentation.smallest_crop < 1:
             yield (
-                "training.augmentation.smallest_crop: the features of a fixed encoder are computed once, so images "
-                "cannot be cropped anew; remove it, or let the encoder learn with model.encoder.fine_tune_from"
+                "training.augmentation.smallest_crop: the features of a frozen encoder are computed only once, so "
+                "images cannot be cropped anew; remove it, or fine-tune the encoder with model.encoder.fine_tune_from"
             )
 
 
@@ -98,18 +98,18 @@ class CNN(ImageEncoder):
     """Residual blocks per stage."""
 
     def conflicts(self, config: Any) -> Iterator[str]:
-        """Yield what is wrong with the size of the images."""
+        """Yield the conflict of the image size with the number of stages."""
         yield from super().conflicts(config)
         cell = 2 ** len(self.widths)
         if self.preprocessing.size % cell:
             yield (
-                f"model.encoder.preprocessing.size: {self.preprocessing.size} is no multiple of {cell}, the "
-                f"pixels of a cell after {len(self.widths)} stages that halve it; choose one"
+                f"model.encoder.preprocessing.size: {self.preprocessing.size} cannot be halved {len(self.widths)} "
+                f"times, once for each of model.encoder.widths; choose a multiple of {cell}"
             )
 
 
 class PretrainedEncoder(ImageEncoder):
-    """What networks with weights from elsewhere share."""
+    """Keys of encoders with pretrained weights."""
 
     fine_tune_from: int | None = Field(default=None, ge=0)
     """First block to fine-tune, counting from 0; by default the network is frozen, and its features are computed
@@ -119,7 +119,7 @@ class PretrainedEncoder(ImageEncoder):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether no block is trained further."""
+        """Whether no block is fine-tuned."""
         return self.fine_tune_from is None
 
 
@@ -136,7 +136,7 @@ class EfficientNetLite0(PretrainedEncoder):
 
 
 class Timm(PretrainedEncoder):
-    """Any network of the library `timm` (an extra) that gives feature maps."""
+    """Any network of the `timm` library (an extra) that provides feature maps."""
 
     kind: Literal["timm"] = "timm"
     """The kind of encoder."""

@@ -1,4 +1,4 @@
-"""The networks that read text."""
+"""Encoders of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _TextEncoder(EncoderSection):
 
     @property
     def most_positions(self) -> int | None:
-        """The most tokens that have a learned position."""
+        """Number of learned positions."""
         most: int | None = self.maximum_length  # type: ignore[attr-defined]
         return most
 
@@ -38,7 +38,9 @@ class _RecurrentReading(TokenInput, Positions, _TextEncoder):
     @model_validator(mode="after")
     def _halves_are_whole(self) -> _RecurrentReading:
         if self.bidirectional and self.hidden_size % 2:
-            raise ValueError(f"hidden_size {self.hidden_size} is odd, but two directions share it; make it even")
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is odd, but each of two directions takes half of it; make it even"
+            )
         return self
 
 
@@ -47,8 +49,8 @@ class RecurrentEncoder(_RecurrentReading, Recurrent):
 
 
 class LSTMNEncoder(_RecurrentReading, LSTMN):
-    """A long short-term memory-network over the source: an LSTM whose every step looks back on all states before it,
-    in place of the last one alone (Cheng, Dong and Lapata 2016).
+    """A long short-term memory-network over the source: an LSTM in which every step attends to all earlier states
+    instead of reading only the last (Cheng, Dong and Lapata 2016).
     """
 
 
@@ -56,7 +58,7 @@ class TransformerEncoder(Transformer, _TextEncoder):
     """Layers of self-attention over the source (Vaswani et al. 2017)."""
 
     def conflicts(self, config: Any) -> Iterator[str]:
-        """Yield what is wrong with the width of the embeddings."""
+        """Yield the conflict of the width with that of the embeddings."""
         yield from width_conflict("encoder", self, embedding_size=config.model.embedding_size)
 
 

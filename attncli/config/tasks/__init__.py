@@ -1,1 +1,1 @@
-"""The whole configuration of each task."""
+"""The configuration of each task."""

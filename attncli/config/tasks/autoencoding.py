@@ -1,4 +1,4 @@
-"""The whole configuration of an autoencoder: pictures or vectors, the network, how it is trained and measured."""
+"""Autoencoding: images or vectors, reconstructed through a code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Part = Literal["all", "train", "dev", "test"]
 
 
 class PictureSet(Section):
-    """Pictures of a folder and all folders in it."""
+    """Images of a folder and its subfolders."""
 
     folder: str
-    """The folder, searched recursively; every file with an image's suffix must be an image."""
+    """The folder, searched recursively; every file with an image suffix must be an image."""
     list: str | None = None
-    """A text file with the paths of the pictures to use, one per line, relative to `folder`; all by default."""
+    """A text file with the paths of the images to use, one per line, relative to `folder`; all by default."""
     part: Part = "all"
-    """Use only this part of the pictures, as the checksum of the path decides: about 80 % belong to `train`, 10 % each
+    """Use only this part of the images, chosen by the checksum of the path: about 80 % belong to `train`, 10 % each
     to `dev` and `test`."""
 
 
@@ -30,43 +30,43 @@ class VectorSet(Section):
     """Vectors of a file."""
 
     file: str
-    """A `.csv` file with a vector a line (`.gz` too; a first line that is not of numbers is a header), or a `.npy` file
-    with a vector a row."""
+    """A `.csv` file with one vector per line (optionally `.gz`; a first line that is not numbers is a header), or a
+    `.npy` file with one vector per row."""
     part: Part = "all"
-    """Use only this part of the rows, as the checksum of the row number decides: about 80 % belong to `train`, 10 %
+    """Use only this part of the rows, chosen by the checksum of the row number: about 80 % belong to `train`, 10 %
     each to `dev` and `test`."""
 
 
 class PictureData(Section):
-    """Pictures for training, validation and test."""
+    """Images for training, validation and test."""
 
     kind: Literal["pictures"] = "pictures"
     """The kind of data."""
     root: str = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     height: Count = 32
-    """Height in pixels to which every picture is resized."""
+    """Height in pixels to which every image is resized."""
     width: Count = 32
-    """Width in pixels to which every picture is resized; the aspect ratio is not kept."""
+    """Width in pixels to which every image is resized; the aspect ratio is not kept."""
     colour: bool = False
-    """Keep three colour channels; pictures are grey by default."""
+    """Keep three colour channels; images are converted to grey by default."""
     train: PictureSet
-    """The training pictures."""
+    """The training images."""
     dev: PictureSet
-    """The dev pictures, which select the checkpoint; never trained on."""
+    """The dev images, which select the checkpoint; never trained on."""
     test: dict[str, PictureSet] = Field(default={})
     """Named test sets, read only by `eval` and `visualize`."""
     cache: str | None = None
-    """Cache for decoded pictures; by default `attncli` in the user's cache folder."""
+    """Cache for decoded images; by default `attncli` in the user's cache folder."""
 
     @property
     def channels(self) -> int:
-        """Numbers of a pixel."""
+        """Channels of an image."""
         return 3 if self.colour else 1
 
     @property
     def size(self) -> int:
-        """Components of a picture."""
+        """Components of an image."""
         return self.height * self.width * self.channels
 
 
@@ -86,7 +86,7 @@ class VectorData(Section):
     test: dict[str, VectorSet] = Field(default={})
     """Named test sets, read only by `eval`."""
     cache: str | None = None
-    """Cache for the vectors in a form that loads fast; by default `attncli` in the user's cache folder."""
+    """Cache for the vectors in a format that loads quickly; by default `attncli` in the user's cache folder."""
 
 
 class DenseModel(Section):
@@ -108,7 +108,7 @@ class DenseModel(Section):
 
     @property
     def mirrored_widths(self) -> tuple[int, ...]:
-        """Widths between bottleneck and output."""
+        """Widths of the layers between bottleneck and output."""
         return self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
 
     @property
@@ -118,12 +118,12 @@ class DenseModel(Section):
 
     @property
     def narrowest(self) -> int:
-        """Width that all must pass through."""
+        """Width of the narrowest layer."""
         return min(self.bottleneck, *self.widths, *self.mirrored_widths, self.bottleneck)
 
 
 class ConvolutionalModel(Section):
-    """Convolutions that halve height and width one after the other, and their mirror image."""
+    """Convolutional layers that each halve height and width, and their mirror image."""
 
     kind: Literal["convolutional"] = "convolutional"
     """The kind of layers."""
@@ -133,7 +133,7 @@ class ConvolutionalModel(Section):
     """Width of the code, a fully connected layer of the last channels."""
     decoder_channels: tuple[Count, ...] | None = None
     """Channels of the layers from the bottleneck on, each of which doubles height and width except that the last layer
-    gives the picture; as many as `channels`, by default `channels` mirrored."""
+    outputs the image; as many as `channels`, by default `channels` mirrored."""
     activation: ActivationName = "relu"
     """Activation after every layer except the bottleneck and the output."""
     code_activation: ActivationName = "none"
@@ -143,26 +143,26 @@ class ConvolutionalModel(Section):
 
     @property
     def mirrored_channels(self) -> tuple[int, ...]:
-        """Channels from the bottleneck on."""
+        """Channels of the layers from the bottleneck on."""
         return self.channels[::-1] if self.decoder_channels is None else self.decoder_channels
 
     @property
     def narrowest(self) -> int:
-        """Width that all must pass through."""
+        """Width of the narrowest layer."""
         return self.bottleneck
 
 
 class GaussianNoise(Section):
-    """Every component is moved by a draw from a normal distribution."""
+    """Noise from a normal distribution, added to every component."""
 
     kind: Literal["gaussian"] = "gaussian"
     """The kind of corruption."""
     deviation: float = Field(default=0.2, gt=0)
-    """Standard deviation of the noise; components of pictures lie between 0 and 1."""
+    """Standard deviation of the noise; components of images lie between 0 and 1."""
 
 
 class Masking(Section):
-    """Some components, drawn anew for every example, become 0."""
+    """Random components, chosen anew for every example, set to 0."""
 
     kind: Literal["masking"] = "masking"
     """The kind of corruption."""
@@ -194,7 +194,7 @@ class AutoencodingTraining(Training):
 
 
 class AutoencodingEvaluation(Section):
-    """Reconstruction errors and their bounds."""
+    """Reconstruction errors and their confidence bounds."""
 
     corruption: Corruption | None = None
     """Corruption of the input that `eval` measures in addition to the clean input; by default that of training."""
@@ -205,12 +205,12 @@ class AutoencodingEvaluation(Section):
 
 
 class AutoencodingConfig(Section):
-    """Reconstruction of pictures or vectors through a code."""
+    """Reconstruction of images or vectors through a code."""
 
     task: Literal["autoencoding"]
     """The task."""
     data: Annotated[PictureData | VectorData, Field(discriminator="kind")]
-    """The pictures or vectors."""
+    """The images or vectors."""
     model: Annotated[DenseModel | ConvolutionalModel, Field(discriminator="kind")]
     """The network."""
     training: AutoencodingTraining
@@ -220,23 +220,23 @@ class AutoencodingConfig(Section):
 
     @property
     def eval_corruption(self) -> GaussianNoise | Masking | None:
-        """What is done to the corrupted input of `eval`."""
+        """Corruption of the input in `eval`."""
         return self.evaluation.corruption or self.training.corruption
 
     def warnings(self) -> Iterator[str]:
-        """Yield what is allowed and probably not meant, as `key: what and why`."""
+        """Yield what is valid but probably a mistake, as `key: what and why`."""
         if self.model.narrowest >= self.data.size and self.training.corruption is None:
             yield (
                 f"model.bottleneck: {self.model.bottleneck} is no narrower than the {self.data.size} components of the "
-                "input, and nothing is corrupted: the network can copy its input, component by component, and need not "
-                "learn anything of the data; narrow it, or set training.corruption"
+                "input, and the input is not corrupted: the network can copy its input, component by component, "
+                "without learning anything about the data; narrow it, or set training.corruption"
             )
 
     def conflicts(self) -> Iterator[str]:
-        """Yield each rule between sections that is broken, as `key: what is wrong`."""
+        """Yield each broken rule between sections as `key: what is wrong`."""
         if self.training.validation.metric == "corrupted_loss" and self.training.corruption is None:
             yield (
-                "training.validation.metric: 'corrupted_loss' is measured from corrupted input, but "
+                "training.validation.metric: 'corrupted_loss' is measured on corrupted input, but "
                 "training.corruption is not set; set it or choose 'loss'"
             )
         if isinstance(self.model, ConvolutionalModel):
@@ -244,17 +244,17 @@ class AutoencodingConfig(Section):
 
     def _conflicts_with_convolutions(self, model: ConvolutionalModel) -> Iterator[str]:
         if isinstance(self.data, VectorData):
-            yield "model.kind: 'convolutional' reads pictures, but data.kind is 'vectors'; choose 'dense'"
+            yield "model.kind: 'convolutional' reads images, but data.kind is 'vectors'; choose 'dense'"
             return
         if len(model.mirrored_channels) != len(model.channels):
             yield (
                 f"model.decoder_channels: has {len(model.mirrored_channels)} layers, but model.channels has "
-                f"{len(model.channels)}; each of them undoes the halving of one"
+                f"{len(model.channels)}; each layer of the decoder undoes the halving of one; give as many"
             )
         factor = 2 ** len(model.channels)
         for name, pixels in (("height", self.data.height), ("width", self.data.width)):
             if pixels % factor:
                 yield (
-                    f"data.{name}: {pixels} cannot be halved {len(model.channels)} times, as model.channels asks; "
-                    f"choose a multiple of {factor}, or fewer channels"
+                    f"data.{name}: {pixels} cannot be halved {len(model.channels)} times, once for each of "
+                    f"model.channels; choose a multiple of {factor}, or fewer channels"
                 )
