@@ -1,4 +1,4 @@
-"""Runs of format 1, whose configurations lack keys that were added since, are what they were."""
+"""Runs of older formats, whose configurations lack keys that were added since, are what they were."""
 
 from __future__ import annotations
 
@@ -19,26 +19,35 @@ from attncli.config.load import read_config
 from attncli.config.writing import WritingConfig
 from attncli.runs.folder import RunFolder
 
-MADE = Path(__file__).parents[1] / "format_1"
-MACHINE = json.loads((MADE / "machine.json").read_text())
+TESTS = Path(__file__).parents[1]
+DATA = ("pairs", "images", "captions.jsonl")  # of all runs, beside those of format 1
+MACHINE = json.loads((TESTS / "format_1/machine.json").read_text())
 # Kernels of other processors, or other versions, may round otherwise.
 SAME_MACHINE = {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability()} == MACHINE
 TOLERANCE = 0.0 if SAME_MACHINE else 1e-4
+TRANSLATE = ("translate", "--checkpoint", "last", "--attention", "pairs/dev.source")
+CAPTION = ("caption", "images/dev-00001.png", "images/dev-00002.png", "images/dev-00003.png")
 COMMANDS = {
-    "translator": ("translate", "--checkpoint", "last", "--attention", "pairs/dev.source"),
-    "mixture": ("translate", "--checkpoint", "last", "--attention", "pairs/dev.source"),
-    "captioner": ("caption", "images/dev-00001.png", "images/dev-00002.png", "images/dev-00003.png"),
+    "format_1/translator": TRANSLATE,
+    "format_1/mixture": TRANSLATE,
+    "format_1/captioner": CAPTION,
+    # Greedily: what beams hold has changed since, in that finished hypotheses are never lost.
+    "format_2/translator": (*TRANSLATE, "--beam-size", "1"),
+    "format_2/captioner": CAPTION,
 }
-STEPS = {"translator": 9, "mixture": 9, "captioner": 7}
 EVERY_RUN = pytest.mark.parametrize("name", COMMANDS)
 
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the runs and their data, which is the current one."""
-    shutil.copytree(MADE, tmp_path / "runs")
-    monkeypatch.chdir(tmp_path / "runs")
-    return tmp_path / "runs"
+    for name in COMMANDS:
+        shutil.copytree(TESTS / name, tmp_path / name)
+    for name in DATA:
+        source = TESTS / "format_1" / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def config_of(run: Path) -> WritingConfig:
@@ -83,7 +92,14 @@ def test_it_resumes_to_the_weights_it_would_have_had(attncli: Command, runs: Pat
     shutil.copy(runs / name / "config.yaml", runs / "begun.yaml")
     more = ("--set", f"data.cache={runs / 'cache'}", "--device", "cpu")
     result = attncli(
-        "train", "begun.yaml", "--run", name, "--resume", "--set", f"training.max_steps={STEPS[name]}", *more
+        "train",
+        "begun.yaml",
+        "--run",
+        name,
+        "--resume",
+        "--set",
+        f"training.max_steps={7 if 'captioner' in name else 9}",
+        *more,
     )
     assert result.code == 0, result.err
     found = load_file(runs / name / "checkpoints/last/model.safetensors")
@@ -93,14 +109,15 @@ def test_it_resumes_to_the_weights_it_would_have_had(attncli: Command, runs: Pat
         assert (found[key] - expected[key]).abs().max() <= TOLERANCE, key
     # What was resumed says all keys, in the new format, and is still resumed by the old file.
     folder = RunFolder(runs / name)
-    assert folder.metadata()["format"] == FORMAT
+    assert folder.facts().format == FORMAT
     assert folder.config() == read_config(folder.config_path)
     again = attncli("train", "begun.yaml", "--run", name, "--resume", "--set", "training.max_steps=10", *more)
     assert again.code == 0, again.err
 
 
 def test_what_it_leaves_unsaid_is_what_was_done_then(runs: Path) -> None:
-    translator, mixture, captioner = (config_of(runs / name).model for name in COMMANDS)
+    of_format_1 = [config_of(runs / "format_1" / name) for name in ("translator", "mixture", "captioner")]
+    translator, mixture, captioner = (config.model for config in of_format_1)
     assert (translator.encoder.embedding_scale, translator.decoder.embedding_scale) == ("none", "none")
     assert (mixture.encoder.embedding_scale, mixture.decoder.embedding_scale) == ("root", "none")
     assert captioner.decoder.embedding_scale == "none"
@@ -112,20 +129,21 @@ def test_what_it_leaves_unsaid_is_what_was_done_then(runs: Path) -> None:
     assert translator.attention.projections is None
     assert (translator.encoder.positions, captioner.encoder.positions) == ("none", "none")
     assert not captioner.encoder.normalises
-    assert [config_of(runs / name).training.output_rate_factor for name in COMMANDS] == [1.0] * 3
+    assert [config.training.output_rate_factor for config in of_format_1] == [1.0] * 3
+    assert {config_of(runs / name).search.unknown for name in COMMANDS} == {"allow"}
 
 
 def test_what_it_says_is_kept(runs: Path) -> None:
-    path = runs / "translator/config.yaml"
+    path = runs / "format_1/translator/config.yaml"
     path.write_text(
         path.read_text().replace("encoder: {kind: recurrent,", "encoder: {embedding_scale: root, kind: recurrent,")
     )
-    model = config_of(runs / "translator").model
+    model = config_of(runs / "format_1/translator").model
     assert (model.encoder.embedding_scale, model.decoder.embedding_scale) == ("root", "none")
 
 
 def test_a_new_run_is_not_resumed_by_what_an_old_file_meant(attncli: Command, runs: Path) -> None:
     more = ("--set", f"data.cache={runs / 'cache'}", "--device", "cpu")
-    result = attncli("train", "translator/config.yaml", "--run", "new", *more)
+    result = attncli("train", "format_1/translator/config.yaml", "--run", "new", *more)
     assert result.code == 0, result.err
     assert config_of(runs / "new").model.encoder.embedding_scale == "root"
