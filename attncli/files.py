@@ -227,7 +227,7 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = _partial(target)
     with partial.open("ab") as held:
         # A file that has been renamed since it was opened is another command's finished output.
-        if not take_lock(held) or not _is_named(held, partial):
+        if not take_lock(held) or not is_named(held, partial):
             raise DataError(f"{path}: another process is writing this file")
         try:
             held.truncate(0)
@@ -247,7 +247,8 @@ def _partial(target: Path) -> Path:
     return target.with_name(f".attncli-{digest}.partial{target.suffix[:8]}")
 
 
-def _is_named(file: IO[bytes], path: Path) -> bool:
+def is_named(file: IO[bytes], path: Path) -> bool:
+    """Tell whether the open `file` is still the one at `path`, not one that was removed or replaced there."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import shutil
-import tempfile
 import urllib.error
 import urllib.request
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, cast
 
 from attncli.data.cache import fingerprint
+from attncli.data.sets.archives import unpack
 from attncli.data.sets.catalogue import DATA_SETS, Archive, DataSet, File
+from attncli.data.sets.filling import filling
 from attncli.errors import CommandError, DataError, unknown
+from attncli.files import unreadable
 
 _BLOCK = 1 << 16
+_MOST_EXPANDED = 10  # times the size of the archive
 _SECONDS_WITHOUT_AN_ANSWER = 30
 _OTHER_WAY = "if you have the files already, or know another server, name the folder or URL with --from"
 
@@ -40,30 +41,26 @@ def fetch(name: str, folder: Path, *, origin: str | None = None, report: Callabl
         report(f"{folder}: complete already")
         return
     origin = _origin(name, data_set, origin)
-    made = _make_folder(folder)
-    temporary = Path(tempfile.mkdtemp(prefix=".fetching-", dir=folder))
-    try:
+    with filling(folder) as aside:
         for file in missing:
             report(f"{origin}/{file}")
-            _bring(f"{origin}/{file}", temporary / file, data_set.files[file])
+            _bring(f"{origin}/{file}", aside / file, data_set.files[file])
         for name, archive in archives.items():
             report(f"{origin}/{name}")
-            _bring(f"{origin}/{name}", temporary / name, archive)
+            _bring(f"{origin}/{name}", aside / name, archive)
         for name, archive in archives.items():
             report(f"unpacking {name}")
-            _unpack(temporary / name, folder, archive)
-        for file in missing:
-            (temporary / file).replace(folder / file)
-    except OSError as error:
-        raise DataError(f"{error.filename or folder}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        _remove_empty(made)
+            most = _MOST_EXPANDED * archive.size
+            unpack(aside / name, aside, archive.members, most=most, origin=f"{origin}/{name}")
+            (aside / name).unlink()
 
 
 def _is_there(path: Path, file: File) -> bool:
-    if not path.exists():
-        return False
+    try:
+        if not path.exists():
+            return False
+    except OSError as error:
+        raise unreadable(path, error) from None
     found = fingerprint(path)
     if found != file.sha256:
         raise DataError(
@@ -82,24 +79,6 @@ def _origin(name: str, data_set: DataSet, origin: str | None) -> str:
             f"{', '.join([*data_set.files, *data_set.archives])} with --from"
         )
     return data_set.url
-
-
-def _make_folder(folder: Path) -> list[Path]:
-    """Make `folder`, and return it and its parents as far as they are new, innermost first."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be made: {error.strerror}") from None
-    return made
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return  # not empty
 
 
 def _bring(place: str, path: Path, wanted: File | Archive) -> None:
@@ -130,32 +109,6 @@ def _bring(place: str, path: Path, wanted: File | Archive) -> None:
 
 def _is_unpacked(folder: Path, data_set: DataSet) -> bool:
     return all(len(list(folder.glob(pattern))) >= count for pattern, count in data_set.unpacked.items())
-
-
-def _unpack(path: Path, folder: Path, archive: Archive) -> None:
-    """Unpack the wanted members of the archive `path` into `folder`, each whole or not at all; remove the archive."""
-    with zipfile.ZipFile(path) as opened:
-        for member in opened.infolist():
-            if (place := _place(member.filename, archive.members)) is None:
-                continue
-            target = folder / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name("member")
-            with opened.open(member) as packed, partial.open("wb") as written:
-                shutil.copyfileobj(packed, written)
-            partial.replace(target)
-    path.unlink()
-
-
-def _place(member: str, members: Mapping[str, str]) -> str | None:
-    """Return where `member` of an archive goes, always inside its folder, or None if it is not wanted."""
-    if member.endswith("/"):
-        return None
-    if member in members:
-        return members[member]
-    before, _, name = member.rpartition("/")
-    folder = members.get(f"{before}/")
-    return f"{folder}{name}" if folder is not None and name and not name.startswith(".") else None
 
 
 def _open(place: str) -> AbstractContextManager[IO[bytes]]:

@@ -16,7 +16,7 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from attncli.errors import DataError
+from attncli.data.sets.filling import filling
 from attncli.files import open_output
 
 SIDE = 64  # pixels
@@ -116,20 +116,21 @@ def make_toy_captioning(folder: Path, sizes: ToyPictureSizes, *, seed: int) -> N
 
     A line of `captions.jsonl` has an image, its captions and its split (train, dev or test); a line of `objects.jsonl`
     has an image and its objects, each with the words that name it and its box (left, top, right, bottom). Raises
-    DataError if the files cannot be written.
+    DataError if the files cannot be written, or would replace or mix with other files (`filling`).
     """
     random = Random(seed)
-    try:
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be made: {error.strerror}") from None
-    with open_output(folder / "captions.jsonl") as captions, open_output(folder / "objects.jsonl") as boxes:
+    with (
+        filling(folder, exactly=True) as aside,
+        open_output(aside / "captions.jsonl") as captions,
+        open_output(aside / "objects.jsonl") as boxes,
+    ):
+        (aside / "images").mkdir()
         # Test comes first and train last, so that another number of training images does not change the test.
         for split, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
             for number in range(1, count + 1):
                 objects = _scene(random, 1 + number % MOST_OBJECTS)
                 image = f"{split}-{number:05}.png"
-                _draw(objects, random, folder / "images" / image)
+                _draw(objects, random, aside / "images" / image)
                 captions.write(json.dumps({"image": image, "captions": describe(objects), "split": split}) + "\n")
                 boxes.write(json.dumps({"image": image, "objects": [_facts(each) for each in objects]}) + "\n")
 
@@ -192,7 +193,4 @@ def _draw(objects: list[ToyObject], random: Random, path: Path) -> None:
     for drawn in objects:
         red, green, blue = (min(255, max(0, part + random.randint(-20, 20))) for part in _COLOURS[drawn.colour])
         pen.polygon([(x * _FINENESS, y * _FINENESS) for x, y in drawn.corners], fill=(red, green, blue))
-    try:
-        large.reduce(_FINENESS).save(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+    large.reduce(_FINENESS).save(path)

@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from attncli.errors import DataError
+from attncli.data.sets.filling import filling
 
 SIDE = 32
 _FINER = 4  # shapes are drawn this many times larger and then reduced, which smooths their edges
@@ -34,18 +34,15 @@ class ToyPictureSizes:
 def make_toy_pictures(folder: Path, sizes: ToyPictureSizes, *, seed: int) -> None:
     """Write `{train,dev,test}/NUMBER.png` into `folder`, 32 × 32 in colour; equal seeds and sizes give equal files.
 
-    Raises DataError if they cannot be written.
+    Raises DataError if they cannot be written, or would replace or mix with other files (`filling`).
     """
     random = Random(seed)
-    # Test comes first and train last, so that another number of training images does not change the test.
-    for name, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
-        part = folder / name
-        try:
-            part.mkdir(parents=True, exist_ok=True)
+    with filling(folder, exactly=True) as aside:
+        # Test comes first and train last, so that another number of training images does not change the test.
+        for name, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
+            (aside / name).mkdir()
             for number in range(count):
-                _image(random).save(part / f"{number:05d}.png")
-        except OSError as error:
-            raise DataError(f"{error.filename or part}: cannot be written: {error.strerror or error}") from None
+                _image(random).save(aside / name / f"{number:05d}.png")
 
 
 def _image(random: Random) -> Image.Image:

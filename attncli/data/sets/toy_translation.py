@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from attncli.errors import DataError
+from attncli.data.sets.filling import filling
 from attncli.files import open_output
 
 SHORTEST, LONGEST = 3, 60
@@ -69,26 +69,24 @@ def make_toy_translation(folder: Path, sizes: ToySizes, *, seed: int) -> None:
     """Write `{train,dev,test}.{source,target}` into `folder`; equal seeds and sizes give equal bytes.
 
     No source sentence occurs twice, within a file or across files. Lengths in source words are uniform from 3 to 60 in
-    dev and test; in train shorter sentences are more frequent. Raises DataError if the files cannot be written.
+    dev and test; in train shorter sentences are more frequent. Raises DataError if the files cannot be written, or
+    would replace other files (`filling`).
     """
     random = Random(seed)
     lexicon = _lexicon(random)
     seen: set[tuple[str, ...]] = set()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be made: {error.strerror}") from None
-    # Test comes first and train last, so that another amount of training text does not change the test.
-    for name, count, lengths in (
-        ("test", sizes.test, _even_lengths(random)),
-        ("dev", sizes.dev, _even_lengths(random)),
-        ("train", sizes.train, _short_lengths(random)),
-    ):
-        with open_output(folder / f"{name}.source") as source, open_output(folder / f"{name}.target") as target:
-            for length in islice(lengths, count):
-                sentence = _new_sentence(lexicon, length, random, seen)
-                source.write(" ".join(sentence.source) + "\n")
-                target.write(" ".join(sentence.target) + "\n")
+    with filling(folder) as aside:
+        # Test comes first and train last, so that another amount of training text does not change the test.
+        for name, count, lengths in (
+            ("test", sizes.test, _even_lengths(random)),
+            ("dev", sizes.dev, _even_lengths(random)),
+            ("train", sizes.train, _short_lengths(random)),
+        ):
+            with open_output(aside / f"{name}.source") as source, open_output(aside / f"{name}.target") as target:
+                for length in islice(lengths, count):
+                    sentence = _new_sentence(lexicon, length, random, seen)
+                    source.write(" ".join(sentence.source) + "\n")
+                    target.write(" ".join(sentence.target) + "\n")
 
 
 def _even_lengths(random: Random) -> Iterator[int]:

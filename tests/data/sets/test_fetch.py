@@ -5,6 +5,7 @@ import hashlib
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -222,6 +223,30 @@ def test_an_altered_archive_is_refused_and_nothing_is_left(tmp_path: Path, packe
         ):
             fetch("packed", tmp_path / "to", origin=str(packed), report=print)
         assert not (tmp_path / "to").exists()
+
+
+def test_an_archive_that_cannot_be_unpacked_leaves_nothing(
+    tmp_path: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (packed / "set.zip").read_bytes().replace(b"a.jpg#0", b"b.jpg#0")
+    (packed / "set.zip").write_bytes(content)
+    known = catalogue.DATA_SETS["packed"]
+    altered = replace(known.archives["set.zip"], md5=hashlib.md5(content).hexdigest())
+    monkeypatch.setitem(catalogue.DATA_SETS, "packed", replace(known, archives={"set.zip": altered}))
+    with pytest.raises(DataError) as caught:
+        fetch("packed", tmp_path / "to", origin=str(packed), report=print)
+    assert str(caught.value) == (
+        f"{packed}/set.zip: a damaged archive: Bad CRC-32 for file 'captions.txt'; nothing was kept"
+    )
+    assert not (tmp_path / "to").exists()
+
+
+def test_an_unpacked_file_replaces_nothing(tmp_path: Path, packed: Path) -> None:
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "captions.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"to/captions\.txt: is there, but is not the data set's; remove it, or choose"):
+        fetch("packed", tmp_path / "to", origin=str(packed), report=print)
+    assert found(tmp_path / "to") == {"captions.txt": b"mine"}
 
 
 def test_the_archives_of_a_set_are_named(tmp_path: Path, packed: Path) -> None:

@@ -38,5 +38,5 @@ def test_a_picture_has_a_bright_shape_on_a_dark_ground(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file/test: cannot be written: Not a directory"):
+    with pytest.raises(DataError, match=r"file: cannot be made: File exists"):
         made(tmp_path / "file", 1)
