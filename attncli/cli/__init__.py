@@ -1,1 +1,1 @@
-"""One file a subcommand: each parses, calls and prints."""
+"""The command line, one module per subcommand: each parses, calls and prints."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from attncli.cli.options import ConfigArgument, Overrides
+from attncli.cli.terminal import say
 
 app = typer.Typer(help="Look at configurations: check, show, schema.", no_args_is_help=True)
 
@@ -20,14 +21,14 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
 
     summary = summarise(read_config(config, overrides or ()))
     width = max(map(len, [*summary.parameters, *summary.bytes]))
-    typer.echo(f"{config}: ok")
-    typer.echo(f"parameters ({summary.condition})" if summary.condition else "parameters")
+    say(f"{config}: ok")
+    say(f"parameters ({summary.condition})" if summary.condition else "parameters")
     for part, count in summary.parameters.items():
-        typer.echo(f"  {part:<{width}}  {count:>12,}")
-    typer.echo(f"  {'total':<{width}}  {summary.total:>12,}")
-    typer.echo("memory of a training step, roughly")
+        say(f"  {part:<{width}}  {count:>12,}")
+    say(f"  {'total':<{width}}  {summary.total:>12,}")
+    say("memory of a training step, roughly")
     for part, size in summary.bytes.items():
-        typer.echo(f"  {part:<{width}}  {size / 2**20:>8,.0f} MiB")
+        say(f"  {part:<{width}}  {size / 2**20:>8,.0f} MiB")
 
 
 @app.command()
@@ -39,7 +40,7 @@ def show(config: ConfigArgument, overrides: Overrides = None) -> None:
     from attncli.config.dump import to_yaml
     from attncli.config.load import read_config
 
-    typer.echo(to_yaml(read_config(config, overrides or ())), nl=False)
+    print(to_yaml(read_config(config, overrides or ())), end="")
 
 
 @app.command()
@@ -52,4 +53,4 @@ def schema() -> None:
 
     from attncli.config.dump import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""`attncli data`: brings and makes data sets."""
+"""`attncli data`: lists, fetches and makes data sets."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Annotated
 
 import typer
 
+from attncli.cli.terminal import say, tell
+
 app = typer.Typer(
     no_args_is_help=True,
     help="List, fetch and make data sets.\n\nExample: attncli data make toy-translation --to data/toy",
 )
 
-# What `make` makes: what it is, how much it is, and what its examples are.
+# The artificial data sets: what each is, and how large.
 _TOYS = {
     "toy-translation": (
         "an artificial language pair with far reordering, 3 to 60 words, learned in minutes",
         "about 10 MB in 6 files",
     ),
     "toy-captioning": (
-        "pictures of coloured shapes with captions, and where each shape lies, learned in minutes",
+        "images of coloured shapes with captions, and where each shape lies, learned in minutes",
         "about 4 MB in 4,602 files",
     ),
     "toy-pictures": (
-        "pictures of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
+        "images of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
         "about 10 MB in 5,000 files",
     ),
 }
@@ -47,7 +49,7 @@ def list_data_sets() -> None:
 
 
 def _describe(name: str, what: str, size: str, licence: str, how: str) -> None:
-    typer.echo(f"{name}\n    {what}\n    size:    {size}\n    licence: {licence}\n    get it:  {how}")
+    say(f"{name}\n    {what}\n    size:    {size}\n    licence: {licence}\n    get it:  {how}")
 
 
 @app.command()
@@ -66,8 +68,8 @@ def get(
     from attncli.data.sets.fetch import fetch
 
     folder = to or Path("data") / name
-    fetch(name, folder, origin=origin, report=lambda text: typer.echo(text, err=True))
-    typer.echo(folder)
+    fetch(name, folder, origin=origin, report=tell)
+    say(str(folder))
 
 
 @app.command()
@@ -94,7 +96,7 @@ def make(
     given = {"train": train, "dev": dev, "test": test}
     folder = to or Path("data") / name
     _MAKERS[name](folder, {split: count for split, count in given.items() if count is not None}, seed)
-    typer.echo(folder)
+    say(str(folder))
 
 
 def _make_sentences(folder: Path, sizes: dict[str, int], seed: int) -> None:

@@ -1,4 +1,4 @@
-"""`attncli eval`: what trained runs are worth on data they have not seen, and against each other."""
+"""`attncli eval`: scores trained runs on test sets and compares them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attncli.errors import CommandError
 
 @takes(EvaluationOptions)
 def evaluate(options: EvaluationOptions) -> None:
-    """Score RUNs on a test set: corpus scores with 95 % bounds, BLEU by length, and paired tests between runs.
+    """Score RUNs on a test set: corpus scores with 95 % bounds, one of them by length, and paired tests between runs.
 
     For autoencoders, measure reconstruction errors next to those of PCA, and plot them by bottleneck width.
 

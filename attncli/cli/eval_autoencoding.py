@@ -1,4 +1,4 @@
-"""`attncli eval` for autoencoders: reconstruction errors beside PCA's, and the curve by width of the bottleneck."""
+"""`attncli eval` for autoencoders: reconstruction errors beside those of PCA, and by width of the bottleneck."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from attncli.cli.corruption import parse_corruption
 from attncli.cli.tasks import names_of
+from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
     given = parse_corruption(options.corruption) if options.corruption is not None else None
     runs = [AutoencoderRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
     name, test = _test_set(runs, options.test)
-    # Runs that are compared see one input, so what the first of them that has a corruption says holds for all.
+    # Runs can only be compared on the same input, so the first corruption that is configured holds for all.
     configured = next((found for run in runs if (found := run.config.eval_corruption)), None)
     report = evaluate_autoencoders(
         test,
@@ -38,7 +37,7 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
         name=name,
         corruption=configured if options.corruption is None else given,
     )
-    typer.echo(terminal_report(report) + "\n")
+    say(terminal_report(report) + "\n")
     _write(report, folders, options.output)
 
 
@@ -72,7 +71,7 @@ def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
         key = run.config.data.model_dump_json(exclude={"dev", "test", "cache"})
         if key not in known:
             train = read_examples(run.config, run.config.data.train)
-            typer.echo(f"{name}: PCA of {len(train):,} training {run.config.data.kind}", err=True)
+            tell(f"{name}: PCA of {len(train):,} training {run.config.data.kind}")
             known[key] = principal_components(train)
         measured.append(Measured(name, run, known[key]))
     return measured
@@ -87,4 +86,4 @@ def _write(report: AutoencoderReport, folders: Sequence[Path], output: Path | No
         for system, place in zip(report.systems[1:], places[1:], strict=True):
             written += write_autoencoder_report(report.of(system), place)
     for path in written:
-        typer.echo(f"wrote {path}")
+        say(f"wrote {path}")

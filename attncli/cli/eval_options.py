@@ -1,4 +1,4 @@
-"""The options of `attncli eval`, declared once."""
+"""The options of `attncli eval`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attncli.cli.tasks import WRITING, Only
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """What `attncli eval` takes."""
+    """The options of `attncli eval`."""
 
     runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None
     test: Annotated[
@@ -57,7 +57,7 @@ class EvaluationOptions:
     length: Annotated[
         str | None,
         typer.Option(
-            metavar="source|reference", help="Group BLEU by the words of the source or reference.  [default: source]"
+            metavar="source|reference", help="Group scores by the words of the source or reference.  [default: source]"
         ),
         Only(("text",)),
     ] = None
@@ -65,8 +65,9 @@ class EvaluationOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A score beside BLEU; repeat for more. Translation: chrf, ter. Captions: bleu_1, bleu_2, bleu_3, "
-            "bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which is a Java program]",
+            help="A score beside BLEU; repeat for more, the one to report by length first. Translation: chrf, ter. "
+            "Captions: bleu_1, bleu_2, bleu_3, bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which "
+            "is a Java program]",
         ),
         Only(WRITING),
     ] = None

@@ -1,4 +1,4 @@
-"""`attncli eval` of runs that write: scores of runs or of files, with bounds, by length, and against each other."""
+"""`attncli eval` of runs that write: scores of runs or files with bounds, by length, and compared in pairs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from attncli.cli.tasks import names_of
+from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from attncli.evaluation.report import Report
     from attncli.evaluation.test_set import EvaluationSet
 
-_SLOW = "meteor"  # needs Java, and is measured only where it is asked for
+_SLOW = "meteor"  # needs Java, so it is measured only on request
 
 
 def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: Runs) -> None:
@@ -70,7 +69,7 @@ def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
 
 
 def _check_files(folders: Sequence[Path], options: EvaluationOptions) -> None:
-    """Raise a CommandError where there is nothing to score, or it is not clear on what."""
+    """Raise a CommandError if there is nothing to score, or no single test set to score it on."""
     source, reference = options.source, options.reference
     if (source is None) != (not reference):
         raise CommandError(
@@ -120,7 +119,7 @@ def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System
 
 
 def _decoded(folders: Sequence[Path], data: EvaluationSet, options: EvaluationOptions) -> list[System]:
-    """Return what each run writes for `data`, with what `options` change of its search."""
+    """Return what each run writes for `data`, searched with its own settings but for those in `options`."""
     from attncli.evaluation.decode import decode
     from attncli.evaluation.variants import variant_names
     from attncli.runs.writing import WritingRun
@@ -135,7 +134,7 @@ def _decoded(folders: Sequence[Path], data: EvaluationSet, options: EvaluationOp
     names = names_of(folders)
     systems = []
     for name, variant, run in zip(names, variant_names(names, [run.config for run in runs]), runs, strict=True):
-        typer.echo(f"{name}: decoding {len(data)} {data.noun}s of {data.name}", err=True)
+        tell(f"{name}: decoding {len(data)} {data.noun}s of {data.name}")
         search, cuts = run.config.search.changed(given), options.too_long == "cut"
         systems.append(decode(run, data, search, name=name, variant=variant, cuts_sources=cuts))
     return systems
@@ -146,7 +145,7 @@ def _write(report: Report, systems: Sequence[System], places: Sequence[Path], ou
     from attncli.reports.output import write_hypotheses, write_report
     from attncli.reports.text import terminal_text
 
-    typer.echo(terminal_text(report) + "\n")
+    say(terminal_text(report) + "\n")
     folders = [place / "evaluation" / report.test.replace("/", "_") for place in places]
     if output is not None or len(folders) < len(systems):
         folder = output or folders[0]
@@ -158,4 +157,4 @@ def _write(report: Report, systems: Sequence[System], places: Sequence[Path], ou
             if folder != folders[0]:
                 written += write_report(report.of(found), folder)
     for path in written:
-        typer.echo(f"wrote {path}")
+        say(f"wrote {path}")

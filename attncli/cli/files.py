@@ -1,4 +1,4 @@
-"""`attncli caption`: files through a trained run."""
+"""`attncli caption`: captions images with a trained run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 import typer
 
 from attncli.cli.tasks import takes
+from attncli.cli.terminal import tell
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, writing
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionOptions(WritingOptions):
-    """What `attncli caption` takes."""
+    """The options of `attncli caption`."""
 
     paths: Annotated[
         list[str],
@@ -52,7 +53,7 @@ def caption(options: CaptionOptions) -> None:
             advance(1)
             if found.problem is not None:
                 bad += 1
-                typer.echo(f"attncli: {found.problem}", err=True)
+                tell(f"attncli: {found.problem}")
             elif is_json:
                 stream.write(json_line(found, name="path"))
             else:

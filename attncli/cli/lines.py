@@ -1,4 +1,4 @@
-"""`attncli translate`: lines of files and pipes through a trained run."""
+"""`attncli translate`: translates the lines of a file or a pipe with a trained run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from attncli.cli.writing import WritingOptions, json_line, one_line, opened_outp
 if TYPE_CHECKING:
     from attncli.decoding.written import Written
 
-# Lines read together, so that those of like length share a batch.
+# Lines read together, so that those of similar length share a batch.
 READ_AHEAD = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslateOptions(WritingOptions):
-    """What `attncli translate` takes."""
+    """The options of `attncli translate`."""
 
     input: Annotated[
         Path | None,
@@ -69,7 +69,7 @@ def translate(options: TranslateOptions) -> None:
         cuts_sources=options.too_long == "cut",
     )
     chunks = _chunks(path)
-    # Before the output is opened, that a wrong input leaves nothing behind.
+    # Read before the output is opened, so that a wrong input leaves no output behind.
     first = next(chunks, [])
     with opened_output(options.output) as stream:
         line = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,6 +14,7 @@ from attncli.cli import config, data
 from attncli.cli.eval import evaluate
 from attncli.cli.files import caption
 from attncli.cli.lines import translate
+from attncli.cli.terminal import open_streams, say, tell
 from attncli.cli.train import train
 from attncli.cli.visualize import visualize
 from attncli.errors import UserError
@@ -35,7 +38,7 @@ app.add_typer(config.app, name="config")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"attncli {attncli.__version__}")
+        say(f"attncli {attncli.__version__}")
         raise typer.Exit
 
 
@@ -49,14 +52,33 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user becomes one message and an exit code, never a traceback.
+    """Run the command line; whatever goes wrong becomes one message and an exit code, never a traceback.
 
-    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130).
+    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130). With ATTNCLI_TRACEBACK=1
+    in the environment, an internal error also shows its traceback.
     """
+    open_streams()
     bound_kernel_caches()
     keep_freed_memory()
     try:
-        app(prog_name="attncli")
+        try:
+            app(prog_name="attncli")
+        finally:
+            sys.stdout.flush()  # here, where a failure still becomes a message
     except UserError as error:
-        print(f"attncli: {error}", file=sys.stderr)
+        tell(f"attncli: {error}")
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except MemoryError:
+        _fail("out of memory; smaller batches, beams or models need less")
+    except Exception as error:
+        said = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
+        _fail(f"internal error: {said}; please report it in the issue tracker with the output of ATTNCLI_TRACEBACK=1")
+
+
+def _fail(message: str) -> NoReturn:
+    if os.environ.get("ATTNCLI_TRACEBACK") == "1":
+        traceback.print_exc()
+    tell(f"attncli: {message}")
+    sys.exit(1)

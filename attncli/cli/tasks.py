@@ -1,4 +1,4 @@
-"""Options that are declared once, and which of them mean something to the runs of a command line."""
+"""Options declared as dataclasses, and the check that they apply to the given runs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from attncli.errors import CommandError, RunError
+from attncli.errors import CommandError, RunError, escaped
 
 Options = TypeVar("Options")
 Family = Literal["text", "files", "autoencoding"]
-"""What runs are alike in: they write for text, they write for files, or they are autoencoders."""
+"""What a run does: write for text, write for files, or reconstruct (an autoencoder)."""
 WRITING: tuple[Family, ...] = ("text", "files")
 
 
 @dataclass(frozen=True)
 class Only:
-    """Marks an option that means something only to runs of some families."""
+    """Marks an option that applies only to runs of some families."""
 
     families: tuple[Family, ...]
 
 
 def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """Return what makes a command of a function of `options`, a dataclass whose fields are the command's options."""
+    """Return a decorator that makes a command of a function of `options`, a dataclass with a field per option."""
 
     def command(function: Callable[[Options], None]) -> Callable[..., None]:
         def call(**given: Any) -> None:
@@ -54,11 +54,11 @@ class Runs:
 
     family: Family
     task: str
-    config: Any  # of the first run; None where no folder is a run, which is left to what loads it
+    config: Any  # of the first run; None if no folder is a run, which is reported when one is loaded
 
 
 def runs_in(folders: Sequence[Path]) -> Runs:
-    """Return what the runs in `folders` have in common, or raise a CommandError that names two of different tasks."""
+    """Return what the runs in `folders` have in common; raise a CommandError if their tasks differ."""
     found = {folder: config for folder in folders if (config := _config(folder)) is not None}
     if not found:
         return Runs("text", "translation", None)
@@ -83,14 +83,14 @@ def _config(folder: Path) -> Any:
 
 
 def check_meaning(options: Any, runs: Runs) -> None:
-    """Raise a CommandError for the first of `options` that was given and means nothing to `runs`."""
+    """Raise a CommandError for the first given option that does not apply to `runs`."""
     for field, mark in _marked(type(options)):
         if runs.family not in mark.families and _is_given(options, field):
             raise CommandError(f"{_option(field)}: means nothing for runs of task {runs.task}; leave it out")
 
 
 def check_alone(option: str, options: Any, *, draws: str, takes: Collection[str]) -> None:
-    """Raise a CommandError if `options` have more than `option`, which `draws` something, and what it `takes`."""
+    """Raise a CommandError for a given option that is not used by `option`, which draws `draws` and uses `takes`."""
     common = {"runs", "output", "checkpoint", "device", *takes}
     for field in fields(options):
         if field.name not in common and _is_given(options, field):
@@ -116,6 +116,9 @@ def _option(field: Field[Any]) -> str:
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return the last part of each path, or the whole paths where last parts are the same."""
+    """Return the last part of each path, or the whole paths if last parts coincide, with control characters escaped."""
     names = [path.resolve().name.removesuffix(".gz") for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    # They are drawn in figures, too, and no font can draw half a character.
+    return [escaped(name) for name in names]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from attncli.cli.options import ConfigArgument, Device, Overrides
+from attncli.cli.terminal import say, tell
 
 
 def train(
@@ -45,23 +46,19 @@ def train(
     checked = settled(checked, where)
     check_precision(checked.training.precision, where)  # before anything is written
     if dry_run:
-        typer.echo(try_out(checked, where, tell=_tell))
+        say(try_out(checked, where, tell=tell))
         return
     if resume and (ended := ending(checked, folder)):
-        typer.echo(_ending(folder.path, ended["reason"], f"{ended['step']} already", ended["best_scores"]))
+        say(_ending(folder.path, ended["reason"], f"{ended['step']} already", ended["best_scores"]))
         return
     if resume:
-        task = resume_run(checked, folder, where, tell=_tell)
+        task = resume_run(checked, folder, where, tell=tell)
     else:
-        task = begin_run(checked, folder, where, overwrite=overwrite, tell=_tell)
+        task = begin_run(checked, folder, where, overwrite=overwrite, tell=tell)
     outcome = train_task(task, checked.training, folder, device=where, resume=resume)
-    typer.echo(_ending(folder.path, outcome.reason, str(outcome.step), outcome.best.scores))
+    say(_ending(folder.path, outcome.reason, str(outcome.step), outcome.best.scores))
 
 
 def _ending(folder: Path, reason: str, step: str, best_scores: Mapping[str, float]) -> str:
     scores = ", ".join(f"{name} {score:.4g}" for name, score in best_scores.items())
     return f"{folder}: ended by {reason} at step {step}, best on dev: {scores}"
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)

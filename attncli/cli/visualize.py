@@ -1,13 +1,12 @@
-"""`attncli visualize`: drawings of what a run has learned, and of how its training went."""
+"""`attncli visualize`: draws what a run has learned and how its training went."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from attncli.cli.tasks import check_alone, check_meaning, runs_in, takes
+from attncli.cli.terminal import say
 from attncli.cli.visualize_options import VisualizationOptions
 from attncli.errors import CommandError, unknown
 
@@ -51,7 +50,7 @@ def visualize(options: VisualizationOptions) -> None:
     runs = runs_in(options.runs)
     if options.curves:
         check_alone("--curves", options, draws="the training log", takes={"curves", "format"})
-        typer.echo(f"wrote {_draw_curves(options, runs.config)}")
+        say(f"wrote {_draw_curves(options, runs.config)}")
         return
     check_meaning(options, runs)
     if runs.family == "autoencoding":
@@ -87,7 +86,7 @@ def _draw_curves(options: VisualizationOptions, config: Config | None) -> Path:
 
 
 def _measured(config: Config | None) -> tuple[str, str]:
-    """Return what the loss of a run counts, and the score that is drawn: the one that chose its checkpoint if any."""
+    """Return the unit of a run's loss, and the score to draw: the one that chose its checkpoint, if one did."""
     from attncli.config.writing import WritingConfig
 
     if config is None:

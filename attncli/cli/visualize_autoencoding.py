@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from attncli.cli.corruption import parse_corruption
+from attncli.cli.terminal import say
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
     from attncli.runs.autoencoding import AutoencoderRun
     from attncli.sources.rows.examples import Examples
 
-_PICTURES = ("png", "svg")
+_FORMATS = ("png", "svg")
 _SHOWN = 8  # examples of the test set that are drawn
 
 
 def visualize_autoencoding(options: VisualizationOptions) -> None:
-    """Draw what the run makes of pictures, named ones or those of a test set, and what it has learned."""
+    """Draw how the run reconstructs the named images, or those of a test set, and what it has learned."""
     suffix = options.format or "png"
-    if suffix not in _PICTURES:
-        raise CommandError(f"--format: {unknown('value', suffix, _PICTURES)}; the numbers are in the report of eval")
+    if suffix not in _FORMATS:
+        raise CommandError(f"--format: {unknown('value', suffix, _FORMATS)}; the numbers are in the report of eval")
     corruption = parse_corruption(options.corruption) if options.corruption is not None else None
 
     from attncli.drawing.figures import save_figure
@@ -43,7 +42,7 @@ def visualize_autoencoding(options: VisualizationOptions) -> None:
         for name, figure in found.items():
             path = options.folder / f"{name}.{suffix}"
             save_figure(figure, path)
-            typer.echo(f"wrote {path}")
+            say(f"wrote {path}")
 
 
 def _figures(
@@ -84,7 +83,7 @@ def _examples(run: AutoencoderRun, options: VisualizationOptions) -> Examples:
 
 
 def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOptions) -> list[Tensor]:
-    """Return the rows [D] that are drawn: the pictures that were named, or the first of `examples`."""
+    """Return the rows [D] to draw: the images that were named, or the first of `examples`."""
     import torch
 
     from attncli.config.tasks.autoencoding import PictureData

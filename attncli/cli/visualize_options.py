@@ -1,4 +1,4 @@
-"""The options of `attncli visualize`, declared once."""
+"""The options of `attncli visualize`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attncli.cli.tasks import WRITING, Only
 
 @dataclass(frozen=True, kw_only=True)
 class VisualizationOptions:
-    """What `attncli visualize` takes."""
+    """The options of `attncli visualize`."""
 
     runs: Annotated[
         list[Path],

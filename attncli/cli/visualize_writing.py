@@ -6,36 +6,39 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from attncli.cli.tasks import check_alone, names_of
+from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError, DataError, RunError, unknown
 
 if TYPE_CHECKING:
     from attncli.cli.visualize_options import VisualizationOptions
     from attncli.decoding.writer import Writer
-    from attncli.decoding.written import Written
+    from attncli.decoding.written import Inspection
     from attncli.runs.writing import WritingRun
     from attncli.visualization.heads import HeadDrawing
 
+_NOTHING = "none of the files can be read, so nothing was drawn"
 FORMATS = ("png", "svg", "html", "json")
-"""Those of any kind of source."""
+"""The formats of drawings of all kinds of sources."""
 
 
 def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
-    """Draw what `options` ask for: gradients of all runs, or what the only one does with the sources that are named.
+    """Draw what `options` ask for: gradients of all runs, or what the only one does with the named sources.
 
     A file that cannot be read is reported on standard error, and a DataError is raised at the end.
     """
     if options.gradients:
-        for path in _draw_gradients(options):
-            typer.echo(f"wrote {path}")
+        say(f"wrote {_draw_gradients(options)}")
         return
     if options.test is not None:
-        raise CommandError("--test: names the sentences of --gradients, which is not given; add it or leave --test out")
-    format = options.format or "png"
-    _check_format(format, FORMATS)
-    _check_heads(options)
+        raise CommandError("--test: names the sentences for --gradients; add that option or remove --test")
+    if options.format is not None:
+        _check_format(options.format, FORMATS)
+    draws_heads = options.self_attention or options.heads
+    if options.layer is not None and not draws_heads:
+        raise CommandError("--layer: selects what --self-attention and --heads draw; add one of them")
+    if options.format == "html" and draws_heads:
+        raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
     cells = _sentences(options) if is_text else _files(options)
     _check_targets(cells, options)
 
@@ -44,13 +47,8 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
 
     [folder] = options.runs
     run = WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint)
-    _check_format(format, run.drawer().formats)
-    draw = _heads_drawn if options.self_attention or options.heads else _sources_drawn
-    drawn = 0
     with writing_into(options.folder):
-        for number, path in draw(run, cells, options, format):
-            drawn = number
-            typer.echo(f"wrote {path}")
+        drawn = (_draw_heads if draws_heads else _draw_sources)(run, cells, options)
     if drawn < len(cells):
         raise DataError(f"{len(cells) - drawn} of {len(cells)} files could not be drawn")
 
@@ -58,14 +56,6 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
 def _check_format(format: str, formats: Sequence[str]) -> None:
     if format not in formats:
         raise CommandError(f"--format: {unknown('value', format, formats)}")
-
-
-def _check_heads(options: VisualizationOptions) -> None:
-    wanted = options.self_attention or options.heads
-    if options.layer is not None and not wanted:
-        raise CommandError("--layer: chooses what --self-attention and --heads draw; give one of them too")
-    if wanted and options.format == "html":
-        raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
 
 
 def _sentences(options: VisualizationOptions) -> list[str]:
@@ -107,11 +97,11 @@ def _writer(run: WritingRun, options: VisualizationOptions) -> Writer[Any]:
     return run.writer(run.config.search.changed(given).model_copy(update={"max_source_length": None}))
 
 
-def _sources_drawn(
-    run: WritingRun, cells: Sequence[str], options: VisualizationOptions, format: str
-) -> Iterator[tuple[int, Path]]:
-    """Yield how many sources are drawn and a path, for every file that is written."""
+def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> int:
+    """Draw where the model looks in each source, and return the number of sources that could be read."""
     drawer, draws_weights = run.drawer(), run.attends
+    format = options.format or drawer.formats[0]
+    _check_format(format, drawer.formats)
     if not draws_weights:
         problem = (
             f"{run.folder}: there are no weights to draw: the model has attention: none, so its decoder looks at no "
@@ -119,75 +109,84 @@ def _sources_drawn(
         )
         if not drawer.shows_sources or format == "json" or options.target:
             raise RunError(f"{problem}; choose a run trained with an attention")
-        typer.echo(f"attncli: {problem}; only what was written is drawn", err=True)
+        tell(f"attncli: {problem}; only what was written is drawn")
     writer = _writer(run, options)
     if options.target:
         written = writer.align(zip(cells, options.target, strict=True))
     else:
         written = writer.write(cells, with_weights=draws_weights)
-    found = list(_readable(written))
-    if not found:
-        raise RunError("none of the files can be read, so nothing was drawn")
-    paths = drawer.draw(
-        found,
-        options.folder,
-        format,
-        title=f"{run.name}: attention",
-        forced=bool(options.target),
-        tell=lambda line: typer.echo(line, err=True),
-    )
-    yield from ((len(found), path) for path in paths)
-
-
-def _readable(written: Iterator[Written]) -> Iterator[Written]:
-    """Yield those that have no problem, and report the others."""
+    found = []
     for each in written:
         if each.problem is None:
-            yield each
+            found.append(each)
         else:
-            typer.echo(f"attncli: {each.problem}", err=True)
+            tell(f"attncli: {each.problem}")
+    if not found:
+        raise RunError(_NOTHING)
+    title = f"{run.name}: attention"
+    for path in drawer.draw(found, options.folder, format, title=title, forced=bool(options.target), tell=tell):
+        say(f"wrote {path}")
+    return len(found)
 
 
-def _heads_drawn(
-    run: WritingRun, cells: Sequence[str], options: VisualizationOptions, format: str
-) -> Iterator[tuple[int, Path]]:
+def _draw_heads(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> int:
+    """Draw the heads of each source, its self-attention, or both; return the number of sources that could be read."""
     from attncli.visualization.heads import draw_heads, write_heads
 
-    found = list(_heads(run, cells, options))
-    if format == "json":
-        yield len(cells), write_heads(found, options.folder)
-        return
-
-    def warn(warning: str) -> None:
-        typer.echo(f"warning: {warning}", err=True)
-
-    yield from ((len(cells), path) for path in draw_heads(found, options.folder, format, warn=warn))
-
-
-def _heads(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> Iterator[HeadDrawing]:
-    from attncli.visualization.heads import cross_attention_drawings, self_attention_drawings
-
-    encoder, decoder = run.config.model.encoder.kind, run.config.model.decoder.kind
-    looking_back = ("lstmn", "transformer")
-    if options.self_attention and encoder not in looking_back and decoder not in looking_back:
-        raise RunError(
-            f"{run.folder}: there is no self-attention to draw: the encoder is of kind {encoder} and the decoder of "
-            f"kind {decoder}; choose a run with one of kind lstmn or transformer"
-        )
-    if options.heads and decoder != "transformer":
+    decoder = run.config.model.decoder.kind
+    if options.heads and not run.model.decoder.has_heads:
         raise RunError(
             f"{run.folder}: there are no heads to draw: the decoder is of kind {decoder}, which looks at the source "
             "with one attention; draw that without --heads, or choose a run with a transformer decoder"
         )
+    found: list[HeadDrawing] = []
+    drawn = 0
+    for number, each in _inspected(run, cells, options):
+        if options.self_attention and each.encoder is None and each.decoder is None:
+            raise RunError(
+                f"{run.folder}: there is no self-attention to draw: the encoder is of kind "
+                f"{run.config.model.encoder.kind} and the decoder of kind {decoder}; choose a run with one of kind "
+                "lstmn or transformer"
+            )
+        found += _drawings(run, number, each, options)
+        drawn += 1
+    if not drawn:
+        raise RunError(_NOTHING)
+    if options.format == "json":
+        paths = [write_heads(found, options.folder)]
+    else:
+        paths = draw_heads(found, options.folder, options.format or "png", warn=lambda line: tell(f"warning: {line}"))
+    for path in paths:
+        say(f"wrote {path}")
+    return drawn
+
+
+def _inspected(
+    run: WritingRun, cells: Sequence[str], options: VisualizationOptions
+) -> Iterator[tuple[int, Inspection]]:
+    """Yield the number of each source, from 1, with where its heads look; report those that cannot be read."""
+    writer = _writer(run, options)
     targets: Sequence[str | None] = options.target or [None] * len(cells)
-    for number, found in enumerate(_writer(run, options).inspect(zip(cells, targets, strict=True)), start=1):
-        if options.self_attention:
-            yield from self_attention_drawings(number, found, options.layer, directions=encoder == "lstmn")
-        if options.heads:
-            yield from cross_attention_drawings(number, found, options.layer)
+    for number, pair in enumerate(zip(cells, targets, strict=True), start=1):
+        try:
+            [found] = writer.inspect([pair])
+        except DataError as error:
+            tell(f"attncli: {error}")
+        else:
+            yield number, found
 
 
-def _draw_gradients(options: VisualizationOptions) -> list[Path]:
+def _drawings(run: WritingRun, number: int, found: Inspection, options: VisualizationOptions) -> Iterator[HeadDrawing]:
+    from attncli.visualization.heads import cross_attention_drawings, self_attention_drawings
+
+    if options.self_attention:
+        directions = run.model.encoder.heads_are_directions
+        yield from self_attention_drawings(number, found, options.layer, directions=directions)
+    if options.heads:
+        yield from cross_attention_drawings(number, found, options.layer)
+
+
+def _draw_gradients(options: VisualizationOptions) -> Path:
     draws = "the encoder's states over a dev or test set"
     check_alone("--gradients", options, draws=draws, takes={"gradients", "test", "format"})
     format = options.format or "png"
@@ -211,4 +210,4 @@ def _draw_gradients(options: VisualizationOptions) -> list[Path]:
             path.write_text(gradients_json(profiles), encoding="utf-8")
         else:
             save_figure(gradients_figure(profiles, sentences=sentences), path)
-    return [path]
+    return path

@@ -1,4 +1,4 @@
-"""What the commands share that write with a trained run, whatever its sources are."""
+"""What `attncli translate` and `attncli caption` share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class WritingOptions:
-    """What all commands take that write."""
+    """The options of both."""
 
     run: RunArgument
     output: Annotated[
@@ -71,7 +71,7 @@ def writing(
     replaces_unknown: bool = False,
     cuts_sources: bool = False,
 ) -> Write:
-    """Return what writes for sources as `options` ask, and `given` of the search settings."""
+    """Return a function that writes for sources as `options` ask; `given` are further search settings."""
     from attncli.errors import CommandError
 
     if options.attention and not is_json:
@@ -81,7 +81,7 @@ def writing(
     if options.sample and options.beam_size is not None:
         raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
     changes = {
-        # As many draws as are shown; of more the likeliest would be no draws.
+        # As many draws as are shown: the likeliest of more draws would not be draws from the model.
         "beam_size": options.n_best if options.sample else options.beam_size,
         "length_penalty": options.length_penalty,
         "max_length": options.max_length,

@@ -1,1 +1,1 @@
-"""What all drawings share."""
+"""Figures, fonts and labels that all drawings use."""

@@ -1,4 +1,4 @@
-"""What all pictures share: making a figure without global state, and writing it the same way every time."""
+"""Figures: made without global state, and written the same way every time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by every kind of colour vision; its yellow is too pale for lines on white.
+# Okabe and Ito's palette, distinguishable with every kind of colour vision; its yellow is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#666666"

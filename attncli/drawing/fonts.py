@@ -24,7 +24,7 @@ class Fonts:
 
     @property
     def warning(self) -> str | None:
-        """What to tell a person about missing characters, or None."""
+        """A message about missing characters, or None."""
         if not self.missing:
             return None
         shown = " ".join(f"{character} (U+{ord(character):04X})" for character in self.missing[:20])
@@ -78,4 +78,4 @@ def _characters(family: str) -> frozenset[str]:
         # A font of bitmaps (colour emoji) cannot be scaled to the size of a label.
         return frozenset(map(chr, font.get_charmap())) if font.scalable else frozenset()
     except (OSError, RuntimeError):
-        return frozenset()  # a broken or foreign file among the installed fonts is as good as none
+        return frozenset()  # a broken file among the installed fonts

@@ -1,4 +1,4 @@
-"""Tokens as labels: pieces of words told apart from whole words, without the tokenizer's own marks."""
+"""Tokens as labels: pieces of words marked, without the tokenizer's own marks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CASED_OR_DIGIT = ("Lu", "Ll", "Lt", "Nd")
 
 
 def readable(tokens: Sequence[str]) -> list[str]:
-    """Return one label a token: a piece that goes on with a word begins with `·`, and a space alone is `␣`.
+    """Return one label per token: a piece that continues a word begins with `·`, and a space alone is `␣`.
 
     The dot stands only between letters with case or digits: it would not help with punctuation, and scripts without
     case either write no spaces or run from right to left. Characters as tokens need no dots.

@@ -1,4 +1,4 @@
-"""What an evaluation of autoencoders found, and its form as `report.json`."""
+"""The results of an evaluation of autoencoders, and their form in `report.json`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class AutoencoderSystem:
-    """What was found of one run."""
+    """The results of one run."""
 
     name: str
     details: Mapping[str, Any]  # folder, step, parameters

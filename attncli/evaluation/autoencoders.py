@@ -31,7 +31,7 @@ from attncli.sources.rows.examples import Examples
 
 @dataclass(frozen=True)
 class Measured:
-    """A run to be measured, what it is called, and the PCA of its training data."""
+    """A run to be measured, its name in reports, and the PCA of its training data."""
 
     name: str
     run: AutoencoderRun
@@ -40,7 +40,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What the networks see, and what they should give."""
+    """What the networks see, and what they should return."""
 
     seen: Tensor  # [N, D]
     wanted: Tensor  # [N, D]
@@ -170,7 +170,7 @@ def largest_angle(system: Measured) -> float | None:
     if not model.is_linear or model.narrowest >= system.pca.directions.shape[1]:
         return None
     columns = system.run.decoder_columns()  # [D, bottleneck]
-    # A layer narrower than the bottleneck leaves so many independent ones.
+    # A decoder layer narrower than the bottleneck leaves only as many independent columns.
     spanned = torch.linalg.svd(columns, full_matrices=False).U[:, : model.narrowest]
     return largest_principal_angle(spanned, system.pca.first(model.narrowest))
 

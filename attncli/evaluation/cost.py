@@ -1,4 +1,4 @@
-"""What the training of a run took, by its log."""
+"""Speed and duration of a training, from the log of the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attncli.runs.log import read_log
 
 
 def training_cost(folder: Path) -> TrainingCost | None:
-    """Return what the training of the run in `folder` took; None without a log. Raises RunError for a damaged one."""
+    """Return the cost of training the run in `folder`; None without a log. Raises RunError for a damaged log."""
     if not (folder / "log.jsonl").exists():
         return None
     log = read_log(folder)
@@ -21,7 +21,7 @@ def training_cost(folder: Path) -> TrainingCost | None:
 
 
 def training_cost_or_note(folder: Path, name: str) -> tuple[TrainingCost | None, tuple[str, ...]]:
-    """Return what the training of the run in `folder` took, and where its log is damaged a note on the run `name`."""
+    """Return the cost of training the run in `folder`, or a note about the run `name` if its log is damaged."""
     try:
         return training_cost(folder), ()
     except RunError as error:

@@ -1,4 +1,4 @@
-"""Decodes a test set with a run, against the clock."""
+"""Decodes a test set with a run and measures the time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def decode(
     variant: str | None = None,
     cuts_sources: bool = False,
 ) -> System:
-    """Return the best hypotheses of `run` for the sources of `test`, how long that took, and what its training took.
+    """Return the best hypotheses of `run` for the sources of `test`, with the time that decoding and training took.
 
-    Reading the sources counts. Raises a DataError that names every source that cannot be read.
+    The time to read the sources counts. Raises a DataError that names every source that cannot be read.
     """
     started = time.perf_counter()
     found = list(run.writer(search, cuts_sources=cuts_sources).write(test.cells))

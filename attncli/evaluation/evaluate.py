@@ -1,4 +1,4 @@
-"""Scores hypotheses: whole, by length, and against each other.
+"""Scores hypotheses: as a whole, by length, and compared with each other.
 
 N sources, R resamples.
 """
@@ -6,7 +6,7 @@ N sources, R resamples.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import fmean
 from typing import Any, Literal
@@ -35,12 +35,12 @@ from attncli.metrics.tokenised import tokenised_note
 LengthOf = Literal["source", "reference"]
 
 MOST_FOR_EVERY_PAIR = 4
-"""Of more variants, each is compared with the first alone."""
+"""If there are more variants, each is only compared with the first."""
 
 
 @dataclass(frozen=True)
 class System:
-    """What is scored: one hypothesis for each source of a test set, and where they come from."""
+    """One hypothesis for each source of a test set, and where they come from."""
 
     name: str
     hypotheses: tuple[str, ...]
@@ -76,14 +76,21 @@ def evaluate(
     metrics: Sequence[str] = tuple(METRICS),
     length_of: LengthOf = "source",
 ) -> Report:
-    """Return the scores of `systems` on `test`; BLEU is always among them. The same input gives the same numbers."""
+    """Return the scores of `systems` on `test` by `metrics`, the first of which is also reported by length.
+
+    BLEU is always among them. The same arguments give the same numbers.
+    """
+    first = metrics[0]
     keys = [key for key in ALL_METRICS if key == "bleu" or key in metrics]
-    measured = {key: [_measure(key, test, system) for system in systems] for key in keys}
+    measured = {
+        key: [ALL_METRICS[key].measure(system.hypotheses, test.references) for system in systems] for key in keys
+    }
     whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
-    bins = length_bins(_lengths(test, length_of), settings.length_bins)
-    binned = [_resample([found.part(bin_.indices) for found in measured["bleu"]], settings) for bin_ in bins]
+    lengths = word_counts(test.sources) if length_of == "source" else shortest_word_counts(test.references)
+    bins = length_bins(lengths, settings.length_bins)
+    binned = [_resample([found.part(bin_.indices) for found in measured[first]], settings) for bin_ in bins]
     groups = _grouped(systems)
-    # Runs of one variant have nothing else to be compared with than each other.
+    # Runs of a single variant can only be compared with each other.
     compared = groups if len(groups) > 1 else {system.name: [at] for at, system in enumerate(systems)}
     test_notes = _test_notes(test)
     reports = [
@@ -91,7 +98,9 @@ def evaluate(
             name=system.name,
             scores={key: whole[key].bounded(number) for key in keys},
             signatures={key: measured[key][number].signature for key in keys},
-            by_length=tuple(_bin_score(bin_, scores, number) for bin_, scores in zip(bins, binned, strict=True)),
+            by_length=tuple(
+                _bin_score(bin_, first, scores.bounded(number)) for bin_, scores in zip(bins, binned, strict=True)
+            ),
             length_ratio=length_ratio(measured["bleu"][number]),
             speed=system.speed,
             training=system.training,
@@ -109,14 +118,10 @@ def evaluate(
         samples=settings.bootstrap_samples,
         seed=settings.seed,
         systems=tuple(reports),
-        variants=tuple(_variants(groups, reports, whole, binned, bins)),
-        comparisons=tuple(_compare(compared, whole, binned)),
+        variants=tuple(_variants(groups, reports, whole, binned)),
+        comparisons=tuple(_compare(compared, whole, first, binned)),
         notes=test_notes,
     )
-
-
-def _measure(key: str, test: EvaluationSet, system: System) -> SentenceStatistics:
-    return ALL_METRICS[key].measure(system.hypotheses, test.references)
 
 
 def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _Resampled:
@@ -124,12 +129,8 @@ def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _
     return _Resampled([statistics.score() for statistics in measured], resamples)
 
 
-def _lengths(test: EvaluationSet, length_of: LengthOf) -> Any:
-    return word_counts(test.sources) if length_of == "source" else shortest_word_counts(test.references)
-
-
-def _bin_score(bin_: LengthBin, scores: _Resampled, number: int) -> BinScore:
-    return BinScore(bin_.first, bin_.last, bin_.label, len(bin_.indices), scores.bounded(number))
+def _bin_score(bin_: LengthBin, metric: str, score: BoundedScore) -> BinScore:
+    return BinScore(bin_.first, bin_.last, bin_.label, len(bin_.indices), metric, score)
 
 
 def _grouped(systems: Sequence[System]) -> dict[str, list[int]]:
@@ -145,7 +146,6 @@ def _variants(
     reports: Sequence[SystemReport],
     whole: Mapping[str, _Resampled],
     binned: Sequence[_Resampled],
-    bins: Sequence[LengthBin],
 ) -> Iterator[VariantReport]:
     means, binned_means = _means(list(groups.values()), whole, binned)
     for number, (name, group) in enumerate(groups.items()):
@@ -153,14 +153,23 @@ def _variants(
             name,
             tuple(reports[at] for at in group),
             {key: scores.bounded(number) for key, scores in means.items()},
-            tuple(_bin_score(bin_, scores, number) for bin_, scores in zip(bins, binned_means, strict=True)),
+            tuple(
+                replace(found, score=scores.bounded(number))
+                for found, scores in zip(reports[0].by_length, binned_means, strict=True)
+            ),
         )
 
 
 def _compare(
-    groups: Mapping[str, Sequence[int]], whole: Mapping[str, _Resampled], binned: Sequence[_Resampled]
+    groups: Mapping[str, Sequence[int]],
+    whole: Mapping[str, _Resampled],
+    length_metric: str,
+    binned: Sequence[_Resampled],
 ) -> Iterator[Comparison]:
-    """Yield the comparisons of the systems in `groups`, taken together: every pair, or of many each with the first."""
+    """Yield the comparisons of the means of `groups`: of every pair or, where there are many, of each with the first.
+
+    `binned` are the scores by length, of `length_metric`.
+    """
     names = list(groups)
     means, binned_means = _means(list(groups.values()), whole, binned)
 
@@ -171,7 +180,7 @@ def _compare(
     for a, b in combinations(places, 2) if len(groups) <= MOST_FOR_EVERY_PAIR else ((at, 0) for at in places[1:]):
         differences = {key: difference(scores, a, b) for key, scores in means.items()}
         by_length = tuple(difference(scores, a, b) for scores in binned_means)
-        yield Comparison(names[a], names[b], differences, by_length)
+        yield Comparison(names[a], names[b], differences, length_metric, by_length)
 
 
 def _means(
@@ -187,6 +196,6 @@ def _test_notes(test: EvaluationSet) -> tuple[str, ...]:
 
 
 def _system_notes(system: System) -> tuple[str, ...]:
-    """Return what looks wrong with the hypotheses of `system`, where references like them would not have told it."""
+    """Return notes on the hypotheses of `system`; the references have no such note, or it would say it all."""
     note = tokenised_note(f"hypotheses of {system.name}", system.hypotheses)
     return (note,) if note else ()

@@ -1,4 +1,4 @@
-"""Principal component analysis by singular values, to hold autoencoders against. Pearson 1901; Baldi and Hornik 1989.
+"""Principal component analysis by singular values, the yardstick of autoencoders. Pearson 1901; Baldi and Hornik 1989.
 
 N examples, D components, K directions.
 """
@@ -18,13 +18,13 @@ _CHUNK = 4096  # examples in memory
 
 @dataclass(frozen=True)
 class PCA:
-    """The mean of examples, and the orthonormal directions in which they vary most, the first most."""
+    """The mean of examples, and the orthonormal directions in which they vary most, in descending order."""
 
     mean: Tensor  # [D] float64
     directions: Tensor  # [D, at most min(N, D)] float64
 
     def first(self, count: int) -> Tensor:
-        """Return the first directions [D, K], all of them where there are not `count`."""
+        """Return the first `count` directions [D, K], or all of them if there are fewer."""
         return self.directions[:, :count]
 
     def reconstruct(self, rows: Tensor, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an evaluation found, and its form as `report.json`."""
+"""The results of an evaluation, and their form in `report.json`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ class BoundedScore:
 
 @dataclass(frozen=True)
 class BinScore:
-    """Corpus BLEU of the sources, or references, of `first` to `last` words; `last` is None for all longer ones."""
+    """A corpus score of the sources, or references, of `first` to `last` words; `last` is None for all longer ones."""
 
     first: int
     last: int | None
     label: str
     sources: int
-    bleu: BoundedScore
+    metric: str  # a key of METRICS, the same in all bins of a report
+    score: BoundedScore
 
     def as_json(self) -> dict[str, Any]:
         """Return the bin as `report.json` has it."""
@@ -39,9 +40,9 @@ class BinScore:
             "from": self.first,
             "to": self.last,
             "sources": self.sources,
-            "bleu": self.bleu.score,
-            "low": self.bleu.low,
-            "high": self.bleu.high,
+            self.metric: self.score.score,
+            "low": self.score.low,
+            "high": self.score.high,
         }
 
 
@@ -64,7 +65,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What the training of a run took; breaks between its parts are not counted."""
+    """Speed and duration of the training of a run, without the breaks between its parts."""
 
     tokens_per_second: float  # of both sides, the median of the log's training records
     seconds: float  # validation included
@@ -106,19 +107,14 @@ class SystemReport:
 class VariantReport:
     """Runs that differ in their seeds alone, or one run by itself. Its scores are the means of theirs.
 
-    The bounds are those of that mean over resampled sources: they hold for these runs, and say nothing of other
-    seeds, of which `deviation` gives an idea.
+    The bounds are those of that mean over resampled sources: they hold for these runs, and say nothing about other
+    seeds, whose spread `deviation` estimates.
     """
 
     name: str
     systems: tuple[SystemReport, ...]
     scores: Mapping[str, BoundedScore]  # by the keys of METRICS
     by_length: tuple[BinScore, ...]
-
-    @property
-    def bleu(self) -> BoundedScore:
-        """The mean BLEU."""
-        return self.scores["bleu"]
 
     def deviation(self, metric: str) -> float | None:
         """Return the standard deviation of `metric` between the runs; None of one run."""
@@ -137,21 +133,19 @@ class VariantReport:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far each score of variant `a` is above that of `b`, and BLEU also by length."""
+    """How far each score of variant `a` is above that of `b`, and one of them also by length."""
 
     a: str
     b: str
     differences: Mapping[str, Difference]  # by the keys of METRICS, BLEU's first
-    by_length: tuple[Difference, ...]  # of BLEU, in the order of SystemReport.by_length
-
-    @property
-    def bleu(self) -> Difference:
-        """That of BLEU."""
-        return self.differences["bleu"]
+    length_metric: str  # the key of the score that is compared by length
+    by_length: tuple[Difference, ...]  # in the order of SystemReport.by_length
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return an entry of `comparisons` for each metric; `difference` is a's score minus b's."""
-        by_length = {"bleu": {"by_length": [_difference_as_json(difference) for difference in self.by_length]}}
+        by_length = {
+            self.length_metric: {"by_length": [_difference_as_json(difference) for difference in self.by_length]}
+        }
         return [
             {"a": self.a, "b": self.b, "metric": key, **_difference_as_json(difference), **by_length.get(key, {})}
             for key, difference in self.differences.items()
@@ -179,7 +173,7 @@ class Report:
     samples: int
     seed: int
     systems: tuple[SystemReport, ...]
-    variants: tuple[VariantReport, ...]  # of those systems
+    variants: tuple[VariantReport, ...]  # of these systems
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]  # about the test set; each system has its own besides
 
@@ -190,12 +184,17 @@ class Report:
 
     @property
     def has_seeds(self) -> bool:
-        """Whether a variant is there with several seeds."""
+        """Whether a variant has runs of several seeds."""
         return len(self.variants) < len(self.systems)
 
     @property
+    def length_metric(self) -> str:
+        """The key of the score that is reported by length."""
+        return self.systems[0].by_length[0].metric
+
+    @property
     def all_notes(self) -> tuple[str, ...]:
-        """What to know when reading the scores: of the test set and of every system."""
+        """Notes on how to read the scores: those on the test set and those on every system."""
         return (*self.notes, *(note for system in self.systems for note in system.notes))
 
     def as_json(self) -> dict[str, Any]:

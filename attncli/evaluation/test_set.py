@@ -1,4 +1,4 @@
-"""Test sets: sources with their references, out of a configuration or given files."""
+"""Test sets: sources with their references, from a configuration or from files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attncli.files import read_lines
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """N sources and what should be written for them."""
+    """N sources with their references."""
 
     name: str
     sources: tuple[str, ...]  # sentences, or the names of files
@@ -34,7 +34,7 @@ def chosen_test_set(
 ) -> str:
     """Return `name`, which should be one of `names`, or the only one of them where it is None.
 
-    A CommandError begins with `where`, and where there are no names it says what would do `otherwise`.
+    A CommandError begins with `where`; if there are no names, it suggests `otherwise`.
     """
     if not names:
         raise CommandError(f"{where}: the configuration names no test sets; {otherwise}")
@@ -65,7 +65,7 @@ def set_of_files(source: Path, references: Sequence[Path], *, name: str | None =
     if not sources:
         raise DataError(f"{source}: empty; a test set needs at least one sentence")
     streams = tuple(read_aligned(path, len(sources), beside=str(source)) for path in references)
-    return EvaluationSet(name or _stem(source), sources, streams, cells=sources)
+    return EvaluationSet(name or source.name.removesuffix(".gz"), sources, streams, cells=sources)
 
 
 def read_aligned(path: Path, sources: int, *, beside: str) -> tuple[str, ...]:
@@ -74,7 +74,3 @@ def read_aligned(path: Path, sources: int, *, beside: str) -> tuple[str, ...]:
     if len(lines) != sources:
         raise DataError(f"{path}: {len(lines)} lines, but {beside} has {sources}; they must match line by line")
     return lines
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz")

@@ -1,4 +1,4 @@
-"""Which runs are the same but for their seeds."""
+"""Groups runs that differ only in their seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attncli.config.load import Config
 
 
 def variant_names(names: Sequence[str], configs: Sequence[Config]) -> list[str]:
-    """Return for each run, by its name and configuration, the name of its variant.
+    """Return the name of the variant of each run, from the run's name and configuration.
 
     Runs whose configurations differ in `training.seed` alone are one variant, called as they are without their seeds:
     `dot-seed-1` and `dot-seed-2` are `dot`. Any other run is a variant of its own, by its own name.

@@ -1,1 +1,1 @@
-"""Numbers of an evaluation as people read them."""
+"""Results of an evaluation as tables, pages and figures."""

@@ -1,4 +1,4 @@
-"""What an evaluation of autoencoders found, for a terminal, in Markdown, and as files."""
+"""Results of an evaluation of autoencoders, for a terminal, in Markdown, and as files."""
 
 from __future__ import annotations
 

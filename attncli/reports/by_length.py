@@ -1,4 +1,4 @@
-"""BLEU against length: one line a variant, its bounds, and how many sources each point stands for."""
+"""A score against length: one line a variant, its bounds, and how many sources each point stands for."""
 
 from __future__ import annotations
 
@@ -12,35 +12,52 @@ from matplotlib.lines import Line2D
 from attncli.drawing.figures import COLOURS, GREY, MARKERS, new_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.evaluation.report import BinScore, Report, VariantReport
+from attncli.metrics.metric import Metric
+from attncli.metrics.registry import ALL_METRICS
+from attncli.reports.text import length_score_name
 
-# Lines that are told apart between each other's bounds; of more each has a panel.
+# The most variants whose lines can be distinguished in one panel.
 MOST_TOGETHER = len(COLOURS)
 _COLUMNS = 4
 
 
 def by_length_figure(report: Report) -> Figure:
-    """Return BLEU by length of all variants of `report`, from 0: in one panel, or of many in a panel each."""
+    """Return the score by length of all variants of `report`, from 0: in one panel, or of many in a panel each."""
     return _together(report) if len(report.variants) <= MOST_TOGETHER else _apart(report)
 
 
 def _title(report: Report) -> str:
     seeds = "; thin: single seeds" if report.has_seeds else ""
-    return f"{report.test}: sacreBLEU's BLEU by length (shaded: 95 % bounds{seeds})"
+    return f"{report.test}: {length_score_name(report)} by length (shaded: 95 % bounds{seeds})"
 
 
 def _families(report: Report) -> list[str]:
     return list(fonts_for([_title(report), *(variant.name for variant in report.variants)]).families)
 
 
+def _metric(report: Report) -> Metric:
+    return ALL_METRICS[report.length_metric]
+
+
+def _overall(report: Report, variant: VariantReport) -> str:
+    digits = _metric(report).digits - 1
+    return f"{variant.scores[report.length_metric].score:.{digits}f}"
+
+
+def _least_top(report: Report) -> float:
+    """Return the least upper end of the axis, so that scores near 0 look small: 1 for percentages, 0.1 for CIDEr."""
+    return float(10 ** (2 - _metric(report).digits))
+
+
 def _scores(bins: Sequence[BinScore]) -> np.ndarray:
-    return np.array([found.bleu.score for found in bins])
+    return np.array([found.score.score for found in bins])
 
 
 def _draw_line(axes: Axes, variant: VariantReport, number: int, *, shift: float = 0.0) -> Line2D:
-    """Draw the BLEU of `variant` with its bounds, and that of each of its runs if it has several."""
+    """Draw the scores of `variant` with their bounds, and those of each of its runs if it has several."""
     positions = np.arange(len(variant.by_length)) + shift
-    lows = np.array([found.bleu.low for found in variant.by_length])
-    highs = np.array([found.bleu.high for found in variant.by_length])
+    lows = np.array([found.score.low for found in variant.by_length])
+    highs = np.array([found.score.high for found in variant.by_length])
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     axes.fill_between(positions, lows, highs, color=colour, alpha=0.16, linewidth=0)
     axes.vlines(positions, lows, highs, color=colour, linewidth=1.4, alpha=0.8)
@@ -61,8 +78,8 @@ def _draw_line(axes: Axes, variant: VariantReport, number: int, *, shift: float 
 
 
 def _finish_axes(axes: Axes, report: Report) -> None:
-    top = max(found.bleu.high for variant in report.variants for found in variant.by_length)
-    axes.set_ylim(0, max(1.0, top * 1.08))
+    top = max(found.score.high for variant in report.variants for found in variant.by_length)
+    axes.set_ylim(0, max(_least_top(report), top * 1.08))
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -83,7 +100,7 @@ def _together(report: Report) -> Figure:
         for number, variant in enumerate(report.variants)
     ]
     _finish_axes(axes, report)
-    axes.set_ylabel("BLEU")
+    axes.set_ylabel(_metric(report).label)
     axes.set_title(_title(report), loc="left", fontsize=11, parse_math=False, fontfamily=_families(report))
     _draw_legend(axes, report, handles)
     _draw_counts(counts, [found.sources for found in bins], noun=report.noun)
@@ -94,9 +111,9 @@ def _together(report: Report) -> Figure:
 
 def _draw_legend(axes: Axes, report: Report, handles: Sequence[Line2D]) -> None:
     # A leading underscore would hide a name from the legend.
-    labels = [f" {variant.name}  ({variant.bleu.score:.1f} overall)" for variant in report.variants]
+    labels = [f" {variant.name}  ({_overall(report, variant)} overall)" for variant in report.variants]
     font = {"family": _families(report)}
-    # Beside the lines: among them there need not be a place where it hides none.
+    # Beside the lines: there may be no place among them where it hides none.
     legend = axes.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=10, frameon=False, prop=font
     )
@@ -134,15 +151,15 @@ def _apart(report: Report) -> Figure:
         is_lowest = number + _COLUMNS >= count
         # A panel with nothing below it has the lengths, even where others in its row have something below them.
         axes.tick_params(axis="x", labelbottom=is_lowest, labelsize=7)
-        title = f"{variant.name}  {variant.bleu.score:.1f}"
+        title = f"{variant.name}  {_overall(report, variant)}"
         axes.set_title(title, loc="left", fontsize=10, parse_math=False, fontfamily=_families(report))
     for axes in grid.flat[count:]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        axes.set_ylabel("BLEU")
+        axes.set_ylabel(_metric(report).label)
     grid[0, 0].set_xticks(range(len(bins)), [f"{found.label}\n{found.sources}" for found in bins])
     first = report.variants[0].name
-    notes = f"{_title(report)}; dashed: {first}; grey: all others; beside a name: BLEU overall"
+    notes = f"{_title(report)}; dashed: {first}; grey: all others; beside a name: {_metric(report).label} overall"
     place = {"x": figure.subplotpars.left, "ha": "left", "fontsize": 9}
     figure.suptitle(notes, y=1 - 0.1 / height, va="top", parse_math=False, fontfamily=_families(report), **place)
     figure.supxlabel(f"words of the {report.length_of}, and below them {report.noun}s", y=0.05 / height, **place)
@@ -151,7 +168,9 @@ def _apart(report: Report) -> Figure:
 
 def _draw_panel(axes: Axes, report: Report, number: int) -> None:
     _finish_axes(axes, report)
-    axes.set_ylim(0, max(1.0, 1.25 * max(_scores(variant.by_length).max() for variant in report.variants)))
+    axes.set_ylim(
+        0, max(_least_top(report), 1.25 * max(_scores(variant.by_length).max() for variant in report.variants))
+    )
     for variant in report.variants:
         axes.plot(_scores(variant.by_length), color="#cccccc", linewidth=0.8)
     if number:

@@ -1,4 +1,4 @@
-"""Writes what an evaluation found: report.json, report.md, by_length.png and the hypotheses."""
+"""Writes the files of an evaluation: report.json, report.md, by_length.png and the hypotheses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports as people read them: for a terminal, and in Markdown."""
+"""Reports as text: for a terminal, and in Markdown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def markdown_text(report: Report, picture: str) -> str:
             *_beside(_variant_rows(report) if report.has_seeds else _score_rows(report), _cost_rows(report))
         ),
         f"## {_by_length_heading(report)}",
-        f"![BLEU by length]({picture})",
+        f"![{ALL_METRICS[report.length_metric].label} by length]({picture})",
         markdown_table(*_length_rows(report)),
     ]
     if report.comparisons:
@@ -117,7 +117,7 @@ def _score_rows(report: Report) -> Table:
 
 
 def _labels(report: Report) -> list[str]:
-    """Return what the metrics are called, marked where lower is better."""
+    """Return the labels of the metrics, marked where lower is better."""
     metrics = [ALL_METRICS[key] for key in report.systems[0].scores]
     return [f"{metric.label} ↓" if metric.lower_is_better else metric.label for metric in metrics]
 
@@ -127,7 +127,7 @@ def _costs(report: Report) -> bool:
 
 
 def _cost_rows(report: Report) -> Table:
-    """Return size and speed of each variant, the mean of its runs; blank what is not known."""
+    """Return size and speed of each variant, the mean of its runs; unknown numbers are blank."""
     header = [
         "variant" if report.has_seeds else "run",
         "parameters",
@@ -159,30 +159,36 @@ def _cost_row(variant: VariantReport) -> Row:
 
 
 def _mean(found: Iterable[float | None]) -> float | None:
-    """Return the mean of what is known of the runs of a variant; None where nothing is."""
+    """Return the mean of the known values; None if none is known."""
     known = [value for value in found if value is not None]
     return fmean(known) if known else None
 
 
 def _beside(left: Table, right: Table) -> Table:
-    """Return the columns of both; the first of `right` is that of `left` again, and goes."""
+    """Return the columns of both, without the first of `right`, which repeats that of `left`."""
     (header, rows), (more, added) = left, right
     joined = [[*row, *others[1:]] for row, others in zip(rows, added, strict=True)] if added else rows
     return [*header, *more[1:]], joined
 
 
+def length_score_name(report: Report) -> str:
+    """Return the name of the score that `report` gives by length."""
+    # Captions have COCO's BLEU beside sacreBLEU's.
+    return "sacreBLEU's BLEU" if report.length_metric == "bleu" else ALL_METRICS[report.length_metric].label
+
+
 def _by_length_heading(report: Report) -> str:
-    # Captions have two kinds of BLEU.
-    return f"sacreBLEU's BLEU by words of the {report.length_of}"
+    return f"{length_score_name(report)} by words of the {report.length_of}"
 
 
 def _length_rows(report: Report) -> Table:
-    """Return BLEU of each variant by length: what there is more of, variants or lengths, goes down the page."""
+    """Return the score of each variant by length, with the more numerous of variants and lengths as rows."""
     bins = report.variants[0].by_length
     header = ["words", f"{report.noun}s", *(variant.name for variant in report.variants)]
     columns = [[found.label for found in bins], [str(found.sources) for found in bins]]
+    digits = ALL_METRICS[report.length_metric].digits - 1
     columns += [
-        [_bounded(found.bleu, digits=1, digits_of_bounds=1) for found in variant.by_length]
+        [_bounded(found.score, digits=digits, digits_of_bounds=digits) for found in variant.by_length]
         for variant in report.variants
     ]
     rows = list(zip(*columns, strict=True))
@@ -190,7 +196,7 @@ def _length_rows(report: Report) -> Table:
 
 
 def _turned(header: Row, rows: Sequence[Row]) -> Table:
-    """Return the table whose rows are the columns."""
+    """Return the table transposed."""
     first, *others = zip(header, *rows, strict=True)
     return first, others
 
@@ -205,7 +211,7 @@ def _comparison_heading(report: Report) -> str:
 
 
 def _comparison_rows(report: Report) -> Table:
-    """Return the differences of all pairs: what there is more of, pairs or metrics, goes down the page."""
+    """Return the differences of all pairs, with the more numerous of pairs and metrics as rows."""
     rows = [
         [
             f"{comparison.a} − {comparison.b}",
@@ -225,12 +231,12 @@ def _difference(found: Difference, metric: Metric) -> str:
 
 
 def _p_value(value: float) -> str:
-    # Never 0: resampling cannot tell that.
+    # Never 0: resampling cannot show that.
     return f"p={value:.3f}" if value >= 0.0005 else "p<0.001"
 
 
 def _signed(value: float, *, digits: int) -> str:
-    # Adding 0 turns the negative zero that rounding leaves into a plain one.
+    # Adding 0 turns a negative zero left by rounding into a plain one.
     return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 

@@ -1,1 +1,1 @@
-"""Pictures: alignments, BLEU by length, training curves. Drawn with matplotlib's objects, never its global state."""
+"""Figures of autoencoders, training curves, gradients and heads."""

@@ -1,4 +1,4 @@
-"""Pictures of autoencoders: reconstructions, a walk in the code, the first layer's weights, and codes of two numbers.
+"""Figures of autoencoders: reconstructions, a walk in the code, the first layer's weights, codes of two numbers.
 
 N examples, D components, K width of the code.
 """
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -23,8 +22,8 @@ from attncli.models.corruption import build_corruption
 from attncli.runs.autoencoding import AutoencoderRun
 from attncli.sources.rows.examples import Examples
 
-_CELL = 0.9  # inches of a picture
-_STEPS = 9  # pictures of a walk, both ends included
+_CELL = 0.9  # inches of an image
+_STEPS = 9  # images of a walk, both ends included
 _MOST_WEIGHTS = 64  # of the first layer, that are drawn
 _MOST_GROUPS = len(COLOURS)
 
@@ -32,9 +31,9 @@ _MOST_GROUPS = len(COLOURS)
 def reconstructions_figure(
     run: AutoencoderRun, shown: Sequence[Tensor], *, pca: PCA, corruption: GaussianNoise | Masking | None
 ) -> Figure:
-    """Return a column for each of `shown` [D]: the picture, what was seen of it, its reconstruction, and that of PCA.
+    """Return a column for each of `shown` [D]: the image, what was seen of it, its reconstruction, and that of PCA.
 
-    PCA has the directions that the bottleneck of `run` has, and sees the same corrupted picture.
+    PCA has as many directions as the bottleneck of `run` has units, and sees the same corrupted image.
     """
     rows = torch.stack(list(shown))
     seen, kinds = rows, ["input"]
@@ -46,7 +45,7 @@ def reconstructions_figure(
     width = run.config.model.narrowest
     grid += [run.reconstruct(seen), pca.reconstruct(seen, width).float()]
     kinds += ["autoencoder", f"PCA of {min(width, pca.directions.shape[1])}"]
-    return _picture_grid(run, grid, kinds, title=f"{run.name}: reconstructions through {width} numbers")
+    return _image_grid(run, grid, kinds, title=f"{run.name}: reconstructions through {width} numbers")
 
 
 def walk_figure(run: AutoencoderRun, first: Tensor, last: Tensor) -> Figure:
@@ -56,21 +55,21 @@ def walk_figure(run: AutoencoderRun, first: Tensor, last: Tensor) -> Figure:
     codes = run.encode(ends)
     walked = run.decode(codes[:1] * (1 - shares) + codes[1:] * shares)
     mixed = ends[:1] * (1 - shares) + ends[1:] * shares
-    return _picture_grid(run, [walked, mixed], ["in the code", "in pixels"], title=f"{run.name}: from one to another")
+    return _image_grid(run, [walked, mixed], ["in the code", "in pixels"], title=f"{run.name}: from one to another")
 
 
 def weights_figure(run: AutoencoderRun) -> Figure:
-    """Return the weights of each unit of a dense first layer as a picture, grey where 0; the largest come first."""
+    """Return the weights of each unit of a dense first layer as an image, grey where 0; the largest come first."""
     (first, *_) = (module for module in run.model.encoder.modules() if isinstance(module, torch.nn.Linear))
     weights = first.weight.detach().cpu()  # [units, D]
     order = weights.norm(dim=1).argsort(descending=True)[:_MOST_WEIGHTS]
     chosen = weights[order]
-    # Each to its own scale, so that the form of small ones can be seen.
+    # Each to its own scale, so that the shape of small ones is visible.
     scaled = 0.5 + 0.5 * chosen / chosen.abs().amax(1, keepdim=True).clamp(min=1e-12)
     columns = 8 if len(scaled) <= 32 else 16
     of = "" if len(scaled) == len(weights) else f" (the {len(scaled)} largest of {len(weights)})"
     rows = [scaled[start : start + columns] for start in range(0, len(scaled), columns)]
-    return _picture_grid(run, rows, [""] * len(rows), title=f"{run.name}: weights of the first layer{of}")
+    return _image_grid(run, rows, [""] * len(rows), title=f"{run.name}: weights of the first layer{of}")
 
 
 def code_figure(run: AutoencoderRun, examples: Examples) -> Figure:
@@ -94,16 +93,13 @@ def code_figure(run: AutoencoderRun, examples: Examples) -> Figure:
     families = list(fonts_for([run.name, *names]).families)
     if len(names) > 1:
         axes.legend(fontsize=9, prop={"family": families})
-    _set_title(axes, f"{run.name}: codes of {len(codes):,} {run.config.data.kind}", families)
+    title = f"{run.name}: codes of {len(codes):,} {run.config.data.kind}"
+    axes.set_title(title, loc="left", fontsize=11, parse_math=False, fontfamily=families)
     return figure
 
 
-def _set_title(axes: Axes, title: str, families: list[str]) -> None:
-    axes.set_title(title, loc="left", fontsize=11, parse_math=False, fontfamily=families)
-
-
-def _picture_grid(run: AutoencoderRun, rows: Sequence[Tensor], labels: Sequence[str], *, title: str) -> Figure:
-    """Return pictures in rows, [columns, D] each, a row's label to its left."""
+def _image_grid(run: AutoencoderRun, rows: Sequence[Tensor], labels: Sequence[str], *, title: str) -> Figure:
+    """Return images in rows, [columns, D] each, with a label to the left of each row."""
     data = run.config.data
     assert isinstance(data, PictureData)
     columns = max(map(len, rows))
@@ -135,6 +131,6 @@ def _picture_grid(run: AutoencoderRun, rows: Sequence[Tensor], labels: Sequence[
 
 
 def _pixels(picture: Tensor, data: PictureData) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return `picture` [D] as rows of pixels, with their three colours if it has some."""
+    """Return `picture` [D] as rows of pixels, with three colours if it has them."""
     pixels = picture.clamp(0, 1).reshape(data.channels, data.height, data.width).numpy()
     return pixels.transpose(1, 2, 0) if data.colour else pixels[0]

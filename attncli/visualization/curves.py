@@ -13,13 +13,13 @@ from attncli.drawing.fonts import fonts_for
 from attncli.metrics.registry import ALL_METRICS
 from attncli.runs.log import Curve, TrainingLog
 
-_WIDE = 20.0  # values whose largest is so many times the smallest are drawn on a logarithmic scale
+_WIDE = 20.0  # from this ratio of the largest value to the smallest on, the scale is logarithmic
 
 
 def curves_figure(log: TrainingLog, *, title: str, loss: str = "nats a token", metric: str = "bleu") -> Figure:
-    """Return the curves of `log`, a panel for each kind of number that it holds.
+    """Return the curves of `log`, a panel for each kind of number in it.
 
-    `loss` says what the loss counts, and `metric` which score of the dev set is drawn.
+    `loss` is the unit of the loss, and `metric` the score of the dev set to draw.
     """
     panels: list[tuple[bool, Callable[[Axes, TrainingLog], str]]] = [
         (_has(log, ("train", "loss"), ("validation", "loss")), partial(_draw_loss, what=loss)),
@@ -87,7 +87,7 @@ def _draw_norm(axes: Axes, log: TrainingLog) -> str:
 
 
 def _plot(axes: Axes, curve: Curve, colour: str, *, label: str, points: bool = False) -> None:
-    # A lone point has no line to be seen by.
+    # A single point has no line that would show it.
     marker = "o" if points or len(curve.steps) == 1 else ""
     axes.plot(curve.steps, curve.values, color=colour, label=label, marker=marker, markersize=4, linewidth=1.6)
 

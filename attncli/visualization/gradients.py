@@ -1,4 +1,4 @@
-"""The gradient of the loss at encoder states, over how far each is from the last one.
+"""The gradient of the loss at encoder states, by their distance from the last one.
 
 M sentences, N states before the end of each.
 """
@@ -31,7 +31,7 @@ SENTENCES = 100
 """How many sentences are measured: those with the longest sources."""
 
 _BATCH = 20
-_SMALLEST = 1e-12  # of the largest norm: what is below is not drawn
+_SMALLEST = 1e-12  # the lowest norm to draw, relative to the largest
 
 Norms = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def _quartiles(norms: Norms) -> dict[str, list[float]]:
 
 
 def measured_pairs(run: WritingRun, test: str | None) -> tuple[list[tuple[str, str]], str]:
-    """Return the pairs of the test set `test` of `run`, or of its dev set, and what to call those that are measured."""
+    """Return the pairs of the test set `test` of `run`, or of its dev set, and a description of the measured ones."""
     if test is None:
         key, name = "dev", "the dev set"
     elif test in run.config.data.test:
@@ -81,8 +81,8 @@ def measured_pairs(run: WritingRun, test: str | None) -> tuple[list[tuple[str, s
 def gradient_profile(run: WritingRun, pairs: Sequence[tuple[str, str]], *, name: str) -> GradientProfile:
     """Return the profile of `run`, to be called `name`, over the pairs with the longest sources.
 
-    The states are those of the encoder's forward direction, of its top layer. Raises a RunError for an encoder that
-    has no such states.
+    The states are those of the top layer of the encoder's forward direction. Raises a RunError for an encoder without
+    such states.
     """
     encoder = run.config.model.encoder
     if not isinstance(encoder, RecurrentEncoderConfig):
@@ -119,19 +119,19 @@ def _rows(
 def gradients_figure(profiles: Sequence[GradientProfile], *, sentences: str) -> Figure:
     """Return the norms of `profiles` on a logarithmic axis: a panel without attention and one with it.
 
-    `sentences` says which they are of.
+    `sentences` describes the sentences they were measured on.
     """
     groups = [[profile for profile in profiles if profile.attends == attends] for attends in (False, True)]
     shown = [group for group in groups if group]
     figure = new_figure(1.2 + 4.6 * len(shown), 4.4)
     panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False, gridspec_kw={"wspace": 0.06})[0]
-    # Before the axis is logarithmic, which a gradient that has vanished altogether could not make it.
+    # Limits first: a logarithmic axis finds none of its own for a gradient that has vanished altogether.
     low, high = (np.concatenate([np.percentile(profile.total, q, axis=0) for profile in profiles]) for q in (25, 75))
     top = max(float(high.max()), 1e-30)
     panels[0].set_ylim(max(low[low > 0].min(initial=top), top * _SMALLEST) / 2, top * 5)
     families = list(fonts_for(profile.run for profile in profiles).families)
     for axes, group in zip(panels, shown, strict=True):
-        # From the first colour in either panel, so that runs given in the same order match.
+        # Each panel begins with the first colour, so that runs given in the same order match.
         for number, profile in enumerate(group):
             _draw_profile(axes, profile, COLOURS[number % len(COLOURS)])
         _finish_panel(axes, group, families)

@@ -1,4 +1,4 @@
-"""Draws where every head looks: in a sentence at itself, and across from the target to the source.
+"""Draws where every head looks: within a sentence, and from the target to the source.
 
 L layers.
 """
@@ -34,7 +34,7 @@ class HeadDrawing:
     maps: HeadMaps
 
     def as_json(self) -> dict[str, Any]:
-        """Return the drawing as JSON values, one row of weights a token that looks."""
+        """Return the drawing as JSON values, with one row of weights per querying token."""
         return {
             "kind": self.kind,
             "source": self.source,
@@ -52,9 +52,9 @@ class HeadDrawing:
 def self_attention_drawings(
     number: int, found: Inspection, layer: int | None, *, directions: bool
 ) -> Iterator[HeadDrawing]:
-    """Yield the self-attention of a sentence and of its translation, as far as there is any.
+    """Yield the self-attention of a sentence and of its translation, where there is any.
 
-    `layer` counts from 1, and None is the top one. The encoder has `directions` in place of heads, or not.
+    `layer` counts from 1; None is the top one. With `directions`, the encoder's heads are its two directions.
     """
     tokens, read = _positions(found), found.read_tokens
     if found.encoder is not None:
@@ -81,7 +81,7 @@ def cross_attention_drawings(number: int, found: Inspection, layer: int | None) 
 
 
 def _positions(found: Inspection) -> tuple[str, ...]:
-    """Return what the positions of the source are called: its tokens, or row and column of each region."""
+    """Return labels of the source's positions: its tokens, or row and column of each region."""
     if found.places.tokens is not None:
         return found.places.tokens
     assert found.places.grid is not None, "positions are tokens or cells of a grid"
@@ -108,9 +108,9 @@ def _placed(layer: int, names: Sequence[str]) -> tuple[str, ...]:
 def draw_heads(
     drawings: Sequence[HeadDrawing], folder: Path, suffix: str, *, warn: Callable[[str], None]
 ) -> list[Path]:
-    """Write a file a drawing, such as `heads-1.png`, into `folder` and return the paths; `suffix` is png or svg.
+    """Write a file per drawing, such as `heads-1.png`, into `folder` and return the paths; `suffix` is png or svg.
 
-    `warn` is told of characters that no installed font has; in SVG the viewer chooses fonts, so it is not called.
+    `warn` receives a warning about characters that no installed font has; in SVG the viewer chooses the fonts.
     """
     fonts = fonts_for(
         label for found in drawings for tokens in (found.maps.rows, found.maps.columns) for label in readable(tokens)

@@ -233,7 +233,7 @@ def test_given_captions_stay_with_their_images_among_bad_files(
             "transformer",
             ["--layer", "1"],
             2,
-            "--layer: chooses what --self-attention and --heads draw; give one of them too",
+            "--layer: selects what --self-attention and --heads draw; add one of them",
         ),
     ],
 )
@@ -291,4 +291,19 @@ def test_a_bad_file_has_no_heads_to_draw(attncli: Command, captioners: Path, tmp
     (tmp_path / "bad.png").write_text("no image")
     result = drawn(attncli, captioners / "transformer", [tmp_path / "bad.png"], tmp_path, "--heads")
     assert (result.code, result.out) == (1, "")
-    assert result.err == f"attncli: {tmp_path}/bad.png: not an image of a known kind\n"
+    assert result.err == (
+        f"attncli: {tmp_path}/bad.png: not an image of a known kind\n"
+        "attncli: none of the files can be read, so nothing was drawn\n"
+    )
+
+
+def test_heads_of_the_other_images_are_drawn_beside_a_bad_file(
+    attncli: Command, captioners: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = captions_of(captioners)
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    result = drawn(attncli, captioners / "transformer", [first, bad, second], tmp_path / "out", "--heads")
+    assert result.code == 1
+    assert result.out == f"wrote {tmp_path}/out/heads-1.png\nwrote {tmp_path}/out/heads-3.png\n"
+    assert result.err == (f"attncli: {bad}: not an image of a known kind\nattncli: 1 of 3 files could not be drawn\n")

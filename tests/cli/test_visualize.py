@@ -181,7 +181,7 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
         (
             ["--text", "a", "--test", "x"],
             CommandError,
-            "--test: names the sentences of --gradients, which is not given;",
+            "--test: names the sentences for --gradients; add that option or remove --test",
         ),
         (["--curves", "--test", "x"], CommandError, "--curves: draws the training log, so --test means nothing here;"),
         (["--curves", "--gradients"], CommandError, "--curves: draws the training log, so --gradients means nothing"),

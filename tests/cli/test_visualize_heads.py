@@ -65,7 +65,7 @@ def test_a_recurrent_run_has_no_self_attention(attncli: Command, trained: Path) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layer", "2"], "--layer: chooses what --self-attention and --heads draw; give one of them too"),
+        (["--layer", "2"], "--layer: selects what --self-attention and --heads draw; add one of them"),
         (
             ["--heads", "--format", "html"],
             "--format: self-attention and heads are drawn as png or svg, or written as json, not html",

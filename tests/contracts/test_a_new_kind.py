@@ -96,16 +96,11 @@ def test_it_is_searched_evaluated_by_length_and_drawn(config: Path, tmp_path: Pa
     assert (report["sources"], report["noun"]) == (9, "list")
     assert sum(found["sources"] for found in report["runs"][0]["by_length"]) == 9
 
-    drawer = loaded.drawer()
-    [path] = drawer.draw(
-        [found[0], found[3]],
-        tmp_path,
-        "json",
-        title="numbers",
-        forced=False,
-        tell=print,
-    )
-    assert [each["numbers"] for each in json.loads(path.read_text())["found"]] == ["1 2 3", "7"]
+    drawn = invoke("visualize", run, "--image", "1 2 3", "--image", "7", "--output", tmp_path / "drawn")
+    assert drawn.output == f"wrote {tmp_path}/drawn/numbers.json\n"
+    told = json.loads((tmp_path / "drawn" / "numbers.json").read_text())
+    assert [each["numbers"] for each in told["found"]] == ["1 2 3", "7"]
+    assert (told["title"], told["forced"]) == ("run: attention", False)
 
 
 def test_a_line_that_cannot_be_read_is_named(config: Path, tmp_path: Path) -> None:
@@ -114,3 +109,18 @@ def test_a_line_that_cannot_be_read_is_named(config: Path, tmp_path: Path) -> No
     result = CliRunner().invoke(app, ["train", str(config), "--run", str(tmp_path / "run"), "--device", "cpu"])
     assert result.exit_code == 1
     assert "three: could not convert string to float: 'three'" in str(result.exception)
+
+
+def test_a_bad_source_is_reported_by_the_command_and_the_others_are_drawn(config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    invoke("train", config, "--run", run)
+    arguments = ["visualize", run, "--image", "1 x", "--image", "7", "--device", "cpu"]
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.stderr == "attncli: 1 x: could not convert string to float: 'x'\n"
+    assert str(result.exception) == "1 of 2 files could not be drawn"
+    error = CliRunner().invoke(app, [*map(str, arguments), "--format", "png"]).exception
+    assert str(error) == "--format: unknown value 'png'; choose from json"
+    error = CliRunner().invoke(app, [*map(str, arguments), "--heads"]).exception
+    assert str(error).startswith(f"{run}: there are no heads to draw: the decoder is of kind recurrent, which looks")
+    error = CliRunner().invoke(app, [*map(str, arguments), "--self-attention"]).exception
+    assert str(error).startswith(f"{run}: there is no self-attention to draw: the encoder is of kind numbers and the")

@@ -14,6 +14,7 @@ from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report, Speed, TrainingCost
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.metrics.bootstrap import Bounds, Difference, resampled_scores
+from attncli.metrics.coco import CIDER
 from attncli.metrics.registry import METRICS
 from attncli.reports.text import markdown_text, terminal_text
 
@@ -48,8 +49,8 @@ def test_bins_score_the_corpus_of_their_sentences() -> None:
     # Sources of 3, 6, 2 and 9 words.
     found = report(System("good", GOOD)).systems[0].by_length
     assert [(b.first, b.last, b.sources) for b in found] == [(1, 3, 2), (4, 6, 1), (9, None, 1)]
-    assert [b.bleu.score for b in found] == pytest.approx([bleu(GOOD, c) for c in ([0, 2], [1], [3])])
-    assert all(b.bleu.low <= b.bleu.score <= b.bleu.high for b in found)
+    assert [b.score.score for b in found] == pytest.approx([bleu(GOOD, c) for c in ([0, 2], [1], [3])])
+    assert all(b.score.low <= b.score.score <= b.score.high for b in found)
 
 
 def test_length_of_the_reference_can_be_counted_instead() -> None:
@@ -91,16 +92,15 @@ def test_json_has_the_agreed_form() -> None:
 def test_every_pair_of_systems_is_compared_and_the_same_ones_do_not_differ() -> None:
     found = report(System("good", GOOD), System("bad", BAD), System("again", GOOD)).comparisons
     assert [(c.a, c.b) for c in found] == [("good", "bad"), ("good", "again"), ("bad", "again")]
-    assert found[1].bleu.p_value == 1.0
-    assert found[0].bleu.value == -found[2].bleu.value
+    assert found[1].differences["bleu"].p_value == 1.0
+    assert found[0].differences["bleu"].value == -found[2].differences["bleu"].value
 
 
 def test_of_many_systems_each_is_compared_with_the_first() -> None:
     found = report(*(System(name, BAD if name == "c" else GOOD) for name in "abcde"))
     assert [(c.a, c.b) for c in found.comparisons] == [("b", "a"), ("c", "a"), ("d", "a"), ("e", "a")]
-    assert (
-        found.comparisons[1].bleu.value == found.systems[2].scores["bleu"].score - found.systems[0].scores["bleu"].score
-    )
+    first, _, third, *_ = (system.scores["bleu"].score for system in found.systems)
+    assert found.comparisons[1].differences["bleu"].value == third - first
     assert "each is compared with a, the first" in terminal_text(found)
     # Five variants over three lengths: a line a variant.
     assert "\nc   " in terminal_text(found).split("BLEU by words of the source\n")[1].split("\n\n")[0]
@@ -121,13 +121,13 @@ def test_a_variant_is_the_mean_of_its_runs_also_in_every_resample() -> None:
     x, y = found.variants
     assert ([system.name for system in x.systems], [system.name for system in y.systems]) == (["x-1", "x-2"], ["y"])
     good, bad = bleu(GOOD, [0, 1, 2, 3]), bleu(BAD, [0, 1, 2, 3])
-    assert x.bleu.score == pytest.approx((good + bad) / 2)
+    assert x.scores["bleu"].score == pytest.approx((good + bad) / 2)
     assert x.deviation("bleu") == pytest.approx(np.std([good, bad], ddof=1))
     assert (y.scores, y.by_length) == (found.systems[1].scores, found.systems[1].by_length)
     assert y.deviation("bleu") is None
     [comparison] = found.comparisons
     assert (comparison.a, comparison.b) == ("x", "y")
-    assert comparison.bleu.value == pytest.approx((bad - good) / 2)
+    assert comparison.differences["bleu"].value == pytest.approx((bad - good) / 2)
     for key, metric in METRICS.items():
         measured = [metric.measure(text, TEST.references) for text in (GOOD, BAD)]
         of_good, of_bad = (statistics.score() for statistics in measured)
@@ -170,7 +170,7 @@ def test_text_shows_variants_with_their_mean_cost_and_every_run(write: object) -
     text = write(found)  # type: ignore[operator]
     x = found.variants[0]
     for number in (
-        f"{x.bleu.score:.2f} [",
+        f"{x.scores['bleu'].score:.2f} [",
         f"] ± {x.deviation('ter'):.2f}",
         "1,200",
         "0:01:00",
@@ -196,6 +196,19 @@ def test_metrics_can_be_chosen_and_bleu_is_always_there() -> None:
     assert list(report(System("good", GOOD), metrics=["chrf"]).systems[0].scores) == ["bleu", "chrf"]
 
 
+def test_the_metric_that_is_asked_for_first_is_the_one_by_length() -> None:
+    found = report(System("good", GOOD), System("bad", BAD), metrics=["cider", "chrf"])
+    expected = [CIDER.measure(GOOD, [REFERENCES]).part(np.array(chosen)).score() for chosen in ([0, 2], [1], [3])]
+    assert [b.score.score for b in found.systems[0].by_length] == pytest.approx(expected)
+    told = found.as_json()
+    assert set(told["runs"][0]["by_length"][0]) == {"from", "to", "sources", "cider", "low", "high"}
+    assert ["by_length" in each for each in told["comparisons"]] == [False, False, True]
+    text, page = terminal_text(found), markdown_text(found, "by_length.png")
+    assert "\n\nCIDEr by words of the source\n" in text
+    assert f"{expected[0]:.2f} [" in text.split("by words of the source")[1].split("\n\n")[0]
+    assert "![CIDEr by length](by_length.png)" in page
+
+
 def test_several_references_are_used_and_named_in_the_signature() -> None:
     both = EvaluationSet("park", SOURCES, (REFERENCES, GOOD))
     found = evaluate(both, [System("good", GOOD)], SETTINGS)
@@ -219,7 +232,7 @@ def test_tokenised_text_is_noted_where_it_is() -> None:
 def numbers_of(found: Report) -> list[str]:
     systems = found.systems
     score = systems[0].scores["bleu"]
-    last = systems[1].by_length[-1].bleu
+    last = systems[1].by_length[-1].score
     return [
         f"{score.score:.2f} [{score.low:.1f}, {score.high:.1f}]",
         f"{systems[1].scores['chrf'].score:.2f} [",

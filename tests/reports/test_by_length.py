@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from attncli.reports.by_length import by_length_figure
 from attncli.reports.text import terminal_text
 
 
-def length_report(names: list[str], variants: list[str] | None = None) -> Report:
+def length_report(names: list[str], variants: list[str] | None = None, metrics: Sequence[str] = ("bleu",)) -> Report:
     sources = ["ein Hund", "ein Hund rennt über das Gras", "er"] * 2
     references = ("a dog", "a dog runs over the grass", "he") * 2
     systems = [
@@ -27,7 +28,7 @@ def length_report(names: list[str], variants: list[str] | None = None) -> Report
         for number, (name, variant) in enumerate(zip(names, variants or names, strict=True))
     ]
     test = EvaluationSet("$x$ park", tuple(sources), (references,))
-    return evaluate(test, systems, Evaluation(length_bins=(2, 4), bootstrap_samples=20))
+    return evaluate(test, systems, Evaluation(length_bins=(2, 4), bootstrap_samples=20), metrics=metrics)
 
 
 def test_lines_bounds_counts_and_names_are_drawn() -> None:
@@ -36,7 +37,7 @@ def test_lines_bounds_counts_and_names_are_drawn() -> None:
     scores, counts = figure.axes
     assert len(scores.lines) == 3
     for line, system in zip(scores.lines, found.systems, strict=True):
-        assert heights(line).tolist() == [b.bleu.score for b in system.by_length]
+        assert heights(line).tolist() == [b.score.score for b in system.by_length]
     assert legend_names(scores) == ["none", "_hidden$", "additive"]
     assert scores.get_ylim()[0] == 0
     assert [bar.get_height() for bar in counts.patches if isinstance(bar, Rectangle)] == [4, 2]
@@ -63,7 +64,7 @@ def test_more_runs_have_a_panel_each_before_all_others() -> None:
     panels = [axes for axes in by_length_figure(found).axes if axes.get_visible()]
     assert len(panels) == 9
     for number, (axes, system) in enumerate(zip(panels, found.systems, strict=True)):
-        scores = [b.bleu.score for b in system.by_length]
+        scores = [b.score.score for b in system.by_length]
         assert axes.get_title("left") == f"{system.name}  {system.scores['bleu'].score:.1f}"
         assert heights(axes.lines[-1]).tolist() == scores
         assert [line.get_linestyle() for line in axes.lines].count("--") == (number > 0)
@@ -85,7 +86,17 @@ def test_a_bin_without_any_match_is_drawn(tmp_path: Path) -> None:
     test = EvaluationSet("t", ("a", "b"), (("x", "y"),))
     found = evaluate(test, [System("s", ("q", ""))], Evaluation(bootstrap_samples=5))
     save_figure(by_length_figure(found), tmp_path / "a.png", dots_per_inch=40)
-    assert found.systems[0].by_length[0].bleu.score == 0
+    assert found.systems[0].by_length[0].score.score == 0
+
+
+def test_the_first_metric_is_drawn_on_an_axis_of_its_size() -> None:
+    figure = by_length_figure(length_report(["a"], metrics=["cider", "chrf"]))
+    assert figure.axes[0].get_ylabel() == "CIDEr"
+    assert figure.axes[0].get_title("left") == "$x$ park: CIDEr by length (shaded: 95 % bounds)"
+    many = by_length_figure(length_report([f"run{i}" for i in range(9)], metrics=["ter"]))
+    assert many.axes[0].get_ylabel() == "TER"
+    assert many._suptitle is not None
+    assert many._suptitle.get_text().endswith("beside a name: TER overall")
 
 
 def test_what_is_counted_is_called_by_its_name() -> None:

@@ -65,7 +65,10 @@ def test_last_record_of_a_step_counts_and_half_a_line_is_left_out(tmp_path: Path
         ('{"event": "start"}\n', "{folder}/log.jsonl: no records of training or validation yet; draw curves after the"),
         ('{"event": "start"}\nnonsense\n', "{folder}/log.jsonl:2: damaged: expected a JSON record, found 'nonsense'"),
         ('{"event": "train"}\n', "{folder}/log.jsonl:1: damaged: a record of train without its step"),
-        ('{"event": "train", "step": "x"}\n', "{folder}/log.jsonl:1: damaged: expected a JSON record, found"),
+        (
+            '{"event": "train", "step": "x"}\n',
+            "{folder}/log.jsonl:1: damaged: 'step' should be a whole number, but is 'x'",
+        ),
     ],
 )
 def test_log_that_cannot_be_read_is_a_message(tmp_path: Path, content: str | None, message: str) -> None:

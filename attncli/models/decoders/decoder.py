@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -47,6 +47,13 @@ class Decoder(nn.Module, ABC):
 
     embedding: nn.Embedding
     output: OutputLayer
+    has_heads: ClassVar[bool] = False
+    """Whether several heads look at the source, each with weights of its own."""
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether a memory must have the keys of its sources."""
+        return False
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Any:

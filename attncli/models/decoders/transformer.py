@@ -47,6 +47,8 @@ class TransformerDecoder(Decoder):
     reported to search and alignments are the mean over the top layer's heads.
     """
 
+    has_heads = True
+
     def __init__(
         self,
         embedding: nn.Embedding,

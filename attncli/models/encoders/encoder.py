@@ -6,7 +6,7 @@ B sources, L layers, S positions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -17,6 +17,8 @@ class Encoder(nn.Module, ABC):
     """Turns sources into a memory of width `memory_size`."""
 
     memory_size: int
+    heads_are_directions: ClassVar[bool] = False
+    """Whether the heads of `self_weights` are directions of reading."""
 
     @abstractmethod
     def forward(self, source: Any) -> Memory:

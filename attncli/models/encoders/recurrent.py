@@ -30,6 +30,8 @@ class RecurrentEncoder(Encoder):
     gives the states of a packed sequence and allows the fused kernels, which on CPUs take no packed sequences.
     """
 
+    heads_are_directions = True
+
     def __init__(
         self,
         embedding: nn.Embedding,

@@ -1,0 +1,105 @@
+"""How commands meet their streams: full, closed, of a narrow encoding; what they print of hostile text."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Command
+
+from attncli.cli.terminal import tell
+
+COMMANDS = (["config", "schema"], ["data", "list"], ["--help"], ["--version"], ["config", "show", "CONFIG"])
+
+
+def ended(shell: str, *arguments: object, **environment: str) -> tuple[int, str]:
+    """Return the exit code and the messages of `attncli` with `arguments`, its streams as `shell` redirects them."""
+    command = [sys.executable, "-m", "attncli", *map(str, arguments)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {shell}', "sh", *command],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-1])
+def test_a_standard_output_that_cannot_be_written_is_a_message(config: Path, command: list[str]) -> None:
+    command = [str(config) if part == "CONFIG" else part for part in command]
+    start = "attncli: standard output: cannot be written: "
+    assert ended("> /dev/full", *command) == (1, f"{start}No space left on device\n")
+    assert ended(">&-", *command) == (1, f"{start}it is closed\n")
+
+
+def test_a_standard_error_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+    for shell in ("2> /dev/full", "2>&-", ">&- 2>&-"):
+        assert ended(shell, "config", "show", tmp_path / "none.yaml") == (2, "")
+
+
+def test_a_training_goes_on_when_its_streams_are_gone(config: Path, tmp_path: Path) -> None:
+    for name, shell in (("full", "2> /dev/full"), ("closed", "2>&-")):
+        assert ended(shell, "train", config, "--run", tmp_path / name, "--device", "cpu") == (0, "")
+        assert (tmp_path / name / "checkpoints" / "last").exists()
+    code, _ = ended(">&-", "train", config, "--run", tmp_path / "out", "--device", "cpu")
+    assert code == 1
+    assert '"end"' in (tmp_path / "out" / "log.jsonl").read_text()
+
+
+def test_a_closed_stream_lends_its_number_to_no_file(trained: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.en"
+    code, _ = ended("<&- >&- 2>&-", "translate", trained, tmp_path / "none.de", "-o", output, "--device", "cpu")
+    assert code == 1
+    assert not output.exists()
+
+
+def test_what_an_encoding_lacks_is_written_as_escapes(config: Path, tmp_path: Path) -> None:
+    shown = ended("", "config", "check", tmp_path / "ä💥.yaml", PYTHONIOENCODING="ascii")
+    assert shown == (2, f"attncli: {tmp_path}/\\xe4\\U0001f4a5.yaml: no such file\n")
+
+
+def test_what_a_terminal_might_obey_is_written_as_escapes(attncli: Command, tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\x1b[2J\xff\n.yaml")
+    result = attncli("config", "check", tmp_path / name)
+    assert (result.code, result.err) == (2, f"attncli: {tmp_path}/a\\x1b[2J\\udcff\n.yaml: no such file\n")
+
+
+def test_a_huge_message_is_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("\n".join(f"line {number}" for number in range(1000)))
+    lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), lines[59:]) == (61, ["line 59", "... and 940 more lines"])
+    tell("x" * 5000)
+    assert capsys.readouterr().err == f"{'x' * 4000}... and 1,000 more characters\n"
+
+
+def test_an_error_of_the_program_is_one_line_and_a_traceback_on_request(
+    attncli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("key")
+
+    monkeypatch.setattr("attncli.config.load.read_config", fail)
+    message = (
+        "attncli: internal error: KeyError: 'key'; please report it in the issue tracker with the output of "
+        "ATTNCLI_TRACEBACK=1\n"
+    )
+    result = attncli("config", "show", "x.yaml")
+    assert (result.code, result.out, result.err) == (1, "", message)
+    monkeypatch.setenv("ATTNCLI_TRACEBACK", "1")
+    result = attncli("config", "show", "x.yaml")
+    assert result.err.startswith("Traceback (most recent call last):\n")
+    assert result.err.endswith(f"KeyError: 'key'\n{message}")
+
+
+def test_too_little_memory_is_no_error_of_the_program(attncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("attncli.config.load.read_config", fail)
+    result = attncli("config", "show", "x.yaml")
+    assert result.code == 1
+    assert result.err == "attncli: out of memory; smaller batches, beams or models need less\n"
