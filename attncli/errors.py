@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+
+# Looked at one by one; text is mostly letters of ASCII.
+_SUSPECT = re.compile(r"[^ -~]")
 
 
 class UserError(Exception):
@@ -54,17 +59,34 @@ def escaped(text: str, *, keep: str = "") -> str:
     name), line separators, and the lone surrogates by which Python holds bytes that are not UTF-8. Characters in `keep`
     stay; so does the joiner within emoji and Indic words.
     """
-    return "".join(each if each in keep or not _is_obeyed(each) else _escape(each) for each in text)
+
+    def shown(found: re.Match[str]) -> str:
+        character = found[0]
+        if character in keep or not _is_obeyed(character):
+            return character
+        return character.encode("unicode_escape", errors="surrogatepass").decode("ascii")
+
+    return _SUSPECT.sub(shown, text)
+
+
+def escaped_json(text: str) -> str:
+    r"""Return JSON `text` with the characters of `escaped` as JSON's own escapes, so that it keeps its values.
+
+    A path with bytes that are not UTF-8 is then read back as it was, from a file that is valid UTF-8.
+    """
+
+    # A line end stands between values: json.dumps has escaped those within them.
+    def shown(found: re.Match[str]) -> str:
+        character = found[0]
+        return json.dumps(character)[1:-1] if character != "\n" and _is_obeyed(character) else character
+
+    return _SUSPECT.sub(shown, text)
 
 
 def _is_obeyed(character: str) -> bool:
     if character in "\u200c\u200d":
         return False
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", errors="surrogatepass").decode("ascii")
 
 
 def nearest(found: str, choices: Iterable[str]) -> str | None:
