@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -235,13 +236,27 @@ class RecurrentLayers(Layers):
         for number, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             if number:
                 inputs = self.dropout(inputs)
-            first = tuple(tensor[None].contiguous() for tensor in state)  # torch's layers want [1, N, H]
-            inputs, _ = layer(inputs, first if len(first) > 1 else first[0])
+            inputs = _run_fused(layer, inputs, state)
         return inputs
 
     def steps(self, *, fed_size: int = 0) -> RecurrentSteps:
         """Return the layers as a loop over steps uses them; the last `fed_size` columns of the input come later."""
         return RecurrentSteps(self, fed_size)
+
+
+def _run_fused(layer: nn.Module, inputs: Tensor, state: State) -> Tensor:
+    """Return the hidden states [N, T, H] of one of torch's layers over `inputs` [N, T, I], from `state` on."""
+    casting: AbstractContextManager[object] = nullcontext()
+    if inputs.device.type == "cuda":
+        # Under autocast cuDNN computes in float16, whatever type autocast is told, where gradients vanish that nobody
+        # scales. Here it computes in the type of the weights; `arithmetic` lets it use TensorFloat-32 in bf16.
+        kind = weights_of(layer).hidden.dtype
+        inputs, state = inputs.to(kind), tuple(tensor.to(kind) for tensor in state)
+        casting = torch.autocast("cuda", enabled=False)
+    first = tuple(tensor[None].contiguous() for tensor in state)  # torch's layers want [1, N, H]
+    with casting:
+        states: Tensor = layer(inputs, first if len(first) > 1 else first[0])[0]
+    return states
 
 
 class RecurrentSteps(Steps):

@@ -68,7 +68,10 @@ class _AdditiveEnergy(torch.autograd.Function):
     def forward(context: Any, query: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
         context.save_for_backward(query, keys, energy)
         quotients = _quotients(query, keys)
-        return energy.sum() - 2.0 * torch.mv(quotients.view(-1, quotients.shape[-1]), energy).view(quotients.shape[:3])
+        rows = quotients.view(-1, quotients.shape[-1])
+        # On CUDA autocast would round the product of float32, so that `backward` gets a gradient of another type.
+        with torch.autocast(query.device.type, enabled=False):
+            return energy.sum() - 2.0 * torch.mv(rows, energy).view(quotients.shape[:3])
 
     @staticmethod
     @once_differentiable
