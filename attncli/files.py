@@ -14,6 +14,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
@@ -23,7 +24,10 @@ from attncli.errors import DataError, RunError
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SHOWN = 10
 _PEEKED = 8192
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LARGEST = 1 << 26  # bytes of a file of a run that is read whole
+_LONGEST_LINE = 1 << 26  # bytes
+_LONGEST_TEXT = 1 << 29  # bytes of a text that is read whole
 
 
 class Problems:
@@ -69,33 +73,44 @@ def raw_lines(path: Path) -> Iterator[bytes]:
 
     Raises DataError for a file that is missing, damaged or not text.
     """
+    with _opened(path) as file:
+        _refuse_binary(path, file)
+        # A small gzip file can hold a line that does not fit into memory.
+        for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE + 1), b"")):
+            if len(line) > _LONGEST_LINE:
+                raise DataError(f"{path}:{number + 1}: a line of over {_LONGEST_LINE >> 20} MiB; not lines of text")
+            if number == 0:
+                line = line.removeprefix(_BYTE_ORDER_MARK)
+            if line.endswith(b"\n"):
+                line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+            yield line
+
+
+def read_text(path: Path) -> str:
+    """Return the whole text of a UTF-8 file, `.gz` by its name, without a byte order mark.
+
+    Raises DataError for a file that is missing, damaged, not text or too large.
+    """
+    with _opened(path) as file:
+        _refuse_binary(path, file)
+        content = file.read(_LONGEST_TEXT + 1)
+    if len(content) > _LONGEST_TEXT:
+        raise DataError(f"{path}: over {_LONGEST_TEXT >> 20} MiB in one piece; put each example on a line of its own")
+    content = content.removeprefix(_BYTE_ORDER_MARK)
     try:
-        with _open_binary(path) as file:
-            _refuse_binary(path, file)
-            for number, line in enumerate(file):
-                if number == 0:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if line.endswith(b"\n"):
-                    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
-                yield line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged or not gzip: {error}") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8: byte 0x{content[error.start]:02x}") from None
 
 
 def count_lines(path: Path) -> int:
     """Return how many lines `raw_lines` yields, faster."""
     lines, last = 0, b"\n"
-    try:
-        with _open_binary(path) as file:
-            while block := file.read(1 << 20):
-                lines += block.count(b"\n")
-                last = block[-1:]
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged or not gzip: {error}") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+    with _opened(path) as file:
+        while block := file.read(1 << 20):
+            lines += block.count(b"\n")
+            last = block[-1:]
     return lines + (last != b"\n")
 
 
@@ -113,10 +128,15 @@ def unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 
-def _open_binary(path: Path) -> io.BufferedReader:
-    if path.suffix == ".gz":
-        return cast(io.BufferedReader, gzip.open(path, "rb"))
-    return path.open("rb")
+@contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield cast(io.BufferedReader, file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged or not gzip: {error}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _refuse_binary(path: Path, file: io.BufferedReader) -> None:
@@ -140,6 +160,13 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def shown_json(value: object) -> str:
+    """Return what a message shows of a JSON value that should be another one."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return json.dumps(value)[:60]
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
@@ -155,7 +182,7 @@ def file_inside(folder: Path, name: str) -> Path:
     """
     path = folder / name
     real = Path(os.path.realpath(path))
-    if not real.is_relative_to(os.path.realpath(folder)):
+    if not is_inside(path, folder):
         raise RunError(f"{path}: leads out of the folder, to {real}; only files inside it are read")
     try:
         mode = real.stat().st_mode
@@ -164,6 +191,21 @@ def file_inside(folder: Path, name: str) -> Path:
     if not stat.S_ISREG(mode):
         raise RunError(f"{path}: is {'a folder' if stat.S_ISDIR(mode) else 'a device or a pipe'}, not a file")
     return real
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether `path` is a file; a name that the system does not allow is none."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path's own method raises OSError for such names
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether `path` is a folder; a name that the system does not allow is none."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path's own method raises OSError for such names
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Tell whether `path` is in `folder` once all links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def read_inside(folder: Path, name: str) -> bytes:
@@ -186,7 +228,7 @@ def json_inside(folder: Path, name: str) -> dict[str, Any]:
     except ValueError as error:  # UnicodeDecodeError is one
         raise RunError(f"{folder / name}: damaged: not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise RunError(f"{folder / name}: damaged: not a JSON object, but {json.dumps(found)[:60]}")
+        raise RunError(f"{folder / name}: damaged: not a JSON object, but {shown_json(found)}")
     return found
 
 

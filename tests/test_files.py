@@ -13,11 +13,15 @@ from attncli.errors import DataError, RunError
 from attncli.files import (
     Problems,
     count_lines,
+    is_file,
+    is_folder,
     json_inside,
     open_output,
     parse_json,
     read_inside,
     read_lines,
+    read_text,
+    shown_json,
     write_text,
     writing_into,
 )
@@ -230,7 +234,7 @@ def test_only_regular_files_inside_a_folder_are_read(tmp_path: Path) -> None:
     [
         (b"\xff", "not JSON: 'utf-8' codec can't decode byte 0xff"),
         (b"[" * 100_000, "not JSON: nested too deeply"),
-        (b"[1, 2]", r"not a JSON object, but \[1, 2\]"),
+        (b"[1, 2]", "not a JSON object, but a list"),
         (b"null", "not a JSON object, but null"),
     ],
 )
@@ -245,3 +249,44 @@ def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(RunError, match=r"a\.json: holds more than 64 MiB, so it is not a file that attncli wrote"):
         json_inside(tmp_path, "a.json")
+
+
+def test_a_line_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "bomb.gz", "wb", compresslevel=1) as file:
+        file.write(b"a\n" + b"a" * (65 << 20))
+    with pytest.raises(DataError, match=r"bomb\.gz:2: a line of over 64 MiB; not lines of text"):
+        list(read_lines(tmp_path / "bomb.gz"))
+
+
+def test_a_whole_text_has_no_mark_and_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"\xef\xbb\xbfa\r\n\xc3\xa4")
+    assert read_text(tmp_path / "a") == "a\r\nä"
+    (tmp_path / "b.gz").write_bytes(gzip.compress(b"a\nb\xff"))
+    with pytest.raises(DataError, match=r"b\.gz:2: not UTF-8: byte 0xff"):
+        read_text(tmp_path / "b.gz")
+    monkeypatch.setattr("attncli.files._LONGEST_TEXT", (1 << 20) + 5)
+    (tmp_path / "c.gz").write_bytes(gzip.compress(b"a" * (2 << 20)))
+    with pytest.raises(DataError, match=r"c\.gz: over 1 MiB in one piece; put each example on a line of its own"):
+        read_text(tmp_path / "c.gz")
+
+
+def test_names_that_the_system_does_not_allow_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert is_file(tmp_path / "file")
+    assert is_folder(tmp_path)
+    for name in ("x" * 300, "a\0b", "file/x", ""):
+        assert not is_file(tmp_path / name)
+        assert not is_folder(tmp_path / name) or not name
+
+
+def test_json_is_shown_in_a_few_characters() -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert [shown_json(value) for value in (deep, {"a": 1}, "x" * 99, 1, None)] == [
+        "a list",
+        "an object",
+        '"' + "x" * 59,
+        "1",
+        "null",
+    ]

@@ -39,6 +39,13 @@ class Places:
 
     tokens: tuple[str, ...] | None = None
     grid: tuple[int, ...] | None = None
+    words: tuple[str, ...] = ()  # the first tokens as the source has them, where the vocabulary lacks some
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What drawings call the tokens: those that the vocabulary lacks as they are written in the source."""
+        assert self.tokens is not None, "only tokens have labels"
+        return (*self.words, *self.tokens[len(self.words) :])
 
 
 class Reader(ABC, Generic[Item]):

@@ -7,10 +7,8 @@ Each format is a function from a file to its captions, in their order. A record 
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -18,11 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attncli.config.captions import CaptionFile
+from attncli.data.forms.text import problem_of
 from attncli.errors import DataError, nearest, unknown
-from attncli.files import counted, not_utf8, raw_lines, read_lines, unreadable
+from attncli.files import count_lines, counted, not_utf8, parse_json, raw_lines, read_lines, read_text, shown_json
 
 IMAGE_FIELDS = ("image", "image_name", "file_name", "filename", "file", "path")
 CAPTION_FIELDS = ("caption", "captions", "text", "sentence")
+_Id = int | float | str  # what JSON may give as an id
 _TOKEN_LINE = re.compile(r"(?P<image>[^\t]+)#[0-9]+\t(?P<caption>.*)")
 
 
@@ -91,14 +91,16 @@ def _quoted(text: str) -> str:
 
 def _caption(where: str, image: object, text: object, split: object = None) -> Found:
     if not isinstance(image, str) or not image.strip():
-        return BadCaption(where, f"the name of the image should be text, but is {json.dumps(image)[:60]}")
+        return BadCaption(where, f"the name of the image should be text, but is {shown_json(image)}")
     if not isinstance(text, str):
-        return BadCaption(where, f"the caption of {image} should be text, but is {json.dumps(text)[:60]}")
-    if "\0" in text:
-        return BadCaption(where, f"the caption of {image} holds the character U+0000; not text")
+        return BadCaption(where, f"the caption of {image} should be text, but is {shown_json(text)}")
+    if problem := problem_of(text):
+        return BadCaption(where, f"the caption of {image} {problem}")
     if not text.strip():
         return BadCaption(where, f"the caption of {image} is empty")
-    return Caption(image.strip(), " ".join(text.split()), split if isinstance(split, str) else None)
+    if not isinstance(split, str | None):
+        return BadCaption(where, f"the split of {image} should be text, but is {shown_json(split)}")
+    return Caption(image.strip(), " ".join(text.split()), split)
 
 
 # Lines
@@ -129,22 +131,17 @@ def _lines(source: _Source) -> Iterator[Found]:
     """Yield captions with the names of another file, line by line."""
     assert source.config.image_names is not None, "the config asks for it"
     names = source.root / source.config.image_names
-    captions = 0
-    images = 0
     for (number, text), (line, image) in zip_longest(_decoded(source), _decoded(source, names), fillvalue=(0, "")):
-        captions, images = max(captions, number), max(images, line)
         if not number or not line:
-            continue
+            raise DataError(
+                f"{source.path} has {counted(count_lines(source.path), 'line')}, but {names} has {count_lines(names)}; "
+                "line n of one must name the image of line n of the other"
+            )
         if isinstance(text, BadCaption) or isinstance(image, BadCaption):
             yield from (bad for bad in (text, image) if isinstance(bad, BadCaption))
         else:
             # Multi30k names the caption of a COCO image too: COCO_val2014_000000398076.jpg#657409.
             yield _caption(source.place(number), image.split("#")[0], text)
-    if captions != images:
-        raise DataError(
-            f"{source.path} has {counted(captions, 'line')}, but {names} has {images}; line n of one must name the "
-            "image of line n of the other"
-        )
 
 
 # Tables
@@ -238,7 +235,7 @@ def _jsonl(source: _Source) -> Iterator[Found]:
             yield line
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             yield BadCaption(where, f"not JSON: {error}" if line.strip() else "empty line; expected a JSON object")
             continue
@@ -271,16 +268,11 @@ def _key(record: dict[str, Any], field: str | int | None, names: Sequence[str]) 
 
 def _json(path: Path) -> Any:
     try:
-        content = path.read_bytes()
-        return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged or not gzip: {error}") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: {not_utf8(error)}") from None
+        return parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from None
 
 
 def _kind_of_json(path: Path, content: Any) -> str:
@@ -302,34 +294,36 @@ def _coco(source: _Source) -> Iterator[Found]:
     content = _whole(source, "coco")
     names: dict[Any, Any] = {}
     for at, image in enumerate(content["images"]):
-        if not isinstance(image, dict) or "id" not in image or "file_name" not in image:
-            yield BadCaption(f"{source.path}: images[{at}]", "needs id and file_name")
+        if not isinstance(image, dict) or not isinstance(image.get("id"), _Id) or "file_name" not in image:
+            yield BadCaption(f"{source.path}: images[{at}]", "needs an id, a number or text, and a file_name")
         else:
             names[image["id"]] = image["file_name"]
     for at, annotation in enumerate(content["annotations"]):
         where = f"{source.path}: annotations[{at}]"
-        if not isinstance(annotation, dict) or "image_id" not in annotation or "caption" not in annotation:
-            yield BadCaption(where, "needs image_id and caption")
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), _Id):
+            yield BadCaption(where, "needs an image_id, a number or text, and a caption")
         elif annotation["image_id"] not in names:
-            yield BadCaption(where, f"image_id {json.dumps(annotation['image_id'])} is none of the images")
+            yield BadCaption(where, f"image_id {shown_json(annotation['image_id'])} is none of the images")
         else:
-            yield _caption(where, names[annotation["image_id"]], annotation["caption"])
+            yield _caption(where, names[annotation["image_id"]], annotation.get("caption"))
 
 
 def _karpathy(source: _Source) -> Iterator[Found]:
     """Yield the captions of Karpathy and Fei-Fei's JSON (2015): images with their split and raw sentences."""
     for at, image in enumerate(_whole(source, "karpathy")["images"]):
         where = f"{source.path}: images[{at}]"
-        if not isinstance(image, dict) or "filename" not in image or not isinstance(image.get("sentences"), list):
-            yield BadCaption(where, "needs filename and a list of sentences")
+        if not isinstance(image, dict) or not isinstance(image.get("sentences"), list):
+            yield BadCaption(where, "needs a filename and a list of sentences")
             continue
-        # COCO's images lie in one folder per year, which the file names apart.
-        folder = f"{image['filepath']}/" if image.get("filepath") else ""
+        name, folder = image.get("filename"), image.get("filepath")
+        if isinstance(name, str) and isinstance(folder, str):
+            # COCO's images lie in one folder per year, which the file names apart.
+            name = f"{folder}/{name}"
         # "restval" are the validation images of COCO that Karpathy's split trains on.
         split = "train" if image.get("split") == "restval" else image.get("split")
         for number, sentence in enumerate(image["sentences"]):
             text = sentence.get("raw") if isinstance(sentence, dict) else None
-            yield _caption(f"{where}.sentences[{number}]", f"{folder}{image['filename']}", text, split)
+            yield _caption(f"{where}.sentences[{number}]", name, text, split)
 
 
 def _whole(source: _Source, expected: str) -> Any:

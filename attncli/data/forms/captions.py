@@ -11,7 +11,7 @@ from attncli.config.captions import CaptionFile, CaptioningData, CaptionSplit
 from attncli.data.forms.caption_files import BadCaption, Caption, read_captions
 from attncli.data.forms.example import Example
 from attncli.errors import DataError
-from attncli.files import Problems, counted, find_images, read_lines
+from attncli.files import Problems, counted, find_images, is_file, is_inside, read_lines
 
 _FLICKR_ID = re.compile(r"[0-9]+(?=[._])")
 
@@ -66,7 +66,8 @@ class ImageFolder:
             if found := self._paths.get(self._identity(wanted)):
                 return found
         # A file whose suffix is none of an image's, which the folder was not searched for.
-        return self.path / name if (self.path / name).is_file() else None
+        path = self.path / name
+        return path if is_file(path) and is_inside(path, self.path) else None
 
 
 def _exact(name: str) -> str:

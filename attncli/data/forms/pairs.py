@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any, Literal
 from attncli.config.data import Corpus, PairFile, ParallelFiles
 from attncli.data.cache import fingerprint
 from attncli.data.forms.example import Example
+from attncli.data.forms.text import problem_of
 from attncli.errors import DataError, unknown
-from attncli.files import Problems, counted, not_utf8, raw_lines
+from attncli.files import Problems, count_lines, counted, not_utf8, parse_json, raw_lines, shown_json
 
 
 @dataclass(frozen=True)
@@ -106,31 +106,28 @@ def left_out(key: str, skipped: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[str | _Bad, str | _Bad]]:
-    lines = {source: 0, target: 0}
     for number, (one, other) in enumerate(zip_longest(raw_lines(source), raw_lines(target)), start=1):
-        if one is not None:
-            lines[source] = number
-        if other is not None:
-            lines[target] = number
-        if one is not None and other is not None:
-            yield _sentence(one, f"{source}:{number}", "source"), _sentence(other, f"{target}:{number}", "target")
-    if lines[source] != lines[target]:
-        misaligned = (
-            f"{source} has {counted(lines[source], 'line')}, but {target} has {lines[target]}; "
-            "line n of one must be the translation of line n of the other"
-        )
-        # Bad lines first: one of them is often why the counts differ.
-        problems.raise_if_any(misaligned)
-        raise DataError(misaligned)
+        if one is None or other is None:
+            misaligned = (
+                f"{source} has {counted(count_lines(source), 'line')}, but {target} has {count_lines(target)}; "
+                "line n of one must be the translation of line n of the other"
+            )
+            # Bad lines first: one of them is often why the counts differ.
+            problems.raise_if_any(misaligned)
+            raise DataError(misaligned)
+        yield _decoded(one, f"{source}:{number}", "source"), _decoded(other, f"{target}:{number}", "target")
 
 
-def _sentence(raw: bytes, where: str, side: str) -> str | _Bad:
+def _decoded(raw: bytes, where: str, side: str) -> str | _Bad:
     try:
-        text = raw.decode()
+        return _sentence(raw.decode(), where, side)
     except UnicodeDecodeError as error:
         return _Bad("not UTF-8", where, not_utf8(error))
-    if "\0" in text:
-        return _Bad("not text", where, f"the {side} holds the character U+0000; not text")
+
+
+def _sentence(text: str, where: str, side: str) -> str | _Bad:
+    if problem := problem_of(text):
+        return _Bad("not text", where, f"the {side} {problem}")
     if not text.strip():
         what = "nothing but white space" if text else "empty line"
         return _Bad("empty", where, f"{what}; the {side} of a pair must have at least one token")
@@ -158,7 +155,7 @@ def _tsv(corpus: PairFile, path: Path) -> Iterator[tuple[str | _Bad, str | _Bad]
             )
             yield bad, bad.text
         else:
-            yield _sentence(cells[columns[0]], where, "source"), _sentence(cells[columns[1]], where, "target")
+            yield _decoded(cells[columns[0]], where, "source"), _decoded(cells[columns[1]], where, "target")
 
 
 def _column(field: str | int | None, default: int, header: list[str] | None, path: Path) -> int:
@@ -186,7 +183,7 @@ def _jsonl(corpus: PairFile, path: Path) -> Iterator[tuple[str | _Bad, str | _Ba
 
 def _record(raw: bytes, where: str) -> dict[str, object] | _Bad:
     try:
-        record = json.loads(raw.decode())
+        record = parse_json(raw.decode())
     except UnicodeDecodeError as error:
         return _Bad("not UTF-8", where, not_utf8(error))
     except ValueError as error:
@@ -201,10 +198,7 @@ def _value(record: dict[str, object], key: str, where: str, side: str) -> str | 
         return _Bad("missing key", where, f"the {side} is missing: {unknown('key', key, record)}")
     text = record[key]
     if not isinstance(text, str):
-        return _Bad("not text", where, f"{key!r} must be text, but is {json.dumps(text)[:80]}")
+        return _Bad("not text", where, f"{key!r} must be text, but is {shown_json(text)}")
     if "\n" in text or "\r" in text:
         return _Bad("line break", where, f"{key!r} holds a line break; a sentence is one line")
-    try:
-        return _sentence(text.encode(), where, side)
-    except UnicodeEncodeError:
-        return _Bad("not text", where, f"{key!r} holds half of a surrogate pair; not text")
+    return _sentence(text, where, side)

@@ -11,11 +11,14 @@ from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import Fonts, fonts_for
 from attncli.drawing.labels import readable
+from attncli.files import write_text
 from attncli.sources.images.contact_sheet import Captioned, contact_sheets
 from attncli.sources.images.files import read_image
 from attncli.sources.images.placement import place
 from attncli.sources.images.regions import LONGEST_SIDE, LookedAt, json_text, reduced, regions_figure
 from attncli.sources.source import Drawer, Tell
+
+_LONGEST_STEM = 50  # characters, so that a name of up to four bytes each is shorter than the 255 that systems allow
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class ImageDrawer(Drawer):
         """
         if format == "json":
             path = folder / "attention.json"
-            path.write_text(json_text(self._looked_at(each) for each in found), encoding="utf-8")
+            write_text(path, json_text(self._looked_at(each) for each in found))
             yield path
             return
         fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.tokens)))
@@ -44,7 +47,7 @@ class ImageDrawer(Drawer):
         if has_weights:
             digits = len(str(len(found)))
             for number, each in enumerate(found, start=1):
-                path = folder / f"attention-{number:0{digits}}-{Path(each.cell).stem}.{format}"
+                path = folder / f"attention-{number:0{digits}}-{Path(each.cell).stem[:_LONGEST_STEM]}.{format}"
                 save_figure(regions_figure(self._looked_at(each), fonts), path)
                 yield path
         if len(found) > 1 or not has_weights:

@@ -22,6 +22,7 @@ from PIL import Image
 from attncli.drawing.figures import COLOURS, new_figure
 from attncli.drawing.fonts import Fonts
 from attncli.drawing.labels import readable
+from attncli.errors import escaped_json
 from attncli.models.attention import Marks
 from attncli.sources.images.placement import Box, Placement
 from attncli.text.tokenizer import EOS, SPECIAL
@@ -82,7 +83,7 @@ class LookedAt:
 
 def json_text(found: Iterable[LookedAt]) -> str:
     """Return a JSON list of `found`."""
-    return json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1) + "\n"
+    return escaped_json(json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1) + "\n")
 
 
 def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:

@@ -22,7 +22,7 @@ from torch import Tensor
 from attncli.config.tasks.autoencoding import Part, PictureData, PictureSet, VectorData, VectorSet
 from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
 from attncli.errors import DataError
-from attncli.files import SUFFIXES, Problems, counted, find_images, read_lines, unreadable
+from attncli.files import SUFFIXES, Problems, counted, find_images, is_file, is_inside, read_lines, unreadable
 from attncli.sources.images.files import read_image as read_upright
 
 FORMAT = 2
@@ -114,7 +114,7 @@ def _picture_names(folder: Path, data: PictureData, pictures: PictureSet) -> lis
     names = [line.strip() for line in read_lines(listing)]
     problems = Problems()
     for number, name in enumerate(names, start=1):
-        if name and not (folder / name).is_file():
+        if name and not (is_file(folder / name) and is_inside(folder / name, folder)):
             problems.add(f"{listing}:{number}: names {name!r}, but there is no such file in {folder}")
     problems.raise_if_any()
     return [name for name in names if name]
@@ -152,9 +152,13 @@ def _vectors(path: Path, size: int, part: Part) -> tuple[Array, list[str]]:
         raise DataError(f"{path}: vectors come from .csv, .csv.gz or .npy files")
     if rows.shape[1] != size:
         raise DataError(f"{path}: vectors of {rows.shape[1]} components, but data.size is {size}")
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        rows = rows.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
-        raise DataError(f"{path}: row {bad[0] + 1} has a component that is not a finite number; remove such rows")
+        raise DataError(
+            f"{path}: row {bad[0] + 1} has a component that is not a finite float32 number; remove such rows"
+        )
     names = [str(number) for number in range(1, len(rows) + 1)]
     kept = [index for index, name in enumerate(names) if in_part(name, part)]
     if not kept:
@@ -164,7 +168,8 @@ def _vectors(path: Path, size: int, part: Part) -> tuple[Array, list[str]]:
 
 def _npy_rows(path: Path) -> Array:
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Unlike np.load, which tells by the content, it reads no pickle and no .npz.
+        values = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise unreadable(path, error) from None
     except ValueError as error:
@@ -173,24 +178,28 @@ def _npy_rows(path: Path) -> Array:
         raise DataError(
             f"{path}: holds {values.dtype} of shape {list(values.shape)}; expected numbers with a vector a row"
         )
-    return np.asarray(values, np.float32)
+    return values
 
 
 def _csv_rows(path: Path, size: int) -> Array:
     rows: list[list[float]] = []
     problems = Problems()
-    for number, cells in enumerate(csv.reader(read_lines(path)), start=1):
-        try:
-            row = [float(cell) for cell in cells]
-        except ValueError as error:
-            if number > 1:  # the first line may be a header
-                problems.add(f"{path}:{number}: not a vector of numbers: {error}")
-            continue
-        if len(row) != size:
-            problems.add(f"{path}:{number}: {counted(len(row), 'component')}, but data.size is {size}")
-        rows.append(row)
+    reader = csv.reader(read_lines(path))
+    try:
+        for cells in reader:
+            try:
+                row = [float(cell) for cell in cells]
+            except ValueError as error:
+                if reader.line_num > 1:  # the first line may be a header
+                    problems.add(f"{path}:{reader.line_num}: not a vector of numbers: {error}")
+                continue
+            if len(row) != size:
+                problems.add(f"{path}:{reader.line_num}: {counted(len(row), 'component')}, but data.size is {size}")
+            rows.append(row)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from None
     problems.raise_if_any()
-    return np.array(rows, np.float32).reshape(len(rows), size)
+    return np.array(rows).reshape(len(rows), size)
 
 
 def _cached(configured: str | None, facts: dict[str, Any], make: Any) -> Examples:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attncli.decoding.written import Written
+from attncli.errors import escaped_json
 from attncli.models.attention import Marks
 
 
@@ -62,13 +63,12 @@ class Alignment:
 
 def alignment_of(found: Written, *, forced: bool) -> Alignment:
     """Return the alignment of the best hypothesis of `found`, which must have weights."""
-    best, tokens = found.best, found.places.tokens
+    best = found.best
     assert best.weights is not None, "drawers get hypotheses with weights"
-    assert tokens is not None, "the positions of a sentence are tokens"
     return Alignment(
         source=found.cell,
         target=best.text,
-        source_tokens=tokens,
+        source_tokens=found.places.labels,
         target_tokens=best.tokens,
         weights=best.weights,
         log_prob=best.log_prob,
@@ -79,7 +79,8 @@ def alignment_of(found: Written, *, forced: bool) -> Alignment:
 
 def json_text(alignments: Sequence[Alignment]) -> str:
     """Return a JSON list of `alignments`, each row of weights on a line of its own."""
-    return "[\n" + ",\n".join(_object_text(alignment.as_json()) for alignment in alignments) + "\n]\n"
+    text = ",\n".join(_object_text(alignment.as_json()) for alignment in alignments)
+    return escaped_json(f"[\n{text}\n]\n")
 
 
 def _object_text(value: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
+from attncli.files import write_text
 from attncli.sources.source import Drawer, Tell
 from attncli.sources.text.alignment import alignment_of, json_text
 from attncli.sources.text.heat_map import heat_map, heat_map_fonts
@@ -28,8 +29,7 @@ class TextDrawer(Drawer):
         alignments = [alignment_of(each, forced=forced) for each in found]
         if format in ("html", "json"):
             path = folder / f"alignments.{format}"
-            text = json_text(alignments) if format == "json" else page(alignments, title=title)
-            path.write_text(text, encoding="utf-8")
+            write_text(path, json_text(alignments) if format == "json" else page(alignments, title=title))
             yield path
             return
         digits = len(str(len(alignments)))

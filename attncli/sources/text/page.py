@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from attncli.drawing.labels import readable
+from attncli.errors import escaped
 from attncli.sources.text.alignment import Alignment
 
 _STYLE = """
@@ -27,22 +28,27 @@ def page(alignments: Sequence[Alignment], *, title: str) -> str:
     """Return an HTML page of `alignments` that refers to nothing outside itself."""
     sections = "\n".join(_section(number, alignment) for number, alignment in enumerate(alignments, start=1))
     return (
-        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n{sections}\n</body></html>\n"
+        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{_text(title)}</title>\n'
+        f"<style>{_STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{sections}\n</body></html>\n"
     )
+
+
+def _text(text: str) -> str:
+    # A browser obeys an override of the direction of text as a terminal does.
+    return html.escape(escaped(text))
 
 
 def _section(number: int, alignment: Alignment) -> str:
     source, target = (readable(tokens) for tokens in (alignment.source_tokens, alignment.target_tokens))
-    head = "".join(f'<th><span dir="auto">{html.escape(label)}</span></th>' for label in source)
+    head = "".join(f'<th><span dir="auto">{_text(label)}</span></th>' for label in source)
     rows = "\n".join(
-        f'<tr><th dir="auto">{html.escape(label)}</th>{_cells(alignment, at, label, source)}</tr>'
+        f'<tr><th dir="auto">{_text(label)}</th>{_cells(alignment, at, label, source)}</tr>'
         for at, label in enumerate(target)
     )
     kind = "given target" if alignment.forced else "output"
     return (
-        f'<h2>{number}</h2><p>source: <span dir="auto">{html.escape(alignment.source)}</span></p>\n'
-        f'<p>{kind}: <span dir="auto">{html.escape(alignment.target)}</span></p>\n'
+        f'<h2>{number}</h2><p>source: <span dir="auto">{_text(alignment.source)}</span></p>\n'
+        f'<p>{kind}: <span dir="auto">{_text(alignment.target)}</span></p>\n'
         f'<div class="map"><table><thead><tr><th></th>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>'
     )
 
@@ -50,7 +56,7 @@ def _section(number: int, alignment: Alignment) -> str:
 def _cells(alignment: Alignment, row: int, label: str, source: Sequence[str]) -> str:
     largest = max(float(alignment.weights.max()), 1e-6)
     return "".join(
-        f'<td{_classes(alignment, row, at)} title="{html.escape(f"{label} → {column}: {weight:.3f}")}"'
+        f'<td{_classes(alignment, row, at)} title="{_text(f"{label} → {column}: {weight:.3f}")}"'
         f"{_shade(weight / largest)}></td>"
         for at, (column, weight) in enumerate(zip(source, alignment.weights[row], strict=True))
     )

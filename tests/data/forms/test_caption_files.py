@@ -164,7 +164,9 @@ def test_the_number_of_a_coco_caption_is_no_part_of_the_name(tmp_path: Path) -> 
         ("x.csv", "image,caption\na.jpg,\n\n", ["x.csv:2: the caption of a.jpg is empty", "x.csv:3: empty line"]),
         (
             "x.jsonl",
-            '{"image": "a.jpg", "capton": "A dog"}\n[]\n{\n\n{"image": 3, "caption": "x"}\n{"image": "a", "text": 4}\n',
+            '{"image": "a.jpg", "capton": "A dog"}\n[]\n{\n\n{"image": 3, "caption": "x"}\n{"image": "a", "text": 4}\n'
+            + "[" * 100_000
+            + '\n{"image": "a", "text": "\\ud800"}\n{"image": "a", "text": "x", "split": {}}\n',
             [
                 "x.jsonl:1: no key for the caption (one of caption, captions, text, sentence) among image, capton; "
                 "did you mean 'capton'?",
@@ -173,23 +175,52 @@ def test_the_number_of_a_coco_caption_is_no_part_of_the_name(tmp_path: Path) -> 
                 "x.jsonl:4: empty line; expected a JSON object",
                 "x.jsonl:5: the name of the image should be text, but is 3",
                 "x.jsonl:6: the caption of a should be text, but is 4",
+                "x.jsonl:7: not JSON: nested too deeply",
+                "x.jsonl:8: the caption of a holds half of a surrogate pair; not text",
+                "x.jsonl:9: the split of a should be text, but is an object",
             ],
         ),
         (
             "x.json",
-            json.dumps({"images": [{"id": 1}], "annotations": [{"caption": "x"}, {"image_id": 1, "caption": "x"}]}),
+            json.dumps(
+                {
+                    "images": [{"id": 1}, {"id": [2], "file_name": "a"}, {"id": 3, "file_name": {}}],
+                    "annotations": [
+                        {"caption": "x"},
+                        {"image_id": 1, "caption": "x"},
+                        {"image_id": [2], "caption": "x"},
+                        {"image_id": 3, "caption": "x"},
+                    ],
+                }
+            ),
             [
-                "x.json: images[0]: needs id and file_name",
-                "x.json: annotations[0]: needs image_id and caption",
+                "x.json: images[0]: needs an id, a number or text, and a file_name",
+                "x.json: images[1]: needs an id, a number or text, and a file_name",
+                "x.json: annotations[0]: needs an image_id, a number or text, and a caption",
                 "x.json: annotations[1]: image_id 1 is none of the images",
+                "x.json: annotations[2]: needs an image_id, a number or text, and a caption",
+                "x.json: annotations[3]: the name of the image should be text, but is an object",
             ],
         ),
         (
             "x.json",
-            json.dumps({"images": [{"filename": "a", "sentences": [{"tokens": []}]}, {"sentences": []}]}),
+            json.dumps(
+                {
+                    "images": [
+                        {"filename": "a", "sentences": [{"tokens": []}]},
+                        {"sentences": [{"raw": "x"}]},
+                        {"filename": "a"},
+                        {"filename": ["a"], "filepath": "b", "sentences": [{"raw": "x"}]},
+                        {"filename": "a", "split": ["train"], "sentences": [{"raw": "x"}]},
+                    ]
+                }
+            ),
             [
                 "x.json: images[0].sentences[0]: the caption of a should be text, but is null",
-                "x.json: images[1]: needs filename and a list of sentences",
+                "x.json: images[1].sentences[0]: the name of the image should be text, but is null",
+                "x.json: images[2]: needs a filename and a list of sentences",
+                "x.json: images[3].sentences[0]: the name of the image should be text, but is a list",
+                "x.json: images[4].sentences[0]: the split of a should be text, but is a list",
             ],
         ),
     ],
@@ -227,6 +258,16 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path, name: s
             {},
             "x.json: neither COCO's captions (keys images and annotations) nor Karpathy's (images with sentences)",
         ),
+        ("x.json", "[" * 100_000, {}, "x.json: not JSON: nested too deeply"),
+        ("x.json", '{"images": NaN}', {}, "x.json: not JSON: NaN is not a finite number"),
+        ("x.json", b'\n{"\xff', {}, "x.json:2: not UTF-8: byte 0xff"),
+        ("x.json", "{\0", {}, "x.json: a binary file, not text: byte 2 is 0x00"),
+        (
+            "x.csv",
+            f"image,caption\na.jpg,{'x' * 200_000}\n",
+            {},
+            "x.csv:2: not CSV: field larger than field limit (131072)",
+        ),
         ("x.json", json.dumps(COCO), {"format": "karpathy"}, "x.json: has the format coco, not karpathy"),
         ("x.csv", 'image,caption\na.jpg,"A dog', {}, "x.csv:2: not CSV: unexpected end of data"),
         (
@@ -239,7 +280,7 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path, name: s
     ],
 )
 def test_a_file_of_another_kind_is_refused(
-    tmp_path: Path, name: str, content: str, fields: dict[str, Any], expected: str
+    tmp_path: Path, name: str, content: str | bytes, fields: dict[str, Any], expected: str
 ) -> None:
     assert failure(written(tmp_path, name, content, **fields), tmp_path) == expected
 

@@ -122,6 +122,16 @@ def test_what_is_missing_is_told_by_name_or_left_out_and_counted(folder: Path) -
     )
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".jpg", "../secret", "{root}/secret", "a\0b", "sub"])
+def test_a_name_that_no_image_has_is_told(folder: Path, name: str) -> None:
+    (folder / "secret").touch()
+    name = name.format(root=folder)
+    (folder / "x.jsonl").write_text(json.dumps({"image": name, "caption": "A dog"}) + "\n")
+    with pytest.raises(DataError) as caught:
+        train(data(folder, train={"captions": "x.jsonl"}))
+    assert str(caught.value).startswith(f"{folder}/x.jsonl: there is no image {name!r} in {folder}/images\n")
+
+
 def test_bad_captions_are_told_together_or_left_out_and_counted(folder: Path) -> None:
     with (folder / "tokens.txt").open("a") as file:
         file.write("a.jpg#2\t\nnothing\n")

@@ -147,7 +147,10 @@ def test_a_binary_file_is_refused_even_when_bad_lines_are_skipped(tmp_path: Path
         ),
         ("x.jsonl", '{"source": 7, "target": "x"}\n', {}, "x.jsonl:1: 'source' must be text, but is 7"),
         ("x.jsonl", '{"source": "a\\nb", "target": "x"}\n', {}, "x.jsonl:1: 'source' holds a line break"),
-        ("x.jsonl", '{"source": "\\ud800", "target": "x"}\n', {}, "x.jsonl:1: 'source' holds half of a surrogate"),
+        ("x.jsonl", '{"source": "\\ud800", "target": "x"}\n', {}, "x.jsonl:1: the source holds half of a surrogate"),
+        ("x.jsonl", "[" * 100_000, {}, "x.jsonl:1: not JSON: nested too deeply"),
+        ("x.jsonl", '{"source": ' + "9" * 5000 + "}", {}, "x.jsonl:1: not JSON: Exceeds the limit (4300 digits)"),
+        ("x.jsonl", '{"source": ["a"], "target": "x"}\n', {}, "x.jsonl:1: 'source' must be text, but is a list"),
         ("x.csv", "a,x\n", {}, "x.csv: unknown format; a file of pairs ends with .tsv or .jsonl"),
     ],
 )

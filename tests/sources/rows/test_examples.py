@@ -168,7 +168,14 @@ def test_vectors_of_an_array_are_read(tmp_path: Path, kind: str) -> None:
         ("a.csv", "1,2\n3,x\n", "a.csv:2: not a vector of numbers: could not convert string to float: 'x'"),
         ("a.csv", "1,2\n3\n", "a.csv:2: 1 component, but data.size is 2"),
         ("a.csv", "x,y\n", "a.csv: no vectors"),
-        ("a.csv", "1,2\n3,nan\n", "a.csv: row 2 has a component that is not a finite number; remove such rows"),
+        (
+            "a.csv",
+            "1,2\n3,1e39\n",
+            "a.csv: row 2 has a component that is not a finite float32 number; remove such rows",
+        ),
+        ("a.csv", f"1,2\n3,{'4' * 200_000}\n", "a.csv:2: not CSV: field larger than field limit (131072)"),
+        ("a.npy", "", "a.npy: not a .npy file of numbers"),
+        ("a.csv", "1,2\n3,nan\n", "a.csv: row 2 has a component that is not a finite float32 number; remove such rows"),
         ("a.txt", "1,2\n", "a.txt: vectors come from .csv, .csv.gz or .npy files"),
         ("a.npy", "1,2\n", "a.npy: not a .npy file of numbers"),
         ("b.csv", None, "b.csv: no such file"),
@@ -195,3 +202,19 @@ def test_arrays_of_another_form_are_refused(tmp_path: Path, values: np.ndarray, 
     np.save(tmp_path / "a.npy", values, allow_pickle=True)
     with pytest.raises(DataError, match=message):
         vectors(tmp_path, "a.npy", 2)
+
+
+def test_several_arrays_in_one_file_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", np.zeros((2, 2)))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(DataError, match=r"a\.npy: not a \.npy file of numbers: "):
+        vectors(tmp_path, "a.npy", 2)
+
+
+def test_names_of_a_list_stay_in_their_folder(tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "secret.png")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "list").write_text(f"../secret.png\n{tmp_path}/secret.png\n{'x' * 300}.png\n")
+    with pytest.raises(DataError) as error:
+        pictures(tmp_path, listed="list")
+    assert str(error.value).count("but there is no such file in") == 3
