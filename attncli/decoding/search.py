@@ -18,7 +18,7 @@ from torch import Tensor
 from attncli.decoding.pool import Pool, joined
 from attncli.decoding.strategies import Extension, Strategy
 from attncli.decoding.trace import Trace
-from attncli.models.decoders.decoder import Decoder
+from attncli.models.decoders.decoder import Decoder, Step
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors, take_rows
 from attncli.text.tokenizer import BOS, EOS, PAD
@@ -60,38 +60,77 @@ def search(
     hypotheses differ; there are fewer than `beam_size` only where no more exist. Tokens in `forbidden` are never
     written.
     """
-    device = memory.mask.device
-    prepared = decoder.prepare(memory)
-    every_k = torch.arange(len(memory.mask), device=device).repeat_interleave(beam_size)
-    state = take_rows(decoder.start(prepared), every_k)
-    never = torch.tensor(forbidden, device=device)
-    trace, pool = Trace(with_weights=with_weights), Pool.empty(len(memory.mask), beam_size, device)
-    log_prob = strategy.first_log_prob(len(memory.mask), beam_size).to(device)
-    last = torch.full((len(every_k),), BOS, device=device)
-    alive = torch.arange(len(memory.mask), device=device)  # [B], which source each K rows belong to
-    left: list[tuple[Tensor, Pool]] = []
+    front = _Front.first(decoder, memory, strategy, beam_size)
+    never = torch.tensor(forbidden, device=memory.mask.device)
+    trace, left = Trace(with_weights=with_weights), []
     for length in range(1, max_length + 1):
-        step = decoder.step(last, state, prepared)
+        step = decoder.step(front.last, front.state, front.prepared)
         log_probs = step.logits.float().log_softmax(-1).index_fill_(1, never, -math.inf)
-        extension = strategy.extend(log_probs, log_prob, beam_size)
+        extension = strategy.extend(log_probs, front.log_prob, beam_size)
         trace.add(step, extension)
-        pool = pool.with_finished(_finished(extension, length, length_penalty))
-        state, last, log_prob = take_rows(step.state, extension.rows), extension.tokens, extension.log_prob
+        front = front.extended(step, extension, _finished(extension, length, length_penalty))
         if length == max_length:
-            left.append((alive, pool.filled_up(_unfinished(extension, length, length_penalty, beam_size))))
+            unfinished = _unfinished(extension, length, length_penalty, beam_size)
+            left.append((front.sources, front.pool.filled_up(unfinished)))
             break
-        done = _is_decided(pool, log_prob, length, max_length, length_penalty)
-        if done.any():
-            leaving, staying = done.nonzero()[:, 0], (~done).nonzero()[:, 0]
-            left.append((alive[leaving], take_rows(pool, leaving)))
+        decided = _is_decided(front.pool, front.log_prob, length, max_length, length_penalty)
+        if decided.any():
+            leaving, staying = decided.nonzero()[:, 0], (~decided).nonzero()[:, 0]
+            left.append((front.sources[leaving], take_rows(front.pool, leaving)))
             if not len(staying):
                 break
-            rows = (staying[:, None] * beam_size + torch.arange(beam_size, device=device)).view(-1)
+            rows = _rows_of(staying, beam_size)
+            front = front.only(staying, rows)
             trace.keep(rows)
-            alive, pool, prepared = alive[staying], take_rows(pool, staying), take_rows(prepared, staying)
-            state, last, log_prob = take_rows(state, rows), last[rows], log_prob[rows]
-    sources = torch.cat([sources for sources, _ in left])
-    return _hypotheses(trace, take_rows(joined([pool for _, pool in left]), sources.argsort()), memory)
+    order = torch.cat([sources for sources, _ in left]).argsort()
+    return _hypotheses(trace, take_rows(joined([pool for _, pool in left]), order), memory)
+
+
+@dataclass(frozen=True)
+class _Front:
+    """Where the search stands: the sources still being decoded, and the last token of their hypotheses."""
+
+    sources: Tensor  # [B], their places in the memory
+    prepared: Any  # of B rows
+    pool: Pool  # [B, K]
+    state: Any  # of N rows
+    last: Tensor  # [N]
+    log_prob: Tensor  # [N]
+
+    @classmethod
+    def first(cls, decoder: Decoder, memory: Memory, strategy: Strategy, beam_size: int) -> _Front:
+        """Return what the first step reads."""
+        device, count = memory.mask.device, len(memory.mask)
+        sources, prepared = torch.arange(count, device=device), decoder.prepare(memory)
+        return cls(
+            sources=sources,
+            prepared=prepared,
+            pool=Pool.empty(count, beam_size, device),
+            state=take_rows(decoder.start(prepared), sources.repeat_interleave(beam_size)),
+            last=torch.full((count * beam_size,), BOS, device=device),
+            log_prob=strategy.first_log_prob(count, beam_size).to(device),
+        )
+
+    def extended(self, step: Step, extension: Extension, finished: Pool) -> _Front:
+        """Return what the next step reads."""
+        return _Front(
+            sources=self.sources,
+            prepared=self.prepared,
+            pool=self.pool.with_finished(finished),
+            state=take_rows(step.state, extension.rows),
+            last=extension.tokens,
+            log_prob=extension.log_prob,
+        )
+
+    def only(self, sources: Tensor, rows: Tensor) -> _Front:
+        """Return the front with only some of its sources and their rows."""
+        of_sources = (self.sources, self.prepared, self.pool)
+        of_rows = (self.state, self.last, self.log_prob)
+        return _Front(*take_rows(of_sources, sources), *take_rows(of_rows, rows))
+
+
+def _rows_of(sources: Tensor, beam_size: int) -> Tensor:
+    return (sources[:, None] * beam_size + torch.arange(beam_size, device=sources.device)).view(-1)
 
 
 def _finished(extension: Extension, length: int, length_penalty: float) -> Pool:

@@ -111,7 +111,7 @@ class Writer(Generic[Item]):
             yield Inspection(
                 cell,
                 self.tokenizer.decode(ids),
-                self._places(item, memory),
+                self._places(cell, item, memory),
                 tuple(self.tokenizer.tokens(ids)),
                 tuple(self.tokenizer.tokens([BOS, *ids[:-1]])),
                 *(_of_one(weights) for weights in (found.encoder, found.decoder, found.cross)),
@@ -185,13 +185,13 @@ class Writer(Generic[Item]):
     def _target(self, ids: Sequence[int]) -> Tokens:
         return pad_tokens([np.array(ids)]).to(self.model.device)
 
-    def _places(self, item: Item, memory: Memory) -> Places:
-        return replace(self.reader.places(item), grid=memory.grid)
+    def _places(self, cell: str, item: Item, memory: Memory) -> Places:
+        return replace(self.reader.places(item), grid=memory.grid, words=tuple(self.reader.words(cell, item)))
 
     def _answer(self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: Memory, asked: _Asked) -> Written:
         words = self.reader.words(cell, item) if asked.replaces_unknown else ()
         written = tuple(self._written(found, words, memory.grid, asked) for found in ranked)
-        return Written(cell, self._places(item, memory), written)
+        return Written(cell, self._places(cell, item, memory), written)
 
     def _written(
         self, found: Hypothesis, words: Sequence[str], grid: tuple[int, int] | None, asked: _Asked

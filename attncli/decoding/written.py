@@ -10,6 +10,8 @@ import numpy as np
 from attncli.data.columns import Places
 from attncli.errors import DataError
 from attncli.models.attention import Marks
+from attncli.text.tokenizer import EOS, SPECIAL, UNK
+from attncli.text.words import SPACE
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class Written:
     places: Places
     hypotheses: tuple[WrittenHypothesis, ...]  # none where there is a problem
     problem: DataError | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the source is text of which the vocabulary has nothing."""
+        tokens = set(self.places.tokens or ())
+        return SPECIAL[UNK] in tokens <= {SPECIAL[UNK], SPECIAL[EOS], SPACE}
 
     @property
     def best(self) -> WrittenHypothesis:

@@ -168,6 +168,22 @@ def planted(monkeypatch: pytest.MonkeyPatch, written: list[int], weights: list[l
     monkeypatch.setattr("attncli.decoding.writer.search", lambda _decoder, memory, **_: [[found]] * len(memory.mask))
 
 
+def test_an_unknown_token_is_written_only_where_it_is_asked_for(tokenizers: Tokenizers) -> None:
+    def written(search: Search, **asked: Any) -> str:
+        writer = made(tokenizers, search)
+        with torch.no_grad():
+            writer.model.decoder.output.classify.bias[UNK] += 50.0
+        return next(iter(writer.write(["der Hund rennt"], **asked))).best.text
+
+    assert "⁇" not in written(settings())
+    assert set(written(settings(unknown="allow")).split()) == {"⁇"}
+    # Each unknown token becomes a word of the source.
+    assert set(written(settings(), replaces_unknown=True).split()) <= {"der", "Hund", "rennt"}
+    for seed in range(3):
+        drawn = written(settings(), strategy=Sampling(torch.Generator().manual_seed(seed)))
+        assert "⁇" not in drawn
+
+
 def test_an_unknown_token_becomes_the_source_token_most_looked_at(
     tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
