@@ -107,7 +107,7 @@ class Attention(Section):
     """For `hard`, outside training: the likeliest position (`argmax`, the default), the weighted mean as with `soft`
     (`expectation`), or a sample (`sample`)."""
     sampling_seed: int | None = Field(default=None, ge=0)
-    """For `inference: sample`: the random seed, set anew for every batch; by default 1."""
+    """For `inference: sample`: the random seed, by default 1. A source is read the same in every batch."""
 
     @property
     def is_projected(self) -> bool:

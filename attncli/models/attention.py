@@ -73,6 +73,11 @@ class Attention(nn.Module):
         super().__init__()
         self.score, self.window, self.selection, self.gate = score, window, selection, gate
 
+    @property
+    def counts_steps(self) -> bool:
+        """Whether `forward` needs the numbers of the steps."""
+        return self.window.counts_steps or self.selection.is_keyed
+
     def prepare(self, memory: Memory) -> PreparedAttention:
         """Return what does not depend on the query."""
         return PreparedAttention(
@@ -83,7 +88,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, query: Tensor, prepared: PreparedAttention, steps: Tensor | None = None) -> Glimpse:
-        """Return what `query` [N, T, Q] reads; `steps` [N, T] are the target positions, where the window counts them.
+        """Return what `query` [N, T, Q] reads; `steps` [N, T] are the target positions from 0, where they count.
 
         N may be K times the B sources of `prepared`: rows i*K to i*K + K - 1 then read source i, which is not copied.
         Weights are exactly 0 on padding and outside the window, and each row sums to 1, or to less with a window that
@@ -92,13 +97,14 @@ class Attention(nn.Module):
         rows, count, _ = query.shape
         sources = prepared.values.shape[0]
         grouped = query.reshape(sources, rows // sources * count, -1)  # [B, K*T, Q]
-        focus = self.window(grouped, None if steps is None else steps.reshape(grouped.shape[:2]), prepared.window)
+        steps = None if steps is None else steps.reshape(grouped.shape[:2])
+        focus = self.window(grouped, steps, prepared.window)
         # A softmax in bfloat16 would give rows that miss a sum of 1 by up to a thousandth.
         scores = self.score(grouped, prepared.keys).float()
         weights = scores.masked_fill(~focus.inside, -math.inf).softmax(-1)  # [B, K*T, S]
         if focus.factor is not None:
             weights = weights * focus.factor
-        selected = self.selection(weights, prepared.selection)
+        selected = self.selection(weights, prepared.selection, steps)
         context = selected.mixture.to(prepared.values.dtype) @ prepared.values  # [B, K*T, D]
         if self.gate is not None:
             context = self.gate(grouped, context)

@@ -17,6 +17,7 @@ from attncli.losses import SummedLoss, cross_entropy
 from attncli.models.decoders.decoder import Decoder, Forced
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
+from attncli.models.source_draws import fingerprints
 from attncli.text.tokenizer import BOS
 
 
@@ -43,7 +44,11 @@ class EncoderDecoder(nn.Module):
 
     def encode(self, source: Any) -> Memory:
         """Return the memory of `source`."""
-        return self.encoder(source)  # type: ignore[no-any-return]
+        return self.with_keys(self.encoder(source), source)
+
+    def with_keys(self, memory: Memory, source: Any) -> Memory:
+        """Return `memory` with the keys of its `source`, if the decoder needs them."""
+        return replace(memory, keys=fingerprints(source)) if self.decoder.needs_keys else memory
 
     def force(self, source: Any, target: Tokens) -> Forced:
         """Return features [B, T, R] and weights [B, T, S] at each position of `target`, given the tokens before it."""

@@ -18,6 +18,7 @@ class Memory:
     mask: Tensor  # [B, S] bool, True where the position is real
     summary: Tensor  # [B, D], the fixed-size context vector of a decoder without attention
     grid: tuple[int, int] | None = None  # rows and columns of an image, whose regions are the positions row by row
+    keys: Tensor | None = None  # [B] int64, fingerprints of the sources, for a decoder that draws by them
 
     def mean(self) -> Tensor:
         """Return the mean of the real states [B, D]."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from attncli.config.attention import Attention as AttentionConfig
 from attncli.models.memory import Memory
+from attncli.models.source_draws import exponentials
 
 # Replaces 0 in a logarithm, whose gradient is multiplied by a weight of 0 and must be finite for that.
 TINY = torch.finfo(torch.float32).tiny
@@ -48,9 +49,17 @@ class Selection(nn.Module, ABC):
         """Return what is decided once per source of `memory`: a value whose tensors have a row per source."""
         return None
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether it needs the keys of the sources and the numbers of the steps."""
+        return False
+
     @abstractmethod
-    def forward(self, weights: Tensor, prepared: Any) -> Selected:
-        """Return what is read with `weights` [B, T, S], float32, whose rows sum to at most 1."""
+    def forward(self, weights: Tensor, prepared: Any, steps: Tensor | None = None) -> Selected:
+        """Return what is read with `weights` [B, T, S], float32, whose rows sum to at most 1.
+
+        `steps` [B, T] are the target positions from 0, None unless the selection is keyed.
+        """
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
         """Return what training minimises for the draws of a batch, summed over its sentences; None for nothing.
@@ -64,7 +73,7 @@ class Selection(nn.Module, ABC):
 class SoftSelection(Selection):
     """The weighted mean of all positions, which is the expectation of a draw (Xu et al. 2015, section 4.2)."""
 
-    def forward(self, weights: Tensor, prepared: None) -> Selected:
+    def forward(self, weights: Tensor, prepared: None, steps: Tensor | None = None) -> Selected:
         """Return the weights themselves."""
         return Selected(weights)
 
@@ -72,26 +81,37 @@ class SoftSelection(Selection):
 class ArgmaxSelection(Selection):
     """The position with the largest weight."""
 
-    def forward(self, weights: Tensor, prepared: None) -> Selected:
+    def forward(self, weights: Tensor, prepared: None, steps: Tensor | None = None) -> Selected:
         """Return the first of the largest weights."""
         chosen = weights.argmax(-1)
         return Selected(_alone(weights, chosen), chosen)
 
 
 class SampledSelection(Selection):
-    """A position drawn from the weights, the same each time: every batch draws from a generator of its own."""
+    """A position drawn from the weights, the same each time: what is random depends on seed, source and step alone.
+
+    So a source is read the same in every batch, and all hypotheses of a source draw with the same random numbers: none
+    is ahead by luck, and a target that is read at once draws what it drew when it was written.
+    """
 
     def __init__(self, seed: int):
         super().__init__()
         self.seed = seed
 
-    def prepare(self, memory: Memory) -> torch.Generator:
-        """Return the generator that the queries of this batch draw from."""
-        return torch.Generator(memory.mask.device).manual_seed(self.seed)
+    @property
+    def is_keyed(self) -> bool:
+        """True."""
+        return True
 
-    def forward(self, weights: Tensor, prepared: torch.Generator) -> Selected:
+    def prepare(self, memory: Memory) -> Tensor:
+        """Return the keys [B] of the sources."""
+        assert memory.keys is not None, "the model gives its memories keys for a selection that needs them"
+        return memory.keys
+
+    def forward(self, weights: Tensor, prepared: Tensor, steps: Tensor | None = None) -> Selected:
         """Return one draw per query."""
-        chosen = _drawn(weights, prepared)
+        assert steps is not None, "the decoder counts steps for a selection that needs them"
+        chosen = _first(weights, exponentials(prepared, steps, weights.shape[-1], seed=self.seed))
         return Selected(_alone(weights, chosen), chosen)
 
 
@@ -121,7 +141,7 @@ class ReinforceSelection(Selection):
         """Return for each source [B] whether the expectation replaces its draws."""
         return torch.rand(len(memory.mask), device=memory.mask.device) < self.expectation_rate
 
-    def forward(self, weights: Tensor, prepared: Tensor) -> Selected:
+    def forward(self, weights: Tensor, prepared: Tensor, steps: Tensor | None = None) -> Selected:
         """Return draws, or the weights themselves for the sources where `prepared` [B] is True."""
         distribution = _distribution(weights)
         chosen = _drawn(distribution.detach())
@@ -164,7 +184,7 @@ class StraightThroughSelection(Selection):
         temperature = self.first * torch.exp(-self.rate * self.batches)
         return temperature.clamp_min(self.lowest).expand(len(memory.mask))
 
-    def forward(self, weights: Tensor, prepared: Tensor) -> Selected:
+    def forward(self, weights: Tensor, prepared: Tensor, steps: Tensor | None = None) -> Selected:
         """Return draws at the temperatures `prepared` [B]."""
         noise = -torch.empty_like(weights).exponential_().log()
         noisy = (_log(_distribution(weights)) + noise) / prepared[:, None, None]
@@ -194,21 +214,31 @@ class HardSelection(Selection):
         """Return what the selection in use decides once per source."""
         return self.current.prepare(memory)
 
-    def forward(self, weights: Tensor, prepared: Any) -> Selected:
+    @property
+    def is_keyed(self) -> bool:
+        """Whether the selection in use is."""
+        return self.current.is_keyed
+
+    def forward(self, weights: Tensor, prepared: Any, steps: Tensor | None = None) -> Selected:
         """Return what the selection in use returns for `weights` [B, T, S]."""
-        return self.current(weights, prepared)  # type: ignore[no-any-return]
+        return self.current(weights, prepared, steps)  # type: ignore[no-any-return]
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
         """Return what `learning` minimises."""
         return self.learning.learn(draws, real=real, log_probs=log_probs)
 
 
-def _drawn(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Return a position [B, T] for each row of `weights` [B, T, S], drawn with probabilities proportional to them.
+def _drawn(weights: Tensor) -> Tensor:
+    """Return a position [B, T] for each row of `weights` [B, T, S], drawn with probabilities proportional to them."""
+    return _first(weights, torch.empty_like(weights).exponential_())
 
-    A race of exponential clocks whose rates are the weights, as in `torch.multinomial`, without its checks.
+
+def _first(weights: Tensor, exponentials: Tensor) -> Tensor:
+    """Return the position [B, T] that wins a race of exponential clocks whose rates are `weights` [B, T, S].
+
+    `torch.multinomial` draws so, too, but checks its input, which waits for the device.
     """
-    return (weights / torch.empty_like(weights).exponential_(generator=generator)).argmax(-1)
+    return (weights / exponentials).argmax(-1)
 
 
 def _alone(weights: Tensor, chosen: Tensor) -> Tensor:

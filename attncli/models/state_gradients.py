@@ -82,7 +82,8 @@ def _mean_losses(model: EncoderDecoder, source: Tokens, target: Tokens, run: _Pr
     """Return the mean loss [B] per target token of each source."""
     encoder = model.encoder
     assert isinstance(encoder, RecurrentEncoder)
-    logits, _ = model.decoder(prefix_of(target), encoder.read(source, run))
+    memory = model.with_keys(encoder.read(source, run), source)
+    logits, _ = model.decoder(prefix_of(target), memory)
     losses = F.cross_entropy(logits.float().transpose(1, 2), target.ids, reduction="none")  # [B, T]
     return (losses * target.mask).sum(1) / target.lengths
 

@@ -18,6 +18,8 @@ from torch import Tensor
 from attncli.config.attention import Attention as AttentionConfig
 from attncli.config.attention import EstimatorName, InferenceName, Reinforce, SelectionName, StraightThrough
 from attncli.data.tokens import Tokens
+from attncli.decoding.search import Hypothesis, search
+from attncli.decoding.strategies import BestK
 from attncli.models import selections
 from attncli.models.attention import Attention, Glimpse
 from attncli.models.build import build_attention
@@ -50,7 +52,7 @@ def attention(**keys: Any) -> Attention:
 
 def memory() -> Memory:
     mask = torch.arange(S) < torch.tensor(LENGTHS)[:, None]
-    return Memory(random(B, S, D, seed=2), mask, random(B, D, seed=3))
+    return Memory(random(B, S, D, seed=2), mask, random(B, D, seed=3), keys=torch.tensor([3, 4]))
 
 
 def read(model: Attention, *, seed: int = 0) -> Glimpse:
@@ -129,6 +131,73 @@ def test_samples_are_as_likely_as_their_weights_and_the_same_each_time() -> None
     shares = counts / 500
     assert ((shares - first.weights).abs() <= 5 * (first.weights * (1 - first.weights) / 500).sqrt() + 1e-9).all()
     assert (counts[1, :, LENGTHS[1] :] == 0).all()
+
+
+SENTENCES = [[4, 5, 6], [7], [8, 9, 10, 4, 5], [4, 6], [9, 4, 4, 11, 12, 5, 7]]
+
+
+def sampler(*overrides: str) -> EncoderDecoder:
+    return hard("", "model.attention.inference=sample", *overrides, spread=2.0)
+
+
+def found_by(model: EncoderDecoder, rows: Sequence[list[int]], *, beam_size: int) -> list[list[Hypothesis]]:
+    with torch.inference_mode():
+        return search(
+            model.decoder,
+            model.encode(tokens(*rows)),
+            strategy=BestK(),
+            beam_size=beam_size,
+            max_length=7,
+            length_penalty=1.0,
+            with_weights=True,
+        )
+
+
+def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
+    assert [each.tokens for each in found] == [each.tokens for each in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
+        assert torch.equal(one.marks.chosen, other.marks.chosen)
+
+
+QUERIES = pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("model.decoder.input_feeding=true",),
+        ("model.decoder.query=previous_state", "model.attention.window=local_p", "model.attention.half_width=2"),
+        ("model.attention.window=local_m", "model.attention.half_width=1"),
+    ],
+    ids=["current", "feeding", "previous-local_p", "local_m"],
+)
+
+
+@QUERIES
+@pytest.mark.parametrize("beam_size", [1, 2, 5])
+def test_a_sentence_is_read_the_same_in_every_batch(overrides: tuple[str, ...], beam_size: int) -> None:
+    model = sampler(*overrides)
+    alone = [found_by(model, [row], beam_size=beam_size)[0] for row in SENTENCES]
+    assert len({tuple(found[0].marks.chosen.tolist()) for found in alone}) > 1
+    order = list(range(len(SENTENCES)))
+    for batch in (order, order[::-1], order[2:], [0, 4], [0, 3, 1], [1, 0, 1, 1]):
+        found = found_by(model, [SENTENCES[at] for at in batch], beam_size=beam_size)
+        for at, hypotheses in zip(batch, found, strict=True):
+            assert_same(hypotheses, alone[at])
+
+
+@QUERIES
+@torch.inference_mode()
+def test_every_sampled_hypothesis_is_worth_what_it_says(overrides: tuple[str, ...]) -> None:
+    model = sampler(*overrides)
+    for row, hypotheses in zip(SENTENCES, found_by(model, SENTENCES, beam_size=3), strict=True):
+        for found in hypotheses:
+            ids = torch.tensor([found.tokens])
+            forced = model.force(tokens(row), Tokens(ids, torch.tensor([ids.shape[1]])))
+            log_probs = model.decoder.output(forced.features).log_softmax(-1).gather(-1, ids[..., None])
+            assert float(log_probs.sum()) == pytest.approx(found.log_prob, abs=1e-4)
+            assert forced.marks is not None
+            assert forced.marks.chosen is not None
+            assert torch.equal(forced.marks.chosen[0], found.marks.chosen)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

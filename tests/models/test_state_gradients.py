@@ -123,3 +123,10 @@ def test_a_batch_has_the_gradients_of_its_rows_alone() -> None:
         alone = state_gradients(model, row_of(SOURCE, row), row_of(TARGET, row))
         close(together.total[row, :length], alone.total[0])
         close(together.direct[row, :length], alone.direct[0])
+
+
+def test_where_hard_attention_samples_the_gradient_is_of_the_same_draws_each_time() -> None:
+    model = built("model.attention.selection=hard", "model.attention.inference=sample")
+    first, again = (state_gradients(model, SOURCE, TARGET).total for _ in range(2))
+    assert torch.equal(first, again)
+    close(state_gradients(model, row_of(SOURCE, 1), row_of(TARGET, 1)).total, first[1:, :3])

@@ -160,6 +160,11 @@ class AttentionalDecoder(RecurrentDecoder):
         super().__init__(parts)
         self.attention, self.doubly_stochastic = attention, doubly_stochastic
 
+    @property
+    def needs_keys(self) -> bool:
+        """Whether the attention draws by the keys of the sources."""
+        return self.attention.selection.is_keyed
+
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` with the keys of the attention."""
         return PreparedSource(memory, self.attention.prepare(memory))
@@ -167,7 +172,7 @@ class AttentionalDecoder(RecurrentDecoder):
     def start(self, prepared: PreparedSource) -> RecurrentState:
         """Return the bridge's state, with the number of the step [B] where the attention counts them."""
         state = super().start(prepared)
-        if not self.attention.window.counts_steps:
+        if not self.attention.counts_steps:
             return state
         return replace(state, step=torch.zeros_like(state.hidden[:, 0], dtype=torch.long))
 

@@ -1,0 +1,62 @@
+"""Random numbers of a source, a step and a position, which are the same in whatever batch the source is.
+
+They are counter-based (Salmon et al. 2011): a number is not the next one of a generator, whose place would depend on
+what was drawn for others before, but the mixed bits of what it is for. Integers are int64, whose products wrap around.
+
+B sources, T queries of each, S positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Of SplitMix64 (Steele, Lea and Flood 2014), as signed numbers: the increment, and the factors of its finaliser.
+_INCREMENT = 0x9E3779B97F4A7C15 - (1 << 64)
+_FACTORS = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # of a floating-point number, by its size in bytes
+
+
+def fingerprints(source: Any) -> Tensor:
+    """Return a number for each source [B], made of its values alone.
+
+    `source` is a dataclass whose tensors have a row per source. Padding does not count where it is 0 and comes last.
+    """
+    tensors = [value for field in fields(source) if isinstance(value := getattr(source, field.name), Tensor)]
+    total = torch.zeros(len(source), dtype=torch.int64, device=tensors[0].device)
+    for tensor in tensors:
+        bits = tensor.contiguous().view(_BITS[tensor.element_size()]) if tensor.is_floating_point() else tensor
+        rows = bits.reshape(len(source), -1).long()
+        # Odd factors lose no bit of a value, and different ones tell places apart.
+        factors = _mixed(_counted(rows.shape[1], device=rows.device)) | 1
+        total = _mixed(total + (rows * factors).sum(1))
+    return total
+
+
+def exponentials(keys: Tensor, steps: Tensor, positions: int, *, seed: int) -> Tensor:
+    """Return exponentially distributed numbers [B, T, S], above 0, of sources with `keys` [B] at `steps` [B, T]."""
+    of_sources = _mixed(keys ^ _mixed(torch.full_like(keys, seed)))
+    of_steps = _mixed(of_sources[:, None] + (steps + 1) * _INCREMENT)
+    bits = _mixed(of_steps[..., None] + _counted(positions, device=keys.device))
+    # 24 bits are what a float32 holds between 0 and 1; the half keeps 0, whose logarithm is infinite, away.
+    return -((_shifted(bits, 40) + 0.5) / (1 << 24)).log()
+
+
+def _counted(count: int, *, device: torch.device) -> Tensor:
+    """Return the first `count` states of SplitMix64 from 0 on."""
+    return torch.arange(1, count + 1, device=device) * _INCREMENT
+
+
+def _mixed(states: Tensor) -> Tensor:
+    """Return the numbers that SplitMix64 makes of its `states`."""
+    mixed = (states ^ _shifted(states, 30)) * _FACTORS[0]
+    mixed = (mixed ^ _shifted(mixed, 27)) * _FACTORS[1]
+    return mixed ^ _shifted(mixed, 31)
+
+
+def _shifted(numbers: Tensor, bits: int) -> Tensor:
+    """Return `numbers` shifted to the right, filled up with 0; torch's own shift repeats the sign."""
+    return (numbers >> bits) & ((1 << (64 - bits)) - 1)
