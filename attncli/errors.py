@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 # Looked at one by one; text is mostly letters of ASCII.
 _SUSPECT = re.compile(r"[^ -~]")
+_LONGEST = 80  # characters of what a message quotes
 
 
 class UserError(Exception):
@@ -25,10 +26,10 @@ class CommandError(UserError):
 
 
 class ConfigError(CommandError):
-    """A wrong configuration: every problem of the file, one a line."""
+    """A wrong configuration: its problems, one a line, and the number of those that are left out."""
 
-    def __init__(self, problems: Sequence[str]):
-        super().__init__("\n".join(problems))
+    def __init__(self, problems: Sequence[str], *, left_out: int = 0):
+        super().__init__("\n".join([*problems, *([f"... and {left_out:,} more problems"] if left_out else [])]))
         self.problems = tuple(problems)
 
 
@@ -100,4 +101,9 @@ def unknown(what: str, found: str, choices: Iterable[str]) -> str:
     names = list(choices)
     near = nearest(found, names)
     hint = f"; did you mean {near!r}?" if near else ";"
-    return f"unknown {what} {found!r}{hint} choose from {', '.join(names)}"
+    return f"unknown {what} {shortened(found)!r}{hint} choose from {', '.join(names)}"
+
+
+def shortened(text: str) -> str:
+    """Return `text`, or where it is too long for a message its beginning and `...`."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

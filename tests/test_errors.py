@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attncli.errors import escaped, escaped_json
+from attncli.errors import ConfigError, escaped, escaped_json, shortened, unknown
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,15 @@ def test_json_keeps_its_values_and_is_utf_8() -> None:
     assert "猫 ä 👩\u200d💻" in text
     assert not set(text) & set("\x1b\x7f\u202e\U000e0001")
     assert text.count("\n") == 6
+
+
+def test_problems_beyond_those_told_are_counted() -> None:
+    assert str(ConfigError(["a: one", "b: two"])) == "a: one\nb: two"
+    error = ConfigError(["a: one"], left_out=4321)
+    assert (str(error), error.problems) == ("a: one\n... and 4,321 more problems", ("a: one",))
+
+
+def test_what_is_long_is_quoted_by_its_beginning() -> None:
+    assert shortened("x" * 80) == "x" * 80
+    assert shortened("x" * 81) == "x" * 77 + "..."
+    assert unknown("key", "x" * 5000, ["a"]) == f"unknown key '{'x' * 77}...'; choose from a"

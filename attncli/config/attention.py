@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from attncli.config.problems import shown_value
 from attncli.config.section import Section
 
 ScoreName = Literal["content", "additive", "location", "general", "dot", "scaled_dot"]
@@ -48,7 +49,7 @@ class StraightThrough(Section):
     lowest_temperature: Temperature = 0.5
     """The lowest temperature."""
     annealing: Weight = 1e-4
-    """How fast the temperature falls: by a factor of exp(-annealing) per batch."""
+    """How fast the temperature falls: by a factor of exp(-annealing) per update."""
 
     @model_validator(mode="after")
     def _falls(self) -> StraightThrough:
@@ -171,7 +172,7 @@ def _attention_kind(value: Any) -> str:
 
 def _none_or_keys(value: Any) -> Any:
     if value != "none" and not isinstance(value, (dict, Attention)):
-        raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {value!r}")
+        raise ValueError(f"should be 'none', or keys such as {{score: additive}}, but is {shown_value(value)}")
     return value
 
 

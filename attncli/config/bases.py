@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from attncli.config.problems import shown_value
 from attncli.config.yaml_core import parse_yaml
-from attncli.errors import ConfigError
+from attncli.errors import ConfigError, escaped
 
 BASE = "base"
+_LARGEST = 1 << 18  # bytes of a file, which PyYAML reads in some seconds
+_MOST_BASES = 20
 
 
 @dataclass(frozen=True)
@@ -28,36 +33,53 @@ def read_values(path: Path) -> FileValues:
 
 def _read(path: Path, above: tuple[Path, ...]) -> FileValues:
     """Return the values of `path`, reached by `base` through the files `above`, outermost first."""
-    if path.resolve() in (file.resolve() for file in above):
-        chain = " -> ".join(map(str, (*above, path)))
-        raise ConfigError([f"{above[-1]}: base: leads back to a file that it is a base of: {chain}"])
-    values = parse_yaml(_text(path, above), where=str(path))
+    # Not Path.resolve, which raises RuntimeError for links in a circle.
+    if os.path.realpath(path) in map(os.path.realpath, above):
+        chain = " -> ".join(map(_shown, (*above, path)))
+        raise ConfigError([f"{_shown(above[-1])}: base: leads back to a file that it is a base of: {chain}"])
+    if len(above) > _MOST_BASES:
+        raise ConfigError(
+            [f"{_shown(above[-1])}: base: more than {_MOST_BASES} bases, each the base of the one before"]
+        )
+    values = parse_yaml(_text(path, above), where=_shown(path))
     if not isinstance(values, dict):
-        raise ConfigError([f"{path}: holds no keys; a configuration starts with 'task: translation'"])
+        raise ConfigError([f"{_shown(path)}: holds no keys; a configuration starts with 'task: translation'"])
     if BASE not in values:
         return FileValues(values)
     name = values.pop(BASE)
-    if not isinstance(name, str) or not name:
-        raise ConfigError([f"{path}: base: should be the path of a configuration, from this file on, but is {name!r}"])
+    if not isinstance(name, str) or not name or "\0" in name:
+        what = "should be the path of a configuration, relative to this file"
+        raise ConfigError([f"{_shown(path)}: base: {what}, but is {shown_value(name)}"])
     below = path.parent / name
     base = _read(below, (*above, path))
     merged, own = merged_values(base.values, values), set(_leaves(values))
-    inherited = {key: base.inherited.get(key, str(below)) for key in _leaves(merged) if key not in own}
+    inherited = {key: base.inherited.get(key, _shown(below)) for key in _leaves(merged) if key not in own}
     return FileValues(merged, inherited)
 
 
 def _text(path: Path, above: tuple[Path, ...]) -> str:
-    whose = f" (the base of {above[-1]})" if above else ""
+    whose = f" (the base of {_shown(above[-1])})" if above else ""
     try:
-        return path.read_text(encoding="utf-8")
+        # The user may name a pipe, such as <(command) in a shell; a base that is one could keep us waiting for ever.
+        if above and not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise ConfigError([f"{_shown(path)}: is a device or a pipe, not a file{whose}"])
+        with path.open("rb") as file:
+            found = file.read(_LARGEST + 1)
+        if len(found) > _LARGEST:
+            raise ConfigError([f"{_shown(path)}: over {_LARGEST >> 10} KiB, so not a configuration file{whose}"])
+        return found.decode()
     except FileNotFoundError:
-        raise ConfigError([f"{path}: no such file{whose}"]) from None
+        raise ConfigError([f"{_shown(path)}: no such file{whose}"]) from None
     except IsADirectoryError:
-        raise ConfigError([f"{path}: is a folder, not a configuration file{whose}"]) from None
+        raise ConfigError([f"{_shown(path)}: is a folder, not a configuration file{whose}"]) from None
     except UnicodeDecodeError:
-        raise ConfigError([f"{path}: not UTF-8 text, so not a configuration file{whose}"]) from None
+        raise ConfigError([f"{_shown(path)}: not UTF-8 text, so not a configuration file{whose}"]) from None
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read{whose}: {error.strerror}"]) from None
+        raise ConfigError([f"{_shown(path)}: cannot be read{whose}: {error.strerror}"]) from None
+
+
+def _shown(path: Path) -> str:
+    return escaped(str(path))
 
 
 def merged_values(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +91,11 @@ def merged_values(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, An
     merged = dict(base)
     for key, value in changes.items():
         before = merged.get(key)
-        if isinstance(before, dict) and isinstance(value, dict) and value.get("kind", ...) in (..., before.get("kind")):
+        if (
+            isinstance(before, dict)
+            and isinstance(value, dict)
+            and value.get("kind", before.get("kind")) == before.get("kind")
+        ):
             merged[key] = merged_values(before, value)
         else:
             merged[key] = value

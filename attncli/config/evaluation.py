@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from attncli.config.problems import shown_value
 from attncli.config.section import Section
 
 Length = Annotated[int, Field(ge=1)]
@@ -24,5 +25,5 @@ class Evaluation(Section):
     @model_validator(mode="after")
     def _bins_rise(self) -> Evaluation:
         if any(a >= b for a, b in zip(self.length_bins, self.length_bins[1:], strict=False)):
-            raise ValueError(f"length_bins must rise, but are {list(self.length_bins)}")
+            raise ValueError(f"length_bins must rise, but are {shown_value(self.length_bins)}")
         return self

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from attncli.config.bases import read_values
 from attncli.config.formats import FORMAT, as_meant
-from attncli.config.problems import explained
+from attncli.config.problems import as_written, explained
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.writing import WritingConfig
-from attncli.config.yaml_core import parse_yaml
-from attncli.errors import ConfigError, unknown
+from attncli.config.yaml_core import DEEPEST, parse_yaml
+from attncli.errors import ConfigError, escaped, shortened, unknown
 
 Config = WritingConfig | AutoencodingConfig
 CONFIGS: dict[str, type[Config]] = {
@@ -26,72 +27,89 @@ CONFIGS: dict[str, type[Config]] = {
     "captioning": CaptioningConfig,
     "autoencoding": AutoencodingConfig,
 }
+_MOST_PROBLEMS = 10
 
 
 def read_config(path: Path, overrides: Sequence[str] = (), *, format: int = FORMAT) -> Config:
     """Return the checked configuration of the file `path` over its bases, with `overrides` (`a.b=c`) applied.
 
-    Keys that the file leaves out mean what they meant in `format`.
+    Keys that the file leaves out mean what they meant in `format`. Raises one ConfigError with every problem: one that
+    the file has without the overrides begins with its name, or that of the base that sets the key; any other with
+    `--set`.
     """
     found = read_values(path)
-    keys = [_apply(found.values, override) for override in overrides]
-    config = check_config(found.values, where=str(path), overridden=keys, inherited=found.inherited)
-    return as_meant(config, format=format)
+    values = deepcopy(found.values)
+    for override in overrides:
+        _apply(values, override)
+    checked = _checked(values)
+    if checked.config is not None:
+        return as_meant(checked.config, format=format)
+    own = _checked(found.values).problems if overrides else checked.problems
+    where = escaped(str(path))
+
+    def placed(problem: str) -> str:
+        if problem not in own:
+            return f"--set {problem}"
+        if checked.between_sections:
+            # Each value is valid on its own, so the file that combines them is at fault, not the base that one is from.
+            return f"{where}: {problem}"
+        file = next(
+            (file for key, file in found.inherited.items() if problem.startswith((f"{key}:", f"{key}."))), where
+        )
+        return f"{file}: {problem}"
+
+    raise ConfigError([placed(problem) for problem in checked.problems], left_out=checked.left_out)
 
 
-def _apply(values: dict[str, Any], override: str) -> str:
-    """Put `override` into `values`, and return its key."""
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Put `override` into `values`."""
     key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ConfigError([f"--set {override}: expected KEY=VALUE, such as training.max_steps=100"])
     *parents, last = key.split(".")
+    if not equals or not all((*parents, last)) or len(parents) >= DEEPEST:
+        raise ConfigError([f"--set {escaped(shortened(override))}: expected KEY=VALUE, such as training.max_steps=100"])
     at = values
     for parent in parents:
-        inner = at.get(parent)
-        # A copy, since by a YAML alias one mapping may stand in several places.
-        at[parent] = dict(inner) if isinstance(inner, dict) else {}
+        if not isinstance(at.get(parent), dict):
+            at[parent] = {}
         at = at[parent]
-    at[last] = parse_yaml(text, where=f"--set {key}")
-    return key
+    at[last] = parse_yaml(text, where=f"--set {escaped(shortened(key))}")
 
 
-def check_config(
-    values: dict[str, Any],
-    *,
-    where: str,
-    overridden: Sequence[str] = (),
-    inherited: Mapping[str, str] = MappingProxyType({}),
-) -> Config:
-    """Return `values` as a typed configuration, or raise one ConfigError with every problem in it.
+def check_config(values: dict[str, Any], *, where: str) -> Config:
+    """Return `values` as a typed configuration, or raise one ConfigError with its problems, each after `where`."""
+    checked = _checked(values)
+    if checked.config is None:
+        raise ConfigError([f"{where}: {problem}" for problem in checked.problems], left_out=checked.left_out)
+    return checked.config
 
-    Each problem begins with `where`; with `--set` if its key is in `overridden`, or with the base that sets its key
-    according to `inherited`.
-    """
-    task = str(values.get("task"))
-    if task not in CONFIGS:
-        what = unknown("task", task, CONFIGS) if "task" in values else f"missing; choose from {', '.join(CONFIGS)}"
-        raise ConfigError([_placed(f"task: {what}", where, overridden, inherited)])
+
+@dataclass(frozen=True)
+class _Checked:
+    """A configuration, or the first of its problems as `key: what is wrong` and how many others there are."""
+
+    config: Config | None = None
+    problems: tuple[str, ...] = ()
+    left_out: int = 0
+    between_sections: bool = False
+
+
+def _checked(values: dict[str, Any]) -> _Checked:
+    task = values.get("task")
+    if not isinstance(task, str) or task not in CONFIGS:
+        what = (
+            unknown("task", as_written(task), CONFIGS)
+            if "task" in values
+            else f"missing; choose from {', '.join(CONFIGS)}"
+        )
+        return _Checked(problems=(f"task: {what}",))
     section = CONFIGS[task]
     try:
         # Strict JSON mode reads lists as tuples and integers as floats, and nothing else as what it is not.
         config = section.model_validate_json(json.dumps(values))
-        # Each value is valid on its own, so the file that combines them is at fault, not the base that one is from.
-        inherited, problems = {}, list(config.conflicts())
     except ValidationError as error:
-        problems = [explained(detail, section, values) for detail in error.errors()]
-    except TypeError as error:
-        problems = [f"holds a value that is neither text, number, list nor keys: {error}"]
-    if problems:
+        details = error.errors(include_url=False)
         # A value that stands for several keys, such as `dropout: 2`, has the same problem several times.
-        raise ConfigError([_placed(problem, where, overridden, inherited) for problem in dict.fromkeys(problems)])
-    return config
-
-
-def _placed(problem: str, where: str, overridden: Sequence[str], inherited: Mapping[str, str]) -> str:
-    if any(_is_about(problem, key) for key in overridden):
-        return f"--set {problem}"
-    return f"{next((file for key, file in inherited.items() if _is_about(problem, key)), where)}: {problem}"
-
-
-def _is_about(problem: str, key: str) -> bool:
-    return problem.startswith((f"{key}:", f"{key}."))
+        problems = dict.fromkeys(explained(detail, section, values) for detail in details[:_MOST_PROBLEMS])
+        return _Checked(problems=tuple(problems), left_out=max(0, len(details) - _MOST_PROBLEMS))
+    conflicts = tuple(config.conflicts())
+    return _Checked(None if conflicts else config, conflicts, between_sections=True)

@@ -9,6 +9,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from attncli.config.problems import shown_value
 from attncli.config.section import Section
 
 CellName = Literal["rnn", "gru", "lstm"]
@@ -33,7 +34,7 @@ class Dropout(Section):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return {"inputs": value, "layers": value, "outputs": value}
         if not isinstance(value, (dict, Dropout)):
-            raise ValueError(f"should be a number, or keys inputs, layers and outputs, but is {value!r}")
+            raise ValueError(f"should be a number, or keys inputs, layers and outputs, but is {shown_value(value)}")
         return value
 
     @classmethod

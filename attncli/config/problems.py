@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from attncli.config.section import Section
-from attncli.errors import unknown
+from attncli.errors import escaped, shortened, unknown
 
 # What is asked for, by the beginning of the kind of pydantic's error.
 _WANTED = {"int_": "an integer", "float_": "a number", "string_": "text", "bool_": "true or false", "tuple_": "a list"}
@@ -21,7 +21,8 @@ def explained(detail: ErrorDetails, section: type[Section], values: Any) -> str:
     path, what = _key_path(values, detail), _what(detail, section)
     if detail["type"] == "union_tag_invalid":
         path.append("kind")
-    return ": ".join([".".join(map(str, path)), what] if path else [what])
+    key = ".".join(escaped(shortened(str(part))) for part in path)
+    return f"{key}: {what}" if key else what
 
 
 def _what(detail: ErrorDetails, section: type[Section]) -> str:
@@ -31,16 +32,14 @@ def _what(detail: ErrorDetails, section: type[Section]) -> str:
     if kind == "missing":
         return "missing, and there is no default"
     if kind == "literal_error":
-        return unknown("value", str(detail["input"]), re.findall(r"'([^']*)'", context["expected"]))
+        return unknown("value", as_written(detail["input"]), re.findall(r"'([^']*)'", context["expected"]))
     if kind == "union_tag_invalid":
         return unknown("value", str(context["tag"]), _kinds(section, location))
     if kind == "union_tag_not_found" and isinstance(detail["input"], dict):
         return f"needs a 'kind'; choose from {', '.join(_kinds(section, location))}"
     if kind == "value_error":
         return str(context["error"])
-    if kind == "json_invalid":
-        return "holds half of a surrogate pair, which is no text"
-    return f"{_demand(detail, _kinds(section, location))}, but is {_shown(detail['input'])}"
+    return f"{_demand(detail, _kinds(section, location))}, but is {shown_value(detail['input'])}"
 
 
 def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
@@ -56,10 +55,14 @@ def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
     return detail["msg"].removeprefix("Input ")
 
 
-def _shown(found: Any) -> str:
-    """Return `found` as it may stand in the file."""
-    text = repr(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def as_written(found: Any) -> str:
+    """Return `found` as it may stand in the file, text without quotes."""
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def shown_value(found: Any) -> str:
+    """Return `found` for a message: text in quotes, and what is long by its beginning."""
+    return repr(shortened(found)) if isinstance(found, str) else escaped(shortened(as_written(found)))
 
 
 def _key_path(values: Any, detail: ErrorDetails) -> list[int | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,10 +102,26 @@ def test_values_that_do_not_go_together_are_laid_to_the_file_that_joins_them(tmp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base: 3\n", "{path}: base: should be the path of a configuration, from this file on, but is 3"),
-        ("base: ''\n", "{path}: base: should be the path of a configuration, from this file on, but is ''"),
+        ("base: 3\n", "{path}: base: should be the path of a configuration, relative to this file, but is 3"),
+        ("base: ''\n", "{path}: base: should be the path of a configuration, relative to this file, but is ''"),
         ("base: bas.yaml\n", "{folder}/bas.yaml: no such file (the base of {path})"),
         ("base: .\n", "{folder}: is a folder, not a configuration file (the base of {path})"),
+        (
+            'base: "a\\0b"\n',
+            "{path}: base: should be the path of a configuration, relative to this file, but is 'a\\x00b'",
+        ),
+        (
+            f"base: [{'x' * 90}]\n",
+            f'{{path}}: base: should be the path of a configuration, relative to this file, but is ["{"x" * 75}...',
+        ),
+        ('base: "\\ud800"\n', "{path}:1: half of a surrogate pair, which is not a character"),
+        (f"base: {'9' * 5000}\n", "{path}:1: a number of 5,000 characters; at most 100"),
+        (f"base: {'x' * 5000}\n", "{folder}/{name}: cannot be read (the base of {path}): File name too long"),
+        ("base: /dev/zero\n", "/dev/zero: is a device or a pipe, not a file (the base of {path})"),
+        ("base: pipe\n", "{folder}/pipe: is a device or a pipe, not a file (the base of {path})"),
+        ("base: loop\n", "{folder}/loop: cannot be read (the base of {path}): Too many levels of symbolic links"),
+        ("base: large\n", "{folder}/large: over 256 KiB, so not a configuration file (the base of {path})"),
+        ('base: "\\e[31m"\n', "{folder}/\\x1b[31m: no such file (the base of {path})"),
         ("base: empty.yaml\n", "{folder}/empty.yaml: holds no keys; a configuration starts with 'task: translation'"),
         (
             "base: new.yaml\n",
@@ -114,8 +131,11 @@ def test_values_that_do_not_go_together_are_laid_to_the_file_that_joins_them(tmp
 )
 def test_a_base_that_cannot_be_read_is_explained(tmp_path: Path, text: str, message: str) -> None:
     written(tmp_path, "empty.yaml", "")
+    written(tmp_path, "large", "#" * 2**19)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
     path = written(tmp_path, "new.yaml", text)
-    assert refused(path) == message.format(path=path, folder=tmp_path)
+    assert refused(path) == message.format(path=path, folder=tmp_path, name="x" * 5000)
 
 
 def test_a_circle_of_bases_is_shown(tmp_path: Path) -> None:
@@ -123,6 +143,13 @@ def test_a_circle_of_bases_is_shown(tmp_path: Path) -> None:
     assert refused(first) == (
         f"{second}: base: leads back to a file that it is a base of: {first} -> {second} -> {first}"
     )
+
+
+def test_a_chain_of_bases_has_an_end(tmp_path: Path) -> None:
+    for at in range(30):
+        written(tmp_path, f"{at}.yaml", f"base: {at + 1}.yaml\n")
+    expected = f"{tmp_path}/20.yaml: base: more than 20 bases, each the base of the one before"
+    assert refused(tmp_path / "0.yaml") == expected
 
 
 def test_base_is_no_key_to_set(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ def problems(*overrides: str) -> list[str]:
         configured(*overrides)
     assert caught.value.exit_code == 2
     assert str(caught.value) == "\n".join(caught.value.problems)
-    return [problem.removeprefix("--set ").replace(f"{TINY}: ", "FILE: ") for problem in caught.value.problems]
+    assert all(problem.startswith("--set ") for problem in caught.value.problems)
+    return [problem.removeprefix("--set ") for problem in caught.value.problems]
 
 
 def refused(path: Path) -> str:
@@ -155,7 +157,7 @@ def refused(path: Path) -> str:
             "model.attention=additive",
             "model.attention: should be 'none', or keys such as {score: additive}, but is 'additive'",
         ),
-        ("model.attention=null", "model.attention: should be 'none', or keys such as {score: additive}, but is None"),
+        ("model.attention=null", "model.attention: should be 'none', or keys such as {score: additive}, but is null"),
         (
             "model.dropout=often",
             "model.dropout: should be a number, or keys inputs, layers and outputs, but is 'often'",
@@ -168,11 +170,11 @@ def refused(path: Path) -> str:
         # Missing ones.
         ("data.test.flickr={source: a}", "data.test.flickr.target: missing, and there is no default"),
         ("training.optimizer={}", "training.optimizer: needs a 'kind'; choose from adam, adamw, sgd"),
-        ("training.schedule.kind=noam", "FILE: training.schedule.size: missing, and there is no default"),
+        ("training.schedule.kind=noam", "training.schedule.size: missing, and there is no default"),
         # Rules within a section.
         (
             "model.encoder.hidden_size=9",
-            "FILE: model.encoder: hidden_size 9 is odd, but each of two directions takes half of it; make it even",
+            "model.encoder: hidden_size 9 is odd, but each of two directions takes half of it; make it even",
         ),
         (
             "model.encoder={kind: transformer, hidden_size: 20, heads: 8}",
@@ -188,7 +190,7 @@ def refused(path: Path) -> str:
         ),
         (
             "model.attention.sharpening=none",
-            "FILE: model.attention: sharpening belongs to score: content, but score is additive; remove it",
+            "model.attention: sharpening belongs to score: content, but score is additive; remove it",
         ),
         (
             "model.attention={score: location}",
@@ -196,13 +198,13 @@ def refused(path: Path) -> str:
         ),
         (
             "training.max_steps=null",
-            "FILE: training: has no end; set at least one of max_steps, max_epochs and max_minutes",
+            "training: has no end; set at least one of max_steps, max_epochs and max_minutes",
         ),
         (
             "training={max_epochs: 2, schedule: {kind: cosine}}",
             "training: schedule: cosine needs steps (or training.max_steps), the update at which the rate is lowest",
         ),
-        ("evaluation.length_bins=[5, 20, 20]", "FILE: evaluation: length_bins must rise, but are [5, 20, 20]"),
+        ("evaluation.length_bins=[5, 20, 20]", "evaluation: length_bins must rise, but are [5, 20, 20]"),
         # The task.
         (
             "task=translatoin",
@@ -210,14 +212,12 @@ def refused(path: Path) -> str:
             "autoencoding",
         ),
         ("task=painting", "task: unknown task 'painting'; choose from translation, captioning, autoencoding"),
-        ("task=[pictures]", "task: unknown task \"['pictures']\"; choose from translation, captioning, autoencoding"),
-        # Text that is no Unicode.
-        ('data.root="\\ud800"', "FILE: holds half of a surrogate pair, which is no text"),
-        (
-            "data.root=!!binary aGk=",
-            "FILE: holds a value that is neither text, number, list nor keys: Object of type bytes is not JSON "
-            "serializable",
-        ),
+        ("task=[pictures]", "task: unknown task '[\"pictures\"]'; choose from translation, captioning, autoencoding"),
+        # What is wrong before any key is looked at.
+        ('data.root="\\ud800"', "data.root:1: half of a surrogate pair, which is not a character"),
+        ("data.root=!!binary aGk=", "data.root:1: '!!binary' is not the tag of such a value; remove it"),
+        ("training.seed=&a [*a]", "training.seed:1: the alias is inside of what it stands for"),
+        ("training.seed=" + "9" * 5000, "training.seed:1: a number of 5,000 characters; at most 100"),
     ],
 )
 def test_a_mistake_is_named_with_its_key_what_was_found_and_what_would_do(override: str, problem: str) -> None:
@@ -269,6 +269,62 @@ def test_every_problem_is_told_at_once_and_where_it_was_said(tmp_path: Path) -> 
     )
 
 
+def test_a_problem_is_laid_to_the_overrides_if_the_file_is_right_without_them() -> None:
+    with pytest.raises(ConfigError) as caught:
+        configured("model.encoder.hidden_size=12", "model.attention={score: dot}")
+    assert str(caught.value) == (
+        "--set model.attention.score: 'dot' needs query and memory of equal width, but model.decoder.hidden_size is 8 "
+        "and model.encoder.hidden_size is 12; make them equal or choose 'general'"
+    )
+
+
+def test_a_problem_of_the_file_stays_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(TINY.read_text().replace("score: additive, size: 7", "score: dot"))
+    with pytest.raises(ConfigError) as caught:
+        read_config(tmp_path / "c.yaml", ["training.seed=5"])
+    assert str(caught.value).startswith(f"{tmp_path}/c.yaml: model.attention.score: 'dot' needs query and memory")
+    assert read_config(tmp_path / "c.yaml", ["model.attention.score=general"])
+
+
+def test_of_many_problems_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(TINY.read_text() + "".join(f"key{at}: 1\n" for at in range(3000)))
+    started = time.process_time()
+    lines = refused(tmp_path / "c.yaml").splitlines()
+    assert time.process_time() - started < 20
+    assert len(lines) == 11
+    assert lines[9].startswith(f"{tmp_path}/c.yaml: key9: unknown key 'key9'; choose from data,")
+    assert lines[10] == "... and 2,990 more problems"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "x" * 5000 + "=1",
+        ".".join("x" * 5000),
+        ".".join("x" * 5000) + "=1",
+        "task=" + "x" * 5000,
+        "data.root=[" + "x, " * 5000 + "]",
+        "data.root={" + "x: 1, " * 5000 + "}",
+        "model.dropout=" + "x" * 5000,
+        "model.attention=" + "x" * 5000,
+        "model.encoder.kind=" + "x" * 5000,
+        "model.attention.score=" + "x" * 5000,
+        "evaluation.length_bins=[" + "9, " * 5000 + "]",
+        "training.seed=!" + "x" * 5000 + " 1",
+    ],
+)
+def test_what_is_long_is_quoted_by_its_beginning(override: str) -> None:
+    assert all(len(problem) < 500 for problem in problems(override))
+
+
+def test_control_characters_are_shown_as_escapes(tmp_path: Path) -> None:
+    (tmp_path / "\x1b[31m.yaml").write_text('task: "\\e[31m"\n')
+    assert refused(tmp_path / "\x1b[31m.yaml").startswith(f"{tmp_path}/\\x1b[31m.yaml: task: unknown task '\\x1b[31m'")
+    assert problems('training="\\e[31m"') == ["training: needs keys of its own, but is '\\x1b[31m'"]
+    [problem] = problems("training.\x1b[31m=1")
+    assert problem.startswith("training.\\x1b[31m: unknown key '\\x1b[31m'")
+
+
 def test_a_missing_task_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("data: {}\n")
     assert (
@@ -287,6 +343,7 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
 def test_what_is_no_file_of_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\x89PNG\xff\xfe")
     (tmp_path / "zeros.yaml").write_bytes(b"a: \0")
+    assert refused(Path("/dev/zero")) == "/dev/zero: over 256 KiB, so not a configuration file"
     assert refused(tmp_path / "none.yaml") == f"{tmp_path}/none.yaml: no such file"
     assert refused(tmp_path) == f"{tmp_path}: is a folder, not a configuration file"
     assert refused(tmp_path / "binary.yaml") == f"{tmp_path}/binary.yaml: not UTF-8 text, so not a configuration file"
