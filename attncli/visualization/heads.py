@@ -17,9 +17,9 @@ from attncli.decoding.written import Inspection
 from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
-from attncli.errors import CommandError
-from attncli.files import writing_into
-from attncli.sources.text.heat_map import HeadMaps, head_maps_figure
+from attncli.errors import CommandError, escaped_json
+from attncli.files import write_text, writing_into
+from attncli.sources.text.heat_map import HeadMaps, check_size, head_maps_figure
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def cross_attention_drawings(number: int, found: Inspection, layer: int | None) 
 def _positions(found: Inspection) -> tuple[str, ...]:
     """Return labels of the source's positions: its tokens, or row and column of each region."""
     if found.places.tokens is not None:
-        return found.places.tokens
+        return found.places.labels
     assert found.places.grid is not None, "positions are tokens or cells of a grid"
     return tuple(",".join(str(at + 1) for at in cell) for cell in np.ndindex(found.places.grid))
 
@@ -112,6 +112,8 @@ def draw_heads(
 
     `warn` receives a warning about characters that no installed font has; in SVG the viewer chooses the fonts.
     """
+    for found in drawings:
+        check_size(len(found.maps.columns), len(found.maps.rows), where=f"sentence {found.number}")
     fonts = fonts_for(
         label for found in drawings for tokens in (found.maps.rows, found.maps.columns) for label in readable(tokens)
     )
@@ -130,5 +132,5 @@ def write_heads(drawings: Sequence[HeadDrawing], folder: Path) -> Path:
     path = folder / "heads.json"
     text = ",\n".join(json.dumps(found.as_json(), ensure_ascii=False) for found in drawings)
     with writing_into(folder):
-        path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+        write_text(path, escaped_json(f"[\n{text}\n]\n"))
     return path

@@ -6,7 +6,7 @@ fractions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,13 +65,16 @@ class Placement:
     size: int
     flipped: bool = False
 
+    def scaled(self, across: float, down: float) -> Placement:
+        """Return the same placement of a copy of the image that is scaled by these factors."""
+        seen = self.seen
+        return replace(self, seen=Box(seen.left * across, seen.top * down, seen.right * across, seen.bottom * down))
+
     def apply(self, image: Image.Image, *, of: Size | None = None) -> Array:
         """Return the square [size, size, 3] uint8 made of `image`, which may be a smaller copy of one sized `of`."""
-        across, down = (1.0, 1.0) if of is None else (image.width / of[0], image.height / of[1])
+        scaled = self if of is None else self.scaled(image.width / of[0], image.height / of[1])
         # Clipped, since rounding may put an edge just outside the image.
-        box = Box(
-            self.seen.left * across, self.seen.top * down, self.seen.right * across, self.seen.bottom * down
-        ).within(Box(0, 0, image.width, image.height))
+        box = scaled.seen.within(Box(0, 0, image.width, image.height))
         left, top, right, bottom = (round(edge) for edge in _edges(self.target))
         # Cropped and resized in one step: a long thin image as a whole might not fit into memory at the new scale.
         filled = image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=_edges(box))

@@ -27,7 +27,8 @@ from attncli.models.attention import Marks
 from attncli.sources.images.placement import Box, Placement
 from attncli.text.tokenizer import EOS, SPECIAL
 
-_TILE = 1.6  # inches
+_TILE = 1.6  # inches; the width of a tile
+_HIGHEST = 2.0  # times its width; higher images are drawn narrower
 _COLUMNS = 6
 LONGEST_SIDE = 320  # pixels of the image in a tile
 _DARK = 0.25  # brightness where the weight is 0
@@ -98,14 +99,17 @@ def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
     columns = min(_COLUMNS, tiles)
     rows = math.ceil(tiles / columns)
     small = reduced(found.image)
-    height = _TILE * small.height / small.width
+    # Without a bound one thin image would make a figure of gigabytes.
+    height = _TILE * min(small.height / small.width, _HIGHEST)
+    width = min(1.0, height / _TILE * small.width / small.height)  # share of the tile
     figure = new_figure(columns * _TILE * 1.08, rows * (height + 0.42))
     pixels = np.asarray(small) / 255
     cell = 1 / columns, 1 / rows
     for number in range(tiles):
-        left, top = (number % columns) * cell[0], 1 - (number // columns) * cell[1]
+        middle, top = (number % columns + 0.5) * cell[0], 1 - (number // columns) * cell[1]
         share = height / (height + 0.42)
-        axes = figure.add_axes((left + 0.03 * cell[0], top - cell[1] * 0.97, cell[0] * 0.94, cell[1] * share))
+        left = middle - 0.47 * width * cell[0]
+        axes = figure.add_axes((left, top - cell[1] * 0.97, cell[0] * 0.94 * width, cell[1] * share))
         if number == 0:
             _show(axes, pixels, "", fonts)
         else:
@@ -135,13 +139,11 @@ def reduced(image: Image.Image) -> Image.Image:
 
 def _field(found: LookedAt, word: int, size: tuple[int, int]) -> NDArray[np.floating[Any]]:
     """Return the weights of a word over the reduced image [H, W], at most 1, negative where nothing was seen."""
-    whole = found.placement.spread(found.weights[word], found.image.size)
-    unseen = np.isnan(whole)
-    mask = Image.fromarray(np.where(unseen, np.float32(-1), np.float32(0))).resize(size, Image.Resampling.NEAREST)
-    field = Image.fromarray(np.nan_to_num(whole).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    values = np.asarray(field) / max(float(np.asarray(field).max()), 1e-9)
+    scaled = found.placement.scaled(size[0] / found.image.width, size[1] / found.image.height)
+    field = scaled.spread(found.weights[word], size)
+    largest = max(float(np.nanmax(field)), 1e-9)
     # Chosen so that the brightness _DARK + (1 - _DARK) * field is 0 there.
-    return np.where(np.asarray(mask) < 0, -_DARK / (1 - _DARK), values)
+    return np.where(np.isnan(field), -_DARK / (1 - _DARK), field / largest)
 
 
 def _show(axes: Axes, pixels: NDArray[np.floating[Any]], label: str, fonts: Fonts) -> None:

@@ -10,7 +10,7 @@ from attncli.drawing.figures import save_figure
 from attncli.files import write_text
 from attncli.sources.source import Drawer, Tell
 from attncli.sources.text.alignment import alignment_of, json_text
-from attncli.sources.text.heat_map import heat_map, heat_map_fonts
+from attncli.sources.text.heat_map import check_size, heat_map, heat_map_fonts
 from attncli.sources.text.page import page
 
 
@@ -24,7 +24,8 @@ class TextDrawer(Drawer):
     ) -> Iterator[Path]:
         """Draw `alignment-1.png` and so on, or all of `found` into `alignments.html` or `alignments.json`.
 
-        For PNG, `tell` hears of characters that no installed font has; in SVG the viewer chooses the fonts.
+        For PNG, `tell` hears of characters that no installed font has; in SVG the viewer chooses the fonts. Raises
+        DataError, before anything is drawn, for a sentence that is too long for a figure.
         """
         alignments = [alignment_of(each, forced=forced) for each in found]
         if format in ("html", "json"):
@@ -32,6 +33,8 @@ class TextDrawer(Drawer):
             write_text(path, json_text(alignments) if format == "json" else page(alignments, title=title))
             yield path
             return
+        for number, each in enumerate(alignments, start=1):
+            check_size(len(each.source_tokens), len(each.target_tokens), where=f"sentence {number}")
         digits = len(str(len(alignments)))
         fonts = heat_map_fonts(alignments)
         if fonts.warning and format == "png":

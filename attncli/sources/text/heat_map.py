@@ -22,11 +22,13 @@ from matplotlib.transforms import BboxBase
 from attncli.drawing.figures import COLOURS, GREY, new_figure, quiet_glyphs
 from attncli.drawing.fonts import Fonts, fonts_for
 from attncli.drawing.labels import readable
+from attncli.errors import DataError
 from attncli.sources.text.alignment import Alignment
 
 POINTS_AN_INCH = 72
 _MARK = COLOURS[1]
 _OUTSIDE, _BORDER = "#ececec", "#777777"
+_MOST = 500  # tokens of a side; already these take half a minute and half a gigabyte
 _LONG = 20  # from so many tokens on, labels stand at both ends, where the eye finds them
 
 
@@ -54,6 +56,15 @@ class HeadMaps:
     columns: tuple[str, ...]
     names: tuple[str, ...]  # of the heads, including their layer
     weights: np.ndarray  # [heads, rows, columns]
+
+
+def check_size(source: int, target: int, *, where: str) -> None:
+    """Raise DataError, which says `where`, if there are too many tokens on a side for a figure."""
+    if max(source, target) > _MOST:
+        raise DataError(
+            f"{where}: {source:,} × {target:,} tokens, but a figure shows at most {_MOST} a side; draw a shorter "
+            "sentence, or use --format json"
+        )
 
 
 def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:

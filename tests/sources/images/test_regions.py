@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -15,7 +17,7 @@ from attncli.config.sources.images import Preprocessing
 from attncli.drawing.fonts import fonts_for
 from attncli.models.attention import Marks
 from attncli.sources.images.placement import place
-from attncli.sources.images.regions import LookedAt, json_text, regions_figure
+from attncli.sources.images.regions import LookedAt, json_text, reduced, regions_figure
 
 TOKENS = ("a", "dog", "runs", "</s>")
 
@@ -87,3 +89,27 @@ def test_what_was_chosen_is_framed_and_a_centre_marked() -> None:
     assert found.as_json()["centres"][1] == [1.0, 2.5]
     beyond = replace(found, marks=replace(marks, centres=torch.full((4, 2), 3.75)))
     assert beyond.centre(0) == found.centre(2), "a place past the last row or column is marked there"
+
+
+@pytest.mark.parametrize("size", [(10, 2000), (2000, 10), (1, 10_000), (30, 40), (500, 30)])
+def test_a_figure_is_bounded_whatever_the_shape_of_the_image(size: tuple[int, int]) -> None:
+    found = looked_at(size, Preprocessing(size=16, fit="pad"))
+    figure = regions_figure(found, fonts_for(TOKENS))
+    assert figure.get_figwidth() == pytest.approx(4 * 1.6 * 1.08)
+    assert figure.get_figheight() <= 2 * 1.6 + 0.42
+    for axes in figure.axes:
+        box = axes.get_window_extent()
+        small = reduced(found.image)
+        assert box.height / box.width == pytest.approx(small.height / small.width, rel=0.1)
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_a_large_image_takes_no_memory_for_every_word() -> None:
+    found = looked_at((6000, 4000), Preprocessing(size=16))
+    found.image.load()
+    tracemalloc.start()
+    regions_figure(found, fonts_for(TOKENS))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 24_000_000  # as many bytes as the image has pixels

@@ -20,6 +20,7 @@ from PIL import Image
 from attncli.data.columns import Places
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.drawing.figures import save_figure
+from attncli.errors import DataError
 from attncli.models.attention import Marks
 from attncli.sources.text.alignment import Alignment, json_text
 from attncli.sources.text.drawing import TextDrawer
@@ -140,6 +141,21 @@ def test_every_shape_can_be_drawn(tmp_path: Path, shape: tuple[int, int]) -> Non
     save_figure(heat_map(found, heat_map_fonts([found])), tmp_path / "a.png", dots_per_inch=40)
     with Image.open(tmp_path / "a.png") as picture:
         assert min(picture.size) > 20
+
+
+@pytest.mark.parametrize("shape", [(3, 501), (501, 3)])
+def test_what_is_too_long_for_a_figure_is_refused_before_anything_is_drawn(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    long = alignment(["▁s"] * shape[1], ["▁t"] * shape[0])
+    with pytest.raises(DataError) as caught:
+        drawn([SMALL, long], tmp_path, "svg")
+    assert str(caught.value) == (
+        f"sentence 2: {shape[1]} × {shape[0]} tokens, but a figure shows at most 500 a side; draw a shorter "
+        "sentence, or use --format json"
+    )
+    assert not list(tmp_path.iterdir())
+    assert [path.name for path in drawn([SMALL, long], tmp_path, "html")] == ["alignments.html"]
 
 
 def test_missing_glyphs_are_reported_once_and_by_us(tmp_path: Path) -> None:
