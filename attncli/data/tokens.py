@@ -1,6 +1,6 @@
 """Token sequences: padded to a batch, or end to end as one side of a corpus.
 
-N sequences, B of a batch, L positions.
+N sequences, B of a batch, L positions, n real tokens.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Tokens:
 
     ids: Tensor  # [B, L] int64, PAD beyond a row's length
     lengths: Tensor  # [B] int64, including the end symbol
+    places: Tensor | None = None  # [n] int64, the real tokens in `ids` read row by row; None where `to` was not called
 
     @property
     def size(self) -> int:
@@ -40,9 +41,22 @@ class Tokens:
         """[B, L] bool, True at real tokens."""
         return self.ids != PAD
 
+    def real(self, values: Tensor) -> Tensor:
+        """Return `values` [B, L, ...] at the real tokens, [n, ...]."""
+        return values.flatten(0, 1).index_select(0, self._places())
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Return `values` [n] at the real tokens of [B, L], and 0 at the others."""
+        return values.new_zeros(self.ids.numel()).index_copy(0, self._places(), values).view(self.ids.shape)
+
+    def _places(self) -> Tensor:
+        return self.mask.flatten().nonzero()[:, 0] if self.places is None else self.places
+
     def to(self, device: torch.device) -> Tokens:
         """Return the same on `device`."""
-        return Tokens(self.ids.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
+        # A device would have to be waited for to tell how many tokens are real.
+        moved = (each.to(device, non_blocking=True) for each in (self.ids, self.lengths, self._places()))
+        return Tokens(*moved)
 
 
 def pad_tokens(sequences: Sequence[np.ndarray]) -> Tokens:

@@ -72,13 +72,13 @@ class EncoderDecoder(nn.Module):
         memory = self.encode(source)
         forced = self.force_memory(memory, target)
         # Only real positions go through the output layer, the largest product of a training step.
-        real, output = target.mask, self.decoder.output
-        read = output.project(forced.features[real])
-        loss, log_probs = cross_entropy(read, output.classify, target.ids[real], label_smoothing=label_smoothing)
+        output, wanted = self.decoder.output, target.real(target.ids)
+        read = output.project(target.real(forced.features))
+        loss, log_probs = cross_entropy(read, output.classify, wanted, label_smoothing=label_smoothing)
         if not self.training:
             return loss
-        of_targets = log_probs.new_zeros(real.shape).masked_scatter_(real, log_probs).sum(1)
-        further = self.decoder.further_loss(forced, memory, real=real, log_probs=of_targets)
+        of_targets = target.spread(log_probs).sum(1)
+        further = self.decoder.further_loss(forced, memory, real=target.mask, log_probs=of_targets)
         return loss if further is None else replace(loss, total=loss.total + further)
 
     def log_probs_of(self, forced: Forced, target: Tokens) -> Tensor:

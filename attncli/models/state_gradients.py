@@ -69,7 +69,9 @@ def state_gradients(model: EncoderDecoder, source: Tokens, target: Tokens) -> St
     encoder = model.encoder
     assert isinstance(encoder, RecurrentEncoder)
     run = _ProbedRun(encoder.forwards[-1])
-    loss = _mean_losses(model, source, target, run).sum()
+    # Without cuDNN, whose recurrent layers have no backward pass in eval mode.
+    with torch.backends.cudnn.flags(enabled=False):
+        loss = _mean_losses(model, source, target, run).sum()
     zeros = [*(zero for step in run.carried for zero in step), *run.shown]
     gradients = torch.autograd.grad(loss, zeros, materialize_grads=True)
     count = len(run.shown)

@@ -45,7 +45,8 @@ class Places:
         rows, columns = memory.grid
         assert rows * columns == memory.mask.shape[1], "a grid has a region a position"
         at = (torch.div(numbers, columns, rounding_mode="floor").float(), (numbers % columns).float())
-        sizes = torch.tensor(memory.grid, dtype=torch.float32, device=memory.mask.device)
+        # Without non_blocking the copy would wait for all that a device has still to do.
+        sizes = torch.tensor(memory.grid, dtype=torch.float32).to(memory.mask.device, non_blocking=True)
         return cls(memory.mask, at, sizes.expand(len(memory.mask), 2))
 
     def distances(self, centres: Tensor) -> list[Tensor]:

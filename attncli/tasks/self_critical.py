@@ -98,12 +98,11 @@ def drawn_log_probs(model: EncoderDecoder, memory: Memory, drawn: Targets) -> Te
 def _log_probs(model: EncoderDecoder, prepared: Any, target: Tokens) -> Tensor:
     """Return the log-probability [M] of each row of `target` [M, T], among what may be drawn."""
     forced = model.decoder.force(prefix_of(target), prepared)
-    real = target.mask
-    logits = model.decoder.output(forced.features[real]).float()  # [n, V]
+    logits = model.decoder.output(target.real(forced.features)).float()  # [n, V]
     never = torch.tensor([PAD, BOS], device=logits.device)
-    chosen = logits.index_fill(1, never, -torch.inf).log_softmax(-1).gather(1, target.ids[real][:, None])[:, 0]
-    of_tokens: Tensor = chosen.new_zeros(real.shape).masked_scatter(real, chosen)
-    return of_tokens.sum(1)
+    wanted = target.real(target.ids)[:, None]
+    chosen = logits.index_fill(1, never, -torch.inf).log_softmax(-1).gather(1, wanted)[:, 0]
+    return target.spread(chosen).sum(1)
 
 
 def _tensor(rewards: Sequence[Sequence[float]], device: torch.device) -> Tensor:

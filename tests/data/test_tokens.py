@@ -43,3 +43,13 @@ def test_a_column_gives_the_sequences_asked_for_in_their_order() -> None:
     # Text is not varied, whatever the seeds.
     for seeds in (None, [(1, 2)] * 3):
         assert column.start(rows, seeds)().ids.tolist() == expected
+
+
+def test_real_tokens_are_taken_out_and_put_back() -> None:
+    found = pad_tokens([np.array([5, EOS]), np.array([5, 6, 7, EOS]), np.array([EOS])])
+    values = torch.arange(24.0).view(3, 4, 2)
+    # The places are found before the tokens move, or when they are asked for.
+    for each in (found, found.to(torch.device("cpu"))):
+        assert torch.equal(each.real(values), values[found.mask])
+        assert each.real(each.ids).tolist() == [5, EOS, 5, 6, 7, EOS, EOS]
+        assert each.spread(torch.arange(1, 8)).tolist() == [[1, 2, 0, 0], [3, 4, 5, 6], [7, 0, 0, 0]]

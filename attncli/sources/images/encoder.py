@@ -70,8 +70,10 @@ class Backbone(nn.Module, ABC):
         return Features(regions, pooled, parts[0].grid)
 
     def _features(self, pixels: Tensor) -> Features:
-        mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
-        std = torch.tensor(self.std, device=pixels.device)[:, None, None]
+        # Without non_blocking the copies would wait for all that a device has still to do.
+        mean, std = (
+            torch.tensor(each)[:, None, None].to(pixels.device, non_blocking=True) for each in (self.mean, self.std)
+        )
         # Convolutions are fastest if the channels of a pixel are adjacent; later layers keep the layout.
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         found, pooled = self.maps((pixels / 255 - mean) / std)
