@@ -130,7 +130,7 @@ def child(folder: Path, changes: dict[str, Any], task: dict[str, Any], die_at: i
     if die_at is not None:
         _die_before_file_event(folder, die_at)
     try:
-        train_tiny(folder, TinyTask(**task), resume=RunFolder(folder).config_path.exists(), **changes)
+        train_tiny(folder, TinyTask(**task), resume=(folder / "config.yaml").exists(), **changes)
     except UserError as error:
         folder.with_suffix(".message").write_text(str(error))
         sys.exit(error.exit_code)

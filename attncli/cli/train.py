@@ -35,7 +35,7 @@ def train(
     from attncli.errors import CommandError
     from attncli.machine.device import check_precision, resolve_device
     from attncli.runs.folder import RunFolder
-    from attncli.tasks.launch import begin_run, ending, resume_run, settled, try_out
+    from attncli.tasks.launch import begun_run, ending, resumed_run, settled, try_out
     from attncli.training.trainer import train as train_task
 
     if resume and overwrite:
@@ -49,13 +49,15 @@ def train(
         say(try_out(checked, where, tell=tell))
         return
     if resume and (ended := ending(checked, folder)):
-        say(_ending(folder.path, ended["reason"], f"{ended['step']} already", ended["best_scores"]))
+        say(_ending(folder.path, ended.reason, f"{ended.step} already", ended.best_scores))
         return
-    if resume:
-        task = resume_run(checked, folder, where, tell=tell)
-    else:
-        task = begin_run(checked, folder, where, overwrite=overwrite, tell=tell)
-    outcome = train_task(task, checked.training, folder, device=where, resume=resume)
+    opened = (
+        resumed_run(checked, folder, where, tell=tell)
+        if resume
+        else begun_run(checked, folder, where, overwrite=overwrite, tell=tell)
+    )
+    with opened as task:
+        outcome = train_task(task, checked.training, folder, device=where, resume=resume)
     say(_ending(folder.path, outcome.reason, str(outcome.step), outcome.best.scores))
 
 

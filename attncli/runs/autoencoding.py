@@ -22,7 +22,7 @@ class AutoencoderRun(TrainedRun[AutoencodingConfig, Autoencoder]):
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> AutoencoderRun:
         """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
         config = config_of(folder, AutoencodingConfig)
-        model, facts = with_weights(build_autoencoder(config), folder, device=device, checkpoint=checkpoint)
+        model, facts = with_weights(lambda: build_autoencoder(config), folder, device=device, checkpoint=checkpoint)
         return cls(folder, config, model, facts)
 
     @torch.inference_mode()

@@ -10,25 +10,35 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 import attncli
-from attncli.config.formats import FORMAT
-from attncli.config.load import Config, read_config
+from attncli.config.formats import FORMAT, as_meant
+from attncli.config.load import Config, check_config
+from attncli.config.yaml_core import parse_yaml
+from attncli.data.cache import fingerprint
 from attncli.errors import RunError, nearest
-from attncli.runs.saving import existing_folder, remove, replace_file, replace_folder
+from attncli.files import file_inside, is_inside, read_inside, take_lock
+from attncli.runs.facts import CheckpointFacts, Metadata, read_facts
+from attncli.runs.log import LOG
+from attncli.runs.saving import create_folder, existing_folder, reason_of, remove, replace_file
 from attncli.runs.weights import Weights, read_weights
 
+CONFIG = "config.yaml"
+METADATA = "metadata.json"
+LOCK = ".lock"
 WEIGHTS = "model.safetensors"
 FACTS = "checkpoint.json"
 STATE = "training_state.pt"
 
-# What --overwrite may delete; anything else in the folder belongs to the user.
-_OWN = ("config.yaml", "tokenizer.*", "log.jsonl", "checkpoints", "evaluation", "visualization", "tensorboard")
+# What --overwrite deletes, beside the metadata.json and config.yaml that it replaces; all else belongs to the user.
+_OWN = ("tokenizer.*", LOG, "checkpoints", "evaluation", "visualization", "tensorboard")
 
 
 class RunFolder:
@@ -38,90 +48,154 @@ class RunFolder:
         self.path = path
 
     @property
-    def config_path(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
     def log_path(self) -> Path:
         """The log, one JSON record a line."""
-        return self.path / "log.jsonl"
+        return self.path / LOG
 
-    @property
-    def metadata_path(self) -> Path:
-        """Format number, versions, step and scores."""
-        return self.path / "metadata.json"
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from training this run; a process that dies releases it.
 
-    def create(self, config_yaml: str, *, overwrite: bool = False) -> None:
-        """Start a new run with `config_yaml`; an existing run is replaced only with `overwrite`.
+        Raises a RunError where another process trains it.
+        """
+        try:
+            file = (self.path / LOCK).open("ab")
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
+        with file:
+            if not take_lock(file):
+                raise RunError(
+                    f"{self.path}: another process is training this run; wait until it has ended, or choose another "
+                    "folder with --run"
+                )
+            yield
 
-        A folder that is not a run is never touched unless it is empty, and files that are not part of a run stay.
+    def create(
+        self,
+        config_yaml: str,
+        *,
+        overwrite: bool = False,
+        facts: Mapping[str, Any] = MappingProxyType({}),
+        save: Callable[[Path], None] = lambda folder: None,
+    ) -> None:
+        """Start a new run with `config_yaml`, `facts` in its metadata and the files that `save` writes into a folder.
+
+        An existing run is replaced only with `overwrite`, and should be locked. A folder that is not a run is never
+        touched unless it is empty, and files that are not part of a run stay.
         """
         self.check_free(overwrite=overwrite)
-        metadata = _json({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}})
-        if not self.path.exists() or not _names(self.path):
-            replace_folder(self.path, lambda new: _write(new, {"config.yaml": config_yaml, "metadata.json": metadata}))
-            return
-        for pattern in _OWN:
-            for path in self.path.glob(pattern):
-                remove(path)
-        replace_file(self.metadata_path, metadata)
-        replace_file(self.config_path, config_yaml)
+        metadata = _json({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}, **facts})
+
+        def write(folder: Path) -> None:
+            save(folder)
+            for name, text in ((METADATA, metadata), (CONFIG, config_yaml)):
+                (folder / name).write_text(text, encoding="utf-8")
+
+        try:
+            if self.exists():
+                self._replace(write)
+            else:
+                create_folder(self.path, write, lock=LOCK)
+        except OSError as error:
+            reason = reason_of(error, self.path) or str(error)
+            raise RunError(f"{self.path}: a run cannot be written here: {reason}") from None
+
+    def _replace(self, write: Callable[[Path], None]) -> None:
+        """Put a new run in the place of this one, which is a run at every moment."""
+        made = self.path / ".new-run"
+        remove(made)
+        made.mkdir()
+        try:
+            write(made)
+            for pattern in _OWN:
+                for path in self.path.glob(pattern):
+                    remove(path)
+            for path in made.iterdir():
+                path.replace(self.path / path.name)
+        finally:
+            remove(made)
+
+    def exists(self) -> bool:
+        """Tell whether there is anything in the folder."""
+        return self._is_folder() and bool(_names(self.path))
+
+    def _is_folder(self) -> bool:
+        try:
+            return self.path.is_dir()
+        except OSError as error:  # a name that is too long, or a closed folder above it
+            raise RunError(f"{self.path}: cannot be read: {error.strerror}") from None
 
     def check_free(self, *, overwrite: bool = False) -> None:
         """Raise a RunError unless `create` may start a run here."""
-        if not self.path.exists() and not self.path.is_symlink():
+        if not self._is_folder():
+            if self.path.exists() or self.path.is_symlink():
+                raise RunError(f"{self.path}: is a file; choose another folder for the run")
             return
-        if not self.path.is_dir():
-            raise RunError(f"{self.path}: is a file; choose another folder for the run")
-        found = _names(self.path)
-        if not found:
+        if not (found := _names(self.path)):
             return
-        if not self.metadata_path.is_file():
+        # Its files may be deleted, so a metadata.json alone, which other programs write too, does not make it a run.
+        if missing := self._missing():
             raise RunError(
-                f"{self.path}: exists and is not a run: missing metadata.json; found {_shortened(found)}; "
+                f"{self.path}: exists and is not a run: missing {', '.join(missing)}; found {_shortened(found)}; "
                 "choose another folder"
+            )
+        if "attncli" not in self.facts().versions:
+            raise RunError(
+                f"{self.path}: exists and is not a run: metadata.json was not written by attncli; choose another folder"
             )
         if not overwrite:
             raise RunError(f"{self.path}: exists; go on with --resume, replace it with --overwrite, or choose another")
 
+    def _missing(self) -> list[str]:
+        return [name for name in (METADATA, CONFIG) if not (self.path / name).exists()]
+
     def check(self) -> None:
         """Raise a RunError if this is not a run, or one of a newer format."""
-        if not self.path.is_dir():
+        if not self._is_folder():
             raise RunError(f"{self.path}: {'is a file, not a run' if self.path.exists() else self._no_such_folder()}")
-        missing = [path.name for path in (self.metadata_path, self.config_path) if not path.is_file()]
-        if missing:
+        if missing := self._missing():
             found = _shortened(_names(self.path))
             raise RunError(f"{self.path}: not a run: missing {', '.join(missing)}; found {found}")
-        self.metadata()
+        self.facts()
+
+    def check_own_links(self) -> None:
+        """Raise a RunError where a link leads out of the folder: training would write to what it leads to."""
+        for path in self.path.iterdir():
+            if not is_inside(path, self.path):
+                raise RunError(
+                    f"{path}: is a link that leads out of the run; a run that is trained on keeps its files inside its "
+                    "folder"
+                )
 
     def _no_such_folder(self) -> str:
         siblings = [path.name for path in self.path.parent.glob("*/")] if self.path.parent.is_dir() else []
         near = nearest(self.path.name, siblings)
         return "no such folder" + (f"; did you mean {self.path.parent / near}?" if near else "")
 
-    def metadata(self) -> dict[str, Any]:
+    def facts(self) -> Metadata:
         """Return the content of metadata.json."""
-        try:
-            metadata = json.loads(self.metadata_path.read_text(encoding="utf-8"))
-            found = int(metadata["format"])
-        except FileNotFoundError:
+        found = read_facts(Metadata, self.path, METADATA)
+        newest = max(found.format, found.begun_in_format or 0)
+        if newest > FORMAT:
+            version = found.versions.get("attncli", "a newer version")
             raise RunError(
-                f"{self.path}: not a run: missing metadata.json; found {_shortened(_names(self.path))}"
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError):
-            raise RunError(f"{self.metadata_path}: damaged: no JSON with a format number") from None
-        if found > FORMAT:
-            version = metadata.get("versions", {}).get("attncli", "a newer version")
-            raise RunError(
-                f"{self.path}: has run format {found}, written by attncli {version}; attncli {attncli.__version__} "
-                f"reads formats up to {FORMAT}; upgrade attncli"
+                f"{self.path}: has run format {newest}, written by attncli {version[:40]}; attncli "
+                f"{attncli.__version__} reads formats up to {FORMAT}; upgrade attncli"
             )
-        return dict(metadata)
+        return found
 
     def config(self) -> Config:
         """Return the configuration, read by the rules of its format."""
-        return read_config(self.config_path, format=self.config_format())
+        format = self.config_format()
+        try:
+            text = read_inside(self.path, CONFIG).decode()
+        except UnicodeDecodeError:
+            raise RunError(f"{self.path / CONFIG}: damaged: not UTF-8") from None
+        # Not `read_config`: a run has its configuration whole, and a base would lead to files outside of it.
+        values = parse_yaml(text, where=str(self.path / CONFIG))
+        if not isinstance(values, dict):
+            raise RunError(f"{self.path / CONFIG}: damaged: holds no keys")
+        return as_meant(check_config(values, where=str(self.path / CONFIG)), format=format)
 
     def config_format(self) -> int:
         """Return the format in which the run was begun, which decides the defaults of its configuration files.
@@ -129,49 +203,61 @@ class RunFolder:
         Resuming a run of an older format rewrites its configuration, but the file it was begun with still resumes it.
         """
         self.check()
-        metadata = self.metadata()
-        return int(metadata.get("begun_in_format", metadata["format"]))
+        facts = self.facts()
+        return facts.begun_in_format or facts.format
 
     def rewrite_config(self, config_yaml: str) -> None:
         """Replace the configuration by `config_yaml`, which holds every key."""
-        replace_file(self.config_path, config_yaml)
-        self.update_metadata({"format": FORMAT, "begun_in_format": self.config_format()})
+        begun = self.config_format()
+        replace_file(self.path / CONFIG, config_yaml)
+        if begun != FORMAT:
+            self.update_metadata({"format": FORMAT, "begun_in_format": begun})
 
     def update_metadata(self, facts: Mapping[str, Any]) -> None:
         """Add `facts` to metadata.json, replacing those of the same name."""
-        replace_file(self.metadata_path, _json({**self.metadata(), **facts}))
+        known = self.facts().model_dump(exclude_unset=True)
+        replace_file(self.path / METADATA, _json({**known, **facts}))
 
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
         self.check()
         folder = existing_folder(self.path / "checkpoints" / name)
-        if not (folder / WEIGHTS).is_file():
-            where = folder if folder.is_dir() else self.path
+        if not (folder / WEIGHTS).exists():
+            where = folder if folder.is_dir() and is_inside(folder, self.path) else self.path
             missing, found = (folder / WEIGHTS).relative_to(where), _shortened(_names(where))
             raise RunError(f"{where}: not a checkpoint: missing {missing}; found {found}")
         return folder
 
     def has_checkpoint(self, name: str) -> bool:
         """Tell whether the checkpoint `name` exists."""
-        return (existing_folder(self.path / "checkpoints" / name) / WEIGHTS).is_file()
+        return (existing_folder(self.path / "checkpoints" / name) / WEIGHTS).exists()
+
+    def checkpoints(self) -> list[str]:
+        """Return the names in the folder of the checkpoints, such as "best"."""
+        folder = self.path / "checkpoints"
+        return [name for name in _names(folder) if not name.startswith(".")] if folder.is_dir() else []
 
     def load_weights(self, name: str = "best") -> Weights:
         """Return the weights of the checkpoint `name`, on the CPU."""
-        return read_weights(self.checkpoint(name) / WEIGHTS)
+        return read_weights(self.saved_file(name, WEIGHTS))
 
-    def checkpoint_facts(self, name: str = "best") -> dict[str, Any]:
-        """Return the facts of the checkpoint `name`: its step, epoch and scores, and the steps of an average."""
-        path = self.checkpoint(name) / FACTS
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            return {"step": int(facts["step"]), **facts}
-        except (OSError, ValueError, KeyError, TypeError):
-            raise RunError(f"{path}: damaged: no JSON with a step") from None
+    def checkpoint_facts(self, name: str = "best") -> CheckpointFacts:
+        """Return the facts of the checkpoint `name`."""
+        return read_facts(CheckpointFacts, self.path, str(self.checkpoint(name).relative_to(self.path) / FACTS))
 
+    def saved_file(self, name: str, file: str) -> Path:
+        """Return the path of a file of the checkpoint `name`, whose content is what was saved.
 
-def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        Checkpoints of earlier versions have no sums that would tell.
+        """
+        folder, sums = self.checkpoint(name), self.checkpoint_facts(name).sha256
+        path = file_inside(self.path, str((folder / file).relative_to(self.path)))
+        if sums and fingerprint(path) != sums.get(file):
+            raise RunError(
+                f"{folder / file}: damaged: its SHA-256 is not the one in {FACTS}; restore the file, or use another "
+                "checkpoint"
+            )
+        return path
 
 
 def _json(values: Mapping[str, Any]) -> str:
@@ -179,7 +265,10 @@ def _json(values: Mapping[str, Any]) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
 def _shortened(names: list[str]) -> str:

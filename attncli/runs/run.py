@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
+import torch
 from torch import nn
 
 from attncli.config.load import CONFIGS, Config
-from attncli.errors import CommandError
+from attncli.errors import CommandError, escaped
 from attncli.machine.device import resolve_device
-from attncli.runs.folder import RunFolder
-from attncli.runs.weights import put_weights
+from attncli.runs.facts import CheckpointFacts
+from attncli.runs.folder import WEIGHTS, RunFolder
+from attncli.runs.weights import check_fit, put_weights, read_shapes, read_weights
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -32,29 +34,37 @@ def config_of(folder: Path, kind: type[AnyConfig]) -> AnyConfig:
     return config
 
 
-def with_weights(model: AnyModel, folder: Path, *, device: str, checkpoint: str) -> tuple[AnyModel, Mapping[str, Any]]:
-    """Return `model` for evaluation on `device` with the weights of `checkpoint` in `folder`, and its facts."""
+def with_weights(
+    build: Callable[[], AnyModel], folder: Path, *, device: str, checkpoint: str
+) -> tuple[AnyModel, CheckpointFacts]:
+    """Return a model for evaluation on `device` with the weights of `checkpoint` in `folder`, and its facts."""
     run_folder = RunFolder(folder)
-    put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
-    return model.to(resolve_device(device)).eval(), run_folder.checkpoint_facts(checkpoint)
+    chosen, where = resolve_device(device), str(run_folder.checkpoint(checkpoint))
+    path = run_folder.saved_file(checkpoint, WEIGHTS)
+    # A configuration may ask for more memory than there is: first the sizes alone must be those of the file.
+    with torch.device("meta"):
+        check_fit(build(), read_shapes(path), where=where)
+    model = build()
+    put_weights(model, read_weights(path), where=where)
+    return model.to(chosen).eval(), run_folder.checkpoint_facts(checkpoint)
 
 
 class TrainedRun(Generic[AnyConfig, AnyModel]):
     """The folder of a run, its configuration, and its model with the weights of a checkpoint."""
 
-    def __init__(self, folder: Path, config: AnyConfig, model: AnyModel, checkpoint: Mapping[str, Any]):
+    def __init__(self, folder: Path, config: AnyConfig, model: AnyModel, checkpoint: CheckpointFacts):
         self.folder, self.config, self.model = folder, config, model
-        self.checkpoint = checkpoint  # its step, epoch and dev scores
+        self.checkpoint = checkpoint
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.folder.resolve().name
+        """The folder's name as it is shown, with control characters as escapes."""
+        return escaped(self.folder.resolve().name)
 
     @property
     def step(self) -> int:
         """Updates made before the weights were saved."""
-        return int(self.checkpoint["step"])
+        return self.checkpoint.step
 
     @property
     def parameters(self) -> int:

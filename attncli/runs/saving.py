@@ -6,12 +6,13 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from attncli.errors import TrainingError
+from attncli.errors import RunError, TrainingError
+from attncli.files import take_lock
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
@@ -36,6 +37,37 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
         new.rename(folder)
         _flush(folder.parent)
         remove(old)
+
+
+def create_folder(folder: Path, write: Callable[[Path], None], *, lock: str) -> None:
+    """Make `folder`, which `write` fills, where there is none or an empty one; it appears with all its files.
+
+    It is filled under another name, under a lock of the file `lock` in it, and what a killed process left there is
+    written over. Raises a RunError where another process was faster, and OSError.
+    """
+    # A link keeps its target.
+    target = folder.resolve()
+    new = _aside(target, "new")
+    new.mkdir(parents=True, exist_ok=True)
+    with _removed_if_empty(new), (new / lock).open("ab") as held:
+        # Renamed in the meantime, it is the run of another process.
+        if not take_lock(held) or not (new / lock).exists():
+            raise RunError(f"{folder}: another process is starting this run; choose another folder")
+        with _removed_on_failure(new):
+            for path in new.iterdir():
+                if path.name != lock:
+                    remove(path)
+            write(new)
+            for path in new.iterdir():
+                _flush(path)
+            _flush(new)
+            try:
+                new.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                raise RunError(f"{folder}: another process has just started this run; choose another folder") from None
+            _flush(target.parent)
 
 
 def existing_folder(folder: Path) -> Path:
@@ -70,20 +102,22 @@ def explained(path: Path) -> Iterator[None]:
         yield
     # PyTorch raises RuntimeError and safetensors its own error when the file cannot be written.
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = _reason(error, path)
+        reason = reason_of(error, path)
         if reason is None:
             raise
-        raise TrainingError(f"{path}: cannot be saved: {reason}; what was saved before is intact") from error
+        remedy = "; make room and go on with --resume" if "disk is full" in reason else ""
+        raise TrainingError(f"{path}: cannot be saved: {reason}{remedy}; what was saved before is intact") from error
 
 
-def _reason(error: BaseException, path: Path) -> str | None:
+def reason_of(error: BaseException, path: Path) -> str | None:
+    """Return in words why `path` could not be written, or None where `error` is about something else."""
     causes = [error, *(cause for cause in (error.__cause__, error.__context__) if cause)]
     if any(
         getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(cause)
         for cause in causes
     ):
         free = shutil.disk_usage(path.parent).free / 2**20
-        return f"the disk is full ({free:.1f} MiB free); make room and go on with --resume"
+        return f"the disk is full ({free:.1f} MiB free)"
     failures = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
     if failures:
         return failures[0]
@@ -96,6 +130,16 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         remove(path)
+        raise
+
+
+@contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
         raise
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,21 +28,35 @@ def weights_of(model: nn.Module) -> Weights:
     return weights
 
 
-def put_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
-    """Copy `weights` into `model`, onto its device; raises a RunError beginning with `where` if they do not fit."""
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a tensor before it is read."""
+
+    size: tuple[int, ...]
+    is_floating_point: bool
+
+
+def check_fit(model: nn.Module, found: Mapping[str, Shape], *, where: str) -> None:
+    """Raise a RunError beginning with `where` unless `found` are the weights of `model`, which may be on `meta`."""
     expected = weights_of(model)
-    problems = [f"misses {name}" for name in expected if name not in weights]
-    problems += [f"has {name}, which the model does not have" for name in weights if name not in expected]
-    problems += [
-        f"has {name} of size {list(weights[name].shape)}, the model of {list(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in weights and weights[name].shape != tensor.shape
-    ]
+    problems = [f"misses {name}" for name in expected if name not in found]
+    problems += [f"has {name}, which the model does not have" for name in found if name not in expected]
+    for name, tensor in expected.items():
+        if name in found and found[name].size != tensor.shape:
+            problems.append(f"has {name} of size {list(found[name].size)}, the model of {list(tensor.shape)}")
+        elif name in found and found[name].is_floating_point != tensor.is_floating_point():
+            problems.append(f"has {name} of another type than the model's {tensor.dtype}")
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise RunError(f"{where}: does not fit the model of config.yaml: {'; '.join(problems[:3])}{more}")
+
+
+def put_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
+    """Copy `weights` into `model`, onto its device; raises a RunError beginning with `where` if they do not fit."""
+    shapes = {name: Shape(tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in weights.items()}
+    check_fit(model, shapes, where=where)
     with torch.no_grad():
-        for name, tensor in expected.items():
+        for name, tensor in weights_of(model).items():
             tensor.copy_(weights[name])
 
 
@@ -49,19 +65,42 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, path)
 
 
+def read_shapes(path: Path) -> dict[str, Shape]:
+    """Return the shapes of the weights in `path` without reading them; raises a RunError if the file is damaged."""
+    with _explained(path), safe_open(path, framework="pt") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        return {
+            name: Shape(tuple(each.get_shape()), each.get_dtype().startswith(("F", "BF")))
+            for name, each in slices.items()
+        }
+
+
 def read_weights(path: Path) -> Weights:
-    """Return the weights in `path`, on the CPU; raises a RunError if the file is damaged."""
+    """Return the weights in `path`, on the CPU; raises a RunError if the file is damaged or a weight is not finite."""
+    with _explained(path):
+        weights = load_file(path, device="cpu")
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise RunError(f"{path}: damaged: {name} holds a number that is not finite; use another checkpoint")
+    return weights
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        return load_file(path, device="cpu")
+        yield
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path}: damaged or cut short: {error}") from None
 
 
-def average_weights(paths: Sequence[Path]) -> Weights:
-    """Return the mean of the weights in the files `paths`; integers are taken from the first."""
-    mean = read_weights(paths[0])
-    for count, path in enumerate(paths[1:], start=2):
-        for name, tensor in read_weights(path).items():
+def average_weights(all_weights: Iterable[Weights]) -> Weights:
+    """Return the mean of some weights, read one after the other; integers are taken from the first."""
+    mean: Weights = {}
+    for count, weights in enumerate(all_weights, start=1):
+        if not mean:
+            mean = weights
+            continue
+        for name, tensor in weights.items():
             if tensor.is_floating_point():
                 mean[name] += (tensor - mean[name]) / count
     return mean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from attncli.config.search import Search
 from attncli.config.writing import WritingConfig
 from attncli.decoding.writer import Writer
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.runs.facts import CheckpointFacts
 from attncli.runs.run import TrainedRun, config_of, with_weights
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Drawer, Shared, SourceKind
@@ -25,7 +25,7 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         folder: Path,
         config: WritingConfig,
         model: EncoderDecoder,
-        checkpoint: Mapping[str, Any],
+        checkpoint: CheckpointFacts,
         tokenizers: Tokenizers,
     ):
         super().__init__(folder, config, model, checkpoint)
@@ -35,8 +35,13 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
     def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> WritingRun:
         """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
         config, tokenizers = config_of(folder, WritingConfig), Tokenizers.load(folder)
-        model = build_model(config, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size)
-        loaded, facts = with_weights(model, folder, device=device, checkpoint=checkpoint)
+        source, target = tokenizers.source.size, tokenizers.target.size
+        loaded, facts = with_weights(
+            lambda: build_model(config, source_vocabulary=source, target_vocabulary=target),
+            folder,
+            device=device,
+            checkpoint=checkpoint,
+        )
         return cls(folder, config, loaded, facts, tokenizers)
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attncli.config.tasks.autoencoding import AutoencodingConfig
+from attncli.config.tasks.autoencoding import AutoencodingConfig, PictureData
 from attncli.losses import SummedLoss, squared_error
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.corruption import build_corruption
@@ -18,6 +19,7 @@ from attncli.sources.rows.batches import (
     epoch_examples,
     prepare_autoencoding,
 )
+from attncli.tasks.fingerprints import data_fingerprints
 
 _DEV_ROWS = 1024  # of the dev set, computed at once
 
@@ -49,6 +51,15 @@ class AutoencodingTask:
     def metadata(self) -> dict[str, Any]:
         """Nothing beyond what every run has."""
         return {}
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What the data are known by, by their places."""
+        data, sources = self.config.data, {}
+        if isinstance(data, PictureData):
+            for key, examples, split in (("train", self.data.train, data.train), ("dev", self.data.dev, data.dev)):
+                sources[key] = [Path(data.root) / split.folder / name for name in examples.names]
+        return data_fingerprints(self.config, sources)
 
     def save(self, folder: Path) -> None:
         """Do nothing: a trained autoencoder needs nothing but its weights."""

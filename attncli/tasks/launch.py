@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
+from pydantic import BaseModel, ValidationError
 
 from attncli.config.differences import differing
 from attncli.config.dump import to_yaml
 from attncli.config.load import Config
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.training import Cosine
-from attncli.errors import ConfigError
+from attncli.errors import ConfigError, RunError
 from attncli.machine.device import arithmetic, autocast, resolve_precision
 from attncli.runs.folder import RunFolder
+from attncli.runs.log import read_records
 from attncli.tasks.autoencoding import open_autoencoding
+from attncli.tasks.fingerprints import changed_data
 from attncli.tasks.writing import open_writing
+from attncli.training.log import check_tensorboard
 from attncli.training.task import Task
 
 Tell = Callable[[str], None]  # shows a line to the user
@@ -36,6 +40,16 @@ MOVABLE = (
     "training.max_minutes",
     "training.max_steps",
 )
+_SHOWN = 10  # places of data that have changed
+
+
+class End(BaseModel):
+    """The log's record of the end of a run."""
+
+    event: Literal["end"]
+    reason: str
+    step: int
+    best_scores: dict[str, float]
 
 
 class LaunchedTask(Task, Protocol):
@@ -52,6 +66,10 @@ class LaunchedTask(Task, Protocol):
     @property
     def metadata(self) -> Mapping[str, Any]:
         """What metadata.json holds beyond what it holds for every run."""
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """What the data are known by, by their places."""
 
     def save(self, folder: Path) -> None:
         """Write into the run `folder` what a trained model needs besides its weights, unless it is there already."""
@@ -73,42 +91,71 @@ def settled(config: Config, device: torch.device) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update={"precision": precision})})
 
 
-def begin_run(config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell) -> LaunchedTask:
-    """Return the task of a new run in the folder `run`, which then holds everything but checkpoints."""
+@contextmanager
+def begun_run(
+    config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell
+) -> Iterator[LaunchedTask]:
+    """Yield the task of a new run in the folder `run`, which then holds everything but checkpoints, and is locked.
+
+    The folder appears only once the task is open, so that a failed start leaves none.
+    """
     run.check_free(overwrite=overwrite)
-    task = open_task(config, device, None)
-    run.create(to_yaml(config), overwrite=overwrite)
-    run.update_metadata(task.metadata)
-    task.save(run.path)
-    return _introduced(task, tell)
+    _check_extras(config)
+    with ExitStack() as locks:
+        replaces = run.exists()
+        if replaces:
+            locks.enter_context(run.locked())
+        task = open_task(config, device, None)
+        facts = {**task.metadata, "data": task.fingerprints}
+        run.create(to_yaml(config), overwrite=overwrite, facts=facts, save=task.save)
+        if not replaces:
+            locks.enter_context(run.locked())
+        yield _introduced(task, tell)
 
 
-def resume_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> LaunchedTask:
-    """Return the task of the run in the folder `run`; `config` may differ from its configuration in MOVABLE.
+@contextmanager
+def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> Iterator[LaunchedTask]:
+    """Yield the task of the run in the folder `run`, locked; `config` may differ from its configuration in MOVABLE.
 
-    Raises a ConfigError that names every other key that differs.
+    Raises a ConfigError that names every other key that differs, and a RunError that names data that have changed.
     """
     run.check()
-    problems = list(_changes(run.config(), config))
-    if problems:
-        raise ConfigError([f"{run.path}: {problem}" for problem in problems])
-    task = open_task(config, device, run.path)
-    # Again, since the run may have been killed before they were written.
-    task.save(run.path)
-    run.rewrite_config(to_yaml(config))
-    return _introduced(task, tell)
+    run.check_own_links()
+    _check_extras(config)
+    with run.locked():
+        problems = list(_changes(run.config(), config))
+        if problems:
+            raise ConfigError([f"{run.path}: {problem}" for problem in problems])
+        task = open_task(config, device, run.path)
+        if changed := changed_data(run.facts().data, task.fingerprints):
+            more = f", and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+            raise RunError(
+                f"{run.path}: cannot be resumed, its data have changed since it was started: "
+                f"{', '.join(changed[:_SHOWN])}{more}; restore them, or start a new run"
+            )
+        # Runs of earlier versions may have been killed before they were written.
+        task.save(run.path)
+        run.rewrite_config(to_yaml(config))
+        run.update_metadata({**task.metadata, "data": task.fingerprints})
+        yield _introduced(task, tell)
 
 
-def ending(config: Config, run: RunFolder) -> dict[str, Any] | None:
+def _check_extras(config: Config) -> None:
+    """Raise a CommandError for a missing package that training would ask for only after it has made its folder."""
+    if config.training.tensorboard:
+        check_tensorboard()
+
+
+def ending(config: Config, run: RunFolder) -> End | None:
     """Return the log's record of how the run in the folder `run` ended, or None where `config` asks for more."""
     run.check()
     if run.config() != config or not run.has_checkpoint("best"):
         return None
+    records = list(read_records(run.path)) if run.log_path.exists() else []
     try:
-        record = json.loads(run.log_path.read_text(encoding="utf-8").splitlines()[-1])
-    except (OSError, ValueError, IndexError):  # no log yet, or a line that was being written when the run was killed
+        return End.model_validate(records[-1])
+    except (IndexError, ValidationError):  # another event, or a damaged record: training goes on and ends again
         return None
-    return record if record.get("event") == "end" else None
 
 
 def _changes(before: Config, after: Config) -> Iterator[str]:

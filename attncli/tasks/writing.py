@@ -21,6 +21,7 @@ from attncli.metrics.registry import ALL_METRICS
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
+from attncli.tasks.fingerprints import data_fingerprints
 from attncli.tasks.objectives import build_objective
 from attncli.tasks.starting_point import starting_point
 from attncli.text.tokenizer import Tokenizers
@@ -56,6 +57,14 @@ class WritingTask:
         return {
             "signatures": {key: ALL_METRICS[key].measure(texts, references).signature for key in self.config.measured}
         }
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What the data are known by, by their places."""
+        if self.config.model.encoder.is_text:
+            return data_fingerprints(self.config, {})
+        splits = {"train": self.corpora.train, "dev": self.corpora.dev}
+        return data_fingerprints(self.config, {key: [*map(Path, corpus.cells)] for key, corpus in splits.items()})
 
     def save(self, folder: Path) -> None:
         """Write the tokenizers into `folder`, unless it has some."""

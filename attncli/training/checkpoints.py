@@ -6,7 +6,6 @@ needed is removed after it, so that the checkpoints which the history of `last` 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from attncli.errors import RunError
+from attncli.runs.facts import write_checkpoint_facts
 from attncli.runs.folder import FACTS, STATE, WEIGHTS, RunFolder
 from attncli.runs.saving import remove, remove_leftovers, replace_folder
 from attncli.runs.weights import Weights, average_weights, write_weights
@@ -37,7 +37,7 @@ class Checkpoints:
 
     def is_kept(self, validation: Validation) -> bool:
         """Tell whether the weights of `validation` are still kept."""
-        return self.run.has_checkpoint(f"kept/{self._kept(validation).name}")
+        return self.run.has_checkpoint(self._kept_name(validation))
 
     def make_best(self, validation: Validation) -> None:
         """Make `best` the checkpoint that was kept at `validation`."""
@@ -63,15 +63,15 @@ class Checkpoints:
         try:
             found = self.run.checkpoint_facts("best")
         except RunError:
-            found = {}
-        if found.get("step") == validation.step and "average_of_steps" not in found:
+            found = None
+        if found is not None and found.step == validation.step and not found.average_of_steps:
             self._tell_best(validation)
         elif self.is_kept(validation):
             self.make_best(validation)
 
     def average(self, validations: Sequence[Validation]) -> Weights:
         """Return the mean of the weights kept at `validations`."""
-        return average_weights([self._kept(validation) / WEIGHTS for validation in validations])
+        return average_weights(self.run.load_weights(self._kept_name(validation)) for validation in validations)
 
     def save_last(
         self,
@@ -86,8 +86,8 @@ class Checkpoints:
 
         def write(folder: Path) -> None:
             write_weights(weights, folder / WEIGHTS)
-            _write_facts({"step": state.step, "epoch": state.epoch}, folder)
             write_state(folder / STATE, state, optimizer=optimizer, random=random, log_size=log_size)
+            write_checkpoint_facts({"step": state.step, "epoch": state.epoch}, folder / FACTS)
 
         replace_folder(self._folder / "last", write)
 
@@ -101,22 +101,22 @@ class Checkpoints:
                 remove(path)
 
     def _kept(self, validation: Validation) -> Path:
-        return self._folder / "kept" / f"step-{validation.step:08d}"
+        return self._folder / self._kept_name(validation)
+
+    @staticmethod
+    def _kept_name(validation: Validation) -> str:
+        return f"kept/step-{validation.step:08d}"
 
     def _write(self, folder: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         def write(new: Path) -> None:
             write_weights(weights, new / WEIGHTS)
-            _write_facts(facts, new)
+            write_checkpoint_facts(facts, new / FACTS)
 
         replace_folder(folder, write)
 
 
 def _facts(validation: Validation) -> dict[str, Any]:
     return {"step": validation.step, "epoch": validation.epoch, "scores": validation.scores}
-
-
-def _write_facts(facts: Mapping[str, Any], folder: Path) -> None:
-    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _link(source: Path, target: Path) -> None:

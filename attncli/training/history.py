@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+Count = Annotated[int, Field(ge=0, strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Validation:
     """Scores of the dev set at a step."""
 
-    step: int
-    epoch: int
-    scores: dict[str, float]
+    step: Count
+    epoch: Count
+    scores: dict[str, Number]
 
     def value(self, metric: str) -> float:
         """Return the score by which checkpoints are chosen, higher is better."""

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from attncli.errors import CommandError
 from attncli.runs.saving import explained
 
 Record = Mapping[str, Any]
+_BLOCK = 1 << 16
 
 
 class Report(Protocol):
@@ -35,8 +36,8 @@ class JsonLines:
         """Continue the log at `path` after its first `size` bytes; a process that was killed wrote the rest."""
         self.path = path
         with explained(path):
-            self._file = path.open("ab")
-            self._file.truncate(min(size, path.stat().st_size))
+            self._file = path.open("ab+")
+            self._file.truncate(_end_of_lines(self._file, size))
             self._file.seek(0, os.SEEK_END)
 
     def record(self, record: Record) -> None:
@@ -60,18 +61,27 @@ class JsonLines:
         self._file.close()
 
 
+def _end_of_lines(file: IO[bytes], size: int) -> int:
+    """Return where the last whole line within the first `size` bytes of `file` ends; a damaged disk may have cut it."""
+    end = min(size, file.seek(0, os.SEEK_END))
+    file.seek(0)
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        if (last := file.read(end - start).rfind(b"\n")) >= 0:
+            return start + last + 1
+        end = start
+    return 0
+
+
 class TensorBoard:
     """TensorBoard events of the numbers in training and validation records."""
 
     def __init__(self, folder: Path, *, step: int):
         """Write into `folder`, hiding the events after `step` that a killed process wrote."""
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise CommandError(
-                "training.tensorboard: needs the package tensorboard; install it with "
-                "pip install 'attncli[tensorboard]', or set training.tensorboard=false"
-            ) from None
+        check_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def record(self, record: Record) -> None:
@@ -88,6 +98,17 @@ class TensorBoard:
     def close(self) -> None:
         """Flush and close the file."""
         self._writer.close()
+
+
+def check_tensorboard() -> None:
+    """Raise a CommandError if the package that TensorBoard needs is missing."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError:
+        raise CommandError(
+            "training.tensorboard: needs the package tensorboard; install it with "
+            "pip install 'attncli[tensorboard]', or set training.tensorboard=false"
+        ) from None
 
 
 class Reports:

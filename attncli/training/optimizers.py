@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from attncli.config import training as config
+from attncli.errors import RunError
 
 Groups = list[dict[str, Any]]
 
@@ -42,6 +43,41 @@ def build_optimizer(training: config.Training, model: nn.Module) -> Optimizer:
     # One fused kernel per step instead of a loop over parameters; PyTorch has it for these devices.
     fused = all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group["params"])
     return OPTIMIZERS[training.optimizer.kind](groups, training.optimizer, training.learning_rate, fused)
+
+
+def put_optimizer_state(optimizer: Optimizer, saved: Mapping[int, Mapping[str, Tensor]], *, where: str) -> None:
+    """Give `optimizer` the running means in `saved`, by parameter; its settings stay as configured.
+
+    Raises a RunError beginning with `where` unless each is what the optimiser would have itself: the fused kernels
+    trust shapes and types, and would read memory that is not theirs.
+    """
+    settings = optimizer.state_dict()["param_groups"]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, state in saved.items():
+        if not 0 <= index < len(parameters):
+            raise RunError(f"{where}: the optimiser's state is of another model: it has a parameter {index}")
+        of_parameter = f"{where}: the optimiser's state of parameter {index}"
+        found, expected = ", ".join(sorted(state)), ", ".join(sorted(_state_names(optimizer)))
+        if found != expected:
+            raise RunError(f"{of_parameter} holds {found[:100] or 'nothing'} instead of {expected or 'nothing'}")
+        for name, tensor in state.items():
+            size = torch.Size([]) if name == "step" else parameters[index].shape
+            kind = torch.float32 if name == "step" else parameters[index].dtype
+            if (tensor.shape, tensor.dtype, tensor.layout) != (size, kind, torch.strided):
+                raise RunError(
+                    f"{of_parameter} holds {name} as {tensor.dtype} of size {list(tensor.shape)} instead of {kind} of "
+                    f"size {list(size)}"
+                )
+            if not tensor.isfinite().all() or (name in ("step", "exp_avg_sq") and (tensor < 0).any()):
+                raise RunError(f"{of_parameter} holds a number that {name} cannot have")
+    optimizer.load_state_dict({"state": {key: dict(value) for key, value in saved.items()}, "param_groups": settings})
+
+
+def _state_names(optimizer: Optimizer) -> set[str]:
+    """Return the names of the tensors that `optimizer` keeps of a parameter."""
+    if isinstance(optimizer, torch.optim.SGD):
+        return {"momentum_buffer"} if optimizer.defaults["momentum"] else set()
+    return {"step", "exp_avg", "exp_avg_sq"}
 
 
 def _groups(model: nn.Module, named: Mapping[str, float]) -> Groups:

@@ -15,19 +15,20 @@ from attncli.config.training import Training
 from attncli.errors import DataError, RunError, Stopped, TrainingError
 from attncli.machine.device import arithmetic, autocast
 from attncli.runs.folder import STATE, RunFolder
+from attncli.runs.log import read_records
 from attncli.runs.weights import put_weights, weights_of
 from attncli.training.checkpoints import Checkpoints
 from attncli.training.console import PlainLines, ProgressBar
 from attncli.training.ends import reason_to_end, share_done
 from attncli.training.history import Validation, best_validations
 from attncli.training.log import JsonLines, Report, Reports, TensorBoard
+from attncli.training.optimizers import put_optimizer_state
 from attncli.training.schedules import build_schedule
 from attncli.training.signals import StopNow, StopRequest, stop_request
 from attncli.training.state import (
     SavedState,
     TrainingState,
     Window,
-    put_optimizer_state,
     random_states,
     read_state,
     set_random_states,
@@ -65,16 +66,37 @@ def train(
     Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a
     checkpoint cannot be read.
     """
-    saved = read_state(run.checkpoint("last") / STATE) if resume and run.has_checkpoint("last") else None
-    with (
-        arithmetic(config.precision, device),
-        _reports(config, run, saved, progress) as reports,
-        stop_request() as stop,
-    ):
-        trainer = _Trainer(task, config, Checkpoints(run), device=device, reports=reports, stop=stop)
+    saved = _saved(run) if resume else None
+    with arithmetic(config.precision, device):
+        trainer = _Trainer(task, config, Checkpoints(run), device=device)
         if saved is not None:
             trainer.restore(saved)
-        return trainer.run()
+        # Only now, since the log loses the records after the checkpoint, which must be sound.
+        with _reports(config, run, saved, progress) as reports, stop_request() as stop:
+            return trainer.run(reports, stop)
+
+
+def _saved(run: RunFolder) -> SavedState | None:
+    """Return what training resumes from, or None if nothing was saved yet."""
+    if not run.has_checkpoint("last"):
+        # The first `last` is saved before every other checkpoint, so these are of a run that had one.
+        if others := run.checkpoints():
+            raise RunError(
+                f"{run.path}: cannot be resumed: checkpoints/last, which training continues from, is missing or not "
+                f"whole; found {', '.join(others)}; restore it, or train again with --overwrite"
+            )
+        return None
+    path = run.saved_file("last", STATE)
+    saved, step = read_state(path), run.checkpoint_facts("last").step
+    if saved.training.step != step:
+        raise RunError(
+            f"{path.parent}: cannot be resumed: the training state is of step {saved.training.step}, the weights are "
+            f"of step {step}; restore the files of one step, or train again with --overwrite"
+        )
+    if run.log_path.exists():
+        for _ in read_records(run.path, size=saved.log_size):
+            pass
+    return saved
 
 
 def _reports(config: Training, run: RunFolder, saved: SavedState | None, progress: bool | None) -> Reports:
@@ -93,21 +115,19 @@ class _Trainer:
         checkpoints: Checkpoints,
         *,
         device: torch.device,
-        reports: Reports,
-        stop: StopRequest,
     ):
-        self.task, self.config, self.checkpoints = task, config, checkpoints
-        self.device, self.reports, self.stop = device, reports, stop
+        self.task, self.config, self.checkpoints, self.device = task, config, checkpoints, device
         self.updater = Updater(task, config, device)
         self.schedule = build_schedule(config)
         self.state = TrainingState()
         self.batches: Sequence[CountedBatch] = ()
-        self.saved_step: int | None = None
+        self.saved: tuple[int, int] | None = None  # step and validations of the last checkpoint
         self.started = time.perf_counter()
 
-    def run(self) -> Outcome:
+    def run(self, reports: Reports, stop: StopRequest) -> Outcome:
         """Train to the end. The state alone decides what is due, so a resumed run does what an unbroken one does."""
-        self.tell("start" if self.saved_step is None else "resume", {})
+        self.reports, self.stop = reports, stop
+        self.tell("start" if self.saved is None else "resume", {})
         self.task.model.train()
         try:
             while (reason := self.reason_to_end()) is None:
@@ -155,6 +175,8 @@ class _Trainer:
 
     def validate(self) -> None:
         """Measure the dev set, and keep the weights if they are among the best."""
+        if self.saved is None:
+            self.save()  # so that a run with other checkpoints always has the one that training continues from
         validation, before = self.measured(), self.best()
         best = before is None or validation.value(self.metric) > before.value(self.metric)
         self.state.history.append(validation)
@@ -194,23 +216,30 @@ class _Trainer:
             log_size=self.reports.log.flushed_size(),
         )
         self.checkpoints.remove_all_but(self.wanted())
-        self.saved_step = self.state.step
+        self.saved = self.place()
 
     def restore(self, saved: SavedState) -> None:
         """Continue from `saved` and the weights beside it."""
         run = self.checkpoints.run
-        put_weights(self.task.model, run.load_weights("last"), where=str(run.checkpoint("last")))
-        put_optimizer_state(self.updater.optimizer, saved.optimizer)
-        self.state, self.saved_step = saved.training, saved.training.step
+        where = str(run.checkpoint("last"))
+        put_weights(self.task.model, run.load_weights("last"), where=where)
+        put_optimizer_state(self.updater.optimizer, saved.optimizer, where=where)
+        self.state = saved.training
+        self.saved = self.place()
+        if any(self.metric not in validation.scores for validation in self.state.history):
+            raise RunError(f"{where}: cannot be resumed: a validation without {self.metric}")
         self.batches = self.task.epoch(self.state.epoch) if self.state.epoch else ()
         if len(self.batches) != self.state.epoch_batches:
             raise RunError(
                 f"{run.path}: cannot be resumed, its data or batch size have changed: epoch {self.state.epoch} had "
                 f"{self.state.epoch_batches} batches and now has {len(self.batches)}; restore them or start a new run"
             )
+        try:
+            set_random_states(saved.random, self.device)
+        except RuntimeError as error:
+            raise RunError(f"{where}: cannot be resumed: not the state of a random generator: {error}") from None
         if best := self.best():
             self.checkpoints.restore_best(best)
-        set_random_states(saved.random, self.device)
 
     def finish(self, reason: str) -> Outcome:
         """Validate and save what was reached, and try the average of the best checkpoints."""
@@ -267,8 +296,11 @@ class _Trainer:
     def due(self, every: int) -> bool:
         return self.state.step > 0 and self.state.step % every == 0
 
+    def place(self) -> tuple[int, int]:
+        return self.state.step, len(self.state.history)
+
     def save_due(self) -> bool:
-        return self.saved_step != self.state.step and (self.validated() or self.due(self.config.checkpoint_every))
+        return self.saved != self.place() and (self.validated() or self.due(self.config.checkpoint_every))
 
     def reason_to_end(self) -> str | None:
         return reason_to_end(self.config, self.state, values=self.values(), seconds=self.seconds())
@@ -286,9 +318,7 @@ class _Trainer:
 
     def not_finite(self, when: str, what: str) -> TrainingError:
         state = self.state
-        kept = (
-            "nothing was saved yet" if self.saved_step is None else f"the checkpoint of step {self.saved_step} is good"
-        )
+        kept = "nothing was saved yet" if self.saved is None else f"the checkpoint of step {self.saved[0]} is good"
         return TrainingError(
             f"{when} (epoch {state.epoch}, learning rate {state.learning_rate:.3g}): {what}, and {kept}; try a lower "
             "training.learning_rate, a longer training.schedule.warmup or a lower training.clip_norm"

@@ -187,9 +187,9 @@ def test_the_best_checkpoints_are_kept(tmp_path: Path) -> None:
     assert kept(tmp_path / "run") == ["step-00000008", "step-00000012", "step-00000016"]
     assert outcome.best.step == 8
     run = RunFolder(tmp_path / "run")
-    assert run.checkpoint_facts("best") == {"step": 8, "epoch": 2, "scores": {"loss": 3.0}}
-    assert run.metadata()["step"] == 8
-    assert run.metadata()["scores"] == {"loss": 3.0}
+    facts = run.checkpoint_facts("best")
+    assert (facts.step, facts.epoch, facts.scores, facts.average_of_steps) == (8, 2, {"loss": 3.0}, [])
+    assert (run.facts().step, run.facts().scores) == (8, {"loss": 3.0})
     assert [record["best"] for record in records(tmp_path / "run", "validation")] == [True, True, False, False, False]
     for name, tensor in run.load_weights("best").items():
         assert torch.equal(tensor, run.load_weights("kept/step-00000008")[name])
@@ -219,7 +219,7 @@ def test_the_average_of_the_kept_is_best_only_if_it_does_better(
     assert (record["steps"], record["loss"], record["best"]) == ([8, 12], average_loss, better)
     assert outcome.averaged_steps == ((8, 12) if better else ())
     assert outcome.best.scores == {"loss": min(average_loss, 3.0)}
-    assert run.checkpoint_facts("best").get("average_of_steps") == ([8, 12] if better else None)
+    assert run.checkpoint_facts("best").average_of_steps == ([8, 12] if better else [])
     for name, tensor in run.load_weights("last").items():
         assert torch.equal(tensor, weights_of(task.model)[name])
 
@@ -278,7 +278,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_as_it_was(tmp_path: Path, monkey
     with pytest.raises(TrainingError) as error:
         train_tiny(tmp_path / "run", validate_every=1000)
     assert f"{tmp_path}/run/checkpoints/last: cannot be saved: the disk is full (" in str(error.value)
-    assert RunFolder(tmp_path / "run").checkpoint_facts("last")["step"] == 6
+    assert RunFolder(tmp_path / "run").checkpoint_facts("last").step == 6
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["last"]
     whole, resumed = TinyTask(), TinyTask()
     train_tiny(tmp_path / "whole", whole, validate_every=1000)
