@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attncli.cli.corruption import parse_corruption
-from attncli.cli.tasks import names_of
+from attncli.cli.tasks import check_folder_name, names_of
 from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError
 
@@ -28,6 +28,8 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
     given = parse_corruption(options.corruption) if options.corruption is not None else None
     runs = [AutoencoderRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
     name, test = _test_set(runs, options.test)
+    if options.output is None:
+        check_folder_name(name)
     # Runs can only be compared on the same input, so the first corruption that is configured holds for all.
     configured = next((found for run in runs if (found := run.config.eval_corruption)), None)
     report = evaluate_autoencoders(
@@ -80,7 +82,7 @@ def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
 def _write(report: AutoencoderReport, folders: Sequence[Path], output: Path | None) -> None:
     from attncli.reports.autoencoders import write_autoencoder_report
 
-    places = [folder / "evaluation" / report.test.replace("/", "_") for folder in folders]
+    places = [folder / "evaluation" / report.test for folder in folders]
     written = write_autoencoder_report(report, output or places[0])
     if output is None:
         for system, place in zip(report.systems[1:], places[1:], strict=True):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attncli.cli.tasks import names_of
+from attncli.cli.options import searched_by
+from attncli.cli.tasks import check_folder_name, names_of
 from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError, unknown
 
@@ -36,6 +37,8 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
 
     configs = [config_of(folder, WritingConfig) for folder in folders]
     data = _test_set(folders, configs, options)
+    if options.output is None:
+        check_folder_name(data.name)
     if options.hypotheses:
         systems, places = _systems_of_files(options.hypotheses, data), folders or [Path()]
     else:
@@ -135,26 +138,25 @@ def _decoded(folders: Sequence[Path], data: EvaluationSet, options: EvaluationOp
     systems = []
     for name, variant, run in zip(names, variant_names(names, [run.config for run in runs]), runs, strict=True):
         tell(f"{name}: decoding {len(data)} {data.noun}s of {data.name}")
-        search, cuts = run.config.search.changed(given), options.too_long == "cut"
+        search, cuts = searched_by(run.config.search, given), options.too_long == "cut"
         systems.append(decode(run, data, search, name=name, variant=variant, cuts_sources=cuts))
     return systems
 
 
 def _write(report: Report, systems: Sequence[System], places: Sequence[Path], output: Path | None) -> None:
     """Print `report` and write it with the hypotheses, into `output` or below each system's place in `places`."""
-    from attncli.reports.output import write_hypotheses, write_report
+    from attncli.reports.output import write_report
     from attncli.reports.text import terminal_text
 
     say(terminal_text(report) + "\n")
-    folders = [place / "evaluation" / report.test.replace("/", "_") for place in places]
+    folders = [place / "evaluation" / report.test for place in places]
     if output is not None or len(folders) < len(systems):
-        folder = output or folders[0]
-        written = [*write_report(report, folder), *write_hypotheses(systems, folder)]
+        written = write_report(report, output or folders[0], systems)
     else:
-        written = write_report(report, folders[0])
-        for system, found, folder in zip(systems, report.systems, folders, strict=True):
-            written += write_hypotheses([system], folder)
-            if folder != folders[0]:
-                written += write_report(report.of(found), folder)
+        # The first report covers all systems, each other one its own.
+        reports = [report, *(report.of(found) for found in report.systems[1:])]
+        written = []
+        for each, system, folder in zip(reports, systems, folders, strict=True):
+            written += write_report(each, folder, [system])
     for path in written:
         say(f"wrote {path}")

@@ -12,7 +12,7 @@ import typer
 
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
-from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, writing
+from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,12 @@ def caption(options: CaptionOptions) -> None:
 
     Example: attncli caption runs/flickr8k photos/ holiday/*.jpg --output captions.tsv
     """
-    from attncli.errors import DataError
+    from attncli.errors import DataError, escaped
     from attncli.machine.progress import progress
 
     is_json = options.format == "jsonl"
     files = named_files(options.paths)
+    refuse_input(options.output, files)
     run = opened_run(options, is_text=False)
     write = writing(run, options, is_json=is_json)
     bad = 0
@@ -57,7 +58,7 @@ def caption(options: CaptionOptions) -> None:
             elif is_json:
                 stream.write(json_line(found, name="path"))
             else:
-                stream.writelines(f"{found.cell}\t{one_line(each.text)}\n" for each in found.hypotheses)
+                stream.writelines(f"{escaped(found.cell)}\t{one_line(each.text)}\n" for each in found.hypotheses)
     if bad:
         raise DataError(f"{bad} of {len(files)} files could not be captioned")
 

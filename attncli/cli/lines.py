@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 
 from attncli.cli.tasks import takes
-from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, writing
+from attncli.cli.terminal import tell
+from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
 
 if TYPE_CHECKING:
     from attncli.decoding.written import Written
 
 # Lines read together, so that those of similar length share a batch.
 READ_AHEAD = 4096
+_STANDARD_INPUT = 0  # its descriptor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +56,12 @@ def translate(options: TranslateOptions) -> None:
     Example: attncli translate runs/multi30k-de-en talk.de.gz --output talk.en --beam-size 10 --n-best 3
     """
     from attncli.errors import CommandError
+    from attncli.files import counted
 
     path = options.input
-    if path and options.output and options.output.exists() and options.output.samefile(path):
-        raise CommandError(f"--output {options.output}: is the input; choose another file")
+    if path is None and sys.stdin is None:
+        raise CommandError("standard input is closed; name a file to translate")
+    refuse_input(options.output, [_STANDARD_INPUT if path is None else path])
     is_json = options.format == "jsonl"
     run = opened_run(options, is_text=True)
     write = writing(
@@ -71,13 +75,21 @@ def translate(options: TranslateOptions) -> None:
     chunks = _chunks(path)
     # Read before the output is opened, so that a wrong input leaves no output behind.
     first = next(chunks, [])
+    unknown: list[int] = []
     with opened_output(options.output) as stream:
         line = 0
         for lines in chain([first], chunks):
             for found in write(lines):
                 line += 1
                 _put(found, stream, options, where=f"{path or 'standard input'}: line {line}")
+                if found.is_unknown:
+                    unknown.append(line)
             stream.flush()
+    if unknown:
+        lines_without = (
+            f"no word of {counted(len(unknown), 'line')} is known to the model, the first is line {unknown[0]}"
+        )
+        tell(f"attncli: {path or 'standard input'}: {lines_without}; is this the language that it translates from?")
 
 
 def _put(found: Written, stream: TextIO, options: TranslateOptions, *, where: str) -> None:
@@ -95,7 +107,6 @@ def _put(found: Written, stream: TextIO, options: TranslateOptions, *, where: st
 
 def _chunks(path: Path | None) -> Iterator[list[str]]:
     """Yield the lines of the file `path`, or of standard input as they come."""
-    from attncli.errors import CommandError
     from attncli.files import read_lines
     from attncli.text.pipes import lines_as_they_come
 
@@ -103,7 +114,5 @@ def _chunks(path: Path | None) -> Iterator[list[str]]:
         lines = read_lines(path)
         while chunk := list(islice(lines, READ_AHEAD)):
             yield chunk
-    elif sys.stdin is None:
-        raise CommandError("standard input is closed; name a file to translate")
     else:
         yield from lines_as_they_come(sys.stdin.buffer, at_most=READ_AHEAD)

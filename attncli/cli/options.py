@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from attncli.errors import CommandError
+
+if TYPE_CHECKING:
+    from attncli.config.search import Search
 
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")]
 Checkpoint = Annotated[
@@ -21,3 +27,25 @@ BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept for e
 LengthPenalty = Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Sources decoded together.")]
 Precision = Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Arithmetic of matrix products.")]
+
+
+def searched_by(search: Search, given: Mapping[str, Any]) -> Search:
+    """Return `search` with those of `given` that are not None.
+
+    Raises a CommandError that names the option of a value which a configuration could not have either.
+    """
+    from pydantic import ValidationError
+
+    from attncli.config.problems import explained
+    from attncli.config.search import Search
+
+    try:
+        return search.changed(given)
+    except ValidationError as error:
+        problems = [explained(detail, Search, dict(given)) for detail in error.errors()]
+        raise CommandError("\n".join(f"--{_as_option(problem)}" for problem in problems)) from None
+
+
+def _as_option(problem: str) -> str:
+    key, _, what = problem.partition(":")
+    return f"{key.replace('_', '-')}:{what}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
@@ -14,6 +15,9 @@ Options = TypeVar("Options")
 Family = Literal["text", "files", "autoencoding"]
 """What a run does: write for text, write for files, or reconstruct (an autoencoder)."""
 WRITING: tuple[Family, ...] = ("text", "files")
+
+
+_LONGEST_NAME = 255  # bytes of a file's name, on all common file systems
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,15 @@ def _is_given(options: Any, field: Field[Any]) -> bool:
 
 def _option(field: Field[Any]) -> str:
     return f"--{field.name.replace('_', '-')}"
+
+
+def check_folder_name(test: str) -> None:
+    """Raise a CommandError if the reports on the test set `test` cannot be written into a folder of its name."""
+    if test in ("", ".", "..") or "/" in test or "\0" in test or len(os.fsencode(test)) > _LONGEST_NAME:
+        shown = repr(test if len(test) <= 40 else f"{test[:40]}...")
+        raise CommandError(
+            f"--test {shown}: no name for the folder of its reports; rename the test set, or give --output FOLDER"
+        )
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

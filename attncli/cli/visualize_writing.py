@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attncli.cli.options import searched_by
 from attncli.cli.tasks import check_alone, names_of
 from attncli.cli.terminal import say, tell
-from attncli.errors import CommandError, DataError, RunError, unknown
+from attncli.errors import CommandError, DataError, RunError, escaped_json, unknown
 
 if TYPE_CHECKING:
     from attncli.cli.visualize_options import VisualizationOptions
@@ -94,7 +95,7 @@ def _check_targets(cells: Sequence[str], options: VisualizationOptions) -> None:
 def _writer(run: WritingRun, options: VisualizationOptions) -> Writer[Any]:
     given = {"beam_size": options.beam_size, "length_penalty": options.length_penalty}
     # What a person names is drawn whole, however long it is.
-    return run.writer(run.config.search.changed(given).model_copy(update={"max_source_length": None}))
+    return run.writer(searched_by(run.config.search, given).model_copy(update={"max_source_length": None}))
 
 
 def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> int:
@@ -195,7 +196,7 @@ def _draw_gradients(options: VisualizationOptions) -> Path:
         raise CommandError("--gradients: drawn as png, svg or json, not html")
 
     from attncli.drawing.figures import save_figure
-    from attncli.files import writing_into
+    from attncli.files import write_text, writing_into
     from attncli.runs.writing import WritingRun
     from attncli.visualization.gradients import gradient_profile, gradients_figure, gradients_json, measured_pairs
 
@@ -207,7 +208,7 @@ def _draw_gradients(options: VisualizationOptions) -> Path:
     path = options.folder / f"gradients.{format}"
     with writing_into(options.folder):
         if format == "json":
-            path.write_text(gradients_json(profiles), encoding="utf-8")
+            write_text(path, escaped_json(gradients_json(profiles)))
         else:
             save_figure(gradients_figure(profiles, sentences=sentences), path)
     return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, Precision, RunArgument
+from attncli.cli.options import (
+    BatchSize,
+    BeamSize,
+    Checkpoint,
+    Device,
+    LengthPenalty,
+    Precision,
+    RunArgument,
+    searched_by,
+)
+from attncli.errors import CommandError, escaped_json
 
 if TYPE_CHECKING:
     from attncli.decoding.strategies import Strategy
@@ -45,13 +55,16 @@ class WritingOptions:
     device: Device = "auto"
 
 
+# Beyond them, scores divided by the temperature overflow, or every token is as likely.
+_COLDEST, _HOTTEST = 1e-6, 1e6
+_LARGEST_SEED = 2**64 - 1  # of PyTorch's generators
+
 Write = Callable[[Iterable[str]], Iterator["Written"]]
 
 
 def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
     """Return the run of `options`, which should read text or files; a CommandError says which command reads others."""
     from attncli.config.writing import WritingConfig
-    from attncli.errors import CommandError
     from attncli.runs.run import config_of
     from attncli.runs.writing import WritingRun
 
@@ -72,12 +85,12 @@ def writing(
     cuts_sources: bool = False,
 ) -> Write:
     """Return a function that writes for sources as `options` ask; `given` are further search settings."""
-    from attncli.errors import CommandError
-
     if options.attention and not is_json:
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
-    if not 0 < options.temperature < math.inf:
-        raise CommandError(f"--temperature {options.temperature:g}: must be a number over 0")
+    if not _COLDEST <= options.temperature <= _HOTTEST:
+        raise CommandError(f"--temperature {options.temperature:g}: must be a number from {_COLDEST:g} to {_HOTTEST:g}")
+    if not 0 <= options.seed <= _LARGEST_SEED:
+        raise CommandError(f"--seed {options.seed}: must be from 0 to {_LARGEST_SEED}")
     if options.sample and options.beam_size is not None:
         raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
     changes = {
@@ -89,7 +102,7 @@ def writing(
         "precision": options.precision,
         **(given or {}),
     }
-    search = run.config.search.changed(changes)
+    search = searched_by(run.config.search, changes)
     if options.n_best > search.beam_size:
         raise CommandError(
             f"--n-best {options.n_best}: a beam of {search.beam_size} has no more; add --beam-size {options.n_best}"
@@ -116,9 +129,22 @@ def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
     return Sampling(torch.Generator(run.model.device).manual_seed(options.seed), options.temperature)
 
 
+def refuse_input(output: Path | None, inputs: Iterable[Path | int]) -> None:
+    """Raise a CommandError if the file `output` is one of `inputs`, paths or open descriptors, by whatever name."""
+    if output is None or not output.is_file():
+        return  # a terminal or a pipe may well be both
+    for given in inputs:
+        try:
+            is_same = os.path.samestat(output.stat(), os.stat(given))  # noqa: PTH116 - of a descriptor, too
+        except OSError:
+            continue  # what cannot be read says so when it is opened
+        if is_same:
+            raise CommandError(f"--output {output}: is the input; choose another file")
+
+
 def json_line(found: Written, *, name: str) -> str:
     """Return `found` as a line of JSON, its source under `name`."""
-    return json.dumps(found.as_json(name=name), ensure_ascii=False) + "\n"
+    return escaped_json(json.dumps(found.as_json(name=name), ensure_ascii=False)) + "\n"
 
 
 def one_line(text: str) -> str:
@@ -128,7 +154,7 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def opened_output(output: Path | None) -> Iterator[TextIO]:
-    """Open the file `output`, or standard output, for text in UTF-8."""
+    """Open the file `output`, or standard output, for text in UTF-8; the file is replaced when all is written."""
     from attncli.files import open_output
 
     if output is not None:
@@ -136,5 +162,6 @@ def opened_output(output: Path | None) -> Iterator[TextIO]:
             yield stream
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's locale says, as the input is
+        # Whatever the terminal's locale says, as the input is.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     yield sys.stdout

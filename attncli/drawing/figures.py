@@ -11,6 +11,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from attncli.files import replacing
+
 # Okabe and Ito's palette, distinguishable with every kind of colour vision; its yellow is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -40,5 +42,16 @@ def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = 150) -> None
     """
     is_svg = path.suffix == ".svg"
     metadata = {"Date": None} if is_svg else {"Software": None}
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}), quiet_glyphs():
-        figure.savefig(path, dpi=dots_per_inch, bbox_inches="tight", pad_inches=0.12, metadata=metadata)
+    with (
+        replacing(path) as partial,
+        rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}),
+        quiet_glyphs(),
+    ):
+        figure.savefig(
+            partial,
+            format=path.suffix.removeprefix("."),
+            dpi=dots_per_inch,
+            bbox_inches="tight",
+            pad_inches=0.12,
+            metadata=metadata,
+        )

@@ -5,44 +5,70 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from attncli.drawing.figures import save_figure
+from attncli.errors import escaped, escaped_json
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Report
-from attncli.files import writing_into
+from attncli.files import replacing, writing_into
 from attncli.reports.by_length import by_length_figure
 from attncli.reports.text import markdown_text
 
 PICTURE = "by_length.png"
+_LONGEST_NAME = 180  # bytes of a system's name in that of a file, of the 255 that systems allow
 
 
-def write_report(report: Report, folder: Path) -> list[Path]:
-    """Write `report` into `folder`, made if need be, and return the paths."""
-    return write_files(folder, report.as_json(), markdown_text(report, PICTURE), {PICTURE: by_length_figure(report)})
+def write_report(report: Report, folder: Path, hypotheses: Sequence[System]) -> list[Path]:
+    """Write `report` and the lines of `hypotheses` into `folder`, made if need be, and return the paths.
+
+    There are `hypotheses.txt`, or a file named after each of several systems.
+    """
+    texts = {
+        name: "".join(f"{line}\n" for line in system.hypotheses)
+        for name, system in zip(_file_names(hypotheses), hypotheses, strict=True)
+    }
+    page = markdown_text(report, PICTURE)
+    return write_files(folder, report.as_json(), page, {PICTURE: by_length_figure(report)}, texts)
 
 
-def write_files(folder: Path, values: object, page: str, figures: Mapping[str, Figure]) -> list[Path]:
-    """Write report.json of `values`, report.md of `page`, and `figures` by their names; return the paths."""
-    paths = [folder / "report.json", folder / "report.md", *(folder / name for name in figures)]
-    with writing_into(folder):
-        paths[0].write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        paths[1].write_text(page, encoding="utf-8")
-        for path, figure in zip(paths[2:], figures.values(), strict=True):
-            save_figure(figure, path)
-    return paths
+def write_files(
+    folder: Path, values: object, page: str, figures: Mapping[str, Figure], texts: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Write report.json of `values`, report.md of `page`, and `figures` and `texts` by their names; return the paths.
+
+    No file of an earlier report is replaced before all of them are written.
+    """
+    contents: dict[str, str | Figure] = {
+        "report.json": escaped_json(json.dumps(values, ensure_ascii=False, indent=2) + "\n"),
+        "report.md": escaped(page, keep="\n"),
+        **figures,
+        **(texts or {}),
+    }
+    with writing_into(folder), ExitStack() as ends:
+        for name, content in contents.items():
+            partial = ends.enter_context(replacing(folder / name))
+            if isinstance(content, str):
+                partial.write_text(content, encoding="utf-8", newline="\n")
+            else:
+                save_figure(content, partial)
+    return [folder / name for name in contents]
 
 
-def write_hypotheses(systems: Sequence[System], folder: Path) -> list[Path]:
-    """Write each system's hypotheses, one a line: `hypotheses.txt`, or one file named after each of several."""
-    names = ["hypotheses.txt"]
-    if len(systems) > 1:
-        names = [f"hypotheses.{re.sub(r'[^-.A-Za-z0-9_]+', '_', system.name)}.txt" for system in systems]
-    paths = [folder / name for name in names]
-    with writing_into(folder):
-        for path, system in zip(paths, systems, strict=True):
-            with path.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(f"{line}\n" for line in system.hypotheses)
-    return paths
+def _file_names(systems: Sequence[System]) -> list[str]:
+    """Return a different file name for each of `systems`."""
+    if len(systems) == 1:
+        return ["hypotheses.txt"]
+    names: list[str] = []
+    for system in systems:
+        plain = re.sub(r"[^-.\w]+", "_", system.name).encode()[-_LONGEST_NAME:].decode(errors="ignore")
+        name, count = f"hypotheses.{plain}.txt", 1
+        # Not every file system tells cases apart.
+        while name.lower() in map(str.lower, names):
+            count += 1
+            name = f"hypotheses.{plain}-{count}.txt"
+        names.append(name)
+    return names

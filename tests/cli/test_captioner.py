@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,8 +102,8 @@ def test_half_precision_is_refused_where_the_device_has_none(
 @pytest.mark.parametrize(
     ("run", "options", "message"),
     [
-        ("recurrent", ["--sample", "--temperature", "0"], "--temperature 0: must be a number over 0"),
-        ("recurrent", ["--sample", "--temperature", "nan"], "--temperature nan: must be a number over 0"),
+        ("recurrent", ["--sample", "--temperature", "0"], "--temperature 0: must be a number from 1e-06 to 1e+06"),
+        ("recurrent", ["--sample", "--temperature", "nan"], "--temperature nan: must be a number from 1e-06 to 1e+06"),
         (
             "recurrent",
             ["--sample", "--beam-size", "4"],
@@ -130,6 +132,39 @@ def test_values_that_are_no_choice_are_refused(attncli: Command, captioners: Pat
     result = attncli("caption", captioners / "recurrent", *captions_of(captioners), option, value)
     assert result.code == 2
     assert f"Invalid value for '{option}'" in result.err
+
+
+def test_an_output_that_is_an_image_to_be_read_is_refused(attncli: Command, captioners: Path, tmp_path: Path) -> None:
+    image, *_ = captions_of(captioners)
+    (tmp_path / "link.png").hardlink_to(image)
+    before = image.read_bytes()
+    result = attncli("caption", captioners / "recurrent", image, "-o", tmp_path / "link.png")
+    assert (result.code, result.err) == (
+        2,
+        f"attncli: --output {tmp_path}/link.png: is the input; choose another file\n",
+    )
+    assert image.read_bytes() == before
+
+
+def test_hostile_names_are_written_as_escapes(attncli: Command, captioners: Path, tmp_path: Path) -> None:
+    image, *_ = captions_of(captioners)
+    name = os.fsdecode(b"a\tb\n\x1b[2J\xff.png")
+    shutil.copy(image, tmp_path / name)
+    run, output = captioners / "recurrent", tmp_path / "out"
+    arguments = ("caption", run, tmp_path / name, "--device", "cpu")
+    shown = f"{tmp_path}/a\\tb\\n\\x1b[2J\\udcff.png"
+    line = attncli(*arguments).out
+    assert line.split("\t")[0] == shown
+    assert line.count("\n") == 1
+    assert attncli(*arguments, "-o", output).code == 0
+    assert output.read_text(encoding="utf-8") == line
+    assert attncli(*arguments, "-o", output, "--format", "jsonl").code == 0
+    assert json.loads(output.read_text(encoding="utf-8"))["path"] == str(tmp_path / name)
+    result = drawn(attncli, run, [tmp_path / name], tmp_path / "drawn", "--format", "json")
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "drawn" / "attention.json").read_text())[0]["image"] == str(tmp_path / name)
+    result = drawn(attncli, run, [tmp_path / name], tmp_path / "drawn")
+    assert result.out == f"wrote {tmp_path}/drawn/attention-1-{shown.rpartition('/')[2]}\n".replace("\\n", "\n", 1)
 
 
 class Oracle:

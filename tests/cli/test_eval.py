@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -201,6 +202,67 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, loaded: 
     result = run_eval(*runs, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert [found["run"] for found in report(tmp_path / "out")["runs"]] == [str(run) for run in runs]
+
+
+def test_no_two_runs_share_a_file(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / name) for name in ("ä", "ö", "a b", "a+b", "A_b")]
+    result = run_eval(*runs, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / "out").glob("hypotheses*")} == {
+        *("hypotheses.ä.txt", "hypotheses.ö.txt"),
+        *("hypotheses.a_b.txt", "hypotheses.a_b-2.txt", "hypotheses.A_b-3.txt"),
+    }
+
+
+def test_long_names_are_cut(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / ("漢" * 80 + name)) for name in ("1", "2")]
+    result = run_eval(*runs, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "out").glob("hypotheses*"))) == 2
+
+
+def test_a_test_set_whose_name_is_a_path_needs_a_folder(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    files = ("--source", tmp_path / "small.de", "--reference", tmp_path / "small.en")
+    for name in ("..", ".", "a/b", "x" * 300):
+        message = refused(run_eval(run, "--test", name, *files), CommandError)
+        assert message.endswith(": no name for the folder of its reports; rename the test set, or give --output FOLDER")
+        assert len(message) < 200
+    result = run_eval(run, "--test", "a/b", *files, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert report(tmp_path / "out")["test"] == "a/b"
+    assert not (run / "report.json").exists()
+
+
+def test_a_failure_leaves_the_old_reports(
+    tmp_path: Path, loaded: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = make_run(tmp_path / "four"), tmp_path / "out"
+    assert run_eval(run, "--output", out).exit_code == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("attncli.reports.output.save_figure", fail)
+    message = refused(run_eval(run, "--output", out, "--beam-size", 1), DataError)
+    assert message == f"{out}: cannot be written: No space left on device"
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_hostile_names_of_runs_are_shown_as_escapes(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / os.fsdecode(b"a\x1b[2J\xff"))
+    result = run_eval(run, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "a\\x1b[2J\\udcff" in result.stdout
+    assert report(tmp_path / "out")["runs"][0]["run"] == "a\\x1b[2J\\udcff"
+    for name in ("report.json", "report.md"):
+        assert b"\x1b" not in (tmp_path / "out" / name).read_bytes()
+
+
+def test_values_that_no_configuration_may_have_are_refused(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    message = refused(run_eval(make_run(tmp_path / "four"), "--length-penalty", "inf"), CommandError)
+    assert message == "--length-penalty: should be a finite number, but is Infinity"
 
 
 def test_lower_cased_run_is_noted(tmp_path: Path, loaded: list[FakeRun]) -> None:

@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import numpy as np
 import pytest
 from command_line import Command, Result
 
+from attncli.config.formats import FORMAT
 from attncli.runs.writing import WritingRun
 
 LINES = ["der Hund rennt .", "", "eine Kuh schläft nie .", "Hund", "   ", "der Elefant rennt , nie !", "nie nie nie ."]
@@ -146,10 +148,12 @@ def test_attention_has_a_row_for_each_token_and_a_column_for_each_of_the_source(
 
 
 def test_an_unknown_token_is_replaced_by_the_source_token_most_looked_at(
-    attncli: Command, trained: Path, source: Path
+    attncli: Command, copied: Path, source: Path
 ) -> None:
-    # The vocabulary has five words, so that the model writes ⁇ often.
-    command = ("translate", trained, source, "--format", "jsonl")
+    # The vocabulary has five words, so that the model writes ⁇ often where it may.
+    config = copied / "config.yaml"
+    config.write_text(config.read_text().replace("unknown: forbid", "unknown: allow"))
+    command = ("translate", copied, source, "--format", "jsonl")
     replaced = 0
     for plain, found in zip(
         records(attncli(*command, "--attention")), records(attncli(*command, "--replace-unknown")), strict=True
@@ -223,6 +227,40 @@ def test_a_missing_input_leaves_no_output(attncli: Command, trained: Path, tmp_p
     assert not (tmp_path / "none.en").exists()
 
 
+def test_an_input_by_another_name_is_no_output(attncli: Command, trained: Path, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "hard").hardlink_to(source)
+    (tmp_path / "soft").symlink_to(source)
+    for name in ("hard", "soft"):
+        result = attncli("translate", trained, source, "-o", tmp_path / name)
+        assert result.err == f"attncli: --output {tmp_path / name}: is the input; choose another file\n"
+        with source.open() as lines, started(trained, "-o", str(tmp_path / name), stdin=lines, stderr=PIPE) as process:
+            assert process.communicate()[1] == result.err
+        assert process.returncode == 2
+    assert source.read_bytes() == TEXT
+
+
+def test_a_failure_leaves_the_old_output(attncli: Command, trained: Path, source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.en"
+    output.write_text("old\n")
+    source.write_bytes(TEXT * 900 + b"\xff\n")
+    result = attncli("translate", trained, source, "-o", output, "--beam-size", 1)
+    assert result.code == 1
+    assert "not UTF-8" in result.err
+    assert output.read_text() == "old\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.en", "stdin", "x.de"]
+
+
+def test_lines_of_another_language_are_told_once(attncli: Command, trained: Path) -> None:
+    given = "Собака бежит .\n\nСобака . бежит\nСобака\nСобака бежит\n".encode()
+    result = attncli("translate", trained, given=given)
+    assert len(result.out.splitlines()) == 5
+    # A full stop is known.
+    assert result.err == (
+        "attncli: standard input: no word of 2 lines is known to the model, the first is line 4; is this the "
+        "language that it translates from?\n"
+    )
+
+
 def test_an_output_that_cannot_be_written_is_named(attncli: Command, trained: Path, tmp_path: Path) -> None:
     result = attncli("translate", trained, "-o", tmp_path / "no" / "x.en", given=TEXT)
     assert (result.code, result.err) == (
@@ -237,9 +275,11 @@ def test_an_output_that_cannot_be_written_is_named(attncli: Command, trained: Pa
         (["--attention"], "--attention writes weights into JSON; add --format jsonl"),
         (["--n-best", "4"], "--n-best 4: a beam of 3 has no more; add --beam-size 4"),
         (["--n-best", "3", "--beam-size", "2"], "--n-best 3: a beam of 2 has no more; add --beam-size 3"),
-        (["--sample", "--temperature", "0"], "--temperature 0: must be a number over 0"),
-        (["--sample", "--temperature", "nan"], "--temperature nan: must be a number over 0"),
-        (["--sample", "--temperature", "inf"], "--temperature inf: must be a number over 0"),
+        (["--sample", "--temperature", "0"], "--temperature 0: must be a number from 1e-06 to 1e+06"),
+        (["--sample", "--temperature", "nan"], "--temperature nan: must be a number from 1e-06 to 1e+06"),
+        (["--sample", "--temperature", "1e300"], "--temperature 1e+300: must be a number from 1e-06 to 1e+06"),
+        (["--sample", "--seed", "-1"], "--seed -1: must be from 0 to 18446744073709551615"),
+        (["--length-penalty", "inf"], "--length-penalty: should be a finite number, but is Infinity"),
         (
             ["--sample", "--beam-size", "4"],
             "--sample draws each hypothesis on its own, without a beam; remove --beam-size",
@@ -292,10 +332,12 @@ def test_what_is_no_run_is_refused(attncli: Command, tmp_path: Path, copied: Pat
 
 def test_a_newer_run_is_refused(attncli: Command, copied: Path) -> None:
     metadata = json.loads((copied / "metadata.json").read_text())
-    (copied / "metadata.json").write_text(json.dumps({**metadata, "format": 3, "versions": {"attncli": "9.9"}}))
+    (copied / "metadata.json").write_text(
+        json.dumps({**metadata, "format": FORMAT + 1, "versions": {"attncli": "9.9"}})
+    )
     code, message = refused(attncli, copied)
     assert code == 1
-    assert message.startswith(f"{copied}: has run format 3, written by attncli 9.9; attncli ")
+    assert message.startswith(f"{copied}: has run format {FORMAT + 1}, written by attncli 9.9; attncli ")
 
 
 def test_a_cut_checkpoint_is_refused(attncli: Command, copied: Path) -> None:
