@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_AT_ONCE = 0.05  # seconds between signals that are one request
 _NOTICE = b"\nstopping after this step, and saving; again to quit at once\n"
 
 
@@ -21,6 +23,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._received = 0.0
         self._leaving = False
 
     @property
@@ -34,9 +37,14 @@ class StopRequest:
         return signal.Signals(self.number).name if self.number is not None else "none"
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
+        if self.number is not None:
+            # A scheduler may send both signals at once. Python warns of one that arrives while handlers are replaced,
+            # so they stay until a signal is meant to kill.
+            if time.monotonic() - self._received > _AT_ONCE:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
+        self.number, self._received = number, time.monotonic()
         # print() is not reentrant: the signal may have arrived while it was writing.
         os.write(2, _NOTICE)
         if self._leaving:

@@ -358,12 +358,14 @@ def test_a_run_that_has_lost_its_last_checkpoint_is_not_begun_again(tmp_path: Pa
     assert (tmp_path / "run/log.jsonl").read_bytes() == before
 
 
-def test_before_the_first_other_checkpoint_there_is_the_one_to_resume_from(tmp_path: Path) -> None:
+def test_before_the_first_other_checkpoint_there_is_the_one_to_resume_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> dict[str, float]:
         raise KeyboardInterrupt
 
     task = TinyTask()
-    task.validate = fail  # type: ignore[method-assign] - as if it were killed there
+    monkeypatch.setattr(task, "validate", fail)  # as if it were killed there
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tmp_path / "run", task, checkpoint_every=1000)
     assert RunFolder(tmp_path / "run").checkpoints() == ["last"]
@@ -458,6 +460,20 @@ def test_a_signal_before_the_first_update_saves_too(tmp_path: Path, monkeypatch:
     train_tiny(tmp_path / "whole")
     train_tiny(tmp_path / "run", resume=True)
     assert_same(final(tmp_path / "run"), final(tmp_path / "whole"))
+
+
+def test_two_signals_at_once_are_one_request_to_stop(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    process = start(folder, {"log_every": 1, "validate_every": 1000}, {"step_seconds": 0.05})
+    wait_for(folder, "train")
+    assert process.pid is not None
+    # Stopped, it finds both when it goes on.
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+        os.kill(process.pid, number)
+    process.join(timeout=10)
+    assert process.exitcode in (130, 143)
+    assert log(folder)[-1]["event"] == "stopped"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
