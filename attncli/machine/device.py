@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -122,6 +124,20 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     Leave it before the weights are updated: until then it caches their bfloat16 copies.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16")
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until `device` has done all that it was given, as before the clock is read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most memory so far in bytes: of tensors on a CUDA device, and of this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def in_precision(model: Model, precision: Precision) -> Model:

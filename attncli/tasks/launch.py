@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,8 +16,8 @@ from attncli.config.dump import to_yaml
 from attncli.config.load import Config
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.training import Cosine
-from attncli.errors import ConfigError, RunError
-from attncli.machine.device import arithmetic, autocast, resolve_precision
+from attncli.errors import ConfigError, RunError, TrainingError
+from attncli.machine.device import arithmetic, peak_memory, resolve_precision, wait_for
 from attncli.runs.folder import RunFolder
 from attncli.runs.log import read_records
 from attncli.tasks.autoencoding import open_autoencoding
@@ -26,6 +25,7 @@ from attncli.tasks.fingerprints import changed_data
 from attncli.tasks.writing import open_writing
 from attncli.training.log import check_tensorboard
 from attncli.training.task import Task
+from attncli.training.updates import NotFiniteError, Updater
 
 Tell = Callable[[str], None]  # shows a line to the user
 
@@ -183,17 +183,21 @@ def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:
 
 
 def try_out(config: Config, device: torch.device, *, tell: Tell) -> str:
-    """Compute loss and gradients of the largest batch of the first epoch; return its time and memory in words."""
+    """Update the weights once, on the largest batch of the first epoch; return its time and memory in words."""
     task = _introduced(open_task(config, device, None), tell)
     largest, what = task.largest_batch()
+    updater = Updater(task, config.training, device)
+    wait_for(device)
     started = time.perf_counter()
-    with arithmetic(config.training.precision, device):
-        with autocast(config.training.precision, device):
-            loss = task.loss(largest.to(device))
-        (loss.total / loss.terms).backward()  # type: ignore[no-untyped-call]
+    try:
+        with arithmetic(config.training.precision, device):
+            update = updater.update([largest], config.training.learning_rate)
+    except NotFiniteError as error:
+        raise TrainingError(f"the largest batch ({what}): {error}") from None
+    wait_for(device)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    place = "" if device.type == "cpu" else f" on {device}"
     return (
         f"{len(task.epoch(1))} batches an epoch; the largest ({what}) took {seconds:.2f} s; loss "
-        f"{float(loss.reported) / loss.terms:.3g}; peak memory {peak:,.0f} MiB"
+        f"{update.reported_loss / update.terms:.3g}; peak memory {peak_memory(device) / 2**20:,.0f} MiB{place}"
     )
