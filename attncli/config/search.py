@@ -21,6 +21,10 @@ class Search(Section):
     """Maximum number of target tokens, including the end symbol."""
     unknown: Literal["forbid", "allow"] = "forbid"
     """Whether the unknown token, which stands for what the vocabulary cannot write, may be written."""
+    min_length: Annotated[int, Field(ge=1)] = 1
+    """Minimum number of target tokens, including the end symbol."""
+    no_repeat_ngram_size: Annotated[int, Field(ge=1)] | None = None
+    """The length of n-grams of tokens of which none may be written twice in a target. None forbids no repetition."""
     max_source_length: Annotated[int, Field(ge=1)] | None = None
     """Maximum number of source tokens; a longer source is an error, or truncated with `--too-long cut`. No limit by
     default."""

@@ -6,7 +6,6 @@ B sources still being decoded, K hypotheses a source, N = B*K rows, S source pos
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attncli.decoding.constraints import UNCONSTRAINED, Constraints
 from attncli.decoding.pool import Pool, joined
 from attncli.decoding.strategies import Extension, Strategy
 from attncli.decoding.trace import Trace
 from attncli.models.decoders.decoder import Decoder, Step
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors, take_rows
-from attncli.text.tokenizer import BOS, EOS, PAD
+from attncli.text.tokenizer import BOS, EOS
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Hypothesis:
     score: float  # log_prob over the length penalty
     weights: np.ndarray | None  # [len(tokens), positions of the source], None without attention or where not asked for
     marks: Any = None  # what the decoder tells of its steps beside weights, tensors [len(tokens), ...] on the CPU
+    token_log_probs: tuple[float, ...] = ()  # of each token; they sum to log_prob
 
 
 def penalty(length: int, exponent: float) -> float:
@@ -50,24 +51,23 @@ def search(
     max_length: int,
     length_penalty: float,
     with_weights: bool = False,
-    forbidden: Sequence[int] = (PAD, BOS),
+    constraints: Constraints = UNCONSTRAINED,
 ) -> list[list[Hypothesis]]:
     """Return the hypotheses of every source of `memory`, best score first, at most `beam_size` each.
 
     Finished hypotheses go to a pool of the K best of their source, where they cannot be lost to unfinished ones that
     later end worse; at `max_length` the best unfinished ones fill what is free in it, behind all finished ones. A
     source leaves the batch as soon as no hypothesis that goes on can still enter its pool. With BestK a source's
-    hypotheses differ; there are fewer than `beam_size` only where no more exist. Tokens in `forbidden` are never
-    written.
+    hypotheses differ; there are fewer than `beam_size` only where no more exist.
     """
     front = _Front.first(decoder, memory, strategy, beam_size)
-    never = torch.tensor(forbidden, device=memory.mask.device)
     trace, left = Trace(with_weights=with_weights), []
     for length in range(1, max_length + 1):
-        step = decoder.step(front.last, front.state, front.prepared)
-        log_probs = step.logits.float().log_softmax(-1).index_fill_(1, never, -math.inf)
+        step = decoder.step(front.written[:, -1], front.state, front.prepared)
+        log_probs = step.logits.float().log_softmax(-1)
+        constraints.apply(log_probs, front.written, front.sources.repeat_interleave(beam_size))
         extension = strategy.extend(log_probs, front.log_prob, beam_size)
-        trace.add(step, extension)
+        trace.add(step, front.log_prob, extension)
         front = front.extended(step, extension, _finished(extension, length, length_penalty))
         if length == max_length:
             unfinished = _unfinished(extension, length, length_penalty, beam_size)
@@ -88,13 +88,13 @@ def search(
 
 @dataclass(frozen=True)
 class _Front:
-    """Where the search stands: the sources still being decoded, and the last token of their hypotheses."""
+    """Where the search stands: the sources still being decoded, and what has been written for them."""
 
     sources: Tensor  # [B], their places in the memory
     prepared: Any  # of B rows
     pool: Pool  # [B, K]
     state: Any  # of N rows
-    last: Tensor  # [N]
+    written: Tensor  # [N, t], from the begin symbol on
     log_prob: Tensor  # [N]
 
     @classmethod
@@ -107,7 +107,7 @@ class _Front:
             prepared=prepared,
             pool=Pool.empty(count, beam_size, device),
             state=take_rows(decoder.start(prepared), sources.repeat_interleave(beam_size)),
-            last=torch.full((count * beam_size,), BOS, device=device),
+            written=torch.full((count * beam_size, 1), BOS, device=device),
             log_prob=strategy.first_log_prob(count, beam_size).to(device),
         )
 
@@ -118,14 +118,14 @@ class _Front:
             prepared=self.prepared,
             pool=self.pool.with_finished(finished),
             state=take_rows(step.state, extension.rows),
-            last=extension.tokens,
+            written=torch.cat([self.written[extension.rows], extension.tokens[:, None]], 1),
             log_prob=extension.log_prob,
         )
 
     def only(self, sources: Tensor, rows: Tensor) -> _Front:
         """Return the front with only some of its sources and their rows."""
         of_sources = (self.sources, self.prepared, self.pool)
-        of_rows = (self.state, self.last, self.log_prob)
+        of_rows = (self.state, self.written, self.log_prob)
         return _Front(*take_rows(of_sources, sources), *take_rows(of_rows, rows))
 
 
@@ -165,7 +165,7 @@ def _hypotheses(trace: Trace, pool: Pool, memory: Memory) -> list[list[Hypothesi
     """Return the hypotheses of a pool of all sources of `memory`, each with its tokens and weights."""
     sources, places = (pool.score > -math.inf).nonzero(as_tuple=True)  # [M], of what is no free place
     kept = [each[sources, places] for each in (pool.step, pool.row, pool.token)]
-    tokens, weights, marks = trace.follow(*kept)
+    tokens, before, weights, marks = trace.follow(*kept)
     positions = memory.mask.sum(1).tolist()
     lengths = (kept[0] + 1).tolist()
     tokens, weights = tokens.cpu(), None if weights is None else weights.float().cpu()
@@ -176,6 +176,7 @@ def _hypotheses(trace: Trace, pool: Pool, memory: Memory) -> list[list[Hypothesi
 
     found: list[list[Hypothesis]] = [[] for _ in memory.mask]
     scores, log_probs = pool.score[sources, places].tolist(), pool.log_prob[sources, places].tolist()
+    before = before.cpu()
     for at, source in enumerate(sources.tolist()):
         of_one = partial(until_end, at=at)
         found[source].append(
@@ -185,6 +186,7 @@ def _hypotheses(trace: Trace, pool: Pool, memory: Memory) -> list[list[Hypothesi
                 score=scores[at],
                 weights=None if weights is None else of_one(weights)[:, : positions[source]].clone().numpy(),
                 marks=map_tensors(marks, of_one),
+                token_log_probs=tuple(np.diff(of_one(before).tolist(), append=log_probs[at]).tolist()),
             )
         )
     return found

@@ -81,10 +81,17 @@ class BestK(Strategy):
 
 @dataclass(frozen=True)
 class Sampling(Strategy):
-    """Draws each hypothesis from the model on its own, so that a source's may be equal."""
+    """Draws each hypothesis from the model on its own, so that a source's may be equal.
+
+    The distribution is sharpened by a temperature under 1 and flattened by one over it, and then cut to the `top_k`
+    likeliest tokens (Fan et al. 2018), and to the fewest likeliest that have the mass `top_p` together (Holtzman et al.
+    2020).
+    """
 
     generator: torch.Generator
     temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
 
     def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
         """Return 0 for every row."""
@@ -92,7 +99,7 @@ class Sampling(Strategy):
 
     def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
         """Return one draw for every row."""
-        tokens = torch.multinomial((log_probs / self.temperature).softmax(-1), 1, generator=self.generator)
+        tokens = torch.multinomial(self._probabilities(log_probs), 1, generator=self.generator)
         total = log_prob + log_probs.gather(1, tokens)[:, 0]
         rows, ends = torch.arange(len(tokens), device=tokens.device), tokens[:, 0] == EOS
         return Extension(
@@ -102,6 +109,18 @@ class Sampling(Strategy):
             ended_rows=rows.view(-1, beam_size),
             ended_log_prob=total.masked_fill(~ends, -math.inf).view(-1, beam_size),
         )
+
+    def _probabilities(self, log_probs: Tensor) -> Tensor:
+        probabilities = (log_probs / self.temperature).softmax(-1)
+        if self.top_k is not None and self.top_k < probabilities.shape[1]:
+            least = probabilities.topk(self.top_k, dim=-1).values[:, -1:]
+            probabilities = probabilities.masked_fill(probabilities < least, 0.0)
+        if self.top_p is not None:
+            ranked, order = (probabilities / probabilities.sum(-1, keepdim=True)).sort(dim=-1, descending=True)
+            # A token stays if those before it fall short of the mass, so the likeliest always does.
+            missing = ranked.cumsum(-1) - ranked < self.top_p
+            probabilities = probabilities * torch.zeros_like(missing).scatter(1, order, missing)
+        return probabilities
 
 
 def largest(values: Tensor, count: int, *, piece: int = 128) -> tuple[Tensor, Tensor]:

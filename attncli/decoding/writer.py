@@ -17,6 +17,7 @@ import torch
 from attncli.config.search import Search
 from attncli.data.columns import Places, Reader
 from attncli.data.tokens import Tokens, pad_tokens
+from attncli.decoding.constraints import Constraints
 from attncli.decoding.search import Hypothesis, penalty, search
 from attncli.decoding.strategies import BestK, Strategy
 from attncli.decoding.written import Inspection, Written, WrittenHypothesis
@@ -38,7 +39,8 @@ class _Asked:
     strategy: Strategy
     n_best: int
     with_weights: bool
-    replaces_unknown: bool
+    replaces_unknown: bool = False
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,17 @@ class Writer(Generic[Item]):
         with_weights: bool = False,
         strategy: Strategy | None = None,
         replaces_unknown: bool = False,
+        prefix: str = "",
     ) -> Iterator[Written]:
         """Yield what is written for `cells` in their order: nothing for a source without a position.
 
         Sources are read some way ahead, so that those of like lengths share a batch; one that cannot be read comes with
         its problem. The strategy is beam search unless another is given. `replaces_unknown` writes, for an unknown
         token, the word of the source that has the largest weight (Luong et al. 2015, "rare word" experiments; needs
-        attention).
+        attention). Every target begins with `prefix`.
         """
         strategy = strategy or BestK()
-        asked = _Asked(strategy, n_best, with_weights, replaces_unknown)
+        asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix)
         for group in self._groups(cells):
             found = dict(self._found(group, asked))
             for at, (cell, item) in enumerate(group):
@@ -78,7 +81,7 @@ class Writer(Generic[Item]):
 
     def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Written]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
-        asked = _Asked(BestK(), 1, with_weights=True, replaces_unknown=False)
+        asked = _Asked(BestK(), 1, with_weights=True)
         for cell, text in pairs:
             item, target = self._value(cell), self._target((*self.tokenizer.encode(text), EOS))
             if isinstance(item, DataError):
@@ -92,7 +95,9 @@ class Writer(Generic[Item]):
             score = total / penalty(target.size, self.settings.length_penalty)
             weights = None if forced.weights is None else forced.weights[0].float().cpu().numpy()
             marks = map_tensors(forced.marks, lambda tensor: tensor[0].cpu())
-            found = Hypothesis(tuple(target.ids[0].tolist()), total, score, weights, marks)
+            found = Hypothesis(
+                tuple(target.ids[0].tolist()), total, score, weights, marks, tuple(log_probs[0].tolist())
+            )
             yield self._answer(cell, item, [found], memory, asked)
 
     def inspect(self, pairs: Iterable[tuple[str, str | None]]) -> Iterator[Inspection]:
@@ -100,7 +105,7 @@ class Writer(Generic[Item]):
 
         Raises a DataError for a source that cannot be read.
         """
-        asked = _Asked(BestK(), 1, with_weights=False, replaces_unknown=False)
+        asked = _Asked(BestK(), 1, with_weights=False)
         for cell, text in pairs:
             item = self.reader.read(cell)
             memory = self._memory([item])
@@ -161,7 +166,10 @@ class Writer(Generic[Item]):
     def _memory(self, items: Sequence[Item]) -> Memory:
         # Values that are no tokens come to the first layer in float32, whatever its weights are in.
         with self._inference(), autocast(self.settings.precision, self.model.device):
-            return self._model.encode(self.reader.pack(items).to(self.model.device))
+            memory = self._model.encode(self.reader.pack(items).to(self.model.device))
+            # On CUDA autocast leaves some of it in float32, which the decoder's layers would refuse.
+            kind = next(self._model.parameters()).dtype
+            return map_tensors(memory, lambda tensor: tensor.to(kind) if tensor.is_floating_point() else tensor)
 
     def _searched(self, memory: Memory, asked: _Asked) -> list[list[Hypothesis]]:
         settings = self.settings
@@ -174,8 +182,19 @@ class Writer(Generic[Item]):
                 max_length=settings.max_length,
                 length_penalty=settings.length_penalty,
                 with_weights=asked.with_weights or asked.replaces_unknown,
-                forbidden=(PAD, BOS) if settings.unknown == "allow" or asked.replaces_unknown else (PAD, BOS, UNK),
+                constraints=self._constraints(asked, len(memory.mask)),
             )
+
+    def _constraints(self, asked: _Asked, sources: int) -> Constraints:
+        settings = self.settings
+        # What is replaced must be written first.
+        may_be_unknown = settings.unknown == "allow" or asked.replaces_unknown
+        return Constraints(
+            forbidden=(PAD, BOS) if may_be_unknown else (PAD, BOS, UNK),
+            min_length=settings.min_length,
+            no_repeat_ngram_size=settings.no_repeat_ngram_size,
+            prefixes=[self.tokenizer.encode(asked.prefix)] * sources if asked.prefix else None,
+        )
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
@@ -207,7 +226,9 @@ class Writer(Generic[Item]):
         weights, marks = (found.weights, found.marks) if asked.with_weights else (None, None)
         if weights is not None and grid is not None:
             weights = weights.reshape(-1, *grid)
-        return WrittenHypothesis(text, tuple(tokens), found.log_prob, found.score, weights, marks)
+        return WrittenHypothesis(
+            text, tuple(tokens), found.log_prob, found.score, weights, marks, found.token_log_probs
+        )
 
 
 def _of_one(weights: torch.Tensor | None) -> np.ndarray | None:

@@ -25,6 +25,7 @@ class WrittenHypothesis:
     # [tokens, source tokens], of an image [tokens, rows, columns]; None without attention or where not asked for
     weights: np.ndarray | None
     marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
+    token_log_probs: tuple[float, ...] = ()  # of each token; they sum to log_prob
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values; weights, windows and choices only where there are any.
@@ -36,6 +37,7 @@ class WrittenHypothesis:
             "score": self.score,
             "log_prob": self.log_prob,
             "tokens": list(self.tokens),
+            "token_log_probs": list(self.token_log_probs),
             **({} if self.weights is None else {"attention": self.weights.round(6).tolist()}),
             **({} if self.marks is None else self.marks.as_json()),
         }

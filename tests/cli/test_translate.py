@@ -123,12 +123,14 @@ def test_jsonl_says_everything(attncli: Command, trained: Path, source: Path) ->
     for at, record in enumerate(found):
         if at in EMPTY:
             assert record["source_tokens"] == []
-            assert record["hypotheses"] == [{"text": "", "score": 0.0, "log_prob": 0.0, "tokens": []}]
+            assert record["hypotheses"] == [
+                {"text": "", "score": 0.0, "log_prob": 0.0, "tokens": [], "token_log_probs": []}
+            ]
             continue
         assert record["source_tokens"][-1] == "</s>"
         assert len(record["hypotheses"]) == 2
         for hypothesis in record["hypotheses"]:
-            assert set(hypothesis) == {"text", "score", "log_prob", "tokens"}
+            assert set(hypothesis) == {"text", "score", "log_prob", "tokens", "token_log_probs"}
             penalty = (5 + len(hypothesis["tokens"])) / 6  # the run's exponent is 1
             assert hypothesis["score"] == pytest.approx(hypothesis["log_prob"] / penalty)
         assert record["hypotheses"][0]["score"] >= record["hypotheses"][1]["score"]
@@ -376,7 +378,7 @@ def test_weights_are_not_asked_of_a_model_without_attention(attncli: Command, co
             f"{option}: {tmp_path}/none has model.attention: none, so there are no weights",
         )
     found = records(attncli("translate", tmp_path / "none", "--format", "jsonl", given=b"der Hund\n"))
-    assert set(found[0]["hypotheses"][0]) == {"text", "score", "log_prob", "tokens"}
+    assert set(found[0]["hypotheses"][0]) == {"text", "score", "log_prob", "tokens", "token_log_probs"}
 
 
 def started(run: Path, *options: str, **streams: Any) -> subprocess.Popen[str]:

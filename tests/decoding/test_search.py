@@ -7,17 +7,19 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from attncli.decoding.constraints import Constraints
 from attncli.decoding.search import Hypothesis, penalty, search
 from attncli.decoding.strategies import BestK, Sampling, largest
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.memory import Memory
-from attncli.text.tokenizer import BOS, EOS, PAD
+from attncli.text.tokenizer import BOS, EOS, PAD, UNK
 
 A, B, C, VOCABULARY = 4, 5, 6, 7
 WORDS = (A, B, C)
@@ -124,12 +126,80 @@ def test_finished_hypotheses_come_before_likelier_unfinished_ones() -> None:
 
 def test_forbidden_tokens_are_never_written_and_cost_nothing() -> None:
     table = {BOS: {A: 0.6, B: 0.3, EOS: 0.1}, A: {EOS: 1.0}, B: {EOS: 1.0}}
-    [found] = found_by(Chain(table), forbidden=(PAD, BOS, A))
+    [found] = found_by(Chain(table), constraints=Constraints(forbidden=(PAD, BOS, A)))
     assert told(found) == {(B, EOS): 0.3, (EOS,): 0.1}
+    only_b = Constraints(forbidden=(PAD, BOS, A, EOS))
     [[drawn]] = found_by(
-        Chain(table), beam_size=1, forbidden=(PAD, BOS, A, EOS), strategy=Sampling(torch.Generator()), max_length=1
+        Chain(table), beam_size=1, constraints=only_b, strategy=Sampling(torch.Generator()), max_length=1
     )
     assert drawn.tokens == (B,)
+
+
+def test_nothing_ends_before_the_minimum_length() -> None:
+    table = {BOS: {EOS: 0.7, A: 0.2, B: 0.1}, A: {EOS: 0.6, B: 0.4}, B: {EOS: 0.9, A: 0.1}}
+    shortest = [
+        min(len(h.tokens) for h in found_by(Chain(table), beam_size=5, constraints=Constraints(min_length=length))[0])
+        for length in (1, 2, 3)
+    ]
+    assert shortest == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (None, (A, A, A, A, A, A, A, A, A)),
+        (1, (A, B, C, EOS)),
+        (2, (A, A, B, A, C, A, EOS)),
+        (3, (A, A, A, B, A, A, C, A, A)),
+    ],
+)
+def test_no_n_gram_is_written_twice(size: int | None, expected: tuple[int, ...]) -> None:
+    # A is likeliest after everything, then B, then C, and the end is least likely.
+    table = {last: {A: 0.7, B: 0.2, C: 0.09, EOS: 0.01} for last in (BOS, A, B, C)}
+    constraints = Constraints(no_repeat_ngram_size=size)
+    [[found]] = found_by(Chain(table), beam_size=1, constraints=constraints)
+    assert found.tokens == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_hypotheses_of_a_beam_repeat_no_n_gram(size: int) -> None:
+    models = [random_tables(random.Random(seed), longest=6) for seed in range(200)]
+    found = found_by(Timed(*models), beam_size=4, max_length=6, constraints=Constraints(no_repeat_ngram_size=size))
+    for hypothesis in chain.from_iterable(found):
+        n_grams = [hypothesis.tokens[at : at + size] for at in range(len(hypothesis.tokens) - size + 1)]
+        assert len(set(n_grams)) == len(n_grams)
+    assert max(len(hypothesis.tokens) for hypothesis in chain.from_iterable(found)) > 3
+
+
+def test_targets_begin_with_the_prefixes_of_their_sources() -> None:
+    table = {BOS: {A: 0.9, B: 0.1}, A: {EOS: 0.6, B: 0.4}, B: {EOS: 0.7, A: 0.2, B: 0.1}}
+    constraints = Constraints(forbidden=(PAD, BOS, C), min_length=2, prefixes=[(B, B), (), (A,), (C,)])
+    found = found_by(Chain(*[table] * 4), constraints=constraints)
+    assert [h.tokens for h in found[0]] == [(B, B, EOS), (B, B, A, EOS)]
+    assert math.exp(found[0][0].log_prob) == pytest.approx(0.1 * 0.1 * 0.7)
+    assert [h.tokens for h in found[1]] == [(A, EOS), (A, B, EOS)]
+    assert [h.tokens for h in found[2]] == [(A, EOS), (A, B, EOS)]
+    assert found[3][0].tokens[0] == C  # given, though it is forbidden
+
+
+def test_what_nothing_else_may_follow_ends() -> None:
+    table = {BOS: {A: 0.9, EOS: 0.1}, A: {A: 0.9, EOS: 0.1}}
+    constraints = Constraints(forbidden=(PAD, BOS, UNK, B, C), min_length=4, no_repeat_ngram_size=1)
+    [[found]] = found_by(Chain(table), beam_size=1, constraints=constraints)
+    assert found.tokens == (A, EOS)
+
+
+def test_every_token_has_its_log_probability() -> None:
+    models = [random_tables(random.Random(seed), longest=6) for seed in range(50)]
+    for tables, found in zip(models, found_by(Timed(*models), beam_size=3, max_length=6), strict=True):
+        for hypothesis in found:
+            before = (BOS, *hypothesis.tokens)
+            expected = [
+                math.log(table[last][token])
+                for table, last, token in zip(tables, before, hypothesis.tokens, strict=False)
+            ]
+            assert hypothesis.token_log_probs == pytest.approx(expected, abs=1e-4)
+            assert sum(hypothesis.token_log_probs) == pytest.approx(hypothesis.log_prob, abs=1e-6)
 
 
 class Timed(Chain):
@@ -259,6 +329,33 @@ def test_draws_are_as_frequent_as_they_are_likely(temperature: float) -> None:
     for tokens, probability in expected.items():
         deviation = math.sqrt(count * probability * (1 - probability))
         assert abs(found[tokens] - count * probability) < 4 * deviation
+
+
+@pytest.mark.parametrize(
+    ("cut", "kept"),
+    [
+        ({"top_k": 1}, [A]),
+        ({"top_k": 2}, [A, EOS]),
+        ({"top_k": 9}, [A, B, EOS]),
+        ({"top_p": 0.5}, [A]),
+        ({"top_p": 0.51}, [A, EOS]),
+        ({"top_p": 0.81}, [A, B, EOS]),
+        ({"top_p": 1e-9}, [A]),
+        ({"top_k": 2, "top_p": 0.6}, [A]),  # A has 0.625 of what the two have
+        ({"temperature": 0.5, "top_p": 0.6}, [A]),  # A has 0.66 of the squares
+    ],
+)
+def test_draws_are_of_the_likeliest_tokens(cut: dict[str, Any], kept: list[int]) -> None:
+    strategy = Sampling(torch.Generator().manual_seed(1), **cut)
+    [found] = found_by(Chain({BOS: DRAWN[BOS]}), beam_size=600, strategy=strategy, max_length=1)
+    counts = Counter(hypothesis.tokens[0] for hypothesis in found)
+    assert sorted(counts) == sorted(kept)
+    sharpened = {token: DRAWN[BOS][token] ** (1 / cut.get("temperature", 1.0)) for token in kept}
+    for token in kept:
+        share = sharpened[token] / sum(sharpened.values())
+        assert abs(counts[token] - 600 * share) < 5 * math.sqrt(600 * share * (1 - share)) + 1e-9
+    # What is told is the model's own probability.
+    assert {round(math.exp(h.log_prob), 6) for h in found} == {DRAWN[BOS][token] for token in kept}
 
 
 def test_the_seed_decides_the_draws() -> None:

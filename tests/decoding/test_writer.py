@@ -168,6 +168,16 @@ def planted(monkeypatch: pytest.MonkeyPatch, written: list[int], weights: list[l
     monkeypatch.setattr("attncli.decoding.writer.search", lambda _decoder, memory, **_: [[found]] * len(memory.mask))
 
 
+def test_targets_begin_with_a_prefix_and_tokens_have_log_probabilities(tokenizers: Tokenizers) -> None:
+    writer = made(tokenizers)
+    for found in writer.write([SOURCES[at] for at in REAL], prefix="the cow"):
+        assert found.best.text.split()[:2] == ["the", "cow"]
+        [forced] = writer.align([(found.cell, found.best.text)])
+        steps = len(found.best.tokens)
+        assert found.best.token_log_probs == pytest.approx(forced.best.token_log_probs[:steps], abs=1e-4)
+        assert sum(forced.best.token_log_probs) == pytest.approx(forced.best.log_prob, abs=1e-4)
+
+
 def test_an_unknown_token_is_written_only_where_it_is_asked_for(tokenizers: Tokenizers) -> None:
     def written(search: Search, **asked: Any) -> str:
         writer = made(tokenizers, search)
