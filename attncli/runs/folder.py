@@ -19,13 +19,14 @@ from typing import Any
 import torch
 
 import attncli
+from attncli.config.facts import read_facts
 from attncli.config.formats import FORMAT, as_meant
 from attncli.config.load import Config, check_config
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.cache import fingerprint
-from attncli.errors import RunError, nearest
+from attncli.errors import RunError, nearest, unknown
 from attncli.files import file_inside, is_inside, read_inside, take_lock
-from attncli.runs.facts import CheckpointFacts, Metadata, read_facts
+from attncli.runs.facts import CheckpointFacts, Metadata
 from attncli.runs.log import LOG
 from attncli.runs.saving import create_folder, existing_folder, reason_of, remove, replace_file
 from attncli.runs.weights import Weights, read_weights
@@ -221,6 +222,9 @@ class RunFolder:
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
         self.check()
+        names = self._saved()
+        if names and Path(name).as_posix() not in names:
+            raise RunError(f"{self.path}: {unknown('checkpoint', name, names)}")
         folder = existing_folder(self.path / "checkpoints" / name)
         if not (folder / WEIGHTS).exists():
             where = folder if folder.is_dir() and is_inside(folder, self.path) else self.path
@@ -236,6 +240,12 @@ class RunFolder:
         """Return the names in the folder of the checkpoints, such as "best"."""
         folder = self.path / "checkpoints"
         return [name for name in _names(folder) if not name.startswith(".")] if folder.is_dir() else []
+
+    def _saved(self) -> list[str]:
+        """Return the names of the checkpoints with weights, such as "best" and "kept/step-00001200"."""
+        folder = self.path / "checkpoints"
+        found = (path.parent for pattern in ("*", "kept/*") for path in folder.glob(f"{pattern}/{WEIGHTS}"))
+        return sorted(path.relative_to(folder).as_posix() for path in found if not path.name.startswith("."))
 
     def load_weights(self, name: str = "best") -> Weights:
         """Return the weights of the checkpoint `name`, on the CPU."""

@@ -10,16 +10,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from attncli.config.facts import Facts, read_facts
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.errors import DataError, RunError
+from attncli.files import read_inside, replacing, write_text
 from attncli.text.words import SPACE, join_words, split_words
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 UNKNOWN_TEXT = "⁇"
 FORMAT = 1
+_DESCRIPTION = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -102,47 +107,74 @@ class Tokenizers:
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and one sentencepiece model, or one a side, into `folder`."""
-        names = {"source": "tokenizer.source.model", "target": "tokenizer.target.model"}
+        names: dict[str, FileName] = {"source": "tokenizer.source.model", "target": "tokenizer.target.model"}
         if self.shared:
-            names = dict.fromkeys(names, "tokenizer.model")
+            names = {"source": "tokenizer.model", "target": "tokenizer.model"}
         description: dict[str, Any] = {"format": FORMAT}
         for side, tokenizer in (("source", self.source), ("target", self.target)):
-            (folder / names[side]).write_bytes(tokenizer.model)
+            with replacing(folder / names[side]) as path:
+                path.write_bytes(tokenizer.model)
             description[side] = {
                 "file": names[side],
                 "sha256": hashlib.sha256(tokenizer.model).hexdigest(),
                 "kind": tokenizer.kind,
                 "lowercase": tokenizer.lowercase,
             }
-        (folder / "tokenizer.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        # Last, so that the models are there where it is.
+        write_text(folder / _DESCRIPTION, json.dumps(description, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizers:
         """Return the tokenizers that `save` wrote into `folder`, or raise RunError."""
-        path = folder / "tokenizer.json"
-        try:
-            description = json.loads(path.read_text(encoding="utf-8"))
-            if description["format"] > FORMAT:
-                raise RunError(
-                    f"{path}: format {description['format']}, but this version knows up to {FORMAT}; "
-                    "install a newer attncli"
-                )
-            source = _load_side(folder, description["source"])
-            shared = description["target"]["file"] == description["source"]["file"]
-            return cls(source, source if shared else _load_side(folder, description["target"]))
-        except OSError as error:
-            raise RunError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path}: damaged: {type(error).__name__}: {error}") from None
+        format = read_facts(_Format, folder, _DESCRIPTION).format
+        if format > FORMAT:
+            raise RunError(
+                f"{folder / _DESCRIPTION}: has format {format}, but this version reads formats up to {FORMAT}; upgrade "
+                "attncli"
+            )
+        found = read_facts(_Description, folder, _DESCRIPTION)
+        source = _load_side(folder, found.source)
+        return cls(source, source if found.target == found.source else _load_side(folder, found.target))
 
 
-def _load_side(folder: Path, description: dict[str, Any]) -> Tokenizer:
-    path = folder / description["file"]
-    model = path.read_bytes()
+FileName = Literal["tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"]
+
+
+class _Side(Facts):
+    """What tokenizer.json says of a side."""
+
+    file: FileName
+    sha256: str
+    kind: Literal["bpe", "unigram", "word", "char"]
+    lowercase: bool
+
+
+class _Format(Facts):
+    """What tokenizer.json holds in every format."""
+
+    format: Annotated[int, Field(ge=1)]
+
+
+class _Description(_Format):
+    """tokenizer.json."""
+
+    source: _Side
+    target: _Side
+
+
+def _load_side(folder: Path, side: _Side) -> Tokenizer:
+    path, model = folder / side.file, read_inside(folder, side.file)
     found = hashlib.sha256(model).hexdigest()
-    if found != description["sha256"]:
-        raise RunError(f"{path}: damaged: its SHA-256 is {found}, but tokenizer.json says {description['sha256']}")
-    return Tokenizer(model, description["kind"], description["lowercase"])
+    if found != side.sha256:
+        raise RunError(f"{path}: damaged: its SHA-256 is {found}, but tokenizer.json says {side.sha256[:64]}")
+    tokenizer = Tokenizer(model, side.kind, side.lowercase)
+    try:
+        special = tuple(tokenizer.tokens(range(len(SPECIAL)))) if tokenizer.size >= len(SPECIAL) else ()
+    except RuntimeError as error:  # of sentencepiece
+        raise RunError(f"{path}: damaged: not a sentencepiece model: {error}") from None
+    if special != SPECIAL:
+        raise RunError(f"{path}: damaged: begins with {', '.join(special)[:80]!r} instead of {', '.join(SPECIAL)}")
+    return tokenizer
 
 
 def _prepared(text: str, *, lowercase: bool) -> str:

@@ -14,8 +14,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Optimizer
 
+from attncli.config.facts import described
 from attncli.errors import RunError
-from attncli.runs.facts import described
 from attncli.training.history import Count, Number, Validation
 from attncli.training.updates import Update
 

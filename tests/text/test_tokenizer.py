@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def test_tokenizers_are_the_same_after_saving_and_loading(tmp_path: Path, shared
 
 
 def test_a_missing_or_damaged_tokenizer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"tokenizer\.json: cannot be read: No such file"):
+    with pytest.raises(RunError, match=r"tokenizer\.json: no such file"):
         Tokenizers.load(tmp_path)
     trained("char").save(tmp_path)
     model = tmp_path / "tokenizer.model"
@@ -147,18 +148,68 @@ def test_a_missing_or_damaged_tokenizer_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"tokenizer\.model: damaged: its SHA-256 is [0-9a-f]{64}, but"):
         Tokenizers.load(tmp_path)
     model.unlink()
-    with pytest.raises(RunError, match=r"tokenizer\.model: cannot be read: No such file"):
+    with pytest.raises(RunError, match=r"tokenizer\.model: no such file"):
         Tokenizers.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(RunError, match=r"tokenizer\.json: damaged: KeyError: 'format'"):
+    with pytest.raises(RunError, match=r"tokenizer\.json: damaged: format: field required"):
         Tokenizers.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"kind": "x"}, r"tokenizer\.json: damaged: source\.kind: input should be 'bpe', 'unigram', 'word' or 'char'"),
+        ({"kind": []}, r"source\.kind: input should be 'bpe'"),
+        ({"lowercase": "no"}, r"source\.lowercase: input should be a valid boolean"),
+        ({"sha256": []}, r"source\.sha256: input should be a valid string"),
+        ({"file": 3}, r"source\.file: input should be 'tokenizer.model', 'tokenizer.source.model' or"),
+        ({"file": "/dev/zero"}, r"source\.file: input should be"),
+        ({"file": "../tokenizer.model"}, r"source\.file: input should be"),
+        ({"file": "a\0b"}, r"source\.file: input should be"),
+    ],
+)
+def test_a_description_that_was_never_saved_is_refused(
+    tmp_path: Path, changes: dict[str, object], problem: str
+) -> None:
+    trained("char").save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    description = json.loads(path.read_text())
+    description["source"] |= changes
+    path.write_text(json.dumps(description))
+    with pytest.raises(RunError, match=problem):
+        Tokenizers.load(tmp_path)
+
+
+@pytest.mark.parametrize("model", [b"", b"\x0a\xff" * 3000, b"\0" * 10_000, b"PK\x03\x04"])
+def test_a_model_that_is_none_is_refused(tmp_path: Path, model: bytes) -> None:
+    trained("char").save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    before = hashlib.sha256((tmp_path / "tokenizer.model").read_bytes()).hexdigest()
+    path.write_text(path.read_text().replace(before, hashlib.sha256(model).hexdigest()))
+    (tmp_path / "tokenizer.model").write_bytes(model)
+    with pytest.raises(RunError, match=r"tokenizer\.model: damaged: "):
+        Tokenizers.load(tmp_path)
+
+
+def test_a_description_names_models_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizers = trained("char")
+
+    def fail(*arguments: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("attncli.text.tokenizer.write_text", fail)
+    with pytest.raises(OSError, match=r"^$"):
+        tokenizers.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.model"]
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     trained("char").save(tmp_path)
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(RunError, match="format 99, but this version knows up to 1; install a newer attncli"):
+    with pytest.raises(
+        RunError, match=r"tokenizer\.json: has format 99, but this version reads formats up to 1; upgrade attncli"
+    ):
         Tokenizers.load(tmp_path)
 
 
