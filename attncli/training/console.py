@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -59,10 +60,11 @@ class PlainLines:
         text = described(record)
         if text is None:
             return
-        if self._last_training is not None:
-            print(described(self._last_training), file=sys.stderr)
-            self._last_training = None
-        print(text, file=sys.stderr, flush=True)
+        lines = [text] if self._last_training is None else [described(self._last_training), text]
+        self._last_training = None
+        # Training goes on where nobody reads: after a terminal was closed, or with a log on a full disk.
+        with suppress(OSError):
+            print(*lines, sep="\n", file=sys.stderr, flush=True)
 
     def advance(self, done: float) -> None:
         """Do nothing."""

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _AT_ONCE = 0.05  # seconds between signals that are one request
@@ -46,7 +46,8 @@ class StopRequest:
             return
         self.number, self._received = number, time.monotonic()
         # print() is not reentrant: the signal may have arrived while it was writing.
-        os.write(2, _NOTICE)
+        with suppress(OSError):
+            os.write(2, _NOTICE)
         if self._leaving:
             raise StopNow
 

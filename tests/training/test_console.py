@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_plain_output_has_a_line_for_each_validation_and_the_training_before_it(
         ("step 8", "loss"),
         ("step 8", "dev"),
     ]
+
+
+def test_training_goes_on_where_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        outcome = train_tiny(tmp_path / "run", TinyTask(scores=[{"loss": 2.0}]), max_steps=8, log_every=2)
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+    assert outcome.step == 8
 
 
 def test_the_bar_shows_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
