@@ -27,8 +27,13 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     from attncli.config.tasks.translation import TranslationConfig
 
     known = TranslationConfig.metrics if runs.config is None else runs.config.metrics
+    metrics = options.metric or [name for name in known if name != _SLOW]
     _check_choices(options, known)
     _check_files(folders, options)
+    if _SLOW in metrics:
+        from attncli.metrics.meteor import program_folder
+
+        program_folder()  # before anything is decoded
 
     from attncli.config.evaluation import Evaluation
     from attncli.config.writing import WritingConfig
@@ -47,7 +52,7 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
         data,
         systems,
         configs[0].evaluation if configs else Evaluation(),
-        metrics=options.metric or [name for name in known if name != _SLOW],
+        metrics=metrics,
         length_of=options.length or ("source" if runs.family == "text" else "reference"),  # type: ignore[arg-type]
     )
     _write(report, systems, places, options.output)

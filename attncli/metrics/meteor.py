@@ -31,7 +31,7 @@ def _measure(hypotheses: Sequence[str], references: References) -> SentenceStati
         _SEPARATOR.join(["SCORE", *(_plain(text) for text in texts), _plain(hypothesis)])
         for hypothesis, texts in zip(hypotheses, by_sentence(hypotheses, references), strict=True)
     ]
-    values = np.array([_row(line) for line in _run(lines, _folder())])
+    values = np.array([_row(line) for line in _run(lines, program_folder())])
     return SentenceStatistics(values, f"nrefs:{len(references)}|case:lc|tok:coco|lang:en|version:1.5", _score)
 
 
@@ -39,8 +39,8 @@ def _plain(text: str) -> str:
     return " ".join(token for token in caption_tokens(text) if "|||" not in token)
 
 
-def _folder() -> Path:
-    """Return the folder of the program, or raise UserError if something is missing."""
+def program_folder() -> Path:
+    """Return the folder of the Java program, or raise a UserError that says what is missing."""
     if shutil.which("java") is None:
         raise UserError(
             "METEOR is a Java program, but 'java' was not found; install a Java runtime, or leave out meteor"

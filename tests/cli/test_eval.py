@@ -265,6 +265,24 @@ def test_values_that_no_configuration_may_have_are_refused(tmp_path: Path, loade
     assert message == "--length-penalty: should be a finite number, but is Infinity"
 
 
+def test_a_missing_program_is_told_before_anything_is_decoded(
+    tmp_path: Path, loaded: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "four")
+    config = run / "config.yaml"
+    config.write_text(
+        config.read_text()
+        .replace("task: translation", "task: captioning")
+        .replace("{source: a, target: b}", "{list: a}")
+        .replace("{source: small.de, target: small.en}", "{list: a}")
+        .replace("data:\n", "data:\n  images: i\n")
+    )
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    message = refused(run_eval(run, "--metric", "meteor"), UserError)
+    assert message.startswith("METEOR is a Java program, but 'java' was not found")
+    assert not loaded
+
+
 def test_lower_cased_run_is_noted(tmp_path: Path, loaded: list[FakeRun]) -> None:
     run = make_run(tmp_path / "four", extra="tokenizer: {lowercase: true}\n")
     result = run_eval(run)

@@ -347,11 +347,10 @@ def test_a_cut_checkpoint_is_refused(attncli: Command, copied: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     code, message = refused(attncli, copied)
     assert code == 1
-    assert message.startswith(f"{path}: damaged or cut short: ")
+    assert message.startswith(f"{path}: damaged: its SHA-256 is not the one in checkpoint.json; restore the file")
     assert refused(attncli, copied, "--checkpoint", "lost") == (
         1,
-        f"{copied}: not a checkpoint: missing checkpoints/lost/model.safetensors; found checkpoints, config.yaml, "
-        "log.jsonl, metadata.json, tokenizer.json, tokenizer.source.model and 1 more",
+        f"{copied}: unknown checkpoint 'lost'; did you mean 'last'? choose from best, kept/step-00000012, last",
     )
 
 
