@@ -64,8 +64,8 @@ class Selection(nn.Module, ABC):
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
         """Return what training minimises for the draws of a batch, summed over its sentences; None for nothing.
 
-        Called once per batch of training, so this is where a selection counts and averages. `real` [B, T] is True for
-        tokens and False for padding; `log_probs` [B] are those of whole targets, without gradient.
+        Called once per batch of training. `real` [B, T] is True for tokens and False for padding; `log_probs` [B] are
+        those of whole targets, without gradient.
         """
         return None
 
@@ -122,13 +122,15 @@ class ReinforceSelection(Selection):
     λr (r - b) times that of log p(s), plus λe times that of the entropy. The reward r of a sentence is log p(y|s) as in
     the paper, or that divided by the number of tokens as in the authors' released code (`by_token`): sentences of a
     batch differ in length, and without the division r - b reflects length rather than the draws. b is the moving
-    average of r over earlier batches. To lower the variance, all draws of a sentence are replaced by their expectation
+    average of r over earlier updates. To lower the variance, all draws of a sentence are replaced by their expectation
     with a given probability. The released code decides that once per batch; this follows the paper, which decides it
     for each example.
     """
 
     DECAY = 0.9  # of b, section 4.1
     baseline: Tensor
+    rewards: Tensor  # the sum of r over the sentences of this update so far
+    sentences: Tensor  # how many they are
 
     def __init__(self, *, by_token: bool, reward_weight: float, entropy_weight: float, expectation_rate: float):
         super().__init__()
@@ -136,6 +138,9 @@ class ReinforceSelection(Selection):
         self.reward_weight, self.entropy_weight = reward_weight, entropy_weight
         self.expectation_rate = expectation_rate
         self.register_buffer("baseline", torch.zeros(()))
+        # Not saved: no checkpoint is written in the middle of an update.
+        self.register_buffer("rewards", torch.zeros(()), persistent=False)
+        self.register_buffer("sentences", torch.zeros(()), persistent=False)
 
     def prepare(self, memory: Memory) -> Tensor:
         """Return for each source [B] whether the expectation replaces its draws."""
@@ -154,25 +159,32 @@ class ReinforceSelection(Selection):
         )
 
     def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> Tensor:
-        """Return the loss whose gradient is that of reward and entropy, and update the baseline."""
+        """Return the loss whose gradient is that of reward and entropy, and note the rewards for the baseline."""
         assert draws is not None
         rewards = log_probs / real.sum(1) if self.by_token else log_probs
-        # Before the update: a baseline that depends on the rewards of this batch would bias the estimate.
+        self.rewards += rewards.sum()
+        self.sentences += len(rewards)
+        # The baseline is that of earlier updates: one that depended on these rewards would bias the estimate.
         advantages = rewards - self.baseline
-        self.baseline.lerp_(rewards.mean(), 1 - self.DECAY)
         of_draws = (draws.log_probs * real).sum(1)
         entropy = (draws.entropies * real).sum()
         return -(self.reward_weight * (advantages * of_draws).sum() + self.entropy_weight * entropy)
+
+    def end_update(self) -> None:
+        """Let the baseline follow the mean reward of the update."""
+        self.baseline.lerp_(self.rewards / self.sentences, 1 - self.DECAY)
+        self.rewards.zero_()
+        self.sentences.zero_()
 
 
 class StraightThroughSelection(Selection):
     """Draws a position, and lets the gradient through as if it were a soft choice (Jang, Gu and Poole 2017).
 
     y = softmax((log p + g) / τ) for Gumbel noise g: the position with the largest y is the draw, and the gradient is
-    that of y. The temperature falls with the batches seen, as there: τ = max(lowest, first · exp(-rate · batches)).
+    that of y. The temperature falls with the updates, as there: τ = max(lowest, first · exp(-rate · updates)).
     """
 
-    batches: Tensor
+    batches: Tensor  # the number of updates, under the name that it has in saved weights
 
     def __init__(self, *, first: float, lowest: float, rate: float):
         super().__init__()
@@ -193,8 +205,8 @@ class StraightThroughSelection(Selection):
         hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
         return Selected((hard + (soft - soft.detach())) * weights.sum(-1, keepdim=True))
 
-    def learn(self, draws: Draws | None, *, real: Tensor, log_probs: Tensor) -> None:
-        """Count the batch, which lowers the temperature of the next ones."""
+    def end_update(self) -> None:
+        """Count the update, which lowers the temperature."""
         self.batches += 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -26,6 +26,18 @@ class CountedBatch(Protocol):
 
     def to(self: AnyBatch, device: torch.device) -> AnyBatch:
         """Return the same on `device`."""
+
+
+@runtime_checkable
+class FollowsUpdates(Protocol):
+    """A module of the model with values that follow training besides its weights, such as a moving average.
+
+    An update may be made of several batches, and must do what one large batch of the same examples does. So a batch
+    only adds to sums, and the end of the update turns these into the next value.
+    """
+
+    def end_update(self) -> None:
+        """Move on to the next update; called once the weights have changed."""
 
 
 class Task(Protocol):

@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from attncli.config.training import Training
 from attncli.machine.device import autocast
 from attncli.training.optimizers import build_optimizer
-from attncli.training.task import CountedBatch, Task
+from attncli.training.task import CountedBatch, FollowsUpdates, Task
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Updater:
     def __init__(self, task: Task, config: Training, device: torch.device):
         self.task, self.config, self.device = task, config, device
         self.optimizer = build_optimizer(config, task.model)
+        self.followers = [module for module in task.model.modules() if isinstance(module, FollowsUpdates)]
 
     def update(self, batches: Sequence[CountedBatch], learning_rate: float) -> Update:
         """Take one step on all `batches`; raises NotFiniteError before it if the loss or the gradient is not finite."""
@@ -71,8 +72,10 @@ class Updater:
     def _step(self, norm: float, learning_rate: float) -> None:
         clip = self.config.clip_norm
         if clip is not None and norm > clip:
-            clip_grads_with_norm_(self.task.model.parameters(), clip, torch.tensor(norm, device=self.device))
+            clip_grads_with_norm_(self.task.model.parameters(), clip, torch.full((), norm, device=self.device))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate * group["factor"]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        for module in self.followers:
+            module.end_update()

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, get_args
 
 import pytest
 import torch
-from tiny import built, close, part_of, scored, tokens
+from tiny import built, close, configured, part_of, scored, tokens
 from torch import Tensor
 
 from attncli.config.attention import Attention as AttentionConfig
@@ -20,6 +21,7 @@ from attncli.config.attention import EstimatorName, InferenceName, Reinforce, Se
 from attncli.data.tokens import Tokens
 from attncli.decoding.search import Hypothesis, search
 from attncli.decoding.strategies import BestK
+from attncli.losses import SummedLoss
 from attncli.models import selections
 from attncli.models.attention import Attention, Glimpse
 from attncli.models.build import build_attention
@@ -34,6 +36,7 @@ from attncli.models.selections import (
     ReinforceSelection,
     StraightThroughSelection,
 )
+from attncli.training.updates import Updater
 
 B, T, S, Q, D = 2, 4, 5, 6, 7
 LENGTHS = (5, 3)
@@ -328,7 +331,7 @@ def flat(gradients: Sequence[Tensor | None]) -> Tensor:
 
 
 @pytest.mark.parametrize(("by_token", "lengths"), [(False, (1, 1)), (True, (4, 2))])
-def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_batches(
+def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_updates(
     by_token: bool, lengths: tuple[int, int]
 ) -> None:
     selection = ReinforceSelection(by_token=by_token, reward_weight=0.3, entropy_weight=0.02, expectation_rate=0.5)
@@ -342,6 +345,8 @@ def test_the_loss_of_draws_follows_its_definition_and_the_baseline_its_batches(
             expected -= 0.3 * (float(rewards[b]) / lengths[b] + 4.0) * float(draws.log_probs[b, t])
             expected -= 0.02 * float(draws.entropies[b, t])
     close(selection.learn(draws, real=real, log_probs=rewards), torch.tensor(expected))
+    assert float(selection.baseline) == -4.0
+    selection.end_update()
     close(selection.baseline, torch.tensor(0.9 * -4.0 + 0.1 * (-9.0 / lengths[0] - 2.0 / lengths[1]) / 2))
 
 
@@ -351,15 +356,95 @@ def test_a_sentence_s_reward_is_its_own_log_probability(reward: str) -> None:
     model = hard(f"{{kind: reinforce, reward: {reward}, expectation_rate: 1.0}}").train()
     expected = scored(model, source, target)[0].sum(1)
     model.loss(source, target, label_smoothing=0.2)
-    [baseline] = model.buffers()
+    selection = part_of(model, "decoder.attention.selection.learning", ReinforceSelection)
+    selection.end_update()
     # Four and two tokens, the end symbols counted.
-    close(baseline, 0.1 * (expected / torch.tensor([4.0, 2.0]) if reward == "token" else expected).mean())
+    close(selection.baseline, 0.1 * (expected / torch.tensor([4.0, 2.0]) if reward == "token" else expected).mean())
+
+
+# Learning from updates of several batches
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of sentences as one batch."""
+
+    source: Tokens
+    target: Tokens
+
+    @property
+    def size(self) -> int:
+        return self.target.size
+
+    @property
+    def terms(self) -> int:
+        return self.target.size
+
+    def to(self, device: torch.device) -> Pairs:
+        return self
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What the training loop asks of a task."""
+
+    model: EncoderDecoder
+    unit: str = "tokens"
+
+    def epoch(self, number: int) -> Sequence[Pairs]:
+        return []
+
+    def loss(self, batch: Pairs) -> SummedLoss:
+        return self.model.loss(batch.source, batch.target, label_smoothing=0.1)
+
+    def validate(self) -> dict[str, float]:
+        return {}
+
+
+TARGETS = [[5, 4, 9], [6], [4, 4, 7, 5, 8], [], [10, 9]]
+
+
+@pytest.mark.parametrize("split", [(5,), (3, 2), (1, 1, 3), (4, 1)], ids=str)
+@pytest.mark.parametrize(
+    "estimator",
+    ["{kind: reinforce, expectation_rate: 0.0}", "{kind: reinforce, reward: sentence}", "{kind: straight_through}"],
+)
+def test_an_update_of_several_batches_is_that_of_a_large_one(
+    estimator: str, split: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same draws in every batch, whatever their number: with noise of 1 they are the largest weights.
+    monkeypatch.setattr(Tensor, "exponential_", lambda self, *args, **keys: self.fill_(1.0))
+    monkeypatch.setattr(torch, "rand", lambda count, **keys: torch.zeros(count))
+
+    def trained(sizes: tuple[int, ...]) -> tuple[dict[str, Tensor], list[float]]:
+        # A temperature that falls by a tenth with every update.
+        model = hard(estimator.replace("straight_through", "straight_through, annealing: 0.1")).train()
+        updater = Updater(Writing(model), configured("training.optimizer={kind: sgd}").training, torch.device("cpu"))
+        losses = []
+        for _ in range(3):
+            firsts = [sum(sizes[:at]) for at in range(len(sizes))]
+            batches = [
+                Pairs(tokens(*SENTENCES[first : first + size]), tokens(*TARGETS[first : first + size]))
+                for first, size in zip(firsts, sizes, strict=True)
+            ]
+            losses.append(updater.update(batches, 0.01).loss)
+        return model.state_dict(), losses
+
+    (expected, expected_losses), (found, losses) = trained((5,)), trained(split)
+    assert losses == pytest.approx(expected_losses, rel=1e-4)
+    assert found.keys() == expected.keys()
+    assert not {"rewards", "sentences"} & {name.rpartition(".")[2] for name in found}
+    for name, value in found.items():
+        close(value, expected[name], tolerance=1e-4)
+    followed = {name: float(value) for name, value in found.items() if "selection.learning" in name}
+    assert len(followed) == 1
+    assert 0 not in followed.values()
 
 
 # Learning straight through
 
 
-def test_the_temperature_falls_to_its_lowest_with_the_batches() -> None:
+def test_the_temperature_falls_to_its_lowest_with_the_updates() -> None:
     selection = StraightThroughSelection(first=2.0, lowest=0.5, rate=0.1)
     found = []
     for _ in range(30):
@@ -367,7 +452,8 @@ def test_the_temperature_falls_to_its_lowest_with_the_batches() -> None:
         assert temperatures.shape == (B,)
         found.append(float(temperatures[0]))
         selection.learn(None, real=torch.ones(B, T, dtype=torch.bool), log_probs=torch.zeros(B))
-    assert found == pytest.approx([max(0.5, 2.0 * math.exp(-0.1 * batch)) for batch in range(30)])
+        selection.end_update()
+    assert found == pytest.approx([max(0.5, 2.0 * math.exp(-0.1 * update)) for update in range(30)])
     assert found[-1] == 0.5
 
 
