@@ -8,12 +8,13 @@ import os
 import shutil
 import time
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from attncli.errors import DataError
-from attncli.files import unreadable
+from attncli.files import parse_json, unreadable, write_text
 
 Value = TypeVar("Value")
 
@@ -27,10 +28,21 @@ class DamagedError(Exception):
 
 
 def cache_folder(configured: str | None) -> Path:
-    """Return `configured`, or else `attncli` in the user's cache folder (XDG base directories)."""
+    """Return `configured`, or else `attncli` in the user's cache folder (XDG base directories).
+
+    Raises DataError for a user without a home folder.
+    """
     if configured is not None:
         return Path(configured)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attncli"
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "attncli"
+    try:
+        return Path.home() / ".cache" / "attncli"
+    except RuntimeError:
+        raise DataError(
+            "no folder for the cache: HOME is not set, and the system knows no home folder of this user; name a folder "
+            "with data.cache"
+        ) from None
 
 
 def fingerprint(path: Path) -> str:
@@ -48,6 +60,28 @@ def fingerprint(path: Path) -> str:
 def key_of(facts: dict[str, Any]) -> str:
     """Return a folder name for `facts`; different facts give different names."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def write_description(path: Path, description: dict[str, Any], *, format: int) -> None:
+    """Write what a cached folder holds, as JSON with a checksum of its own."""
+    facts = {**description, "format": format}
+    write_text(path, json.dumps({**facts, "sum": _sum(facts)}, indent=2) + "\n")
+
+
+def read_description(path: Path, *, format: int) -> dict[str, Any]:
+    """Return what `write_description` wrote, or raise DamagedError if it is not there, intact and of this `format`."""
+    try:
+        facts: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        found = facts.pop("sum")
+        if found != _sum(facts) or facts["format"] != format:
+            raise DamagedError(f"{path}: wrong checksum or format")
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DamagedError(f"{path}: {error}") from None
+    return facts
+
+
+def _sum(facts: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
 
 
 def cached(folder: Path, key: str, *, make: Callable[[Path], None], open_folder: Callable[[Path], Value]) -> Value:

@@ -5,7 +5,6 @@ N pairs.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from attncli.config.data import MaximumLength
-from attncli.data.cache import DamagedError
+from attncli.data.cache import DamagedError, read_description, write_description
 from attncli.data.forms.example import Example
 from attncli.data.forms.pairs import PairReader
 from attncli.data.tokens import TokenColumn
 from attncli.files import Problems, counted
 from attncli.text.tokenizer import EOS, Tokenizers
 
-FORMAT = 1
+FORMAT = 2
 _CHUNK = 8192  # pairs in memory while encoding
 
 Array = npt.NDArray[Any]
@@ -108,8 +107,8 @@ def write_pairs(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limi
             target.add([row for _, row in kept])
     sides = {"source": source.close(), "target": target.close()}
     problems.raise_if_any("raise data.maximum_length, or leave such pairs out with data.too_long: drop")
-    description = {"format": FORMAT, **counts, "skipped": dict(pairs.skipped), "sides": sides}
-    (folder / "corpus.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    description = {**counts, "skipped": dict(pairs.skipped), "sides": sides}
+    write_description(folder / "corpus.json", description, format=FORMAT)
 
 
 def _within(
@@ -136,17 +135,15 @@ def _within(
 
 def open_pairs(folder: Path) -> StoredPairs:
     """Return the corpus that `write_pairs` wrote into `folder`, or raise DamagedError if it is not intact."""
+    description = read_description(folder / "corpus.json", format=FORMAT)
     try:
-        description = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
-            raise DamagedError(f"{folder}: format {description['format']}")
         return StoredPairs(
             _open_side(folder, "source", description),
             _open_side(folder, "target", description),
             skipped=description["skipped"],
             too_long=description["too_long"],
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedError(f"{folder}: {error}") from None
 
 

@@ -139,3 +139,12 @@ def test_the_cache_is_where_the_system_says(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/x")
     assert cache_folder(None) == Path("/home/x/.cache/attncli")
+
+
+def test_a_user_without_a_home_is_asked_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)  # not in passwd
+    with pytest.raises(DataError, match=r"no folder for the cache: HOME is not set, .* name a folder with data\.cache"):
+        cache_folder(None)
+    assert cache_folder("here") == Path("here")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 
 from attncli.config.data import MaximumLength, ParallelFiles
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
-from attncli.data.cache import DamagedError
+from attncli.data.cache import DamagedError, read_description, write_description
 from attncli.data.forms.pairs import PairReader
-from attncli.data.stored import Limits, StoredPairs, open_pairs, write_pairs
+from attncli.data.stored import FORMAT, Limits, StoredPairs, open_pairs, write_pairs
 from attncli.errors import DataError
 from attncli.text.tokenizer import EOS, PAD, Tokenizers, train_tokenizers
 
@@ -113,6 +114,26 @@ def test_a_damaged_corpus_is_never_opened(tmp_path: Path, tokenizers: Tokenizers
 
 def test_a_corpus_of_another_format_is_not_opened(tmp_path: Path, tokenizers: Tokenizers) -> None:
     path = write(tmp_path, tokenizers) / "corpus.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
-    with pytest.raises(DamagedError, match="format 99"):
+    description = read_description(path, format=FORMAT)
+    write_description(path, description, format=99)
+    with pytest.raises(DamagedError, match=r"corpus\.json: wrong checksum or format"):
         open_pairs(path.parent)
+
+
+@pytest.mark.parametrize("name", ["corpus.json", "source.tokens", "target.offsets"])
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path, tokenizers: Tokenizers, name: str) -> None:
+    folder = write(tmp_path, tokenizers)
+    expected = rows(open_pairs(folder))
+    whole = (folder / name).read_bytes()
+    for at in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        (folder / name).write_bytes(flipped)
+        with contextlib.suppress(DamagedError):
+            found = rows(open_pairs(folder))
+            # Of the description white space may change, and numbers that are only shown.
+            assert found == expected
+            assert name == "corpus.json"
+    (folder / name).write_text("[" * 100_000)
+    with pytest.raises(DamagedError):
+        open_pairs(folder)

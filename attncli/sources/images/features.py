@@ -3,19 +3,20 @@
 N images in the store, S regions, C channels of the map, P channels of the pooled vector.
 
 A store is a folder for one network, layer and kind of preprocessing. A row of `features.f16` holds the regions and the
-pooled vector of one image, end to end; line n of `pictures` is the fingerprint of the image of row n. The line is
-written after the row, and only rows with a line count: a killed process loses only its last batch, and the next one
-continues.
+pooled vector of one image, end to end; line n of `pictures` has the fingerprint of the image of row n, and the checksum
+of the row. The line is written after the row, and only rows with a line count: a killed process loses only its last
+batch, and the next one continues.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from attncli.data.cache import fingerprint, key_of
+from attncli.data.cache import DamagedError, fingerprint, key_of, read_description, write_description
 from attncli.errors import DataError
 from attncli.sources.images.batch import Features
 
-FORMAT = 1
+FORMAT = 2
 _ROWS, _NAMES, _SHAPE, _LOCK = "features.f16", "pictures", "store.json", "lock"
+_LINE = re.compile(rb"(?P<name>[0-9a-f]{64}) (?P<sum>[0-9]{1,10})")
 _LARGEST = 65504.0  # of half precision
 
 Array = npt.NDArray[Any]
@@ -55,6 +57,22 @@ class StoredFeatures:
         return Features(joined, rows[:, regions * self.channels :], self.grid)
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """What a store holds."""
+
+    grid: tuple[int, int]
+    channels: int
+    width: int  # of a row
+    rows: int = 0  # those that count
+    end: int = 0  # of their lines, in bytes
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)  # row and checksum by the fingerprint of the image
+
+    def is_like(self, other: _Contents) -> bool:
+        """Tell whether rows of `other` can follow these."""
+        return (self.grid, self.channels, self.width) == (other.grid, other.channels, other.width)
+
+
 class FeatureStore:
     """The features that one network makes of images.
 
@@ -71,18 +89,18 @@ class FeatureStore:
     ) -> StoredFeatures:
         """Return the features of the files `paths`; `compute` makes those not stored yet, `batch` at a time.
 
-        `progress` is called with the number of images in each batch. Files of equal content share a row. Other
-        processes that want to add to the store wait. Raises DataError if the store cannot be written.
+        `progress` is called with the number of images in each batch. Files of equal content share a row; a row that is
+        not what was written is made again. Other processes that want to add to the store wait. Raises DataError if the
+        store cannot be written.
         """
-        names = [self._sum(path) for path in paths]
+        wanted = {self._sum(path): path for path in paths}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            known = self._known()
-            if not set(names) <= set(known):
+            if self._lacking(wanted):
                 with self._locked():
-                    self._add(dict(zip(names, paths, strict=True)), compute, batch, progress or (lambda count: None))
-                known = self._known()
-            return self._opened(known, names)
+                    # Looked at again, since another process may have added some meanwhile.
+                    self._add({name: wanted[name] for name in self._lacking(wanted)}, compute, batch, progress)
+            return self._opened([self._sum(path) for path in paths])
         except OSError as error:
             raise DataError(
                 f"{self.folder}: the cache cannot be written: {error.strerror or error}; name another folder with "
@@ -91,8 +109,8 @@ class FeatureStore:
 
     def missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the files `paths` that are not stored yet."""
-        known = self._known()
-        return [path for path in paths if self._sum(path) not in known]
+        contents = self._contents()
+        return [path for path in paths if contents is None or self._sum(path) not in contents.places]
 
     def _sum(self, path: Path) -> str:
         if path not in self._sums:
@@ -105,64 +123,83 @@ class FeatureStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _shape(self) -> dict[str, Any]:
-        shape: dict[str, Any] = json.loads((self.folder / _SHAPE).read_text(encoding="utf-8"))
-        return shape
-
-    def _known(self) -> dict[str, int]:
-        """Return the row of every stored image, by the fingerprint of its file."""
+    def _contents(self) -> _Contents | None:
+        """Return what the store holds, or None if there is nothing in it that can be used."""
         try:
-            width = int(self._shape()["width"])
-            whole = (self.folder / _ROWS).stat().st_size // (2 * width)
+            shape = read_description(self.folder / _SHAPE, format=FORMAT)
+            whole = (self.folder / _ROWS).stat().st_size // (2 * shape["width"])
             # A killed process may leave a last line without its end; that image is computed again.
-            lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:-1]
-        except (FileNotFoundError, ValueError, KeyError):
-            return {}
-        return {line.decode(): row for row, line in enumerate(lines[:whole])}
+            lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:-1][:whole]
+        except (FileNotFoundError, DamagedError):
+            return None
+        places = {}
+        for row, line in enumerate(lines):
+            # A later row of an image takes the place of a damaged one.
+            if match := _LINE.fullmatch(line):
+                places[match["name"].decode()] = (row, int(match["sum"]))
+        end = sum(len(line) + 1 for line in lines)
+        return _Contents(tuple(shape["grid"]), shape["channels"], shape["width"], len(lines), end, places)
 
-    def _add(self, wanted: dict[str, Path], compute: Compute, batch: int, progress: Callable[[int], object]) -> None:
-        known = self._known()
-        missing = [name for name in wanted if name not in known]
-        rows = len(known)
-        for first in range(0, len(missing), batch):
-            names = missing[first : first + batch]
-            features = compute([wanted[name] for name in names])
+    def _mapped(self, contents: _Contents) -> Array:
+        # Only rows that count: behind them another process may be writing, or a killed one may have been.
+        shape = (contents.rows, contents.width)
+        # A plain view of the map: slicing numpy's memmap class itself is several times slower.
+        return np.asarray(np.memmap(self.folder / _ROWS, np.float16, mode="r", shape=shape))
+
+    def _lacking(self, names: Iterable[str]) -> list[str]:
+        """Return those of `names` that are not stored, or whose rows are not what was written."""
+        contents = self._contents()
+        if contents is None or not contents.rows:
+            return list(names)
+        rows = self._mapped(contents)
+        found = ((name, contents.places.get(name)) for name in names)
+        return [name for name, place in found if place is None or zlib.crc32(rows[place[0]].data) != place[1]]
+
+    def _add(
+        self, wanted: dict[str, Path], compute: Compute, batch: int, progress: Callable[[int], object] | None
+    ) -> None:
+        contents, names = self._contents(), list(wanted)
+        for first in range(0, len(names), batch):
+            together = names[first : first + batch]
+            features = compute([wanted[name] for name in together])
             values = _joined(features)
-            if rows == 0:
-                self._begin(features, values.shape[1])
-            self._append(names, values, rows)
-            rows += len(names)
-            progress(len(names))
+            fresh = _Contents(features.grid, features.regions.shape[2], values.shape[1])
+            if contents is None or not contents.is_like(fresh):
+                self._begin(fresh)
+                contents = fresh
+            contents = self._append(contents, together, values)
+            if progress is not None:
+                progress(len(together))
 
-    def _begin(self, features: Features, width: int) -> None:
-        shape = {"grid": list(features.grid), "channels": features.regions.shape[2], "width": width}
-        (self.folder / _SHAPE).write_text(json.dumps(shape) + "\n", encoding="utf-8")
+    def _begin(self, fresh: _Contents) -> None:
         for name in (_ROWS, _NAMES):
-            (self.folder / name).write_bytes(b"")
+            # A new file, not an emptied one: another process may have mapped the old one.
+            (self.folder / name).unlink(missing_ok=True)
+            (self.folder / name).touch()
+        shape = {"grid": fresh.grid, "channels": fresh.channels, "width": fresh.width}
+        write_description(self.folder / _SHAPE, shape, format=FORMAT)
 
-    def _append(self, names: Iterable[str], values: Array, rows: int) -> None:
+    def _append(self, contents: _Contents, names: Sequence[str], values: Array) -> _Contents:
         with (self.folder / _ROWS).open("r+b") as file:
             # Overwrites what a killed process left behind the last row that counts.
-            file.seek(rows * values.shape[1] * values.itemsize)
+            file.seek(contents.rows * values.shape[1] * values.itemsize)
             file.truncate()
             file.write(values.tobytes())
             file.flush()
             # The line must not reach the disk before the row it vouches for.
             os.fsync(file.fileno())
-        lines = (self.folder / _NAMES).read_bytes().split(b"\n")[:rows]
+        lines = "".join(f"{name} {zlib.crc32(row.data)}\n" for name, row in zip(names, values, strict=True)).encode()
         with (self.folder / _NAMES).open("r+b") as file:
-            file.seek(sum(len(line) + 1 for line in lines))
+            file.seek(contents.end)
             file.truncate()
-            file.write("".join(f"{name}\n" for name in names).encode())
+            file.write(lines)
+        return replace(contents, rows=contents.rows + len(names), end=contents.end + len(lines))
 
-    def _opened(self, known: dict[str, int], names: Sequence[str]) -> StoredFeatures:
-        shape = self._shape()
-        # Only whole rows: behind them another process may be writing, or a killed one may have been.
-        whole = (self.folder / _ROWS).stat().st_size // (2 * shape["width"])
-        # A plain view of the map: slicing numpy's memmap class itself is several times slower.
-        rows = np.asarray(np.memmap(self.folder / _ROWS, np.float16, mode="r", shape=(whole, shape["width"])))
-        chosen = np.array([known[name] for name in names], dtype=np.int64)
-        return StoredFeatures(rows, chosen, (shape["grid"][0], shape["grid"][1]), shape["channels"])
+    def _opened(self, names: Sequence[str]) -> StoredFeatures:
+        contents = self._contents()
+        assert contents is not None, "just filled"
+        chosen = np.array([contents.places[name][0] for name in names], dtype=np.int64)
+        return StoredFeatures(self._mapped(contents), chosen, contents.grid, contents.channels)
 
 
 def _joined(features: Features) -> Array:

@@ -6,7 +6,6 @@ N examples, D components of each.
 from __future__ import annotations
 
 import csv
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,12 +19,29 @@ from PIL import Image
 from torch import Tensor
 
 from attncli.config.tasks.autoencoding import Part, PictureData, PictureSet, VectorData, VectorSet
-from attncli.data.cache import DamagedError, cache_folder, cached, fingerprint, key_of
+from attncli.data.cache import (
+    DamagedError,
+    cache_folder,
+    cached,
+    fingerprint,
+    key_of,
+    read_description,
+    write_description,
+)
 from attncli.errors import DataError
-from attncli.files import SUFFIXES, Problems, counted, find_images, is_file, is_inside, read_lines, unreadable
+from attncli.files import (
+    SUFFIXES,
+    Problems,
+    counted,
+    find_images,
+    is_file,
+    is_inside,
+    read_lines,
+    unreadable,
+)
 from attncli.sources.images.files import read_image as read_upright
 
-FORMAT = 2
+FORMAT = 3
 WHITE = 255
 
 Array = npt.NDArray[Any]
@@ -211,22 +227,21 @@ def _write(folder: Path, values: Array, names: Sequence[str]) -> None:
     content = np.ascontiguousarray(values)
     (folder / "values").write_bytes(content.data)
     description = {
-        "format": FORMAT,
         "shape": list(content.shape),
         "dtype": content.dtype.name,
-        "sum": zlib.crc32(content.data),
+        "values": zlib.crc32(content.data),
         "names": list(names),
     }
-    (folder / "examples.json").write_text(json.dumps(description) + "\n", encoding="utf-8")
+    write_description(folder / "examples.json", description, format=FORMAT)
 
 
 def _open(folder: Path) -> Examples:
+    description = read_description(folder / "examples.json", format=FORMAT)
     try:
-        description = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
         values = np.memmap(folder / "values", description["dtype"], mode="r", shape=tuple(description["shape"]))
-        if description["format"] != FORMAT or zlib.crc32(values.data) != description["sum"]:
-            raise DamagedError(f"{folder}: wrong checksum or format")
-        # A plain view of the map: slicing numpy's memmap class itself is several times slower.
-        return Examples(np.asarray(values), tuple(description["names"]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        if zlib.crc32(values.data) != description["values"]:
+            raise DamagedError(f"{folder}: wrong checksum")
+    except (OSError, ValueError) as error:
         raise DamagedError(f"{folder}: {error}") from None
+    # A plain view of the map: slicing numpy's memmap class itself is several times slower.
+    return Examples(np.asarray(values), tuple(description["names"]))

@@ -115,6 +115,51 @@ def test_lost_files_are_made_again(tmp_path: Path, paths: list[Path], name: str)
     check(store.features(paths, Network(), batch=9).batch(np.arange(7)), list(range(7)))
 
 
+@pytest.mark.parametrize("name", ["features.f16", "pictures", "store.json"])
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path, paths: list[Path], name: str) -> None:
+    store = FeatureStore(tmp_path / "store", FACTS)
+    store.features(paths, Network(), batch=9)
+    whole = (store.folder / name).read_bytes()
+    for at in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        (store.folder / name).write_bytes(flipped)
+        check(
+            FeatureStore(tmp_path / "store", FACTS).features(paths, Network(), batch=2).batch(np.arange(7)), [*range(7)]
+        )
+        again = Network()
+        check(FeatureStore(tmp_path / "store", FACTS).features(paths, again, batch=2).batch(np.arange(7)), [*range(7)])
+        assert not again.asked
+        for each in ("features.f16", "pictures", "store.json"):
+            (store.folder / each).unlink()
+        store.features(paths, Network(), batch=9)
+
+
+def test_a_damaged_row_is_computed_again_and_the_others_stay(tmp_path: Path, paths: list[Path]) -> None:
+    store = FeatureStore(tmp_path / "store", FACTS)
+    before = store.features(paths, Network(), batch=9)
+    with (store.folder / "features.f16").open("r+b") as file:
+        file.seek(2 * 8 * 3)
+        file.write(b"\xff")
+    again = Network()
+    found = FeatureStore(tmp_path / "store", FACTS).features(paths, again, batch=9)
+    assert again.asked == [["3.jpg"]]
+    check(found.batch(np.arange(7)), list(range(7)))
+    # What another process has mapped stays as it is.
+    check(before.batch(np.array([0, 6])), [0, 6])
+
+
+def test_a_store_that_is_begun_anew_takes_nothing_from_who_has_it_open(tmp_path: Path, paths: list[Path]) -> None:
+    store = FeatureStore(tmp_path / "store", FACTS)
+    before = store.features(paths, Network(), batch=9)
+    for content in ("[]", "{", '{"width": 0}', "[" * 100_000, '{"grid": [2, 1], "channels": 3, "width": 9, "sum": 1}'):
+        (store.folder / "store.json").write_text(content)
+        check(
+            FeatureStore(tmp_path / "store", FACTS).features(paths[:2], Network(), batch=9).batch(np.arange(2)), [0, 1]
+        )
+        check(before.batch(np.arange(7)), list(range(7)))
+
+
 def test_two_at_once_compute_each_image_once(tmp_path: Path, paths: list[Path]) -> None:
     network = Network()
 

@@ -204,6 +204,23 @@ def test_arrays_of_another_form_are_refused(tmp_path: Path, values: np.ndarray, 
         vectors(tmp_path, "a.npy", 2)
 
 
+@pytest.mark.parametrize("name", ["values", "examples.json"])
+def test_no_flipped_bit_of_the_cache_goes_unnoticed(tmp_path: Path, name: str) -> None:
+    for each in ("a.png", "b.png"):
+        save(tmp_path / "pictures" / each)
+    expected = pictures(tmp_path, height=2, width=3)
+    values = expected.values.copy()
+    [path] = (tmp_path / "cache" / "examples").glob(f"*/{name}")
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        found = pictures(tmp_path, height=2, width=3)
+        assert np.array_equal(found.values, values)
+        assert found.names == expected.names
+
+
 def test_several_arrays_in_one_file_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", np.zeros((2, 2)))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
