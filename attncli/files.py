@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -262,7 +263,9 @@ def replacing(path: Path) -> Iterator[Path]:
     command left is written over by the next. A link keeps its target, a pipe or a device is written to directly. Raises
     DataError while another process writes to the same `path`, and OSError.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():  # all links are followed, so this one leads back to itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if target.exists() and not target.is_file():
         yield target
         return

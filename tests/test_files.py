@@ -169,6 +169,26 @@ def test_what_a_killed_command_left_is_written_over(tmp_path: Path) -> None:
     assert path.read_text() == "whole\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("loop", "Too many levels of symbolic links"),
+        ("x" * 300, "File name too long"),
+        ("file/x", "Not a directory"),
+        ("nowhere/x", "No such file or directory"),
+        (".", "Is a directory"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_told(tmp_path: Path, name: str, problem: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError) as caught, open_output(tmp_path / name) as file:
+        file.write("text")
+    assert str(caught.value) == f"{tmp_path / name}: cannot be written: {problem}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
+    assert (tmp_path / "loop").is_symlink()
+
+
 def test_the_longest_name_and_a_device_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 251 + ".txt")
     write_text(path, "text\n")

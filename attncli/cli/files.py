@@ -66,16 +66,16 @@ def caption(options: CaptionOptions) -> None:
 def named_files(paths: Sequence[str]) -> list[Path]:
     """Return the files that `paths` name: files as they are, images of folders, and what patterns match."""
     from attncli.errors import CommandError
-    from attncli.files import find_images
+    from attncli.files import find_images, is_file, is_folder
 
     files: dict[Path, None] = {}
     for text in paths:
         path = Path(text)
-        if path.is_dir():
+        if is_folder(path):
             found = find_images(path)
             if not found:
                 raise CommandError(f"{path}: there is no image in this folder")
-        elif path.exists() or not glob.has_magic(text):
+        elif is_file(path) or not glob.has_magic(text):
             found = [path]
         else:
             found = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207 - from any root

@@ -131,7 +131,9 @@ def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
 
 def refuse_input(output: Path | None, inputs: Iterable[Path | int]) -> None:
     """Raise a CommandError if the file `output` is one of `inputs`, paths or open descriptors, by whatever name."""
-    if output is None or not output.is_file():
+    from attncli.files import is_file
+
+    if output is None or not is_file(output):
         return  # a terminal or a pipe may well be both
     for given in inputs:
         try:
