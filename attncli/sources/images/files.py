@@ -14,6 +14,9 @@ from attncli.files import unreadable
 # 300 MB as RGB, and more than cameras make. A file of a few kilobytes can claim far more.
 MOST_PIXELS = 100_000_000
 
+# Pillow would try many more, among them PostScript, which it gives to another program to run.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
 _ORIENTATION = 0x0112
 # The values of EXIF's orientation, and what turns such an image upright.
 _UPRIGHT = {
@@ -54,7 +57,7 @@ def read_image(path: Path, *, shorter_side: int | None = None) -> Image.Image:
 
 
 def _read(path: Path, shorter_side: int | None) -> Image.Image:
-    with Image.open(path) as image:
+    with Image.open(path, formats=_FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise DataError(_too_large(path, f"{image.width:,} × {image.height:,} pixels"))
         if shorter_side is not None:

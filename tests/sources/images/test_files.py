@@ -155,6 +155,24 @@ def test_a_cut_file_is_refused_by_name(tmp_path: Path, kind: str, share: float) 
     assert failure(path).startswith((f"{path}: a damaged image: ", f"{path}: not an image of a known kind"))
 
 
+def test_postscript_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*arguments: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr("subprocess.check_call", run)
+    monkeypatch.setattr("PIL.EpsImagePlugin.has_ghostscript", lambda: True)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(x) run\nshowpage\n%%EOF\n")
+    assert failure(path).startswith(f"{path}: not an image of a known kind")
+
+
+@pytest.mark.parametrize("size", [b"0 5", b"5 0", b"0 0", b"-5 5"])
+def test_an_image_without_pixels_is_refused(tmp_path: Path, size: bytes) -> None:
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6\n" + size + b"\n255\n")
+    assert failure(path).startswith(f"{path}: ")
+
+
 def _png_that_claims(width: int, height: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
