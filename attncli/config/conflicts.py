@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from attncli.config.attention import Attention
-from attncli.config.decoders import LSTMNDecoder, RecurrentDecoder, TransformerDecoder
+from attncli.config.decoders import Decoder, LSTMNDecoder, RecurrentDecoder, TransformerDecoder
 from attncli.config.networks import width_conflict
 
 
@@ -70,11 +70,18 @@ def conflicts_of_cross_attention(
             "model.attention: the attention of a transformer decoder is scaled_dot over the whole source in every "
             f"head, but {_beyond_scaled_dot(attention)} is set; set {{score: scaled_dot}}"
         )
-    if decoder.maximum_length is not None and decoder.maximum_length < longest_target:
+    most = most_tokens(decoder)
+    if most is not None and longest_target > most:
         yield (
-            f"model.decoder.maximum_length: is {decoder.maximum_length}, but search.max_length is {longest_target}; "
-            "every token of the output needs a learned position"
+            f"model.decoder.maximum_length: is {most}, but search.max_length is {longest_target}, and every token of "
+            "the output needs a learned position; lower search.max_length, raise model.decoder.maximum_length, or set "
+            "model.decoder.positions: sinusoidal"
         )
+
+
+def most_tokens(decoder: Decoder) -> int | None:
+    """Return how many tokens `decoder` can write; None unless learned positions limit them."""
+    return decoder.maximum_length if isinstance(decoder, TransformerDecoder) else None
 
 
 def _beyond_scaled_dot(attention: Attention) -> str:

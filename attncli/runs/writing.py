@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from attncli.assembly.model import build_model
+from attncli.config.conflicts import most_tokens
 from attncli.config.search import Search
 from attncli.config.writing import WritingConfig
 from attncli.decoding.writer import Writer
+from attncli.errors import CommandError, escaped
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.run import TrainedRun, config_of, with_weights
@@ -64,10 +66,17 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         """Return a writer for sources, with the run's own search settings unless others are given.
 
         A source text longer than `search.max_source_length` is cut with `cuts_sources`, and a problem otherwise.
+        Raises a CommandError if `search` asks for longer targets than the decoder has learned positions.
         """
+        search, most = search or self.config.search, most_tokens(self.config.model.decoder)
+        if most is not None and search.max_length > most:
+            raise CommandError(
+                f"--max-length {search.max_length}: the decoder of {escaped(str(self.folder))} has learned positions "
+                f"for {most} tokens (model.decoder.maximum_length); give at most {most}"
+            )
         shared = Shared(self.config, self.tokenizers.source, search=search, cuts_sources=cuts_sources)
         reader = self.kind.reader(self.config.model.encoder, shared)
-        return Writer(self.model, reader, self.tokenizers.target, search or self.config.search)
+        return Writer(self.model, reader, self.tokenizers.target, search)
 
     def drawer(self) -> Drawer:
         """Return the drawer of this kind of source, which shows where the model looks."""

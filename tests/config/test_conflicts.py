@@ -111,8 +111,9 @@ TRANSFORMER = "model.decoder={kind: transformer, hidden_size: 6, heads: 2"
         ),
         (
             [f"{TRANSFORMER}, positions: learned, maximum_length: 8}}", SCALED_DOT],
-            "model.decoder.maximum_length: is 8, but search.max_length is 9; every token of the output needs a learned "
-            "position",
+            "model.decoder.maximum_length: is 8, but search.max_length is 9, and every token of the output needs a "
+            "learned position; lower search.max_length, raise model.decoder.maximum_length, or set "
+            "model.decoder.positions: sinusoidal",
         ),
         (
             ["model.tied_embeddings=all", "tokenizer.shared=false"],
