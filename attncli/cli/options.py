@@ -43,9 +43,10 @@ def searched_by(search: Search, given: Mapping[str, Any]) -> Search:
         return search.changed(given)
     except ValidationError as error:
         problems = [explained(detail, Search, dict(given)) for detail in error.errors()]
-        raise CommandError("\n".join(f"--{_as_option(problem)}" for problem in problems)) from None
+        raise CommandError("\n".join(map(_as_option, problems))) from None
 
 
 def _as_option(problem: str) -> str:
-    key, _, what = problem.partition(":")
-    return f"{key.replace('_', '-')}:{what}"
+    key, colon, what = problem.partition(":")
+    # A problem of several keys together names them itself.
+    return f"--{key.replace('_', '-')}:{what}" if colon else problem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attncli.cli.tasks import check_alone, check_meaning, runs_in, takes
 from attncli.cli.terminal import say
 from attncli.cli.visualize_options import VisualizationOptions
-from attncli.errors import CommandError, unknown
+from attncli.errors import CommandError, escaped, unknown
 
 if TYPE_CHECKING:
     from attncli.config.load import Config
@@ -78,7 +78,7 @@ def _draw_curves(options: VisualizationOptions, config: Config | None) -> Path:
 
     [run] = options.runs
     loss, metric = _measured(config)
-    figure = curves_figure(read_log(run), title=run.resolve().name, loss=loss, metric=metric)
+    figure = curves_figure(read_log(run), title=escaped(run.resolve().name), loss=loss, metric=metric)
     path = options.folder / f"curves.{options.format or 'png'}"
     with writing_into(options.folder):
         save_figure(figure, path)

@@ -40,6 +40,9 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
         raise CommandError("--layer: selects what --self-attention and --heads draw; add one of them")
     if options.format == "html" and draws_heads:
         raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
+    for option, texts in (("--text", options.text), ("--target", options.target)):
+        for text in texts or ():
+            _check_text(option, text)
     cells = _sentences(options) if is_text else _files(options)
     _check_targets(cells, options)
 
@@ -57,6 +60,14 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
 def _check_format(format: str, formats: Sequence[str]) -> None:
     if format not in formats:
         raise CommandError(f"--format: {unknown('value', format, formats)}")
+
+
+def _check_text(option: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Python holds a byte of the command line that is not UTF-8 as half a character.
+        raise CommandError(f"{option} {text!r}: not UTF-8") from None
 
 
 def _sentences(options: VisualizationOptions) -> list[str]:

@@ -44,13 +44,32 @@ class WritingOptions:
     beam_size: BeamSize = None
     length_penalty: LengthPenalty = None
     max_length: Annotated[int | None, typer.Option(min=1, help="The most tokens to write for a source.")] = None
+    min_length: Annotated[int | None, typer.Option(min=1, help="The fewest tokens to write for a source.")] = None
+    no_repeat_ngram_size: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Write no N tokens in a row twice for a source.")
+    ] = None
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every target begins with.")] = ""
     batch_size: BatchSize = None
     precision: Precision = None
     n_best: Annotated[int, typer.Option(min=1, help="Hypotheses to write for each source, best first.")] = 1
     attention: Annotated[bool, typer.Option("--attention", help="With jsonl: also write attention weights.")] = False
     sample: Annotated[bool, typer.Option("--sample", help="Sample from the model instead of searching.")] = False
-    temperature: Annotated[float, typer.Option(help="With --sample: values below 1 favour the likelier tokens.")] = 1.0
-    seed: Annotated[int, typer.Option(help="With --sample: random seed.")] = 1
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="With --sample: values below 1 favour the likelier tokens.  [default: 1]", show_default=False
+        ),
+    ] = None
+    top_k: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="With --sample: draw among the K likeliest tokens.")
+    ] = None
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="With --sample: draw among the likeliest tokens with probability P together."),
+    ] = None
+    seed: Annotated[int | None, typer.Option(help="With --sample: random seed.  [default: 1]", show_default=False)] = (
+        None
+    )
     checkpoint: Checkpoint = "best"
     device: Device = "auto"
 
@@ -87,17 +106,14 @@ def writing(
     """Return a function that writes for sources as `options` ask; `given` are further search settings."""
     if options.attention and not is_json:
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
-    if not _COLDEST <= options.temperature <= _HOTTEST:
-        raise CommandError(f"--temperature {options.temperature:g}: must be a number from {_COLDEST:g} to {_HOTTEST:g}")
-    if not 0 <= options.seed <= _LARGEST_SEED:
-        raise CommandError(f"--seed {options.seed}: must be from 0 to {_LARGEST_SEED}")
-    if options.sample and options.beam_size is not None:
-        raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
+    _check_sampling(options)
     changes = {
         # As many draws as are shown: the likeliest of more draws would not be draws from the model.
         "beam_size": options.n_best if options.sample else options.beam_size,
         "length_penalty": options.length_penalty,
         "max_length": options.max_length,
+        "min_length": options.min_length,
+        "no_repeat_ngram_size": options.no_repeat_ngram_size,
         "batch_size": options.batch_size,
         "precision": options.precision,
         **(given or {}),
@@ -116,7 +132,22 @@ def writing(
         with_weights=options.attention,
         replaces_unknown=replaces_unknown,
         strategy=_strategy(run, options),
+        prefix=options.prefix,
     )
+
+
+def _check_sampling(options: WritingOptions) -> None:
+    for name in ("temperature", "top_k", "top_p", "seed"):
+        if getattr(options, name) is not None and not options.sample:
+            raise CommandError(f"--{name.replace('_', '-')} is for drawing; add --sample")
+    if options.temperature is not None and not _COLDEST <= options.temperature <= _HOTTEST:
+        raise CommandError(f"--temperature {options.temperature:g}: must be a number from {_COLDEST:g} to {_HOTTEST:g}")
+    if options.top_p is not None and not 0 < options.top_p <= 1:
+        raise CommandError(f"--top-p {options.top_p:g}: must be a number over 0, and at most 1")
+    if options.seed is not None and not 0 <= options.seed <= _LARGEST_SEED:
+        raise CommandError(f"--seed {options.seed}: must be from 0 to {_LARGEST_SEED}")
+    if options.sample and options.beam_size is not None:
+        raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
 
 
 def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
@@ -126,7 +157,12 @@ def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
 
     from attncli.decoding.strategies import Sampling
 
-    return Sampling(torch.Generator(run.model.device).manual_seed(options.seed), options.temperature)
+    return Sampling(
+        torch.Generator(run.model.device).manual_seed(1 if options.seed is None else options.seed),
+        1.0 if options.temperature is None else options.temperature,
+        options.top_k,
+        options.top_p,
+    )
 
 
 def refuse_input(output: Path | None, inputs: Iterable[Path | int]) -> None:

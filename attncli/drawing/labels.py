@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
+from attncli.errors import escaped
+
 SPACE = "▁"  # sentencepiece: a word begins here
 JOINER = "￭"  # the word tokenizer: no space here
 CONTINUES = "·"
@@ -19,17 +21,13 @@ def readable(tokens: Sequence[str]) -> list[str]:
     The dot stands only between letters with case or digits: it would not help with punctuation, and scripts without
     case either write no spaces or run from right to left. Characters as tokens need no dots.
     """
-    tokens = [_visible(token) for token in tokens]
+    tokens = [escaped(token) for token in tokens]
     if not any(token.startswith(SPACE) for token in tokens) or _are_characters(tokens):
         return [_plain(token) for token in tokens]
     firsts = tokens[:1]
     return [_plain(token) for token in firsts] + [
         CONTINUES + token if _continues(before, token) else _plain(token) for before, token in pairwise(tokens)
     ]
-
-
-def _visible(token: str) -> str:
-    return "".join(" " if unicodedata.category(character) == "Cc" else character for character in token)
 
 
 def _are_characters(tokens: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from attncli.drawing.figures import COLOURS, GREY, MARKERS, new_figure
 from attncli.drawing.fonts import fonts_for
+from attncli.errors import escaped
 from attncli.evaluation.autoencoder_report import AutoencoderReport
 
 
@@ -50,7 +51,7 @@ def _finish(axes: Axes, report: AutoencoderReport, ticks: list[int]) -> None:
     axes.grid(color="#dddddd", linewidth=0.8, which="both", axis="y")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    title = f"{report.test}: reconstruction error from clean input"
+    title = f"{escaped(report.test)}: reconstruction error from clean input"
     families = list(fonts_for([title, *(system.name for system in report.systems)]).families)
     axes.set_title(title, loc="left", fontsize=11, parse_math=False, fontfamily=families)
     for text in axes.legend(fontsize=10, framealpha=0.9, prop={"family": families}).get_texts():

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from attncli.drawing.figures import COLOURS, GREY, MARKERS, new_figure
 from attncli.drawing.fonts import fonts_for
+from attncli.errors import escaped
 from attncli.evaluation.report import BinScore, Report, VariantReport
 from attncli.metrics.metric import Metric
 from attncli.metrics.registry import ALL_METRICS
@@ -28,7 +29,7 @@ def by_length_figure(report: Report) -> Figure:
 
 def _title(report: Report) -> str:
     seeds = "; thin: single seeds" if report.has_seeds else ""
-    return f"{report.test}: {length_score_name(report)} by length (shaded: 95 % bounds{seeds})"
+    return f"{escaped(report.test)}: {length_score_name(report)} by length (shaded: 95 % bounds{seeds})"
 
 
 def _families(report: Report) -> list[str]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from attncli.config.tasks.autoencoding import GaussianNoise, Masking, PictureData
 from attncli.drawing.figures import COLOURS, GREY, MARKERS, new_figure
 from attncli.drawing.fonts import fonts_for
+from attncli.errors import escaped
 from attncli.evaluation.pca import PCA
 from attncli.models.corruption import build_corruption
 from attncli.runs.autoencoding import AutoencoderRun
@@ -75,7 +76,7 @@ def weights_figure(run: AutoencoderRun) -> Figure:
 def code_figure(run: AutoencoderRun, examples: Examples) -> Figure:
     """Return the codes of `examples`, of two numbers each, as points; those of one folder have one colour."""
     codes = torch.cat([run.encode(rows) for rows in examples.chunks(4096)]).numpy()
-    groups = np.array([str(PurePosixPath(name).parent) for name in examples.names])
+    groups = np.array([escaped(str(PurePosixPath(name).parent)) for name in examples.names])
     names = sorted(set(groups))
     if len(names) > _MOST_GROUPS:
         names, groups = ["."], np.full(len(groups), ".")

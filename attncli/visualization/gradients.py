@@ -22,7 +22,7 @@ from attncli.data.forms.forms import open_form
 from attncli.data.tokens import pad_tokens
 from attncli.drawing.figures import COLOURS, GREY, new_figure
 from attncli.drawing.fonts import fonts_for
-from attncli.errors import CommandError, RunError, unknown
+from attncli.errors import CommandError, RunError, escaped, unknown
 from attncli.models.state_gradients import StateGradients, state_gradients
 from attncli.runs.writing import WritingRun
 from attncli.text.tokenizer import EOS
@@ -69,7 +69,7 @@ def measured_pairs(run: WritingRun, test: str | None) -> tuple[list[tuple[str, s
     if test is None:
         key, name = "dev", "the dev set"
     elif test in run.config.data.test:
-        key, name = f"test.{test}", test
+        key, name = f"test.{test}", escaped(test)
     else:
         names = run.config.data.test
         what = unknown("test set", test, names) if names else "the configuration names no test sets"

@@ -183,6 +183,44 @@ def test_draws_repeat_with_their_seed(attncli: Command, trained: Path, source: P
     assert first.out != other.out
 
 
+def test_draws_may_be_cut_to_the_likeliest_tokens(attncli: Command, trained: Path, source: Path) -> None:
+    greedy = attncli("translate", trained, source, "--beam-size", 1)
+    for cut in (("--top-k", 1), ("--top-p", 1e-6)):
+        assert attncli("translate", trained, source, "--sample", *cut).out == greedy.out
+    assert attncli("translate", trained, source, "--sample", "--temperature", 2).out != greedy.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--top-k", 2), "--top-k is for drawing; add --sample"),
+        (("--top-p", 0.5), "--top-p is for drawing; add --sample"),
+        (("--temperature", 0.5), "--temperature is for drawing; add --sample"),
+        (("--seed", 3), "--seed is for drawing; add --sample"),
+        (("--sample", "--top-p", 0), "--top-p 0: must be a number over 0, and at most 1"),
+        (("--sample", "--top-p", 1.5), "--top-p 1.5: must be a number over 0, and at most 1"),
+        (("--min-length", 9, "--max-length", 8), "min_length 9 is over max_length 8"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    attncli: Command, trained: Path, options: tuple[Any, ...], message: str
+) -> None:
+    code, text = refused(attncli, trained, *options)
+    assert (code, text) == (2, message)
+
+
+def test_what_a_target_may_be_is_limited(attncli: Command, trained: Path, source: Path) -> None:
+    command = ("translate", trained, source, "--format", "jsonl")
+    for record in records(attncli(*command, "--min-length", 4, "--no-repeat-ngram-size", 3, "--prefix", "cow dog")):
+        for hypothesis in record["hypotheses"] if record["source_tokens"] else []:
+            written = hypothesis["tokens"]
+            assert written[:2] == ["cow", "dog"]
+            assert len(written) >= 4
+            assert len(written) == len(hypothesis["token_log_probs"])
+            n_grams = [tuple(written[at : at + 3]) for at in range(len(written) - 2)]
+            assert len(n_grams) == len(set(n_grams))
+
+
 def test_one_draw_is_not_the_best_of_several(attncli: Command, trained: Path) -> None:
     given = b"der Hund rennt .\n" * 40
     found = records(attncli("translate", trained, "--sample", "--format", "jsonl", given=given))

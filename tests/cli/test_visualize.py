@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from attncli.cli.visualize import visualize
 from attncli.config.search import Search
 from attncli.data.columns import Places
 from attncli.decoding.written import Written, WrittenHypothesis
-from attncli.errors import CommandError, DataError, RunError, UserError
+from attncli.errors import CommandError, DataError, RunError, UserError, escaped
 from attncli.runs.writing import WritingRun
 from attncli.sources.text.drawing import TextDrawer
 
@@ -33,7 +34,7 @@ class FakeRun:
     """Translates by writing everything backwards."""
 
     def __init__(self, folder: Path, attention: object):
-        self.folder, self.name, self.attends = folder, folder.name, attention != "none"
+        self.folder, self.name, self.attends = folder, escaped(folder.name), attention != "none"
         self.config = SimpleNamespace(model=SimpleNamespace(attention=attention), search=Search())
         self.searches: list[Search] = []
 
@@ -103,6 +104,31 @@ def test_json_gives_tokens_and_weights_of_all_sentences(tmp_path: Path, loaded: 
     assert second["weights"] == [[1.0]]
 
 
+def test_hostile_text_is_shown_as_escapes(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    folder = tmp_path / os.fsdecode(b"r\xff\x1b[2J")
+    text = "a\x1b[2J \u202eb <script>"
+    for suffix in ("png", "svg", "html", "json"):
+        result = run_visualize(folder, "--text", text, "--format", suffix, "--output", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+    page = (tmp_path / "out" / "alignments.html").read_text(encoding="utf-8")
+    assert "<h1>r\\udcff\\x1b[2J: attention</h1>" in page
+    assert '<span dir="auto">a\\x1b[2J \\u202eb &lt;script&gt;</span>' in page
+    written = (tmp_path / "out" / "alignments.json").read_text(encoding="utf-8")
+    assert json.loads(written)[0]["source"] == text
+    for shown in (page, written, (tmp_path / "out" / "alignment-1.svg").read_text(encoding="utf-8")):
+        assert not set(shown) & set("\x1b\u202e")
+
+
+def test_curves_of_a_hostile_name_can_be_drawn(tmp_path: Path) -> None:
+    run = tmp_path / os.fsdecode(b"r\xff\x1b[2J")
+    run.mkdir()
+    (run / "log.jsonl").write_text('{"event": "validation", "step": 5, "loss": 2.0, "bleu": 3.0}\n')
+    for suffix in ("png", "svg"):
+        result = run_visualize(run, "--curves", "--format", suffix, "--output", tmp_path)
+        assert result.exit_code == 0, result.output
+    assert "r\\udcff\\x1b[2J" in (tmp_path / "curves.svg").read_text()
+
+
 def test_given_target_is_aligned_instead(tmp_path: Path, loaded: list[FakeRun]) -> None:
     run_visualize(tmp_path, "--text", "a b c", "--target", "x y", "--format", "json")
     [found] = json.loads((tmp_path / "visualization" / "alignments.json").read_text())
@@ -159,6 +185,8 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
             CommandError,
             "--target: 1 for 2 sources; give one for each, in their order",
         ),
+        (["--text", "a\udcff"], CommandError, "--text 'a\\udcff': not UTF-8"),
+        (["--text", "a", "--target", "\udcff"], CommandError, "--target '\\udcff': not UTF-8"),
         (["--text", "a", "--target", ""], CommandError, "--target: empty; an alignment needs at least one token"),
         (
             ["--curves", "--text", "a"],

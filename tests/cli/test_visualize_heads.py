@@ -75,3 +75,18 @@ def test_a_recurrent_run_has_no_self_attention(attncli: Command, trained: Path) 
 def test_wrong_command_lines_are_explained(attncli: Command, arguments: list[str], message: str) -> None:
     result = attncli("visualize", "run", "--text", "a", *arguments)
     assert (result.code, result.err) == (2, f"attncli: {message}\n")
+
+
+def test_words_that_the_vocabulary_lacks_are_drawn_as_they_are_written(
+    attncli: Command, trained: Path, config: Path, tmp_path: Path
+) -> None:
+    asked = ("--text", "der Elefant rennt .", "--output", tmp_path)
+    for suffix in ("html", "json"):
+        assert attncli("visualize", trained, *asked, "--format", suffix).code == 0
+    assert "<unk>" not in (tmp_path / "alignments.html").read_text().replace("&lt;", "<")
+    [found] = json.loads((tmp_path / "alignments.json").read_text())
+    assert [token.strip("￭") for token in found["source_tokens"]] == ["der", "Elefant", "rennt", ".", "</s>"]
+    run = trained_as(attncli, config, tmp_path / "run", "transformer")
+    assert attncli("visualize", run, *asked, "--heads", "--format", "json").code == 0
+    [drawing] = json.loads((tmp_path / "heads.json").read_text())
+    assert [token.strip("￭") for token in drawing["columns"]] == ["der", "Elefant", "rennt", ".", "</s>"]

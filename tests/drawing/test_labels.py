@@ -16,8 +16,9 @@ from attncli.drawing.labels import readable
         ("A dog ￭. (￭ x </s>", ["A", "dog", ".", "(", "x", "</s>"]),
         ("▁ a b ▁ c </s>", ["␣", "a", "b", "␣", "c", "</s>"]),
         ("▁of▁the <unk> ing", ["of the", "<unk>", "ing"]),
+        ("\x1b[2J \udcff a\tb", ["\\x1b[2J", "\\udcff", "a\\tb"]),
     ],
-    ids=["pieces", "digits", "no_case", "words", "characters", "space_inside"],
+    ids=["pieces", "digits", "no_case", "words", "characters", "space_inside", "hostile"],
 )
 def test_labels_read_well(tokens: str, labels: list[str]) -> None:
     assert readable(tokens.split(" ")) == labels
