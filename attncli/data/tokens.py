@@ -26,7 +26,6 @@ class Tokens:
 
     ids: Tensor  # [B, L] int64, PAD beyond a row's length
     lengths: Tensor  # [B] int64, including the end symbol
-    places: Tensor | None = None  # [n] int64, the real tokens in `ids` read row by row; None where `to` was not called
 
     @property
     def size(self) -> int:
@@ -43,20 +42,23 @@ class Tokens:
 
     def real(self, values: Tensor) -> Tensor:
         """Return `values` [B, L, ...] at the real tokens, [n, ...]."""
-        return values.flatten(0, 1).index_select(0, self._places())
+        return values.flatten(0, 1).index_select(0, self._places)
 
     def spread(self, values: Tensor) -> Tensor:
         """Return `values` [n] at the real tokens of [B, L], and 0 at the others."""
-        return values.new_zeros(self.ids.numel()).index_copy(0, self._places(), values).view(self.ids.shape)
+        return values.new_zeros(self.ids.numel()).index_copy(0, self._places, values).view(self.ids.shape)
 
+    @cached_property
     def _places(self) -> Tensor:
-        return self.mask.flatten().nonzero()[:, 0] if self.places is None else self.places
+        """[n] int64: where real tokens are in `ids` read row by row; no field, since those have a row per sequence."""
+        return self.mask.flatten().nonzero()[:, 0]
 
     def to(self, device: torch.device) -> Tokens:
         """Return the same on `device`."""
-        # A device would have to be waited for to tell how many tokens are real.
-        moved = (each.to(device, non_blocking=True) for each in (self.ids, self.lengths, self._places()))
-        return Tokens(*moved)
+        moved = Tokens(self.ids.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
+        # Found here, since one would have to wait for a device to tell how many tokens are real.
+        vars(moved)["_places"] = self._places.to(device, non_blocking=True)
+        return moved
 
 
 def pad_tokens(sequences: Sequence[np.ndarray]) -> Tokens:

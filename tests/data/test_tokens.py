@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -53,3 +55,8 @@ def test_real_tokens_are_taken_out_and_put_back() -> None:
         assert torch.equal(each.real(values), values[found.mask])
         assert each.real(each.ids).tolist() == [5, EOS, 5, 6, 7, EOS, EOS]
         assert each.spread(torch.arange(1, 8)).tolist() == [[1, 2, 0, 0], [3, 4, 5, 6], [7, 0, 0, 0]]
+
+
+def test_every_tensor_of_moved_tokens_has_a_row_a_sequence() -> None:
+    moved = pad_tokens([np.array([5, EOS]), np.array([EOS])]).to(torch.device("cpu"))
+    assert [len(getattr(moved, field.name)) for field in dataclasses.fields(moved)] == [2, 2]
