@@ -5,34 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from attncli.config.quantities import BeamSize, Length, Size
 from attncli.config.section import Section
 
 
 class Search(Section):
     """Beam search; a beam of one is greedy."""
 
-    beam_size: Annotated[int, Field(ge=1)] = 5
+    beam_size: BeamSize = 5
     """Hypotheses kept for each source; 1 is greedy search."""
-    length_penalty: Annotated[float, Field(ge=0)] = 1.0
+    length_penalty: Annotated[float, Field(ge=0, le=100)] = 1.0
     """The exponent α in ((5 + |y|) / 6)^α, which divides a hypothesis's log-probability (Wu et al. 2016, eq. 14)."""
-    max_length: Annotated[int, Field(ge=1)] = 200
+    max_length: Length = 200
     """Maximum number of target tokens, including the end symbol."""
     unknown: Literal["forbid", "allow"] = "forbid"
     """Whether the unknown token, which stands for what the vocabulary cannot write, may be written."""
-    min_length: Annotated[int, Field(ge=1)] = 1
+    min_length: Length = 1
     """Minimum number of target tokens, including the end symbol."""
-    no_repeat_ngram_size: Annotated[int, Field(ge=1)] | None = None
+    no_repeat_ngram_size: Length | None = None
     """The length of n-grams of tokens of which none may be written twice in a target. None forbids no repetition."""
-    max_source_length: Annotated[int, Field(ge=1)] | None = None
+    max_source_length: Length | None = None
     """Maximum number of source tokens; a longer source is an error, or truncated with `--too-long cut`. No limit by
     default."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Size = 64
     """Sources decoded together."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Precision of matrix products: single, or bfloat16, which is faster where the processor supports it and slightly
     less exact."""
+
+    @model_validator(mode="after")
+    def _may_end(self) -> Search:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is over max_length {self.max_length}")
+        return self
 
     def changed(self, given: Mapping[str, Any]) -> Search:
         """Return these settings with those of `given` that are not None."""
