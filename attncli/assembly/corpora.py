@@ -98,7 +98,8 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
     else:
         made = _of_files(config, splits, tokenizers, encoder)
     _check_lengths(config, made)
-    return replace(made, notes=(*_tokenizer_notes(config.tokenizer, tokenizers), *made.notes))
+    warnings = [f"warning: {text}" for text in config.warnings()]
+    return replace(made, notes=(*_tokenizer_notes(config.tokenizer, tokenizers), *made.notes, *warnings))
 
 
 def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Tag, model_validator
 
 from attncli.config.problems import shown_value
+from attncli.config.quantities import Length, Seed, Share, Size, Temperature, Weight
 from attncli.config.section import Section
 
 ScoreName = Literal["content", "additive", "location", "general", "dot", "scaled_dot"]
@@ -15,8 +16,6 @@ SelectionName = Literal["soft", "hard"]
 EstimatorName = Literal["reinforce", "straight_through"]
 RewardName = Literal["token", "sentence"]
 InferenceName = Literal["argmax", "expectation", "sample"]
-Weight = Annotated[float, Field(ge=0)]
-Temperature = Annotated[float, Field(gt=0)]
 
 HALF_WIDTH = 10
 """Half the width of a local window where none is given (Luong et al. 2015, section 4.1)."""
@@ -35,7 +34,7 @@ class Reinforce(Section):
     """Weight of the reward (λr in the paper; the default is that of the released code, for the reward by token)."""
     entropy_weight: Weight = 0.002
     """Weight of the entropy of the distributions (λe; the default is that of the released code)."""
-    expectation_rate: float = Field(default=0.5, ge=0, le=1)
+    expectation_rate: Share = 0.5
     """How often the samples for a sentence are replaced by their expectation, which lowers the variance."""
 
 
@@ -48,7 +47,7 @@ class StraightThrough(Section):
     """Temperature at the start; the lower it is, the closer the soft choice is to the sample."""
     lowest_temperature: Temperature = 0.5
     """The lowest temperature."""
-    annealing: Weight = 1e-4
+    annealing: Share = 1e-4
     """How fast the temperature falls: by a factor of exp(-annealing) per update."""
 
     @model_validator(mode="after")
@@ -73,7 +72,7 @@ class Attention(Section):
     score: ScoreName = "additive"
     """How well a query matches a position: `content` (cosine with a learned sharpness), `additive`, `location`,
     `general`, `dot` or `scaled_dot`."""
-    size: int | None = Field(default=None, ge=1)
+    size: Size | None = None
     """Width of the hidden layer of the `additive` score, or of the projections of `scaled_dot`; by default the
     decoder's hidden size."""
     projections: Literal["learned", "none"] | None = None
@@ -81,7 +80,7 @@ class Attention(Section):
     al. 2017, 3.2.2), or the two directly, which must then have equal widths (`none`)."""
     sharpening: Literal["learned", "none"] | None = None
     """For the `content` score: multiply the cosine by a learned positive factor (`learned`, the default) or not."""
-    maximum_source_length: int | None = Field(default=None, ge=1)
+    maximum_source_length: Length | None = None
     """For the `location` score: the maximum number of source positions."""
     longer_sources: Literal["error", "ignore"] | None = None
     """For the `location` score and sources beyond `maximum_source_length`: raise an error (the default), or give the
@@ -89,7 +88,7 @@ class Attention(Section):
     window: WindowName = "global"
     """Where a query may attend: everywhere (`global`), around the position of the step (`local_m`), or around a
     predicted position (`local_p`; Luong et al. 2015, section 3.2)."""
-    half_width: int | None = Field(default=None, ge=1)
+    half_width: Length | None = None
     """For `local_m` and `local_p`: half the width of the window, in positions; by default 10. For images, in rows and
     columns."""
     selection: SelectionName = "soft"
@@ -107,7 +106,7 @@ class Attention(Section):
     inference: InferenceName | None = None
     """For `hard`, outside training: the likeliest position (`argmax`, the default), the weighted mean as with `soft`
     (`expectation`), or a sample (`sample`)."""
-    sampling_seed: int | None = Field(default=None, ge=0)
+    sampling_seed: Seed | None = None
     """For `inference: sample`: the random seed, by default 1. A source is read the same in every batch."""
 
     @property

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from attncli.config.quantities import ColumnNumber, PathText, SetName
 from attncli.config.section import Section
 
 CaptionFormat = Literal["flickr8k", "coco", "karpathy", "csv", "tsv", "jsonl", "lines"]
@@ -15,19 +16,19 @@ CaptionFormat = Literal["flickr8k", "coco", "karpathy", "csv", "tsv", "jsonl", "
 class CaptionFile(Section):
     """A file of captions."""
 
-    file: str
+    file: PathText
     """The file, with or without `.gz`."""
     format: CaptionFormat | None = None
     """`flickr8k` (`image.jpg#0`, a tab, the caption), `coco` or `karpathy` (JSON), `csv`, `tsv`, `jsonl`, or `lines`
     (one caption per line, with `image_names`). By default it is detected from the file."""
-    image_names: str | None = None
+    image_names: PathText | None = None
     """For `lines`: the file whose line n names the image of caption n."""
-    image_field: str | int | None = None
+    image_field: str | ColumnNumber | None = None
     """The column of image names in `csv` and `tsv` (a name, or a number from 1), or the key in `jsonl`. By default the
     one called `image`, `image_name`, `file_name`, `filename`, `file` or `path`, or the first column."""
-    caption_field: str | int | None = None
+    caption_field: str | ColumnNumber | None = None
     """The same for the caption; by default `caption`, `captions`, `text` or `sentence`, or the second column."""
-    split_field: str | int | None = None
+    split_field: str | ColumnNumber | None = None
     """The same for the name of the split; by default `split`."""
 
     @model_validator(mode="after")
@@ -61,13 +62,13 @@ CaptionFiles = Annotated[
 class CaptionSplit(Section):
     """Which of the images belong to a split. A plain name is that of a `list`."""
 
-    list: str | None = None
+    list: PathText | None = None
     """A file with one image name per line."""
     split: str | None = None
     """The name of the split in the caption file, such as `train`, `val` or `test` in Karpathy's JSON."""
     captions: CaptionFiles | None = None
     """Caption files of this split, instead of `data.captions`."""
-    images: str | None = None
+    images: PathText | None = None
     """Image folder of this split, instead of `data.images`."""
 
     @model_validator(mode="after")
@@ -86,9 +87,9 @@ class CaptioningData(Section):
     bad_sources_key: ClassVar[str] = "bad_pictures"
     """The key that says what to do about a training source that cannot be read."""
 
-    root: str = "."
+    root: PathText = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
-    images: str
+    images: PathText
     """Folder of the images."""
     captions: CaptionFiles | None = None
     """One or more caption files: Flickr8k's token file, COCO's or Karpathy's JSON, CSV, TSV or JSON Lines. By default
@@ -97,7 +98,7 @@ class CaptioningData(Section):
     """The training images: a file of names, or keys."""
     dev: Split
     """The dev images, which select the checkpoint; never trained on."""
-    test: dict[str, Split] = Field(default={})
+    test: dict[SetName, Split] = Field(default={})
     """Named test sets, read only by `eval`."""
     match_names: Literal["exact", "flickr_id"] = "exact"
     """How names are matched to image files: exactly, or by the number before `_` or `.`, so that Multi30k's
@@ -110,7 +111,7 @@ class CaptioningData(Section):
     many were skipped."""
     bad_pictures: Literal["error", "skip"] = "error"
     """What to do about a training image that cannot be read: stop, or skip it and report how many were skipped."""
-    cache: str | None = None
+    cache: PathText | None = None
     """Cache for image features; by default `attncli` in the user's cache folder."""
 
     def splits(self) -> Iterator[tuple[str, CaptionSplit]]:

@@ -6,26 +6,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from attncli.config.quantities import ColumnNumber, Length, PathText, SetName
 from attncli.config.section import Section
 
 
 class ParallelFiles(Section):
     """Two text files; line n of one translates line n of the other."""
 
-    source: str
+    source: PathText
     """Text file with one source sentence per line, in UTF-8, optionally `.gz`."""
-    target: str
+    target: PathText
     """Text file with one target sentence per line, aligned with `source`."""
 
 
 class PairFile(Section):
     """One file that holds both sides: `.tsv` or `.jsonl`, with or without `.gz`."""
 
-    pairs: str
+    pairs: PathText
     """The file of sentence pairs."""
-    source_field: str | int | None = None
+    source_field: str | ColumnNumber | None = None
     """Source column (TSV: a number from 1 or a name from the header) or key (JSONL). By default 1 or `source`."""
-    target_field: str | int | None = None
+    target_field: str | ColumnNumber | None = None
     """Target column or key. By default 2 or `target`."""
 
 
@@ -43,22 +44,22 @@ Corpus = Annotated[
 class MaximumLength(Section):
     """Maximum lengths of training sentences."""
 
-    source: int | None = Field(default=None, ge=1)
+    source: Length | None = None
     """Maximum number of source tokens in a training pair; no limit by default."""
-    target: int | None = Field(default=None, ge=1)
+    target: Length | None = None
     """Maximum number of target tokens in a training pair, not counting the end symbol; no limit by default."""
 
 
 class TranslationData(Section):
     """Parallel text for training, validation and test."""
 
-    root: str = "."
+    root: PathText = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     train: Corpus
     """The training pairs."""
     dev: Corpus
     """The dev pairs, which select the checkpoint; never trained on."""
-    test: dict[str, Corpus] = Field(default={})
+    test: dict[SetName, Corpus] = Field(default={})
     """Named test sets, read only by `eval`."""
     bad_lines: Literal["error", "skip"] = "error"
     """What to do about a training pair with an empty side or invalid UTF-8: stop and report its file and line, or skip
@@ -67,5 +68,5 @@ class TranslationData(Section):
     """Limits on the length of training pairs."""
     too_long: Literal["drop", "error"] = "drop"
     """What to do about a training pair over `maximum_length`: skip it and report how many were skipped, or stop."""
-    cache: str | None = None
+    cache: PathText | None = None
     """Cache for encoded corpora and tokenizers; by default `attncli` in the user's cache folder."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Tag
 
 from attncli.config.networks import LSTMN, Recurrent, TokenInput, Transformer, network_kind
+from attncli.config.quantities import Layers, Size, Weight
 
 ActivationName = Literal["tanh", "none"]
 
 
 class _RecurrentWriting(TokenInput):
-    hidden_size: int = Field(default=512, ge=1)
+    hidden_size: Size = 512
     """Width of a state."""
-    layers: int = Field(default=1, ge=1)
+    layers: Layers = 1
     """Number of layers; the top one queries the attention."""
     query: Literal["previous_state", "current_state"] = "current_state"
     """The state that queries the attention: before the step's input is read (Bahdanau et al. 2015) or after (Luong et
@@ -31,7 +32,7 @@ class _RecurrentWriting(TokenInput):
     network for each part of the state (`mean_mlp`, as Xu et al. 2015), or zeros (`zero`)."""
     gate: bool = False
     """Scale the context by a gate between 0 and 1 computed from the querying state (Xu et al. 2015, 4.2.1)."""
-    doubly_stochastic: float = Field(default=0.0, ge=0)
+    doubly_stochastic: Weight = 0.0
     """Weight λ of a training term that encourages attending to every source position equally over a whole target (Xu et
     al. 2015, 4.2.1; 1 in their released code)."""
     readout: Literal["attentional", "maxout", "deep", "state"] | None = None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from attncli.config.problems import shown_value
+from attncli.config.quantities import Length, Resamples, Seed
 from attncli.config.section import Section
-
-Length = Annotated[int, Field(ge=1)]
 
 
 class Evaluation(Section):
@@ -17,9 +14,9 @@ class Evaluation(Section):
 
     length_bins: tuple[Length, ...] = (10, 20, 30, 40, 50, 60)
     """Upper limits, in words, of the bins for BLEU by length; longer sentences form the last bin."""
-    bootstrap_samples: Annotated[int, Field(ge=1)] = 1000
+    bootstrap_samples: Resamples = 1000
     """Bootstrap resamples for the 95 % bounds and the paired tests."""
-    seed: Annotated[int, Field(ge=0)] = 12345
+    seed: Seed = 12345
     """Seed for the resampling."""
 
     @model_validator(mode="after")

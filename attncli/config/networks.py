@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from attncli.config.problems import shown_value
+from attncli.config.quantities import Layers, Length, Rate, Size
 from attncli.config.section import Section
 
 CellName = Literal["rnn", "gru", "lstm"]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 ScaleName = Literal["root", "none"]
 InitialWeights = Literal["glorot", "uniform"]
 
@@ -74,7 +74,7 @@ class TokenInput(Section):
 class Positions(Section):
     """Position encodings; a subclass has the key `positions`."""
 
-    maximum_length: int | None = Field(default=None, ge=1)
+    maximum_length: Length | None = None
     """With learned positions: the maximum number of tokens, including the end symbol."""
 
     @model_validator(mode="after")
@@ -92,13 +92,13 @@ class Transformer(TokenInput, Positions):
 
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
-    hidden_size: int = Field(default=512, ge=1)
+    hidden_size: Size = 512
     """Width of a state; must equal `model.embedding_size`."""
-    layers: int = Field(default=6, ge=1)
+    layers: Layers = 6
     """Number of layers."""
-    heads: int = Field(default=8, ge=1)
+    heads: Layers = 8
     """Attention heads per layer; they divide `hidden_size` evenly."""
-    feed_forward_size: int = Field(default=2048, ge=1)
+    feed_forward_size: Size = 2048
     """Width of the inner layer of the feed-forward networks."""
     activation: Literal["relu", "gelu"] = "relu"
     """Activation of the inner layer."""

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from attncli.config.quantities import BeamSize, PathText
 from attncli.config.section import Section
-from attncli.config.training import Count
 
 
 class CrossEntropy(Section):
@@ -31,13 +31,13 @@ class SelfCritical(Section):
 
     kind: Literal["self_critical"] = "self_critical"
     """The kind of objective."""
-    start_from: str
+    start_from: PathText
     """Run folder whose best weights and tokenizer to start from; its `model` must be the same except for `dropout`,
     `doubly_stochastic` and the encoder's fine-tuning. No longer needed once the first checkpoint is saved."""
     reward: Literal["cider", "gleu"] = "cider"
     """The reward: CIDEr-D with document frequencies of the training targets, designed for captions with several
     references, or GLEU (Wu et al. 2016, 8.1), designed for single sentences of translation."""
-    samples: Count = 5
+    samples: BeamSize = 5
     """Targets sampled for each source of a batch."""
     baseline: Literal["others", "greedy"] = "others"
     """Baseline for the reward of a sampled target: the mean of the source's other samples (`others`), or the reward of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -12,6 +13,12 @@ from pydantic_core import ErrorDetails
 from attncli.config.section import Section
 from attncli.errors import escaped, shortened, unknown
 
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("over", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("under", "lt"),
+}
 # What is asked for, by the beginning of the kind of pydantic's error.
 _WANTED = {"int_": "an integer", "float_": "a number", "string_": "text", "bool_": "true or false", "tuple_": "a list"}
 
@@ -48,7 +55,12 @@ def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
     if kind in ("model_type", "model_attributes_type", "dict_type", "union_tag_not_found"):
         return "needs keys of its own" + (f", such as 'kind' ({', '.join(kinds)})" if kinds else "")
     if kind == "too_long":
-        return f"takes {detail['ctx']['max_length']} items"
+        return f"takes at most {detail['ctx']['max_length']} items"
+    if kind == "too_short":
+        return f"takes at least {detail['ctx']['min_length']} item"
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"should be {words} {written_number(detail['ctx'][key])}"
     for start, wanted in _WANTED.items():
         if kind.startswith(start):
             return f"should be {wanted}"
@@ -58,6 +70,15 @@ def _demand(detail: ErrorDetails, kinds: Sequence[str]) -> str:
 def as_written(found: Any) -> str:
     """Return `found` as it may stand in the file, text without quotes."""
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def written_number(number: float) -> str:
+    """Return a bound of a range as people write it, such as 2^63 or 10^9."""
+    for base in (2, 10):
+        exponent = round(math.log(number, base)) if number > 10**5 else 0
+        if exponent and number == base**exponent:
+            return f"{base}^{exponent}"
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def shown_value(found: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attncli.config.dump import schema_of_whole_files
+from attncli.config.problems import written_number
 
 Schema = dict[str, Any]
 
@@ -171,7 +172,8 @@ def _value(whole: Schema, option: Schema) -> str:
         return _number(option)
     if kind == "array":
         items = option.get("prefixItems", [option.get("items")])
-        return f"list of {len(items) if len(items) > 1 else 'any length'}: {_listed(whole, items[0])}"
+        length = f"{option.get('minItems', 0)} to {option['maxItems']}" if "maxItems" in option else "any length"
+        return f"list of {len(items) if len(items) > 1 else length}: {_listed(whole, items[0])}"
     if kind == "object":
         return "section" if "properties" in option else "sections by name"
     return {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}[str(kind)]
@@ -183,7 +185,9 @@ def _listed(whole: Schema, item: Schema) -> str:
 
 def _number(option: Schema) -> str:
     word = "whole number" if option["type"] == "integer" else "number"
-    limits = [f"{words} {option[key]:g}" for key, words in BOUNDS.items() if key in option]
+    if "minimum" in option and "maximum" in option:
+        return f"{word} ({written_number(option['minimum'])} to {written_number(option['maximum'])})"
+    limits = [f"{words} {written_number(option[key])}" for key, words in BOUNDS.items() if key in option]
     return f"{word} ({', '.join(limits)})" if limits else word
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from attncli.config.quantities import Count, LearningRate, Rate, Seed, Share, Size, Updates
 from attncli.config.section import Section
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Factor = Annotated[float, Field(ge=0, lt=1)]
+# From what float32 can add to a gradient's size without losing it in its smallest normal numbers, to what hides all.
+Epsilon = Annotated[float, Field(ge=1e-30, le=1)]
 
 
 class Adam(Section):
@@ -18,9 +18,9 @@ class Adam(Section):
 
     kind: Literal["adam"] = "adam"
     """The kind of optimiser."""
-    betas: tuple[Factor, Factor] = (0.9, 0.999)
+    betas: tuple[Rate, Rate] = (0.9, 0.999)
     """Decay of the running means of the gradient and of its square."""
-    epsilon: Positive = 1e-8
+    epsilon: Epsilon = 1e-8
     """Added to the square root of the running squared gradient."""
 
 
@@ -29,11 +29,11 @@ class AdamW(Section):
 
     kind: Literal["adamw"] = "adamw"
     """The kind of optimiser."""
-    betas: tuple[Factor, Factor] = (0.9, 0.999)
+    betas: tuple[Rate, Rate] = (0.9, 0.999)
     """Decay of the running means of the gradient and of its square."""
-    epsilon: Positive = 1e-8
+    epsilon: Epsilon = 1e-8
     """Added to the square root of the running squared gradient."""
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, le=100)
     """Weight decay per step, multiplied by the learning rate."""
 
 
@@ -42,7 +42,7 @@ class SGD(Section):
 
     kind: Literal["sgd"] = "sgd"
     """The kind of optimiser."""
-    momentum: Factor = 0.0
+    momentum: Rate = 0.0
     """Momentum."""
 
 
@@ -51,7 +51,7 @@ class Constant(Section):
 
     kind: Literal["constant"] = "constant"
     """The kind of schedule."""
-    warmup: int = Field(default=0, ge=0)
+    warmup: Updates = 0
     """Updates over which the rate rises linearly to its peak."""
 
 
@@ -71,7 +71,7 @@ class Noam(Section):
     """The kind of schedule."""
     warmup: Count = 4000
     """Updates over which the rate rises."""
-    size: Count
+    size: Size
     """The model's width in the equation."""
 
 
@@ -80,12 +80,21 @@ class Cosine(Section):
 
     kind: Literal["cosine"] = "cosine"
     """The kind of schedule."""
-    warmup: int = Field(default=0, ge=0)
+    warmup: Updates = 0
     """Updates over which the rate rises linearly to its peak."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: Count | None = None
     """Update at which the lowest rate is reached; by default `max_steps`."""
-    lowest: float = Field(default=0.0, ge=0, le=1)
+    lowest: Share = 0.0
     """The lowest rate, as a share of the learning rate."""
+
+    @model_validator(mode="after")
+    def _falls_after_the_warm_up(self) -> Cosine:
+        if self.steps is not None and self.steps <= self.warmup:
+            raise ValueError(
+                f"steps {self.steps} is not more than warmup {self.warmup}, so the rate would be at its lowest when "
+                "the warm-up ends; raise steps or lower warmup"
+            )
+        return self
 
 
 class Plateau(Section):
@@ -93,9 +102,9 @@ class Plateau(Section):
 
     kind: Literal["plateau"] = "plateau"
     """The kind of schedule."""
-    warmup: int = Field(default=0, ge=0)
+    warmup: Updates = 0
     """Updates over which the rate rises linearly to its peak."""
-    factor: float = Field(default=0.5, gt=0, lt=1)
+    factor: float = Field(default=0.5, ge=0.001, lt=1)
     """Factor applied to the rate."""
     patience: Count = 2
     """Number of validations without improvement before the rate is reduced."""
@@ -113,32 +122,32 @@ class EarlyStopping(Section):
 
     patience: Count = 5
     """Number of validations in a row without a new best."""
-    minimum_improvement: float = Field(default=0.0, ge=0)
+    minimum_improvement: float = Field(default=0.0, ge=0, le=1e6)
     """How much better than the best so far a validation must be to count, in units of the metric."""
 
 
 class Training(Section):
     """The training loop; each task adds how its batches are formed."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     """Seed for weights, dropout and the order of batches."""
     accumulate: Count = 1
     """Batches per update, each weighted by the number of terms in its loss, such as real target tokens."""
-    max_steps: int | None = Field(default=None, ge=1)
+    max_steps: Count | None = None
     """Stop after this many updates."""
-    max_epochs: int | None = Field(default=None, ge=1)
+    max_epochs: Count | None = None
     """Stop after this many passes over the data."""
-    max_minutes: float | None = Field(default=None, gt=0)
+    max_minutes: float | None = Field(default=None, ge=0.001, le=1e7)
     """Stop after this many minutes of training, including validation and earlier parts of a resumed run."""
     optimizer: Annotated[Adam | AdamW | SGD, Field(discriminator="kind")] = Adam()
     """The optimiser."""
-    learning_rate: Positive = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Peak learning rate, which `schedule` scales."""
     schedule: Annotated[Constant | InverseSquareRoot | Noam | Cosine | Plateau, Field(discriminator="kind")] = (
         Constant()
     )
     """Schedule of the learning rate."""
-    clip_norm: float | None = Field(default=5.0, gt=0)
+    clip_norm: float | None = Field(default=5.0, ge=1e-6, le=1e6)
     """Gradients with a larger norm are scaled down to this norm; `null` for no limit."""
     precision: Literal["fp32", "tf32", "bf16", "auto"] = "fp32"
     """Precision of matrix products: single, TensorFloat-32 (CUDA), or bfloat16 with weights kept in single precision.

@@ -16,16 +16,18 @@ from attncli.config.decoders import Decoder, RecurrentDecoder, TransformerDecode
 from attncli.config.evaluation import Evaluation
 from attncli.config.networks import Dropout, InitialWeights
 from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
+from attncli.config.quantities import BeamSize, Count, Rate, RateFactor, Size
 from attncli.config.search import Search
 from attncli.config.section import Section, renamed
 from attncli.config.tokenizer import Tokenizer
-from attncli.config.training import Count, Factor, Positive, Training, Validation
+from attncli.config.training import Training, Validation
+from attncli.config.warnings import warnings_of_data, warnings_of_schedule
 
 
 class WritingModel(Section):
     """An encoder of sources and a decoder of tokens."""
 
-    embedding_size: int = Field(default=256, ge=1)
+    embedding_size: Size = 256
     """Width of a token's embedding."""
     tied_embeddings: Literal["none", "target", "all"] = "none"
     """`target`: the output layer shares the target embeddings (its input is then projected to `embedding_size`); `all`:
@@ -47,9 +49,9 @@ class WritingModel(Section):
 class WritingValidation(Validation):
     """What is measured on the dev set during training."""
 
-    beam_size: Count = 1
+    beam_size: BeamSize = 1
     """Beam size when decoding."""
-    sources: int | None = Field(default=None, ge=1)
+    sources: Count | None = None
     """Decode only the first this many sources of the dev set; the loss always covers all. Formerly `sentences`, which
     still works."""
 
@@ -64,12 +66,12 @@ class WritingTraining(Training):
     batch_tokens: Count = 4096
     """Maximum size of a batch: the number of targets times the length of the longest, or of the longest source if
     sources are text and longer. Does not apply to sampled targets, whose lengths are not known in advance."""
-    batch_sentences: int | None = Field(default=None, ge=1)
+    batch_sentences: Count | None = None
     """Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of sources
     in a batch."""
-    label_smoothing: Factor = 0.0
+    label_smoothing: Rate = 0.0
     """Share of the probability mass spread evenly over the vocabulary in the loss."""
-    output_rate_factor: Positive = 3.0
+    output_rate_factor: RateFactor = 3.0
     """Multiplier on the learning rate of the output layer, tied embeddings included. At a single rate (1) the output
     layer is what learns last."""
     validation: WritingValidation
@@ -100,6 +102,11 @@ class WritingConfig(Section):
     """Metrics that `eval` can compute, BLEU first; by default all but METEOR."""
     measured: ClassVar[tuple[str, ...]] = ("bleu",)
     """Metrics that every validation computes."""
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is valid but probably a mistake, as `key: what and why`."""
+        yield from warnings_of_data(self.data)
+        yield from warnings_of_schedule(self.training)
 
     def conflicts(self) -> Iterator[str]:
         """Yield each broken rule between sections as `key: what is wrong`."""

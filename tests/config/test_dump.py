@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TINY, configured
 
+from attncli.config.data import PairFile
 from attncli.config.dump import json_schema, to_yaml
 from attncli.config.load import CONFIGS, check_config, read_config
 from attncli.config.tasks.translation import TranslationConfig
@@ -71,23 +72,31 @@ def translation(values: dict[str, Any]) -> TranslationConfig:
 
 
 def named(text: str) -> TranslationConfig:
-    """Return a configuration with `text` as a value and as a key."""
+    """Return a configuration with `text` as a value, and with one like it as a key and as a path."""
     values = yaml.safe_load(TINY.read_text())
-    values["data"] |= {"root": text, "test": {text: {"source": text, "target": "x"}}}
+    name = "".join(character for character in text if character not in "/\0")[:40]
+    name = "x" if name in ("", ".", "..") else name
+    values["data"] |= {"root": name, "test": {name: {"pairs": name, "source_field": text}}}
     return translation(values)
+
+
+def field_of(config: TranslationConfig) -> object:
+    [split] = config.data.test.values()
+    assert isinstance(split, PairFile)
+    return split.source_field
 
 
 @pytest.mark.parametrize("text", TRICKY)
 def test_tricky_text_is_read_as_it_was(text: str) -> None:
     config = named(text)
-    assert config.data.root == text
+    assert field_of(config) == text
     assert written_and_read(config) == config
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_is_read_as_it_was(text: str) -> None:
-    assert written_and_read(named(text)).data.root == text
+    assert field_of(written_and_read(named(text))) == text
 
 
 @pytest.mark.parametrize(

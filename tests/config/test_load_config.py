@@ -146,7 +146,7 @@ def refused(path: Path) -> str:
         ("evaluation.length_bins=[5, x]", "evaluation.length_bins.1: should be an integer, but is 'x'"),
         (
             "training.optimizer={kind: adam, betas: [0.1, 0.2, 0.3]}",
-            "training.optimizer.betas: takes 2 items, but is [0.1, 0.2, 0.3]",
+            "training.optimizer.betas: takes at most 2 items, but is [0.1, 0.2, 0.3]",
         ),
         (
             "training.optimizer={kind: adam, betas: [0.1]}",
@@ -163,10 +163,10 @@ def refused(path: Path) -> str:
             "model.dropout: should be a number, or keys inputs, layers and outputs, but is 'often'",
         ),
         # Numbers out of range.
-        ("model.encoder.layers=0", "model.encoder.layers: should be greater than or equal to 1, but is 0"),
-        ("training.learning_rate=0", "training.learning_rate: should be greater than 0, but is 0"),
-        ("model.dropout=1.5", "model.dropout: should be less than 1, but is 1.5"),
-        ("model.dropout.layers=-1", "model.dropout.layers: should be greater than or equal to 0, but is -1"),
+        ("model.encoder.layers=0", "model.encoder.layers: should be at least 1, but is 0"),
+        ("training.learning_rate=0", "training.learning_rate: should be at least 1e-12, but is 0"),
+        ("model.dropout=1.5", "model.dropout: should be under 1, but is 1.5"),
+        ("model.dropout.layers=-1", "model.dropout.layers: should be at least 0, but is -1"),
         # Missing ones.
         ("data.test.flickr={source: a}", "data.test.flickr.target: missing, and there is no default"),
         ("training.optimizer={}", "training.optimizer: needs a 'kind'; choose from adam, adamw, sgd"),
@@ -261,8 +261,8 @@ def test_every_problem_is_told_at_once_and_where_it_was_said(tmp_path: Path) -> 
     assert str(caught.value) == (
         f"{path}: data.train.target: missing, and there is no default\n"
         f"{path}: data.dev: missing, and there is no default\n"
-        "--set training.seed: should be greater than or equal to 0, but is -1\n"
-        f"{path}: training.max_steps: should be greater than or equal to 1, but is 0\n"
+        "--set training.seed: should be at least 0, but is -1\n"
+        f"{path}: training.max_steps: should be at least 1, but is 0\n"
         "--set search.beam_size: should be an integer, but is 'none'\n"
         f"{path}: modle: unknown key 'modle'; did you mean 'model'? choose from data, evaluation, model, search, task, "
         "tokenizer, training"

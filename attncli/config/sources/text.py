@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Tag, model_validator
 
 from attncli.config.networks import LSTMN, Positions, Recurrent, TokenInput, Transformer, network_kind, width_conflict
+from attncli.config.quantities import Layers, Size
 from attncli.config.sources.encoder import EncoderSection
 
 
@@ -23,9 +24,9 @@ class _TextEncoder(EncoderSection):
 
 
 class _RecurrentReading(TokenInput, Positions, _TextEncoder):
-    hidden_size: int = Field(default=512, ge=1)
+    hidden_size: Size = 512
     """Width of a state, counting both directions."""
-    layers: int = Field(default=1, ge=1)
+    layers: Layers = 1
     """Number of layers."""
     bidirectional: bool = True
     """Read the source in both directions; each takes half of `hidden_size`."""

@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from attncli.config.quantities import Count, PathText, Pixels, Resamples, Seed, SetName, Size
 from attncli.config.section import Section
-from attncli.config.training import Count, Training, Validation
+from attncli.config.training import Training, Validation
+from attncli.config.warnings import warnings_of_data, warnings_of_schedule
 
 ActivationName = Literal["relu", "tanh", "sigmoid", "elu", "none"]
 Part = Literal["all", "train", "dev", "test"]
@@ -17,9 +19,9 @@ Part = Literal["all", "train", "dev", "test"]
 class PictureSet(Section):
     """Images of a folder and its subfolders."""
 
-    folder: str
+    folder: PathText
     """The folder, searched recursively; every file with an image suffix must be an image."""
-    list: str | None = None
+    list: PathText | None = None
     """A text file with the paths of the images to use, one per line, relative to `folder`; all by default."""
     part: Part = "all"
     """Use only this part of the images, chosen by the checksum of the path: about 80 % belong to `train`, 10 % each
@@ -29,7 +31,7 @@ class PictureSet(Section):
 class VectorSet(Section):
     """Vectors of a file."""
 
-    file: str
+    file: PathText
     """A `.csv` file with one vector per line (optionally `.gz`; a first line that is not numbers is a header), or a
     `.npy` file with one vector per row."""
     part: Part = "all"
@@ -42,11 +44,11 @@ class PictureData(Section):
 
     kind: Literal["pictures"] = "pictures"
     """The kind of data."""
-    root: str = "."
+    root: PathText = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
-    height: Count = 32
+    height: Pixels = 32
     """Height in pixels to which every image is resized."""
-    width: Count = 32
+    width: Pixels = 32
     """Width in pixels to which every image is resized; the aspect ratio is not kept."""
     colour: bool = False
     """Keep three colour channels; images are converted to grey by default."""
@@ -54,9 +56,9 @@ class PictureData(Section):
     """The training images."""
     dev: PictureSet
     """The dev images, which select the checkpoint; never trained on."""
-    test: dict[str, PictureSet] = Field(default={})
+    test: dict[SetName, PictureSet] = Field(default={})
     """Named test sets, read only by `eval` and `visualize`."""
-    cache: str | None = None
+    cache: PathText | None = None
     """Cache for decoded images; by default `attncli` in the user's cache folder."""
 
     @property
@@ -75,17 +77,17 @@ class VectorData(Section):
 
     kind: Literal["vectors"] = "vectors"
     """The kind of data."""
-    root: str = "."
+    root: PathText = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
-    size: Count
+    size: Annotated[int, Field(ge=1, le=10**6)]
     """Number of components of a vector; files with another number are refused."""
     train: VectorSet
     """The training vectors."""
     dev: VectorSet
     """The dev vectors, which select the checkpoint; never trained on."""
-    test: dict[str, VectorSet] = Field(default={})
+    test: dict[SetName, VectorSet] = Field(default={})
     """Named test sets, read only by `eval`."""
-    cache: str | None = None
+    cache: PathText | None = None
     """Cache for the vectors in a format that loads quickly; by default `attncli` in the user's cache folder."""
 
 
@@ -94,11 +96,11 @@ class DenseModel(Section):
 
     kind: Literal["dense"] = "dense"
     """The kind of layers."""
-    widths: tuple[Count, ...] = ()
+    widths: tuple[Size, ...] = Field(default=(), max_length=1000)
     """Widths of the layers between input and bottleneck; none by default."""
-    bottleneck: Count
+    bottleneck: Size
     """Width of the code. If it is at least as wide as the input, nothing keeps the model from copying it."""
-    decoder_widths: tuple[Count, ...] | None = None
+    decoder_widths: tuple[Size, ...] | None = Field(default=None, max_length=1000)
     """Widths of the layers between bottleneck and output, from the bottleneck on; by default `widths` mirrored."""
     activation: ActivationName = "relu"
     """Activation after every layer except the bottleneck and the output; with `none` and a linear code the whole model
@@ -127,11 +129,11 @@ class ConvolutionalModel(Section):
 
     kind: Literal["convolutional"] = "convolutional"
     """The kind of layers."""
-    channels: tuple[Count, ...] = Field(default=(16, 32), min_length=1)
+    channels: tuple[Size, ...] = Field(default=(16, 32), min_length=1, max_length=12)
     """Channels of each layer, from the input on; each layer halves height and width."""
-    bottleneck: Count
+    bottleneck: Size
     """Width of the code, a fully connected layer of the last channels."""
-    decoder_channels: tuple[Count, ...] | None = None
+    decoder_channels: tuple[Size, ...] | None = Field(default=None, max_length=12)
     """Channels of the layers from the bottleneck on, each of which doubles height and width except that the last layer
     outputs the image; as many as `channels`, by default `channels` mirrored."""
     activation: ActivationName = "relu"
@@ -157,7 +159,7 @@ class GaussianNoise(Section):
 
     kind: Literal["gaussian"] = "gaussian"
     """The kind of corruption."""
-    deviation: float = Field(default=0.2, gt=0)
+    deviation: float = Field(default=0.2, ge=1e-6, le=1000)
     """Standard deviation of the noise; components of images lie between 0 and 1."""
 
 
@@ -166,7 +168,7 @@ class Masking(Section):
 
     kind: Literal["masking"] = "masking"
     """The kind of corruption."""
-    share: float = Field(default=0.3, gt=0, lt=1)
+    share: float = Field(default=0.3, ge=1e-6, lt=1)
     """Share of the components set to 0."""
 
 
@@ -198,9 +200,9 @@ class AutoencodingEvaluation(Section):
 
     corruption: Corruption | None = None
     """Corruption of the input that `eval` measures in addition to the clean input; by default that of training."""
-    bootstrap_samples: Annotated[int, Field(ge=1)] = 1000
+    bootstrap_samples: Resamples = 1000
     """Bootstrap resamples for the 95 % bounds."""
-    seed: Annotated[int, Field(ge=0)] = 12345
+    seed: Seed = 12345
     """Seed for the resampling and the corruption."""
 
 
@@ -225,6 +227,8 @@ class AutoencodingConfig(Section):
 
     def warnings(self) -> Iterator[str]:
         """Yield what is valid but probably a mistake, as `key: what and why`."""
+        yield from warnings_of_data(self.data)
+        yield from warnings_of_schedule(self.training)
         if self.model.narrowest >= self.data.size and self.training.corruption is None:
             yield (
                 f"model.bottleneck: {self.model.bottleneck} is no narrower than the {self.data.size} components of the "

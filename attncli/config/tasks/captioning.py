@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from attncli.config.captions import CaptioningData
-from attncli.config.evaluation import Evaluation, Length
+from attncli.config.evaluation import Evaluation
+from attncli.config.quantities import Count, Length, RateFactor
 from attncli.config.sources.images import CNN, ImageEncoders, ImageReading
-from attncli.config.training import Positive
 from attncli.config.writing import WritingConfig, WritingModel, WritingTraining, WritingValidation
 
 
@@ -33,10 +31,10 @@ class CaptioningValidation(WritingValidation):
 class CaptioningTraining(ImageReading, WritingTraining):
     """The training loop."""
 
-    batch_sentences: int | None = Field(default=64, ge=1)
+    batch_sentences: Count | None = 64
     """Maximum number of captions in a batch, in addition to `batch_tokens`; with `self_critical`, the number of images
     in a batch."""
-    output_rate_factor: Positive = 1.0
+    output_rate_factor: RateFactor = 1.0
     """Multiplier on the learning rate of the output layer. Values above 1 overfit small sets of captions."""
     validation: CaptioningValidation = CaptioningValidation()
     """Settings of the validation."""
