@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from finished import assert_same, final, log
 from tiny_task import EPOCH_BATCHES, TinyTask, child, tiny_batch, train_tiny
 
 from attncli.errors import RunError, Stopped
@@ -42,42 +43,6 @@ def run_child(
     process = start(folder, changes, task, die_at)
     process.join(timeout=60)
     return process.exitcode
-
-
-def final(folder: Path) -> dict[str, Any]:
-    """Everything that a run must end with, the clock left out."""
-    run = RunFolder(folder)
-    state = torch.load(folder / "checkpoints/last/training_state.pt", weights_only=True)
-    for clock in (state["training"], state["training"]["window"]):
-        clock["seconds"] = 0
-    state["log_size"] = 0
-    return {
-        "last": run.load_weights("last"),
-        "best": run.load_weights("best"),
-        "facts": run.checkpoint_facts("best").model_dump(),
-        "state": state,
-        "kept": sorted(path.name for path in (folder / "checkpoints/kept").iterdir()),
-        "checkpoints": sorted(path.name for path in (folder / "checkpoints").iterdir()),
-        "scores": run.facts().scores,
-        "log": [record for record in log(folder) if record["event"] not in ("start", "resume", "stopped")],
-    }
-
-
-def log(folder: Path) -> list[dict[str, Any]]:
-    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in record.items() if k not in ("seconds", "tokens_per_second")} for record in records]
-
-
-def assert_same(found: object, expected: object, where: str = "") -> None:
-    assert type(found) is type(expected), where
-    if isinstance(found, dict) and isinstance(expected, dict):
-        assert found.keys() == expected.keys(), where
-        for key in found:
-            assert_same(found[key], expected[key], f"{where}.{key}")
-    elif isinstance(found, torch.Tensor) and isinstance(expected, torch.Tensor):
-        assert torch.equal(found, expected), where
-    else:
-        assert found == expected, where
 
 
 def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path: Path) -> None:
