@@ -188,8 +188,9 @@ def _npy_rows(path: Path) -> Array:
         values = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise unreadable(path, error) from None
-    except ValueError as error:
-        raise DataError(f"{path}: not a .npy file of numbers: {error}") from None
+    except Exception as error:
+        # On broken headers, which are Python literals, numpy's reader raises all kinds of errors.
+        raise DataError(f"{path}: not a .npy file of numbers: {error or type(error).__name__}") from None
     if values.ndim != 2 or not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
         raise DataError(
             f"{path}: holds {values.dtype} of shape {list(values.shape)}; expected numbers with a vector a row"
