@@ -32,7 +32,11 @@ class TranslateOptions(WritingOptions):
         typer.Argument(metavar="INPUT", help="Text, one sentence a line, `.gz` too; by default standard input."),
     ] = None
     format: Annotated[
-        Literal["text", "jsonl"], typer.Option(help="Lines of text, or JSON with hypotheses, scores and tokens.")
+        Literal["text", "jsonl", "moses"],
+        typer.Option(
+            help="Lines of text; JSON with hypotheses, scores and tokens; or number of the line from 0, text, "
+            "log-probability and score, with ||| between them."
+        ),
     ] = "text"
     max_source_length: Annotated[int | None, typer.Option(min=1, help="The most tokens in a source.")] = None
     too_long: Annotated[
@@ -81,7 +85,7 @@ def translate(options: TranslateOptions) -> None:
         for lines in chain([first], chunks):
             for found in write(lines):
                 line += 1
-                _put(found, stream, options, where=f"{path or 'standard input'}: line {line}")
+                _put(found, stream, options, line=line)
                 if found.is_unknown:
                     unknown.append(line)
             stream.flush()
@@ -92,17 +96,23 @@ def translate(options: TranslateOptions) -> None:
         tell(f"attncli: {path or 'standard input'}: {lines_without}; is this the language that it translates from?")
 
 
-def _put(found: Written, stream: TextIO, options: TranslateOptions, *, where: str) -> None:
-    """Write `found` to `stream`, as text in as many lines as were asked for; a DataError says what is wrong `where`."""
+def _put(found: Written, stream: TextIO, options: TranslateOptions, *, line: int) -> None:
+    """Write `found` to `stream` in the format that was asked for; a DataError says what is wrong with the `line`."""
     from attncli.errors import DataError
 
     if found.problem is not None:
-        raise DataError(f"{where}: {found.problem}")
+        raise DataError(f"{options.input or 'standard input'}: line {line}: {found.problem}")
+    texts = [one_line(hypothesis.text) for hypothesis in found.hypotheses]
     if options.format == "jsonl":
         stream.write(json_line(found, name="source"))
-        return
-    texts = [one_line(hypothesis.text) for hypothesis in found.hypotheses]
-    stream.writelines(f"{text}\n" for text in texts + [""] * (options.n_best - len(texts)))
+    elif options.format == "moses":
+        stream.writelines(
+            f"{line - 1} ||| {text} ||| {hypothesis.log_prob:.6g} ||| {hypothesis.score:.6g}\n"
+            for text, hypothesis in zip(texts, found.hypotheses, strict=True)
+        )
+    else:
+        # As many lines for each source, so that they can be told apart.
+        stream.writelines(f"{text}\n" for text in texts + [""] * (options.n_best - len(texts)))
 
 
 def _chunks(path: Path | None) -> Iterator[list[str]]:

@@ -136,6 +136,21 @@ def test_jsonl_says_everything(attncli: Command, trained: Path, source: Path) ->
         assert record["hypotheses"][0]["score"] >= record["hypotheses"][1]["score"]
 
 
+def test_moses_says_the_line_and_the_scores(attncli: Command, trained: Path, source: Path) -> None:
+    asked = ("translate", trained, source, "--n-best", 2, "--format")
+    lines = [line.split(" ||| ") for line in attncli(*asked, "moses").out.splitlines()]
+    expected = [
+        (at, hypothesis)
+        for at, record in enumerate(records(attncli(*asked, "jsonl")))
+        for hypothesis in record["hypotheses"]
+    ]
+    assert len(lines) == len(expected)
+    for (number, text, log_prob, score), (at, hypothesis) in zip(lines, expected, strict=True):
+        assert (int(number), text) == (at, hypothesis["text"])
+        assert float(log_prob) == pytest.approx(hypothesis["log_prob"], rel=1e-5)
+        assert float(score) == pytest.approx(hypothesis["score"], rel=1e-5)
+
+
 def test_attention_has_a_row_for_each_token_and_a_column_for_each_of_the_source(
     attncli: Command, trained: Path, source: Path
 ) -> None:
