@@ -31,8 +31,8 @@ Resamples = Annotated[int, Field(ge=1, le=100_000)]
 """Bootstrap resamples."""
 Index = Annotated[int, Field(ge=0, le=1000)]
 """Place in a list, from 0."""
-ColumnNumber = Annotated[int, Field(ge=1, le=100_000)]
-"""Place of a column, from 1."""
+ColumnNumber = Annotated[int, Field(ge=0, le=100_000)]
+"""Place of a column, from 1; that there is no 0 is better said by who reads the table."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """Seed of a generator of random numbers."""
 

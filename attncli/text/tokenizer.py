@@ -24,6 +24,9 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 UNKNOWN_TEXT = "⁇"
 FORMAT = 1
+# Characters of an entry of the `word` kind. Sentencepiece refuses entries of some thousand bytes, and what is so long
+# is no word of any language.
+_LONGEST_WORD = 1000
 _DESCRIPTION = "tokenizer.json"
 
 
@@ -201,7 +204,10 @@ def _count_words(config: TokenizerConfig, lines: Iterable[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for line in lines:
         text = _prepared(line, lowercase=config.lowercase)
-        counts.update(split_words(text) if config.kind == "word" else text.split(" "))
+        if config.kind == "word":
+            counts.update(word for word in split_words(text) if len(word) <= _LONGEST_WORD)
+        else:
+            counts.update(text.split(" "))
     del counts[""]
     return counts
 

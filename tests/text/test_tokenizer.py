@@ -139,6 +139,16 @@ def test_tokenizers_are_the_same_after_saving_and_loading(tmp_path: Path, shared
     assert all(path.name.startswith("tokenizer.") for path in tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("word", ["a" * 10_001, "\u0301" * 10_000, "ab" * 3000])
+def test_a_word_of_thousands_of_characters_is_unknown(word: str) -> None:
+    config = TokenizerConfig(kind="word", vocabulary_size=300)
+    tokenizer = train_tokenizers(config, [*SOURCES, word], TARGETS).source
+    assert tokenizer.encode(word) == [UNK]
+    assert tokenizer.size == train_tokenizers(config, SOURCES, TARGETS).source.size
+    with pytest.raises(DataError, match="no words on either side"):
+        train_tokenizers(config, [word], [word])
+
+
 def test_a_missing_or_damaged_tokenizer_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"tokenizer\.json: no such file"):
         Tokenizers.load(tmp_path)
