@@ -222,10 +222,9 @@ class RunFolder:
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
         self.check()
-        names = self._saved()
-        if names and Path(name).as_posix() not in names:
-            raise RunError(f"{self.path}: {unknown('checkpoint', name, names)}")
         folder = existing_folder(self.path / "checkpoints" / name)
+        if not folder.exists() and (names := self._saved()):
+            raise RunError(f"{self.path}: {unknown('checkpoint', name, names)}")
         if not (folder / WEIGHTS).exists():
             where = folder if folder.is_dir() and is_inside(folder, self.path) else self.path
             missing, found = (folder / WEIGHTS).relative_to(where), _shortened(_names(where))
