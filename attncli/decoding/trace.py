@@ -58,9 +58,8 @@ class Trace:
             if at + 1 < len(self._steps):
                 after = read if taken.stayed is None else taken.stayed[read]
                 written, read = taken.tokens[after], taken.continued[after]
-            # Before its end is reached, from behind, a hypothesis follows row 0, which always exists.
+            # Until its end is reached, from behind, a hypothesis follows some other row: no row is out of reach.
             written, read = torch.where(step == at, token, written), torch.where(step == at, row, read)
-            read = read.masked_fill(step < at, 0)
             tokens.append(written)
             log_probs.append(taken.log_prob[read])
             if taken.weights is not None:
