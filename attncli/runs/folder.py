@@ -217,7 +217,8 @@ class RunFolder:
     def update_metadata(self, facts: Mapping[str, Any]) -> None:
         """Add `facts` to metadata.json, replacing those of the same name."""
         known = self.facts().model_dump(exclude_unset=True)
-        replace_file(self.path / METADATA, _json({**known, **facts}))
+        if (now := {**known, **facts}) != known:
+            replace_file(self.path / METADATA, _json(now))
 
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
