@@ -14,14 +14,20 @@ app = typer.Typer(help="Look at configurations: check, show, schema.", no_args_i
 def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     """Check CONFIG; print the parameters of each part and, roughly, the memory of a training step.
 
+    A file or folder that CONFIG names and that does not exist is reported, and the exit code is 1.
+
     Example: attncli config check configs/toy-translation.yaml --set model.encoder.hidden_size=256
     """
     from attncli.assembly.summary import summarise
     from attncli.config.load import read_config
+    from attncli.config.paths import missing_paths
+    from attncli.errors import DataError
 
-    summary = summarise(read_config(config, overrides or ()))
+    checked = read_config(config, overrides or ())
+    summary = summarise(checked)
+    missing = [f"{config}: {problem}" for problem in missing_paths(checked)]
     width = max(map(len, [*summary.parameters, *summary.bytes]))
-    say(f"{config}: ok")
+    say(f"{config}: the keys are ok" if missing else f"{config}: ok")
     say(f"parameters ({summary.condition})" if summary.condition else "parameters")
     for part, count in summary.parameters.items():
         say(f"  {part:<{width}}  {count:>12,}")
@@ -29,6 +35,8 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     say("memory of a training step, roughly")
     for part, size in summary.bytes.items():
         say(f"  {part:<{width}}  {size / 2**20:>8,.0f} MiB")
+    if missing:
+        raise DataError("\n".join(missing))
 
 
 @app.command()

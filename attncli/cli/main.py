@@ -72,6 +72,10 @@ def main() -> None:
         sys.exit(1)
     except MemoryError:
         _fail("out of memory; smaller batches, beams or models need less")
+    except OSError as error:
+        # What the system refuses is no error of the program, wherever it asked.
+        where = "" if error.filename is None else f"{error.filename}: "
+        _fail(f"{where}{error.strerror or error}")
     except Exception as error:
         said = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
         _fail(f"internal error: {said}; please report it in the issue tracker with the output of ATTNCLI_TRACEBACK=1")

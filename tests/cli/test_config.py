@@ -37,6 +37,20 @@ def test_check_refuses_what_train_would(attncli: Command, config: Path) -> None:
     )
 
 
+def test_check_names_files_that_are_missing(attncli: Command, config: Path) -> None:
+    folder = config.parent
+    (folder / "dev.de").rename(folder / "dav.de")
+    result = attncli("config", "check", config, "--set", "data.test.new={pairs: none.tsv}")
+    assert result.code == 1
+    assert result.out.startswith(f"{config}: the keys are ok\nparameters")
+    assert result.err == (
+        f"attncli: {config}: data.dev.source: {folder}/dev.de: no such file or folder\n"
+        f"{config}: data.test.new.pairs: {folder}/none.tsv: no such file or folder\n"
+    )
+    result = attncli("config", "check", config, "--set", "data.root=nowhere")
+    assert (result.code, result.err) == (1, f"attncli: {config}: data.root: nowhere: no such folder\n")
+
+
 def test_show_prints_what_is_read_as_the_same(attncli: Command, config: Path, tmp_path: Path) -> None:
     result = attncli("config", "show", config, "--set", "training.seed=5", "--set", "search.beam_size=7")
     assert (result.code, result.err) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def test_what_an_encoding_lacks_is_written_as_escapes(config: Path, tmp_path: Pa
 def test_what_a_terminal_might_obey_is_written_as_escapes(attncli: Command, tmp_path: Path) -> None:
     name = os.fsdecode(b"a\x1b[2J\xff\n.yaml")
     result = attncli("config", "check", tmp_path / name)
-    assert (result.code, result.err) == (2, f"attncli: {tmp_path}/a\\x1b[2J\\udcff\n.yaml: no such file\n")
+    assert (result.code, result.err) == (2, f"attncli: {tmp_path}/a\\x1b[2J\\udcff\\n.yaml: no such file\n")
 
 
 def test_a_huge_message_is_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +94,15 @@ def test_an_error_of_the_program_is_one_line_and_a_traceback_on_request(
     result = attncli("config", "show", "x.yaml")
     assert result.err.startswith("Traceback (most recent call last):\n")
     assert result.err.endswith(f"KeyError: 'key'\n{message}")
+
+
+def test_what_the_system_refuses_is_no_error_of_the_program(attncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", "x.yaml")
+
+    monkeypatch.setattr("attncli.config.load.read_config", fail)
+    result = attncli("config", "show", "x.yaml")
+    assert (result.code, result.out, result.err) == (1, "", "attncli: x.yaml: Input/output error\n")
 
 
 def test_too_little_memory_is_no_error_of_the_program(attncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
