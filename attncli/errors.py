@@ -57,8 +57,9 @@ def escaped(text: str, *, keep: str = "") -> str:
     r"""Return `text` with what a terminal might obey written as escapes: `\x1b`, `\u202e`, `\udcff`.
 
     These are control and format characters (Unicode categories Cc and Cf: a right-to-left override can disguise a
-    name), line separators, and the lone surrogates by which Python holds bytes that are not UTF-8. Characters in `keep`
-    stay; so does the joiner within emoji and Indic words.
+    name), line separators, and the lone surrogates by which Python holds bytes that are not UTF-8; also U+FFFE and
+    U+FFFF, which XML and so SVG must not hold. Characters in `keep` stay; so does the joiner within emoji and Indic
+    words.
     """
 
     def shown(found: re.Match[str]) -> str:
@@ -87,7 +88,7 @@ def escaped_json(text: str) -> str:
 def _is_obeyed(character: str) -> bool:
     if character in "\u200c\u200d":
         return False
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return character in "\ufffe\uffff" or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def nearest(found: str, choices: Iterable[str]) -> str | None:

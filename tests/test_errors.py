@@ -16,6 +16,7 @@ from attncli.errors import ConfigError, escaped, escaped_json, shortened, unknow
         ("\u202egnp.exe", "\\u202egnp.exe"),
         ("\udcff.png", "\\udcff.png"),
         ("\x9b\x7f\u2028\ufeff", "\\x9b\\x7f\\u2028\\ufeff"),
+        ("\ufffe\uffff", "\\ufffe\\uffff"),
         ("👩\u200d💻", "👩\u200d💻"),
     ],
 )
