@@ -22,15 +22,6 @@ def stack_steps(steps: Sequence[Value]) -> Value:
     return _joined(list(steps), lambda tensors: torch.stack(tensors, 1))
 
 
-def append_step(steps: Value | None, step: Value) -> Value:
-    """Return `steps`, whose tensors are [N, t, ...], with `step`, whose tensors are [N, ...], behind: [N, t + 1, ...].
-
-    None has no steps yet.
-    """
-    single = map_tensors(step, lambda tensor: tensor[:, None])
-    return single if steps is None else _joined([steps, single], lambda tensors: torch.cat(tensors, 1))
-
-
 def map_tensors(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
     """Return `value` with every tensor in it changed; anything but a tensor, tuple or dataclass stays as it is."""
     return _joined([value], lambda tensors: change(tensors[0]))

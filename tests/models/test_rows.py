@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncli.models.rows import append_step, map_tensors, stack_steps, take_rows
+from attncli.models.rows import map_tensors, stack_steps, take_rows
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,6 @@ def test_steps_are_stacked_behind_the_rows() -> None:
     stacked = stack_steps(steps)
     assert stacked.centres.tolist() == [[[0.0], [1.0], [2.0], [3.0]]] * 2
     assert (stacked.reach, stacked.chosen) == (3, None)
-
-
-def test_a_step_is_put_behind_those_before() -> None:
-    found: Marks | None = None
-    for t in range(3):
-        found = append_step(found, Marks(3, torch.full((2, 1), float(t)), torch.tensor([t, 10 + t])))
-    assert found is not None
-    assert found.chosen is not None
-    assert found.chosen.tolist() == [[0, 1, 2], [10, 11, 12]]
-    assert found.centres.tolist() == [[[0.0], [1.0], [2.0]]] * 2
-    assert append_step(None, None) is None
 
 
 def test_what_is_no_tensor_stays_as_it_is() -> None:
