@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from attncli.decoding.strategies import Extension, Strategy
 from attncli.decoding.trace import Trace
 from attncli.models.decoders.decoder import Decoder, Step
 from attncli.models.memory import Memory
-from attncli.models.rows import map_tensors, take_rows
+from attncli.models.rows import Value, map_tensors, take_rows
 from attncli.text.tokenizer import BOS, EOS
 
 
@@ -170,23 +169,23 @@ def _hypotheses(trace: Trace, pool: Pool, memory: Memory) -> list[list[Hypothesi
     lengths = (kept[0] + 1).tolist()
     tokens, weights = tokens.cpu(), None if weights is None else weights.float().cpu()
     marks = map_tensors(marks, Tensor.cpu)
-
-    def until_end(steps: Tensor, at: int) -> Tensor:
-        return steps[at, : lengths[at]]
-
     found: list[list[Hypothesis]] = [[] for _ in memory.mask]
     scores, log_probs = pool.score[sources, places].tolist(), pool.log_prob[sources, places].tolist()
     before = before.cpu()
     for at, source in enumerate(sources.tolist()):
-        of_one = partial(until_end, at=at)
         found[source].append(
             Hypothesis(
-                tokens=tuple(of_one(tokens).tolist()),
+                tokens=tuple(tokens[at, : lengths[at]].tolist()),
                 log_prob=log_probs[at],
                 score=scores[at],
-                weights=None if weights is None else of_one(weights)[:, : positions[source]].clone().numpy(),
-                marks=map_tensors(marks, of_one),
-                token_log_probs=tuple(np.diff(of_one(before).tolist(), append=log_probs[at]).tolist()),
+                weights=None if weights is None else weights[at, : lengths[at], : positions[source]].clone().numpy(),
+                marks=steps_of(marks, at, lengths[at]),
+                token_log_probs=tuple(np.diff(before[at, : lengths[at]].tolist(), append=log_probs[at]).tolist()),
             )
         )
     return found
+
+
+def steps_of(value: Value, row: int, length: int) -> Value:
+    """Return `value` with the first `length` steps of a row of every tensor [M, T, ...] in it."""
+    return map_tensors(value, lambda steps: steps[row, :length])

@@ -99,7 +99,10 @@ class Sampling(Strategy):
 
     def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
         """Return one draw for every row."""
-        tokens = torch.multinomial(self._probabilities(log_probs), 1, generator=self.generator)
+        probabilities = self._probabilities(log_probs)
+        # torch.multinomial draws the same, but checks its input, for which it waits for the device twice.
+        clocks = torch.empty_like(probabilities).exponential_(generator=self.generator)
+        tokens = (probabilities / clocks).argmax(-1, keepdim=True)
         total = log_prob + log_probs.gather(1, tokens)[:, 0]
         rows, ends = torch.arange(len(tokens), device=tokens.device), tokens[:, 0] == EOS
         return Extension(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
+from itertools import islice, tee
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from attncli.config.search import Search
 from attncli.data.columns import Places, Reader
 from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.constraints import Constraints
-from attncli.decoding.search import Hypothesis, penalty, search
+from attncli.decoding.search import Hypothesis, penalty, search, steps_of
 from attncli.decoding.strategies import BestK, Strategy
 from attncli.decoding.written import Inspection, Written, WrittenHypothesis
 from attncli.errors import DataError
@@ -30,6 +30,8 @@ from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 Item = TypeVar("Item")
 _THREADS, _GROUPS_AHEAD = 2, 2  # that read values, and how far
+# Gives the hypotheses of each source of a memory, whose places in their group are the second argument.
+_Hypotheses = Callable[[Memory, Sequence[int]], list[list[Hypothesis]]]
 
 
 @dataclass(frozen=True)
@@ -72,33 +74,15 @@ class Writer(Generic[Item]):
         strategy = strategy or BestK()
         asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix)
         for group in self._groups(cells):
-            found = dict(self._found(group, asked))
-            for at, (cell, item) in enumerate(group):
-                if isinstance(item, DataError):
-                    yield Written(cell, Places(), (), item)
-                else:
-                    yield found.get(at) or Written(cell, Places(()), (WrittenHypothesis("", (), 0.0, 0.0, None),))
+            yield from self._answers(group, asked, lambda memory, _: self._searched(memory, asked))
 
-    def align(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Written]:
+    def align(self, pairs: Iterable[tuple[str, str]], *, with_weights: bool = True) -> Iterator[Written]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
-        asked = _Asked(BestK(), 1, with_weights=True)
-        for cell, text in pairs:
-            item, target = self._value(cell), self._target((*self.tokenizer.encode(text), EOS))
-            if isinstance(item, DataError):
-                yield Written(cell, Places(), (), item)
-                continue
-            with self._inference():
-                memory = self._memory([item])
-                forced = self._model.force_memory(memory, target)
-                log_probs = self._model.log_probs_of(forced, target)
-            total = float(log_probs.sum())
-            score = total / penalty(target.size, self.settings.length_penalty)
-            weights = None if forced.weights is None else forced.weights[0].float().cpu().numpy()
-            marks = map_tensors(forced.marks, lambda tensor: tensor[0].cpu())
-            found = Hypothesis(
-                tuple(target.ids[0].tolist()), total, score, weights, marks, tuple(log_probs[0].tolist())
-            )
-            yield self._answer(cell, item, [found], memory, asked)
+        asked = _Asked(BestK(), 1, with_weights)
+        for_sources, for_targets = tee(pairs)
+        for group in self._groups(cell for cell, _ in for_sources):
+            targets = [(*self.tokenizer.encode(text), EOS) for _, text in islice(for_targets, len(group))]
+            yield from self._answers(group, asked, partial(self._forced, targets=targets))
 
     def inspect(self, pairs: Iterable[tuple[str, str | None]]) -> Iterator[Inspection]:
         """Yield, for each source and its given target, or the one that is found if None is given, where it looks.
@@ -151,17 +135,24 @@ class Writer(Generic[Item]):
         except DataError as error:
             return error
 
-    def _found(self, group: Sequence[tuple[str, Any]], asked: _Asked) -> Iterator[tuple[int, Written]]:
-        """Yield what is written for the readable sources of `group`, by their places in it."""
+    def _answers(self, group: Sequence[tuple[str, Any]], asked: _Asked, hypotheses: _Hypotheses) -> Iterator[Written]:
+        """Yield what is written for the sources of `group`, in their order."""
+        found: dict[int, Written] = {}
         lengths = {
             at: self.reader.length(item) for at, (_, item) in enumerate(group) if not isinstance(item, DataError)
         }
+        # Sources of like lengths share a batch; one without a position has no memory to read.
         order = sorted((at for at, length in lengths.items() if length), key=lambda at: lengths[at])
         for first in range(0, len(order), self.settings.batch_size):
             batch = order[first : first + self.settings.batch_size]
             memory = self._memory([group[at][1] for at in batch])
-            for at, ranked in zip(batch, self._searched(memory, asked), strict=True):
-                yield at, self._answer(*group[at], ranked[: asked.n_best], memory, asked)
+            for at, ranked in zip(batch, hypotheses(memory, batch), strict=True):
+                found[at] = self._answer(*group[at], ranked[: asked.n_best], memory, asked)
+        for at, (cell, item) in enumerate(group):
+            if isinstance(item, DataError):
+                yield Written(cell, Places(), (), item)
+            else:
+                yield found.get(at) or Written(cell, Places(()), (WrittenHypothesis("", (), 0.0, 0.0, None),))
 
     def _memory(self, items: Sequence[Item]) -> Memory:
         # Values that are no tokens come to the first layer in float32, whatever its weights are in.
@@ -184,6 +175,31 @@ class Writer(Generic[Item]):
                 with_weights=asked.with_weights or asked.replaces_unknown,
                 constraints=self._constraints(asked, len(memory.mask)),
             )
+
+    def _forced(
+        self, memory: Memory, batch: Sequence[int], *, targets: Sequence[Sequence[int]]
+    ) -> list[list[Hypothesis]]:
+        """Return for each source of `memory`, whose places are `batch`, its one of `targets` as the one hypothesis."""
+        given = [targets[at] for at in batch]
+        target = pad_tokens([np.array(ids) for ids in given]).to(self.model.device)
+        with self._inference():
+            forced = self._model.force_memory(memory, target)
+            log_probs = self._model.log_probs_of(forced, target).cpu()
+        weights = None if forced.weights is None else forced.weights.float().cpu()
+        marks, positions = map_tensors(forced.marks, torch.Tensor.cpu), memory.mask.sum(1).tolist()
+        return [
+            [
+                Hypothesis(
+                    tokens=tuple(ids),
+                    log_prob=(total := float(log_probs[at].sum())),
+                    score=total / penalty(len(ids), self.settings.length_penalty),
+                    weights=None if weights is None else weights[at, : len(ids), : positions[at]].numpy(),
+                    marks=steps_of(marks, at, len(ids)),
+                    token_log_probs=tuple(log_probs[at, : len(ids)].tolist()),
+                )
+            ]
+            for at, ids in enumerate(given)
+        ]
 
     def _constraints(self, asked: _Asked, sources: int) -> Constraints:
         settings = self.settings
