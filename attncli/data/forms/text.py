@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 # Characters without white space between them. Scripts without spaces write whole paragraphs so, and stay far below;
 # what is longer is no text, and training a tokenizer on it can take hours.
 _LONGEST_WORD = 10_000
-_TOO_LONG = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
 
 
 def problem_of(text: str) -> str | None:
@@ -19,6 +16,6 @@ def problem_of(text: str) -> str | None:
     except UnicodeEncodeError:
         # JSON can hold one by its escapes; no encoding of the character exists.
         return "holds half of a surrogate pair; not text"
-    if found := _TOO_LONG.search(text):
-        return f"holds a word of {len(found[0]):,} characters; at most {_LONGEST_WORD:,}"
+    if len(text) > _LONGEST_WORD and (longest := max(map(len, text.split()), default=0)) > _LONGEST_WORD:
+        return f"holds a word of {longest:,} characters; at most {_LONGEST_WORD:,}"
     return None

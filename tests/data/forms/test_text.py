@@ -17,6 +17,7 @@ from attncli.errors import DataError
     [
         ("ein Hund", None),
         ("x" * 10_000 + " " + "y" * 10_000, None),
+        (("x" * 9_999 + " ") * 500, None),  # within a moment
         ("a " + "x" * 10_001, "holds a word of 10,001 characters; at most 10,000"),
         ("\u0301" * 10_001, "holds a word of 10,001 characters; at most 10,000"),
         ("x" * 10_000_000, "holds a word of 10,000,000 characters; at most 10,000"),
