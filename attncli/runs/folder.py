@@ -161,7 +161,7 @@ class RunFolder:
 
     def check_own_links(self) -> None:
         """Raise a RunError where a link leads out of the folder: training would write to what it leads to."""
-        for path in self.path.iterdir():
+        for path in self.path.rglob("*"):
             if not is_inside(path, self.path):
                 raise RunError(
                     f"{path}: is a link that leads out of the run; a run that is trained on keeps its files inside its "

@@ -14,7 +14,7 @@ from attncli.errors import CommandError, escaped
 from attncli.machine.device import resolve_device
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.folder import WEIGHTS, RunFolder
-from attncli.runs.weights import check_fit, put_weights, read_shapes, read_weights
+from attncli.runs.weights import check_fit, put_weights, read_shapes
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -38,15 +38,21 @@ def with_weights(
     build: Callable[[], AnyModel], folder: Path, *, device: str, checkpoint: str
 ) -> tuple[AnyModel, CheckpointFacts]:
     """Return a model for evaluation on `device` with the weights of `checkpoint` in `folder`, and its facts."""
-    run_folder = RunFolder(folder)
-    chosen, where = resolve_device(device), str(run_folder.checkpoint(checkpoint))
-    path = run_folder.saved_file(checkpoint, WEIGHTS)
-    # A configuration may ask for more memory than there is: first the sizes alone must be those of the file.
-    with torch.device("meta"):
-        check_fit(build(), read_shapes(path), where=where)
+    run_folder, chosen = RunFolder(folder), resolve_device(device)
+    check_sizes(build, run_folder, checkpoint=checkpoint)
     model = build()
-    put_weights(model, read_weights(path), where=where)
+    put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
     return model.to(chosen).eval(), run_folder.checkpoint_facts(checkpoint)
+
+
+def check_sizes(build: Callable[[], nn.Module], run: RunFolder, *, checkpoint: str) -> None:
+    """Raise a RunError unless `build` gives a model of the sizes that the weights of `checkpoint` have.
+
+    Nothing is allocated for it: the configuration of a run from elsewhere may ask for more memory than there is.
+    """
+    path = run.saved_file(checkpoint, WEIGHTS)
+    with torch.device("meta"):
+        check_fit(build(), read_shapes(path), where=str(run.checkpoint(checkpoint)))
 
 
 class TrainedRun(Generic[AnyConfig, AnyModel]):

@@ -81,7 +81,7 @@ class LaunchedTask(Task, Protocol):
 def open_task(config: Config, device: torch.device, run: Path | None) -> LaunchedTask:
     """Return the task of `config` with a freshly initialised model; `run` is the run to resume, if there is one."""
     if isinstance(config, AutoencodingConfig):
-        return open_autoencoding(config, device)
+        return open_autoencoding(config, device, run)
     return open_writing(config, device, run)
 
 

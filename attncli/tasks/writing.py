@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from attncli.errors import DataError
 from attncli.losses import SummedLoss
 from attncli.metrics.registry import ALL_METRICS
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.runs.folder import RunFolder
+from attncli.runs.run import check_sizes
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
 from attncli.tasks.fingerprints import data_fingerprints
@@ -148,13 +150,13 @@ def open_writing(config: WritingConfig, device: torch.device, run: Path | None) 
         known = run
     splits = open_splits(config)
     tokenizers = fitted_tokenizers(config, splits.train) if known is None else Tokenizers.load(known)
-    torch.manual_seed(config.training.seed)
-    model = build_model(
-        config,
-        source_vocabulary=tokenizers.source.size,
-        target_vocabulary=tokenizers.target.size,
-        pretrained=start is None,
+    build = partial(
+        build_model, config, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
     )
+    if run is not None and RunFolder(run).has_checkpoint("last"):
+        check_sizes(build, RunFolder(run), checkpoint="last")
+    torch.manual_seed(config.training.seed)
+    model = build(pretrained=start is None)
     if start is not None:
         start.put_weights(model)
     model.to(device)

@@ -169,3 +169,8 @@ def test_sizes_are_compared_with_the_file_before_anything_is_allocated(
     (run / "config.yaml").write_text(json.dumps(config))
     with pytest.raises(RunError, match=r"does not fit the model of config\.yaml: has .* of size \[.*\], the model of"):
         WritingRun.load(run, device="cpu")
+    with (
+        pytest.raises(RunError, match=r"checkpoints/last: does not fit the model of config\.yaml"),
+        resumed_run(settled(read_config(run / "config.yaml"), CPU), RunFolder(run), CPU, tell=lambda line: None),
+    ):
+        pass
