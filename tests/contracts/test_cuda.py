@@ -1,0 +1,353 @@
+"""What holds on a CUDA device for every encoder, decoder, attention and objective, in full precision and in bf16.
+
+The device is emulated on the CPU (cuda_emulation.py), so that these tests run everywhere; `pytest -m cuda` runs them on
+a real one. B=3 sources, K=2 hypotheses of each.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import cycle, product
+from typing import Any
+
+import pytest
+import tiny_captioner
+import torch
+from combinations import CELL, DECODER_KINDS, ENCODER_KINDS, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
+from cuda_emulation import CUDA, Emulation, emulated_cuda
+from marks import on_cuda
+from tiny import built, built_for_images, randomised, tokens
+from tiny_task import tiny_config
+from torch import nn
+
+from attncli.config.load import check_config
+from attncli.config.search import Search
+from attncli.config.tasks.autoencoding import AutoencodingConfig, GaussianNoise, Masking
+from attncli.data.columns import Reader
+from attncli.data.corpus import Batch
+from attncli.data.tokens import Tokens
+from attncli.decoding.strategies import Sampling
+from attncli.decoding.writer import Writer
+from attncli.decoding.written import WrittenHypothesis
+from attncli.losses import SummedLoss, squared_error
+from attncli.machine.device import Arithmetic, arithmetic, autocast
+from attncli.models.autoencoder import Autoencoder, build_autoencoder
+from attncli.models.corruption import CORRUPTIONS, build_corruption
+from attncli.models.decoders.decoder import Decoder
+from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.encoder import Encoder
+from attncli.models.readouts import Readout
+from attncli.models.recurrence import CELLS, Layers, RecurrentLayers
+from attncli.models.rows import take_rows
+from attncli.models.scores import Score
+from attncli.models.selections import READINGS, Selection
+from attncli.models.state_gradients import state_gradients
+from attncli.models.transformer import Residual
+from attncli.models.windows import Window
+from attncli.sources.images.batch import Pixels
+from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
+from attncli.sources.images.encoder import Backbone, ImageEncoder
+from attncli.sources.images.timm import TimmBackbone
+from attncli.sources.rows.batches import ExampleBatch
+from attncli.tasks.self_critical import SelfCritic, Targets
+from attncli.text.tokenizer import EOS
+from attncli.training.updates import Update, Updater
+
+CPU = torch.device("cpu")
+SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
+TARGET = tokens([5, 4], [6, 7, 8, 9], [4])
+LARGE_IMAGES = Pixels(tiny_captioner.IMAGES.pixels.repeat_interleave(4, 2).repeat_interleave(4, 3))  # 32 × 32 pixels
+# How far losses may be from those of float32 on the CPU, relatively.
+TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 1e-1}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model with a batch for it."""
+
+    build: Callable[[], EncoderDecoder]
+    source: Any
+    target: Tokens
+    draws: bool  # in training, from the generator of its device
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(self.source, self.target, self.target.size, self.target.size)
+
+
+def _words(*overrides: str) -> Case:
+    return Case(lambda: built(*overrides, spread=0.7), SOURCE, TARGET, "model.attention.selection=hard" in overrides)
+
+
+def _images(attention: str, decoder: str) -> Case:
+    def build() -> EncoderDecoder:
+        return randomised(tiny_captioner.built_captioner(attention, decoder), seed=3, spread=0.7)
+
+    return Case(build, tiny_captioner.IMAGES, tiny_captioner.TARGET, "hard" in attention)
+
+
+def _known_network() -> EncoderDecoder:
+    """Return a captioner over a large known network, of which the last stages learn."""
+    torch.manual_seed(2)
+    network = EfficientNetLite0(layer="stride_16", fine_tune_from=4, rate_factor=0.1, pools=True)
+    encoder = ImageEncoder(network, memory_size=10, summarises=True, dropout=0.0, normalises=True)
+    return EncoderDecoder(encoder, built_for_images().decoder)
+
+
+# Every reader of a memory, each with another cell, window, selection and other parts than the one before.
+_PARTS = (
+    ("model.decoder.bridge=zero", "model.decoder.context=every_step", "model.encoder.positions=sinusoidal"),
+    ("model.decoder.bridge=copy", "model.encoder.hidden_size=8", "model.tied_embeddings=all", "model.decoder.layers=2"),
+    ("model.decoder.bridge=mean", "model.decoder.readout=maxout", "model.decoder.gate=true"),
+    ("model.decoder.bridge=mean_mlp", "model.decoder.readout=deep", "model.encoder.reverse_source=true"),
+)
+_PARTS_OF_FEEDING = cycle(_PARTS[:2])
+_PARTS_OF_OTHERS = cycle(_PARTS)
+_LOOKS = cycle((*WINDOW[window], *SELECTION[selection]) for selection, window in product(SELECTION, WINDOW))
+_READINGS = cycle(f"model.attention.inference={name}" for name in READINGS)
+
+
+def _combined(name: str) -> Case:
+    overrides = [*READERS[name], *next(_CELLS)]
+    if name not in WITHOUT_ATTENTION:
+        overrides += [*next(_PARTS_OF_FEEDING if "feeding" in name else _PARTS_OF_OTHERS), *next(_LOOKS)]
+    if "model.attention.selection=hard" in overrides:
+        overrides.append(next(_READINGS))
+    return _words(*overrides)
+
+
+_CELLS = cycle(CELL.values())
+CASES = {
+    **{name: _combined(name) for name in READERS},
+    **{
+        f"{encoder}-{decoder}": _words(*ENCODER_KINDS[encoder], *DECODER_KINDS[decoder])
+        for encoder, decoder in zip(cycle(ENCODER_KINDS), DECODER_KINDS)
+    },
+    **{f"images-{at}": _images(*sections) for at, sections in enumerate(tiny_captioner.COMBINATIONS[::2])},
+    "efficientnet": Case(_known_network, LARGE_IMAGES, tiny_captioner.TARGET, draws=False),
+}
+
+EVERY_CASE = pytest.mark.parametrize("name", CASES)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A device, and the precision that is asked of it."""
+
+    precision: Arithmetic
+    emulation: Emulation | None  # None on a real one
+
+    def take_waits(self) -> Counter[str]:
+        """Return what was waited for since the last call; nothing is counted on a real device."""
+        if self.emulation is None:
+            return Counter()
+        found, self.emulation.waits = self.emulation.waits, Counter()
+        return found
+
+
+CARDS = [
+    *(pytest.param(("emulated", precision), id=f"emulated-{precision}") for precision in ("fp32", "bf16")),
+    *(pytest.param(("real", precision), id=f"real-{precision}", marks=on_cuda) for precision in TOLERANCE),
+]
+
+
+@pytest.fixture(params=CARDS)
+def card(request: pytest.FixtureRequest) -> Iterator[Card]:
+    where, precision = request.param
+    if where == "real":
+        yield Card(precision, None)
+        return
+    with emulated_cuda() as emulation:
+        yield Card(precision, emulation)
+        # cuDNN's answer to autocast, and too narrow for gradients that nobody scales.
+        assert torch.float16 not in emulation.types
+
+
+def concrete(kind: type) -> set[type]:
+    found: set[type] = {kind} if kind.__module__.startswith("attncli.") and not inspect.isabstract(kind) else set()
+    return found.union(*map(concrete, kind.__subclasses__()))
+
+
+def test_the_cases_hold_every_choice() -> None:
+    modules = [module for case in CASES.values() for module in case.build().modules()]
+    for kind in (Backbone, Decoder, Encoder, Layers, Readout, Residual, Score, Selection, Window):
+        assert concrete(kind) - {type(module) for module in modules} <= {TimmBackbone}
+    assert {module.cell for module in modules if isinstance(module, RecurrentLayers)} == set(CELLS.values())
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model with its loss: all that an update asks of a task."""
+
+    model: nn.Module
+    loss: Callable[[Any], SummedLoss]
+
+
+def learner_of(case: Case) -> Learner:
+    model = case.build()
+    return Learner(model, lambda batch: model.loss(batch.source, batch.target, label_smoothing=0.1))
+
+
+def updater_of(learner: Learner, precision: Arithmetic, device: torch.device) -> Updater:
+    learner.model.to(device).train()
+    torch.manual_seed(3)
+    return Updater(learner, tiny_config(precision=precision, clip_norm=0.1), device)  # type: ignore[arg-type]
+
+
+def updated(learner: Learner, batch: Any, card: Card) -> Update:
+    """Return what an update on the device saw: all that learns has changed, and the host has waited once."""
+    updater = updater_of(learner, card.precision, CUDA)
+    before = {name: parameter.detach().clone() for name, parameter in learner.model.named_parameters()}
+    card.take_waits()
+    with arithmetic(card.precision, CUDA):
+        update = updater.update([batch], 0.01)
+    assert sum(card.take_waits().values()) <= 1
+    for name, parameter in learner.model.named_parameters():
+        assert parameter.isfinite().all(), name
+        assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
+    assert math.isfinite(update.loss)
+    assert update.gradient_norm > 0
+    return update
+
+
+@cache
+def loss_on_the_cpu(name: str) -> float:
+    with arithmetic("fp32", CPU):
+        return updater_of(learner_of(CASES[name]), "fp32", CPU).update([CASES[name].batch], 0.01).loss
+
+
+@EVERY_CASE
+def test_an_update_is_that_of_the_cpu(name: str, card: Card) -> None:
+    case = CASES[name]
+    expected = loss_on_the_cpu(name)
+    update = updated(learner_of(case), case.batch, card)
+    if not case.draws:
+        assert update.loss == pytest.approx(expected, rel=TOLERANCE[card.precision])
+
+
+class Numbers:
+    """Writes tokens as their numbers."""
+
+    def encode(self, text: str) -> list[int]:
+        return [int(number) for number in text.split()]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        return [str(number) for number in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(self.tokens(ids))
+
+
+class Given(Reader[int]):
+    """Reads the sources of one batch, which are named by their numbers."""
+
+    ahead = 3
+
+    def __init__(self, batch: Any):
+        self.batch = batch
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
+        return int(cell)
+
+    def pack(self, items: Sequence[int]) -> Any:
+        return take_rows(self.batch, torch.tensor(items))
+
+
+def writer_of(case: Case, precision: Arithmetic, device: torch.device) -> Writer[int]:
+    settings = Search.model_validate(
+        {"beam_size": 2, "max_length": 5, "batch_size": 3, "precision": "bf16" if precision == "bf16" else "fp32"}
+    )
+    return Writer(case.build().to(device).eval(), Given(case.source), Numbers(), settings)  # type: ignore[arg-type]
+
+
+@cache
+def best_of_the_cpu(name: str) -> list[WrittenHypothesis]:
+    writer = writer_of(CASES[name], "fp32", CPU)
+    return [each.best for each in writer.write("012", n_best=2, with_weights=True)]
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "efficientnet"])  # in bf16 it takes a CPU long
+def test_what_is_written_is_that_of_the_cpu(name: str, card: Card) -> None:
+    expected = best_of_the_cpu(name)
+    writer = writer_of(CASES[name], card.precision, CUDA)
+    card.take_waits()
+    found = [each.best for each in writer.write("012", n_best=2, with_weights=True)]
+    # At most twice a step, to know what is decided and goes on, and for what comes out of the whole batch.
+    assert sum(card.take_waits().values()) <= 2 * 5 + 10
+    scores = [each.score for each in expected]
+    assert [each.score for each in found] == pytest.approx(scores, rel=2 * TOLERANCE[card.precision])
+    assert [each.weights is None for each in found] == [each.weights is None for each in expected]
+    drawn = list(writer.write("012", n_best=2, strategy=Sampling(torch.Generator(CUDA).manual_seed(1))))
+    assert all(len(each.hypotheses) == 2 for each in drawn)
+    assert sum(card.take_waits().values()) <= 2 * 5 + 10
+    text = " ".join(token for token in expected[0].tokens if token != str(EOS))
+    [aligned] = writer.align([("0", text)])
+    [inspected] = writer.inspect([("0", text)])
+    assert math.isfinite(aligned.best.score)
+    assert inspected.target_tokens == aligned.best.tokens
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_gradients_at_encoder_states_are_those_of_the_cpu(name: str, card: Card) -> None:
+    if card.precision == "bf16":
+        pytest.skip("gradients are taken in float32")
+    expected = state_gradients(CASES[name].build(), SOURCE, TARGET)
+    with arithmetic(card.precision, CUDA):
+        found = state_gradients(CASES[name].build().to(CUDA), SOURCE.to(CUDA), TARGET.to(CUDA))
+    tolerance = TOLERANCE[card.precision]
+    torch.testing.assert_close(found.total.cpu(), expected.total, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(found.later.cpu(), expected.later, atol=tolerance, rtol=tolerance)
+
+
+def reward(drawn: Targets) -> list[list[float]]:
+    return [[float(5 in target) - 0.1 * len(target) for target in of_source] for of_source in drawn]
+
+
+@pytest.mark.parametrize("name", ["current-additive", "lstmn-transformer_post", "images-3", "none-every_step"])
+@pytest.mark.parametrize("greedy", [False, True])
+def test_rewards_are_learned_from(name: str, greedy: bool, card: Card) -> None:
+    model, critic = CASES[name].build(), SelfCritic(2, max_length=5, greedy=greedy)
+
+    def loss(batch: Batch) -> SummedLoss:
+        return critic.loss(model, batch.source, reward, torch.Generator(model.device).manual_seed(1))
+
+    updater = updater_of(Learner(model, loss), card.precision, CUDA)
+    with arithmetic(card.precision, CUDA):
+        update = updater.update([CASES[name].batch], 0.01)
+    assert math.isfinite(update.loss)
+    assert update.gradient_norm > 0
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize("convolves", [False, True])
+def test_autoencoders_learn(convolves: bool, corruption: str, card: Card) -> None:
+    model, batch = autoencoder(convolves=convolves), ExampleBatch(torch.rand(4, 96))
+    corrupt = build_corruption(GaussianNoise() if corruption == "gaussian" else Masking(share=0.3))
+
+    def loss(batch: ExampleBatch) -> SummedLoss:
+        return squared_error(model(corrupt(batch.rows, None)), batch.rows)
+
+    updated(Learner(model, loss), batch, card)
+    rows = batch.rows.to(CUDA)
+    with torch.no_grad(), autocast(card.precision, CUDA):
+        generator = torch.Generator(CUDA).manual_seed(1)
+        assert squared_error(model(corrupt(rows, generator)), rows).total.isfinite()
+
+
+def autoencoder(*, convolves: bool) -> Autoencoder:
+    model = {"kind": "convolutional", "channels": [3, 4]} if convolves else {"kind": "dense", "widths": [20]}
+    values = {
+        "task": "autoencoding",
+        "data": {"kind": "pictures", "height": 8, "width": 12, "train": {"folder": "a"}, "dev": {"folder": "b"}},
+        "model": {**model, "bottleneck": 5},
+        "training": {"max_steps": 1},
+    }
+    config = check_config(values, where="x")
+    assert isinstance(config, AutoencodingConfig)
+    torch.manual_seed(1)
+    return build_autoencoder(config)
