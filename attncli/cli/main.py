@@ -14,6 +14,7 @@ from attncli.cli import config, data
 from attncli.cli.eval import evaluate
 from attncli.cli.files import caption
 from attncli.cli.lines import translate
+from attncli.cli.score import score
 from attncli.cli.terminal import open_streams, say, tell
 from attncli.cli.train import train
 from attncli.cli.visualize import visualize
@@ -31,6 +32,7 @@ app.command("train")(train)
 app.command("eval")(evaluate)
 app.command("translate")(translate)
 app.command("caption")(caption)
+app.command("score")(score)
 app.command("visualize")(visualize)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
@@ -49,6 +51,9 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+_OUT_OF_MEMORY = "out of memory; smaller batches, beams or models need less"
 
 
 def main() -> None:
@@ -71,12 +76,15 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except MemoryError:
-        _fail("out of memory; smaller batches, beams or models need less")
+        _fail(_OUT_OF_MEMORY)
     except OSError as error:
         # What the system refuses is no error of the program, wherever it asked.
         where = "" if error.filename is None else f"{error.filename}: "
         _fail(f"{where}{error.strerror or error}")
     except Exception as error:
+        # PyTorch's error has a class of its own on CUDA, and on CPUs nothing but its words.
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+            _fail(_OUT_OF_MEMORY)
         said = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
         _fail(f"internal error: {said}; please report it in the issue tracker with the output of ATTNCLI_TRACEBACK=1")
 

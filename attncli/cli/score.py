@@ -1,0 +1,88 @@
+"""`attncli score`: how probable given targets are to a trained run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from attncli.cli.options import BatchSize, Checkpoint, Device, Precision, RunArgument, searched_by
+from attncli.cli.tasks import takes
+from attncli.cli.terminal import tell
+from attncli.cli.writing import json_line, opened_output, refuse_input
+from attncli.errors import DataError
+
+if TYPE_CHECKING:
+    from attncli.decoding.written import Written
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """The options of `attncli score`."""
+
+    run: RunArgument
+    source: Annotated[
+        Path, typer.Option(help="What RUN reads, one a line: sentences, or paths of images.", show_default=False)
+    ]
+    target: Annotated[Path, typer.Option(help="The targets to score, one a line.", show_default=False)]
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
+    ] = None
+    format: Annotated[
+        Literal["text", "jsonl"], typer.Option(help="A log-probability a line; or JSON, with that of every token.")
+    ] = "text"
+    batch_size: BatchSize = None
+    precision: Precision = None
+    checkpoint: Checkpoint = "best"
+    device: Device = "auto"
+
+
+@takes(ScoreOptions)
+def score(options: ScoreOptions) -> None:
+    """Score given targets with a trained RUN: for each pair, the natural logarithm of the target's probability.
+
+    The end symbol counts as a token of the target. The perplexity of all tokens is reported on standard error.
+
+    Example: attncli score runs/multi30k-de-en --source test.de --target test.en
+
+    Example: attncli score runs/multi30k-de-en --source test.de --target test.en --format jsonl --output scores.jsonl
+    """
+    from attncli.files import counted
+    from attncli.runs.writing import WritingRun
+
+    refuse_input(options.output, [options.source, options.target])
+    run = WritingRun.load(options.run, device=options.device, checkpoint=options.checkpoint)
+    search = searched_by(run.config.search, {"batch_size": options.batch_size, "precision": options.precision})
+    found = run.writer(search).align(_pairs(options.source, options.target), with_weights=False)
+    log_prob, tokens = 0.0, 0
+    with opened_output(options.output) as stream:
+        for number, each in enumerate(found, start=1):
+            _check(each, f"{options.source}:{number}")
+            log_prob, tokens = log_prob + each.best.log_prob, tokens + len(each.best.tokens)
+            is_json = options.format == "jsonl"
+            stream.write(json_line(each, name="source") if is_json else f"{each.best.log_prob:.6g}\n")
+    if tokens:
+        tell(f"perplexity {math.exp(-log_prob / tokens):.4g} over {counted(tokens, 'token')}, end symbols counted")
+
+
+def _pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Yield the lines of two files together; raises DataError where one of them has fewer."""
+    from attncli.files import counted, read_lines
+
+    for number, (one, other) in enumerate(zip_longest(read_lines(source), read_lines(target)), start=1):
+        if one is None or other is None:
+            short, long = (source, target) if one is None else (target, source)
+            raise DataError(f"{short}: has only {counted(number - 1, 'line')}, but {long} has more; a pair is a line of each")
+        yield one, other
+
+
+def _check(found: Written, where: str) -> None:
+    if found.problem is not None:
+        raise DataError(f"{where}: {found.problem}")
+    if not found.best.tokens:
+        raise DataError(f"{where}: the source is empty, so nothing can be scored for it; remove the pair")
