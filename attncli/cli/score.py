@@ -77,7 +77,8 @@ def _pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     for number, (one, other) in enumerate(zip_longest(read_lines(source), read_lines(target)), start=1):
         if one is None or other is None:
             short, long = (source, target) if one is None else (target, source)
-            raise DataError(f"{short}: has only {counted(number - 1, 'line')}, but {long} has more; a pair is a line of each")
+            lines = counted(number - 1, "line")
+            raise DataError(f"{short}: has only {lines}, but {long} has more; a pair is a line of each")
         yield one, other
 
 
