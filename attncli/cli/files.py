@@ -58,7 +58,9 @@ def caption(options: CaptionOptions) -> None:
             elif is_json:
                 stream.write(json_line(found, name="path"))
             else:
-                stream.writelines(f"{escaped(found.cell)}\t{one_line(each.text)}\n" for each in found.hypotheses)
+                stream.writelines(
+                    f"{escaped(found.cell)}\t{escaped(one_line(each.text))}\n" for each in found.hypotheses
+                )
     if bad:
         raise DataError(f"{bad} of {len(files)} files could not be captioned")
 

@@ -98,11 +98,14 @@ def translate(options: TranslateOptions) -> None:
 
 def _put(found: Written, stream: TextIO, options: TranslateOptions, *, line: int) -> None:
     """Write `found` to `stream` in the format that was asked for; a DataError says what is wrong with the `line`."""
-    from attncli.errors import DataError
+    from attncli.errors import DataError, escaped
 
     if found.problem is not None:
         raise DataError(f"{options.input or 'standard input'}: line {line}: {found.problem}")
     texts = [one_line(hypothesis.text) for hypothesis in found.hypotheses]
+    if stream.isatty():
+        # The vocabulary of a run from elsewhere may hold what a terminal obeys.
+        texts = [escaped(text) for text in texts]
     if options.format == "jsonl":
         stream.write(json_line(found, name="source"))
     elif options.format == "moses":

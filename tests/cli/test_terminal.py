@@ -6,14 +6,17 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import Command
 
 from attncli.cli.terminal import tell
 
-COMMANDS = (["config", "schema"], ["data", "list"], ["--help"], ["--version"], ["config", "show", "CONFIG"])
+# Far more than a buffer holds, and less; by Typer itself, and by a command.
+COMMANDS = (["config", "schema"], ["--help"])
 
 
 def ended(shell: str, *arguments: object, **environment: str) -> tuple[int, str]:
@@ -30,25 +33,21 @@ def ended(shell: str, *arguments: object, **environment: str) -> tuple[int, str]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-1])
-def test_a_standard_output_that_cannot_be_written_is_a_message(config: Path, command: list[str]) -> None:
-    command = [str(config) if part == "CONFIG" else part for part in command]
+def test_a_standard_output_that_cannot_be_written_is_a_message(command: list[str]) -> None:
     start = "attncli: standard output: cannot be written: "
     assert ended("> /dev/full", *command) == (1, f"{start}No space left on device\n")
     assert ended(">&-", *command) == (1, f"{start}it is closed\n")
 
 
 def test_a_standard_error_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
-    for shell in ("2> /dev/full", "2>&-", ">&- 2>&-"):
+    for shell in ("2> /dev/full", ">&- 2>&-"):
         assert ended(shell, "config", "show", tmp_path / "none.yaml") == (2, "")
 
 
 def test_a_training_goes_on_when_its_streams_are_gone(config: Path, tmp_path: Path) -> None:
-    for name, shell in (("full", "2> /dev/full"), ("closed", "2>&-")):
-        assert ended(shell, "train", config, "--run", tmp_path / name, "--device", "cpu") == (0, "")
-        assert (tmp_path / name / "checkpoints" / "last").exists()
-    code, _ = ended(">&-", "train", config, "--run", tmp_path / "out", "--device", "cpu")
-    assert code == 1
-    assert '"end"' in (tmp_path / "out" / "log.jsonl").read_text()
+    code, messages = ended(">&- 2> /dev/full", "train", config, "--run", tmp_path / "run", "--device", "cpu")
+    assert (code, messages) == (1, "")
+    assert '"end"' in (tmp_path / "run" / "log.jsonl").read_text()
 
 
 def test_a_closed_stream_lends_its_number_to_no_file(trained: Path, tmp_path: Path) -> None:
@@ -105,9 +104,12 @@ def test_what_the_system_refuses_is_no_error_of_the_program(attncli: Command, mo
     assert (result.code, result.out, result.err) == (1, "", "attncli: x.yaml: Input/output error\n")
 
 
-def test_too_little_memory_is_no_error_of_the_program(attncli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("allocate", [lambda: bytearray(2**62), lambda: torch.empty(2**58)], ids=["python", "torch"])
+def test_too_little_memory_is_no_error_of_the_program(
+    attncli: Command, monkeypatch: pytest.MonkeyPatch, allocate: Callable[[], object]
+) -> None:
     def fail(*_: object) -> None:
-        raise MemoryError
+        allocate()
 
     monkeypatch.setattr("attncli.config.load.read_config", fail)
     result = attncli("config", "show", "x.yaml")
