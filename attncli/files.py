@@ -182,16 +182,16 @@ def file_inside(folder: Path, name: str) -> Path:
     device or a pipe may never end. Raises RunError for those and for a file that is missing.
     """
     path = folder / name
-    real = Path(os.path.realpath(path))
     if not is_inside(path, folder):
+        real = os.path.realpath(path)
         raise RunError(f"{path}: leads out of the folder, to {real}; only files inside it are read")
     try:
-        mode = real.stat().st_mode
+        mode = path.stat().st_mode
     except OSError as error:
         raise RunError(str(unreadable(path, error))) from None
     if not stat.S_ISREG(mode):
         raise RunError(f"{path}: is {'a folder' if stat.S_ISDIR(mode) else 'a device or a pipe'}, not a file")
-    return real
+    return path
 
 
 def is_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from attncli.errors import CommandError, escaped
 from attncli.machine.device import resolve_device
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.folder import WEIGHTS, RunFolder
-from attncli.runs.weights import check_fit, put_weights, read_shapes
+from attncli.runs.weights import check_fit, put_weights, read_shapes, read_weights
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -39,20 +39,20 @@ def with_weights(
 ) -> tuple[AnyModel, CheckpointFacts]:
     """Return a model for evaluation on `device` with the weights of `checkpoint` in `folder`, and its facts."""
     run_folder, chosen = RunFolder(folder), resolve_device(device)
-    check_sizes(build, run_folder, checkpoint=checkpoint)
+    path, facts = run_folder.saved_file(checkpoint, WEIGHTS), run_folder.checkpoint_facts(checkpoint)
+    check_sizes(build, path)
     model = build()
-    put_weights(model, run_folder.load_weights(checkpoint), where=str(run_folder.checkpoint(checkpoint)))
-    return model.to(chosen).eval(), run_folder.checkpoint_facts(checkpoint)
+    put_weights(model, read_weights(path), where=str(path.parent))
+    return model.to(chosen).eval(), facts
 
 
-def check_sizes(build: Callable[[], nn.Module], run: RunFolder, *, checkpoint: str) -> None:
-    """Raise a RunError unless `build` gives a model of the sizes that the weights of `checkpoint` have.
+def check_sizes(build: Callable[[], nn.Module], path: Path) -> None:
+    """Raise a RunError unless `build` gives a model of the sizes that the weights in the file `path` have.
 
     Nothing is allocated for it: the configuration of a run from elsewhere may ask for more memory than there is.
     """
-    path = run.saved_file(checkpoint, WEIGHTS)
     with torch.device("meta"):
-        check_fit(build(), read_shapes(path), where=str(run.checkpoint(checkpoint)))
+        check_fit(build(), read_shapes(path), where=str(path.parent))
 
 
 class TrainedRun(Generic[AnyConfig, AnyModel]):

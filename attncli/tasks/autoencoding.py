@@ -12,7 +12,7 @@ from attncli.config.tasks.autoencoding import AutoencodingConfig, PictureData
 from attncli.losses import SummedLoss, squared_error
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.corruption import build_corruption
-from attncli.runs.folder import RunFolder
+from attncli.runs.folder import WEIGHTS, RunFolder
 from attncli.runs.run import check_sizes
 from attncli.sources.rows.batches import (
     AutoencodingData,
@@ -109,7 +109,7 @@ def open_autoencoding(config: AutoencodingConfig, device: torch.device, run: Pat
     Raises a RunError where the model is not of the sizes of the weights in `run`, if it has any.
     """
     if run is not None and RunFolder(run).has_checkpoint("last"):
-        check_sizes(lambda: build_autoencoder(config), RunFolder(run), checkpoint="last")
+        check_sizes(lambda: build_autoencoder(config), RunFolder(run).saved_file("last", WEIGHTS))
     data = prepare_autoencoding(config)
     torch.manual_seed(config.training.seed)
     model = build_autoencoder(config)

@@ -19,7 +19,7 @@ from attncli.errors import DataError
 from attncli.losses import SummedLoss
 from attncli.metrics.registry import ALL_METRICS
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.runs.folder import RunFolder
+from attncli.runs.folder import WEIGHTS, RunFolder
 from attncli.runs.run import check_sizes
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
@@ -154,7 +154,7 @@ def open_writing(config: WritingConfig, device: torch.device, run: Path | None) 
         build_model, config, source_vocabulary=tokenizers.source.size, target_vocabulary=tokenizers.target.size
     )
     if run is not None and RunFolder(run).has_checkpoint("last"):
-        check_sizes(build, RunFolder(run), checkpoint="last")
+        check_sizes(build, RunFolder(run).saved_file("last", WEIGHTS))
     torch.manual_seed(config.training.seed)
     model = build(pretrained=start is None)
     if start is not None:

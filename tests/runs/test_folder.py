@@ -13,6 +13,7 @@ import torch
 
 import attncli
 from attncli.config.formats import FORMAT
+from attncli.data.cache import fingerprint
 from attncli.errors import ConfigError, RunError
 from attncli.runs.facts import write_checkpoint_facts
 from attncli.runs.folder import RunFolder
@@ -304,6 +305,22 @@ def test_a_file_that_is_not_what_was_saved_is_refused(run: RunFolder) -> None:
     (folder / "checkpoint.json").write_text('{"step": 12, "sha256": {"another": "x"}}')
     with pytest.raises(RunError, match="its SHA-256 is not the one"):
         run.load_weights("best")
+
+
+def test_a_checkpoint_may_be_replaced_while_it_is_read(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = add_checkpoint(run, "best")
+
+    def replaced(path: Path) -> str:
+        monkeypatch.undo()
+        write_weights({"a": torch.zeros(2)}, folder / "model.safetensors")
+        (folder / "checkpoint.json").unlink()
+        write_checkpoint_facts({"step": 16}, folder / "checkpoint.json")
+        return fingerprint(path)
+
+    (folder / "checkpoint.json").unlink()
+    write_checkpoint_facts({"step": 12}, folder / "checkpoint.json")
+    monkeypatch.setattr("attncli.runs.folder.fingerprint", replaced)
+    assert torch.equal(run.load_weights("best")["a"], torch.zeros(2))
 
 
 def test_weights_that_are_not_finite_are_refused(run: RunFolder) -> None:
