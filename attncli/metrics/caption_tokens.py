@@ -9,10 +9,12 @@ from __future__ import annotations
 import html
 import re
 
-_PUNCTUATION = frozenset(("''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"'))
+_PUNCTUATION = frozenset(("''", "'", "’", "‘", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"'))
 # The server's list of punctuation has these in capitals, which never match lower-cased tokens; so brackets stay.
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
-_ALIKE = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
+_ALIKE = str.maketrans({"“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
+# Apostrophes within words stay as they are written, but contractions have straight ones.
+_STRAIGHT = str.maketrans({"’": "'", "‘": "`"})
 
 # Abbreviations that keep their full stop.
 _ABBREVIATIONS = (
@@ -26,11 +28,13 @@ _ABBREVIATIONS = (
 _CAPITALISED = "Ill Mass Miss Ore Pa Tex Wash Del Ark La"
 # Words that are split in two.
 _PAIRS = {"cannot": "can not", "gonna": "gon na", "gotta": "got ta", "wanna": "wan na", "lemme": "lem me"}
-_PAIRS |= {"gimme": "gim me", "'tis": "'t is", "'twas": "'t was"}
+_PAIRS |= {"gimme": "gim me"}
 
+_APOSTROPHE, _ANY_APOSTROPHE = "['’]", "['’`‘]"
+_CONTRACTED = rf"n{_ANY_APOSTROPHE}t|{_APOSTROPHE}(?:s|m|d|re|ve|ll)"
 _TOKEN = re.compile(
     rf"""
-      https?://\S+ | www\.\S+ | [\w.+-]+@[\w-]+(?:\.[\w-]+)+    # addresses
+      '' | https?://\S+ | www\.\S+ | [\w.+-]+@[\w-]+(?:\.[\w-]+)+    # addresses
     | [\w-]+\.(?:com|net|org|edu|gov|co\.uk)\b
     | [@\#][a-z_]\w*
     | </?[a-z]+>
@@ -40,10 +44,17 @@ _TOKEN = re.compile(
     | [^\W\d_](?:\.[^\W\d_])+\.?                                # U.S., a.m.
     | ph\.d\.?
     | \b[^\W\d_]\.(?!\w)                                        # S.
-    | n't\b | '(?:s|m|d|re|ve|ll)\b
-    | (?-i:[A-Z]&[A-Z])\b                                       # A&M
-    | 'n'(?!\w) | '[0-9]0s\b | 'em\b | 't\b
-    | [od]'[^\W\d_]+(?:-\w+)*                                   # o'clock, d'oeuvres
+    | (?:{_CONTRACTED})\b
+    | (?-i:[A-Z]+(?:[&+][A-Z]+)+) | c\+\+                        # AT&T, R&B
+    | 't(?=is|was) | 't\b                                       # 'tis
+    | {_APOSTROPHE}n(?:{_APOSTROPHE}|(?![-\w]))                  # rock'n'roll
+    | {_APOSTROPHE}(?:em|till?|cause|[2-9]0s)\b | (?<!\w){_APOSTROPHE}[0-9][0-9]\b
+    | (?:dunkin|somethin|ol){_APOSTROPHE}(?!\w)
+    | (?:c'mon|e'er|ev'ry|li'l|nor'easter|s'mores)\b
+    | [dol]{_ANY_APOSTROPHE}[^\W\d_]{{2,}}(?:-\w+)*              # o'clock, d'oeuvres
+    | [dlj]{_APOSTROPHE} | y{_APOSTROPHE}(?=[^\W\d_])           # j'aime, y'all
+    | [^\W\d_]+[aeiouy]{_ANY_APOSTROPHE}(?-i:[aeiouA-Z])[^\W\d_]*     # ma'am, Hawai'i
+    | (?-i:[A-HJ-XZn]){_ANY_APOSTROPHE}[^\W\d_]{{2,}}            # N'Roses
     | \w+(?:/\w+)+                                              # and/or, 1/2
     | [0-9]+(?:[.,:][0-9]+)*(?:[-\w]*\w)?
     | [^\W\d_]+\.[^\W\d_]+(?:[-_.][^\W_]+)*                      # yes.she: a space forgotten
@@ -53,13 +64,14 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_CONTRACTION = re.compile(r"(?<=[^\W_])(n't|'(?:s|m|d|re|ve|ll))\b", re.IGNORECASE)
-_PAIR = re.compile(rf"(?<!\w)(?:{'|'.join(_PAIRS)})\b", re.IGNORECASE)
+_CONTRACTION = re.compile(rf"(?<![_'’`‘])(?:{_CONTRACTED})\b", re.IGNORECASE)
+_PAIR = re.compile(rf"(?<!\w)(?:{'|'.join(_PAIRS)})(?!['’]?\w)", re.IGNORECASE)
 
 
 def caption_tokens(text: str) -> list[str]:
     """Return the tokens of a caption, lower-cased and without punctuation."""
     plain = html.unescape(text).translate(_ALIKE)
-    plain = _PAIR.sub(lambda match: _PAIRS[match[0].lower()], _CONTRACTION.sub(r" \1", plain))
+    plain = _PAIR.sub(lambda match: _PAIRS[match[0].lower()], plain)
+    plain = _CONTRACTION.sub(lambda match: " " + match[0].translate(_STRAIGHT), plain)
     tokens = (_BRACKETS.get(token, token).lower() for token in _TOKEN.findall(plain))
     return [token for token in tokens if token not in _PUNCTUATION and set(token) != {"-"}]

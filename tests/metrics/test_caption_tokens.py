@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from attncli.metrics.caption_tokens import caption_tokens
 
+PUNCTUATION = ["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"]  # what the evaluation leaves out
 # What edu.stanford.nlp.process.PTBTokenizer of Stanford CoreNLP 3.4.1 gave, less the evaluation's list of punctuation.
 TABLE = [
     ("A dog runs through the grass .", "a dog runs through the grass"),
@@ -31,6 +35,25 @@ TABLE = [
     ("what?! no!!", "what ?! no !!"),
     ("the Miss. river, a miss.", "the miss. river a miss"),
     ("1990s '90s 4x4 2-1 B-52 abc123", "1990s '90s 4x4 2-1 b-52 abc123"),
+    ("AT&T and AT&amp;T, the AT&T's B&Bs, C+D, C++, At&T", "at&t and at&t the at&t 's b&b s c+d c++ at & t"),
+    (
+        "rock'n'roll, Rock'N'Roll, rock'n roll, fish 'n' chips, 'n",
+        "rock 'n' roll rock 'n' roll rock 'n roll fish 'n' chips 'n",
+    ),
+    ("rock’n’roll rock`n`roll 'n-word Guns N' Roses, N'Roses", "rock ’n’ roll rock n`roll n-word guns n roses n'roses"),
+    ("don`t, isn`t, it`s, don’t, don‘t, DON'T", "do n`t is n`t it s do n't do n`t do n't"),
+    ("'tis the season, 'Twas night, it'tis, ''tis", "'t is the season 't was night it 't is tis"),
+    ("’tis ‘tis ('tis) 'tisn't 'twasn't 'tis-like", "tis tis -lrb- 't is -rrb- 't is n't 't was n't 't is-like"),
+    ("'cause 'til 'till 'em ’em '70s '00s '15", "'cause 'til 'till 'em ’em '70s 00s '15"),
+    (
+        "ma'am, y'all, you'all, c'mon, Hawai'i, O'Brien, l'amour, j'aime",
+        "ma'am y' all you'all c'mon hawai'i o'brien l'amour j' aime",
+    ),
+    (
+        "ol' man, somethin' else, nothin', Dunkin' Donuts, o`clock, o’clock",
+        "ol' man somethin' else nothin dunkin' donuts o`clock o’clock",
+    ),
+    ("cannot've, gonna', gimme's, the dogs’ ‘toys’", "cannot 've gon na gimme 's the dogs toys"),
     ("", ""),
     (" . ", ""),
 ]
@@ -39,6 +62,16 @@ TABLE = [
 @pytest.mark.parametrize(("text", "expected"), TABLE)
 def test_tokens_are_the_java_programs(text: str, expected: str) -> None:
     assert caption_tokens(text) == expected.split()
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java")
+def test_the_table_is_what_the_java_program_gives(tmp_path: Path) -> None:
+    jar = Path(pytest.importorskip("pycocoevalcap").__path__[0]) / "tokenizer" / "stanford-corenlp-3.4.1.jar"
+    (tmp_path / "texts").write_text("\n".join(html.unescape(text) for text, _ in TABLE), encoding="utf-8")
+    command = ["java", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "texts"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, encoding="utf-8")
+    rows = [[token for token in line.split() if token not in PUNCTUATION] for line in finished.stdout.split("\n")]
+    assert rows[: len(TABLE)] == [expected.split() for _, expected in TABLE]
 
 
 @pytest.mark.shared_data

@@ -145,7 +145,7 @@ def test_what_meteor_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_failing_java_program_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(meteor, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(meteor, "program_folder", lambda: tmp_path)
     answers = iter(
         [
             subprocess.CompletedProcess((), 1, "", "warming up\nUnable to access jarfile\n"),
