@@ -15,6 +15,7 @@ from attncli.evaluation.autoencoder_report import AutoencoderReport
 from attncli.evaluation.autoencoders import Measured, evaluate_autoencoders
 from attncli.evaluation.pca import principal_components
 from attncli.runs.autoencoding import AutoencoderRun
+from attncli.runs.facts import CheckpointFacts
 from attncli.runs.folder import RunFolder
 from attncli.sources.rows.examples import Examples
 from attncli.tasks.autoencoding import open_autoencoding
@@ -55,7 +56,9 @@ def learned(folder: Path, model: dict[str, Any], **training: Any) -> Measured:
     run.create("task: autoencoding\n")
     task = open_autoencoding(config, CPU)
     train(task, config.training, run, device=CPU, progress=False)
-    return Measured(run.path.name, AutoencoderRun(run.path, config, task.model.eval(), {"step": 2000}), _pca(folder))
+    return Measured(
+        run.path.name, AutoencoderRun(run.path, config, task.model.eval(), CheckpointFacts(step=2000)), _pca(folder)
+    )
 
 
 def _pca(folder: Path) -> Any:

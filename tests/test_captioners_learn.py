@@ -15,6 +15,7 @@ from attncli.config.load import read_config
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.data.sets.toy_captioning import SIDE, ToyPictureSizes, make_toy_captioning
 from attncli.decoding.written import Written
+from attncli.runs.facts import CheckpointFacts
 from attncli.runs.folder import RunFolder
 from attncli.runs.writing import WritingRun
 from attncli.sources.images.placement import place
@@ -48,7 +49,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[Look]:
     task, run = open_writing(config, cpu, None), RunFolder(folder / "run")
     run.create("task: captioning\n")
     train(task, config.training, run, device=cpu, progress=False)
-    trained = WritingRun(run.path, config, task.model.eval(), {"step": STEPS}, task.tokenizers)
+    trained = WritingRun(run.path, config, task.model.eval(), CheckpointFacts(step=STEPS), task.tokenizers)
     scenes = [json.loads(line) for line in (folder / "objects.jsonl").read_text().splitlines()]
     objects = {
         folder / "images" / each["image"]: each["objects"] for each in scenes if each["image"].startswith("test")

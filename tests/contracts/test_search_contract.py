@@ -128,6 +128,7 @@ def test_a_batch_is_decoded_as_its_rows_alone(overrides: tuple[str, ...], beam_s
         for one, other in zip(alone, hypotheses, strict=True):
             assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
             if one.weights is not None:
+                assert other.weights is not None
                 np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
 
 

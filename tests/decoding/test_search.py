@@ -237,7 +237,7 @@ def by_definition(
     """Return targets and scores of a beam search that keeps every finished hypothesis and never stops early."""
 
     def score(item: tuple[tuple[int, ...], float]) -> float:
-        return item[1] / ((5 + len(item[0])) / 6) ** length_penalty
+        return item[1] / math.pow((5 + len(item[0])) / 6, length_penalty)
 
     beam: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
     finished = []
@@ -262,9 +262,9 @@ def by_definition(
 def test_nothing_is_lost_that_the_beam_could_have_kept(beam_size: int, length_penalty: float) -> None:
     generator = random.Random(f"{beam_size} {length_penalty}")
     models = [random_tables(generator, longest=6) for _ in range(500)]
-    asked = {"beam_size": beam_size, "max_length": 6, "length_penalty": length_penalty}
-    for tables, found in zip(models, found_by(Timed(*models), **asked), strict=True):
-        expected = by_definition(tables, **asked)
+    every = found_by(Timed(*models), beam_size=beam_size, max_length=6, length_penalty=length_penalty)
+    for tables, found in zip(models, every, strict=True):
+        expected = by_definition(tables, beam_size=beam_size, max_length=6, length_penalty=length_penalty)
         assert [h.tokens for h in found] == [tokens for tokens, _ in expected]
         assert [h.score for h in found] == pytest.approx([score for _, score in expected], abs=1e-4)
 

@@ -23,6 +23,7 @@ from attncli.config.sources.images import Preprocessing
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.columns import Places
+from attncli.data.tokens import Tokens
 from attncli.decoding.search import Hypothesis
 from attncli.decoding.strategies import Sampling
 from attncli.decoding.writer import Writer
@@ -30,6 +31,7 @@ from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import DataError
 from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors
 from attncli.sources.images.batch import Pixels
 from attncli.sources.images.reader import ImageReader
@@ -103,11 +105,15 @@ def test_no_more_sentences_are_read_than_are_due(tokenizers: Tokenizers, monkeyp
 def test_batches_are_as_large_as_asked_for_and_of_like_lengths(
     tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer, seen = made(tokenizers, settings(batch_size=3)), []
+    writer = made(tokenizers, settings(batch_size=3))
+    seen: list[list[int]] = []
     encode = writer.model.encode
-    monkeypatch.setattr(
-        type(writer.model), "encode", lambda _, source: seen.append(source.lengths.tolist()) or encode(source)
-    )
+
+    def noted(_: EncoderDecoder, source: Tokens) -> Memory:
+        seen.append(source.lengths.tolist())
+        return encode(source)
+
+    monkeypatch.setattr(type(writer.model), "encode", noted)
     list(writer.write(SOURCES))
     assert seen == [[2, 4, 4], [7]]
 
@@ -198,7 +204,13 @@ def test_an_unknown_token_becomes_the_source_token_most_looked_at(
     tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     the, comma = tokenizers.target.encode("the ,")[0], tokenizers.target._ids["▁,"]
-    looks = [[0.5, 0.3, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.3, 0.3, 0.2, 0.2], [0.0, 0.1, 0.2, 0.7], [0, 0, 0, 1]]
+    looks = [
+        [0.5, 0.3, 0.1, 0.1],
+        [0.1, 0.7, 0.1, 0.1],
+        [0.3, 0.3, 0.2, 0.2],
+        [0.0, 0.1, 0.2, 0.7],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
     planted(monkeypatch, [the, UNK, comma, UNK, EOS], looks)
     writer = made(tokenizers)
     [plain] = writer.write(["der Elefant rennt"])
@@ -257,7 +269,8 @@ def test_json_has_weights_only_where_there_are_any(tokenizers: Tokenizers) -> No
         assert ("attention" in hypothesis) == with_weights
         assert hypothesis["tokens"] == list(found.hypotheses[0].tokens)
         if with_weights:
-            np.testing.assert_allclose(hypothesis["attention"], found.hypotheses[0].weights, atol=1e-6)
+            assert found.best.weights is not None
+            np.testing.assert_allclose(hypothesis["attention"], found.best.weights, atol=1e-6)
 
 
 @needs_bf16
@@ -273,8 +286,8 @@ STACK = {"kind": "transformer", "hidden_size": 6, "heads": 3, "layers": 2, "feed
 
 
 def test_a_sentence_is_inspected_with_a_given_or_a_found_translation(tokenizers: Tokenizers) -> None:
-    kinds = {"encoder": STACK, "decoder": {**STACK, "heads": 2}, "attention": {"score": "scaled_dot"}}
-    writer = made(tokenizers, embedding_size=6, **kinds)
+    decoder = {**STACK, "heads": 2}
+    writer = made(tokenizers, embedding_size=6, encoder=STACK, decoder=decoder, attention={"score": "scaled_dot"})
     given, found = writer.inspect([("der Hund rennt", "the dog runs"), ("die Kuh und der Hund", None)])
     assert given.places.tokens == ("der", "Hund", "rennt", "</s>")
     assert given.target_tokens == ("the", "dog", "runs", "</s>")
@@ -285,11 +298,13 @@ def test_a_sentence_is_inspected_with_a_given_or_a_found_translation(tokenizers:
     assert given.cross is not None
     assert (given.encoder.shape, given.decoder.shape, given.cross.shape) == ((2, 3, 4, 4), (2, 2, 4, 4), (2, 2, 4, 4))
     [aligned] = writer.align([("der Hund rennt", "the dog runs")])
-    np.testing.assert_allclose(given.cross[-1].mean(0), aligned.hypotheses[0].weights, atol=1e-6)
+    assert aligned.best.weights is not None
+    np.testing.assert_allclose(given.cross[-1].mean(0), aligned.best.weights, atol=1e-6)
     [written] = writer.write(["die Kuh und der Hund"], with_weights=True)
     best = written.best
     assert (found.target, found.target_tokens) == (best.text, best.tokens)
     assert found.cross is not None
+    assert best.weights is not None
     np.testing.assert_allclose(found.cross[-1].mean(0), best.weights, atol=1e-5)
 
 
@@ -522,6 +537,7 @@ def test_half_precision_changes_little_of_an_image(tokenizers: Tokenizers, image
     assert other.best.log_prob == pytest.approx(one.best.log_prob, rel=0.1)
     [plain], [found] = exact.inspect(pairs), rounded.inspect(pairs)
     assert found.cross is not None
+    assert plain.cross is not None
     np.testing.assert_allclose(found.cross, plain.cross, atol=0.05)
 
 

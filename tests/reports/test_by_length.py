@@ -95,8 +95,7 @@ def test_the_first_metric_is_drawn_on_an_axis_of_its_size() -> None:
     assert figure.axes[0].get_title("left") == "$x$ park: CIDEr by length (shaded: 95 % bounds)"
     many = by_length_figure(length_report([f"run{i}" for i in range(9)], metrics=["ter"]))
     assert many.axes[0].get_ylabel() == "TER"
-    assert many._suptitle is not None
-    assert many._suptitle.get_text().endswith("beside a name: TER overall")
+    assert many.get_suptitle().endswith("beside a name: TER overall")
 
 
 def test_what_is_counted_is_called_by_its_name() -> None:
