@@ -90,8 +90,8 @@ class ArgmaxSelection(Selection):
 class SampledSelection(Selection):
     """A position drawn from the weights, the same each time: what is random depends on seed, source and step alone.
 
-    So a source is read the same in every batch, and all hypotheses of a source draw with the same random numbers: none
-    is ahead by luck, and a target that is read at once draws what it drew when it was written.
+    So a source is read the same in every batch. All hypotheses of a source draw with the same random numbers: none gets
+    ahead by luck, and a known target draws the positions that were drawn when it was written.
     """
 
     def __init__(self, seed: int):

@@ -1,7 +1,7 @@
-"""Random numbers of a source, a step and a position, which are the same in whatever batch the source is.
+"""Random numbers for a source, a step and a position, the same in whatever batch the source is.
 
-They are counter-based (Salmon et al. 2011): a number is not the next one of a generator, whose place would depend on
-what was drawn for others before, but the mixed bits of what it is for. Integers are int64, whose products wrap around.
+They are counter-based (Salmon et al. 2011): each is a hash of seed, source, step and position rather than the next
+number of a generator, which would depend on everything drawn before. Integers are int64, whose products wrap around.
 
 B sources, T queries of each, S positions.
 """
@@ -21,32 +21,32 @@ _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # of a floating-point 
 
 
 def fingerprints(source: Any) -> Tensor:
-    """Return a number for each source [B], made of its values alone.
+    """Return a hash of the values of each source [B].
 
-    `source` is a dataclass whose tensors have a row per source. Padding does not count where it is 0 and comes last.
+    `source` is a dataclass whose tensors have a row per source. Padding changes nothing if it is 0 and comes last.
     """
     tensors = [value for field in fields(source) if isinstance(value := getattr(source, field.name), Tensor)]
     total = torch.zeros(len(source), dtype=torch.int64, device=tensors[0].device)
     for tensor in tensors:
         bits = tensor.contiguous().view(_BITS[tensor.element_size()]) if tensor.is_floating_point() else tensor
         rows = bits.reshape(len(source), -1).long()
-        # Odd factors lose no bit of a value, and different ones tell places apart.
+        # Odd factors lose no bit of a value, and a factor for each place makes the order count.
         factors = _mixed(_counted(rows.shape[1], device=rows.device)) | 1
         total = _mixed(total + (rows * factors).sum(1))
     return total
 
 
 def exponentials(keys: Tensor, steps: Tensor, positions: int, *, seed: int) -> Tensor:
-    """Return exponentially distributed numbers [B, T, S], above 0, of sources with `keys` [B] at `steps` [B, T]."""
+    """Return exponentially distributed numbers [B, T, S], above 0, for sources with `keys` [B] at `steps` [B, T]."""
     of_sources = _mixed(keys ^ _mixed(torch.full_like(keys, seed)))
     of_steps = _mixed(of_sources[:, None] + (steps + 1) * _INCREMENT)
     bits = _mixed(of_steps[..., None] + _counted(positions, device=keys.device))
-    # 24 bits are what a float32 holds between 0 and 1; the half keeps 0, whose logarithm is infinite, away.
+    # A float32 resolves 24 bits between 0 and 1; the half avoids 0, whose logarithm is infinite.
     return -((_shifted(bits, 40) + 0.5) / (1 << 24)).log()
 
 
 def _counted(count: int, *, device: torch.device) -> Tensor:
-    """Return the first `count` states of SplitMix64 from 0 on."""
+    """Return the first `count` states of SplitMix64 after 0."""
     return torch.arange(1, count + 1, device=device) * _INCREMENT
 
 
@@ -58,5 +58,5 @@ def _mixed(states: Tensor) -> Tensor:
 
 
 def _shifted(numbers: Tensor, bits: int) -> Tensor:
-    """Return `numbers` shifted to the right, filled up with 0; torch's own shift repeats the sign."""
+    """Return `numbers` shifted to the right, filled with 0; torch's own shift repeats the sign."""
     return (numbers >> bits) & ((1 << (64 - bits)) - 1)
