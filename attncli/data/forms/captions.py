@@ -11,7 +11,7 @@ from attncli.config.captions import CaptionFile, CaptioningData, CaptionSplit
 from attncli.data.forms.caption_files import BadCaption, Caption, read_captions
 from attncli.data.forms.example import Example
 from attncli.errors import DataError
-from attncli.files import Problems, counted, find_images, is_file, is_inside, read_lines
+from attncli.files import Problems, counted, find_images, is_file, is_folder, is_inside, read_lines
 
 _FLICKR_ID = re.compile(r"[0-9]+(?=[._])")
 
@@ -46,7 +46,7 @@ class ImageFolder:
     def __init__(self, path: Path, *, match_names: str = "exact"):
         self.path = path
         self._identity = _flickr_id if match_names == "flickr_id" else _exact
-        if not path.is_dir():
+        if not is_folder(path):
             raise DataError(f"{path}: no folder; data.images names the folder of the images")
         found = find_images(path)
         # Whole paths take precedence; a bare name stands for the first file that has it.

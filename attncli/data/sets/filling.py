@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attncli.errors import DataError
-from attncli.files import is_named, take_lock
+from attncli.files import find_images, is_named, take_lock
 
 _ASIDE = ".attncli-filling"
 
@@ -20,9 +20,9 @@ def filling(folder: Path, *, exactly: bool = False) -> Iterator[Path]:
     """Yield an empty folder; the files that the block puts there are moved into `folder` when it ends well.
 
     `folder` is made if it does not exist. Files that it already has stay: a different one in the place of a new one is
-    an error, and with `exactly` so is any other file in a subfolder that is filled. Until the block ends `folder` keeps
-    what it held; what a killed command left is removed by the next. Raises DataError for these errors, if something
-    cannot be written, and while another process fills the same folder.
+    an error, and with `exactly` so is any other image in a subfolder that is filled. Until the block ends `folder`
+    keeps what it held; what a killed command left is removed by the next. Raises DataError for these errors, if
+    something cannot be written, and while another process fills the same folder.
     """
     made = _make_folder(folder)
     try:
@@ -94,7 +94,7 @@ def _move(aside: Path, folder: Path, *, exactly: bool) -> None:
 
 def _refuse_others(folder: Path, names: set[Path]) -> None:
     for part in sorted({name.parent for name in names} - {Path()}):
-        others = {path.relative_to(folder) for path in (folder / part).glob("*")} - names
+        others = {path.relative_to(folder) for path in find_images(folder / part)} - names
         if others:
             raise DataError(
                 f"{folder / min(others)}: is there, but is not the data set's, whose examples would be mixed with it; "

@@ -35,6 +35,7 @@ from attncli.files import (
     counted,
     find_images,
     is_file,
+    is_folder,
     is_inside,
     read_lines,
     unreadable,
@@ -121,8 +122,8 @@ def _of_part(part: Part) -> str:
 
 
 def _picture_names(folder: Path, data: PictureData, pictures: PictureSet) -> list[str]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}")
+    if not is_folder(folder):
+        raise DataError(f"{folder}: {'is a file, not a folder' if is_file(folder) else 'no such folder'}")
     if pictures.list is None:
         found = find_images(folder)
         return sorted(path.relative_to(folder).as_posix() for path in found)

@@ -145,6 +145,9 @@ def test_bad_captions_are_told_together_or_left_out_and_counted(folder: Path) ->
 
 def test_a_wrong_folder_list_or_split_is_told(folder: Path) -> None:
     assert failure(data(folder, images="pictures")) == "pictures: no folder; data.images names the folder of the images"
+    assert failure(data(folder, images="x" * 300)).endswith(
+        "xxx: no folder; data.images names the folder of the images"
+    )
     (folder / "train.txt").write_text(TOKENS)
     assert failure(data(folder)) == "train.txt:1: 'a.jpg#0\\tA dog .': expected the name of one image a line"
     (folder / "train.txt").write_text("\n")

@@ -65,9 +65,13 @@ def test_examples_of_somebody_else_are_not_mixed_in(tmp_path: Path) -> None:
     fill(tmp_path, exactly=True, train__a="1", dev__b="2")
     fill(tmp_path, exactly=True, train__a="1", dev__b="2")
     (tmp_path / "notes").write_text("mine")
-    (tmp_path / "train" / "mine").write_text("mine")
+    (tmp_path / "train" / ".DS_Store").write_text("of a file manager")
+    fill(tmp_path, exactly=True, train__a="1", dev__b="2")
+    (tmp_path / "train" / "mine.png").write_text("mine")
     text = failure(lambda: fill(tmp_path, exactly=True, train__a="1", dev__b="2"))
-    assert text.startswith(f"{tmp_path}/train/mine: is there, but is not the data set's, whose examples would be mixed")
+    assert text.startswith(
+        f"{tmp_path}/train/mine.png: is there, but is not the data set's, whose examples would be mixed"
+    )
 
 
 def test_an_error_leaves_the_folder_as_it_was(tmp_path: Path) -> None:

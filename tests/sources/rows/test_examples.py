@@ -235,3 +235,10 @@ def test_names_of_a_list_stay_in_their_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         pictures(tmp_path, listed="list")
     assert str(error.value).count("but there is no such file in") == 3
+
+
+def test_a_folder_of_an_impossible_name_is_told(tmp_path: Path) -> None:
+    found = PictureSet(folder="x" * 300)
+    data = PictureData(root=str(tmp_path), cache=str(tmp_path / "cache"), train=found, dev=found)
+    with pytest.raises(DataError, match=r"xxx: no such folder$"):
+        read_images(data, found)
