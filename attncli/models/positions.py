@@ -59,9 +59,8 @@ class LearnedPositions(Positions):
         last = first + states.shape[1]
         if last > len(self.vectors):
             raise DataError(
-                f"a sentence has {last} positions or more, the end symbol counted, but {self.key} is "
-                f"{len(self.vectors)}: there are no more learned positions; shorten the sentence, or train with more "
-                "of them or with positions: sinusoidal"
+                f"a sentence has at least {last} positions, counting the end symbol, but only {len(self.vectors)} are "
+                f"learned ({self.key}); shorten it, or train with more or with positions: sinusoidal"
             )
         return self.vectors[first:last]
 

@@ -152,8 +152,8 @@ def test_learned_positions_end_somewhere_and_say_so() -> None:
     with pytest.raises(DataError) as caught:
         positions(torch.zeros(B, 2, H), first=3)
     assert str(caught.value) == (
-        "a sentence has 5 positions or more, the end symbol counted, but model.encoder.maximum_length is 4: there are "
-        "no more learned positions; shorten the sentence, or train with more of them or with positions: sinusoidal"
+        "a sentence has at least 5 positions, counting the end symbol, but only 4 are learned "
+        "(model.encoder.maximum_length); shorten it, or train with more or with positions: sinusoidal"
     )
 
 
