@@ -13,6 +13,7 @@ import torch
 from command_line import Command
 from safetensors.torch import load_file
 
+from attncli.config.formats import FORMAT
 from attncli.config.load import read_config
 from attncli.config.tasks.translation import TranslationConfig
 
@@ -35,7 +36,7 @@ def test_a_run_has_everything_in_its_folder(attncli: Command, config: Path, tmp_
     }
     assert read_config(run / "config.yaml") == read_config(config, ["training.seed=3"])
     metadata = json.loads((run / "metadata.json").read_text())
-    assert metadata["format"] == 2
+    assert metadata["format"] == FORMAT
     assert set(metadata["scores"]) == {"loss", "bleu"}
     assert metadata["signatures"]["bleu"].startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     validations = [event for event in events(run) if event["event"] == "validation"]
