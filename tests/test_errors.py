@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from attack import attack_settings
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attncli.errors import ConfigError, escaped, escaped_json, shortened, unknown
 
@@ -49,3 +52,15 @@ def test_what_is_long_is_quoted_by_its_beginning() -> None:
     assert shortened("x" * 80) == "x" * 80
     assert shortened("x" * 81) == "x" * 77 + "..."
     assert unknown("key", "x" * 5000, ["a"]) == f"unknown key '{'x' * 77}...'; choose from a"
+
+
+@pytest.mark.attack
+@attack_settings(200)
+@given(st.text(st.characters() | st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
+def test_any_text_can_be_printed_and_any_json_keeps_it(text: str) -> None:
+    escaped(text).encode()  # raises nothing
+    assert not set("\x1b\n\u202e\u2028") & set(escaped(text))
+    found = escaped_json(json.dumps([text], ensure_ascii=False))
+    found.encode()
+    # Two halves of a character stand for it in JSON.
+    assert json.loads(found) == json.loads(json.dumps([text]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -62,13 +63,17 @@ def _file_names(systems: Sequence[System]) -> list[str]:
     """Return a different file name for each of `systems`."""
     if len(systems) == 1:
         return ["hypotheses.txt"]
-    names: list[str] = []
+    names: dict[str, str] = {}
     for system in systems:
         plain = re.sub(r"[^-.\w]+", "_", system.name).encode()[-_LONGEST_NAME:].decode(errors="ignore")
         name, count = f"hypotheses.{plain}.txt", 1
-        # Not every file system tells cases apart.
-        while name.lower() in map(str.lower, names):
+        while _as_one(name) in names:
             count += 1
             name = f"hypotheses.{plain}-{count}.txt"
-        names.append(name)
-    return names
+        names[_as_one(name)] = name
+    return list(names.values())
+
+
+def _as_one(name: str) -> str:
+    """Return what `name` shares with the names that some file system takes for the same: other cases, other accents."""
+    return unicodedata.normalize("NFC", name).casefold()
