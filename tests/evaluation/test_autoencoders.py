@@ -18,6 +18,7 @@ from attncli.evaluation.pca import principal_components
 from attncli.models.autoencoder import build_autoencoder
 from attncli.reports.autoencoders import markdown_report, terminal_report
 from attncli.runs.autoencoding import AutoencoderRun
+from attncli.runs.facts import CheckpointFacts
 from attncli.sources.rows.examples import Examples
 
 COUNT, SIZE = 30, 8
@@ -44,7 +45,7 @@ def run(bottleneck: int, *, pictures: bool = True, **model: Any) -> AutoencoderR
         where="x",
     )
     torch.manual_seed(1)
-    return AutoencoderRun(Path("runs/x"), config, build_autoencoder(config), {"step": 7})  # type: ignore[arg-type]
+    return AutoencoderRun(Path("runs/x"), config, build_autoencoder(config), CheckpointFacts(step=7))
 
 
 def like_pca(found: AutoencoderRun, train: Examples) -> None:
