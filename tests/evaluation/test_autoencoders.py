@@ -12,7 +12,7 @@ import torch
 from tiny import part_of
 
 from attncli.config.load import check_config
-from attncli.config.tasks.autoencoding import AutoencodingEvaluation, GaussianNoise
+from attncli.config.tasks.autoencoding import AutoencodingConfig, AutoencodingEvaluation, GaussianNoise
 from attncli.evaluation.autoencoders import Measured, evaluate_autoencoders, pca_errors
 from attncli.evaluation.pca import principal_components
 from attncli.models.autoencoder import build_autoencoder
@@ -44,6 +44,7 @@ def run(bottleneck: int, *, pictures: bool = True, **model: Any) -> AutoencoderR
         },
         where="x",
     )
+    assert isinstance(config, AutoencodingConfig)
     torch.manual_seed(1)
     return AutoencoderRun(Path("runs/x"), config, build_autoencoder(config), CheckpointFacts(step=7))
 
