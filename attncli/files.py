@@ -79,7 +79,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
         # A small gzip file can hold a line that does not fit into memory.
         for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE + 1), b"")):
             if len(line) > _LONGEST_LINE:
-                raise DataError(f"{path}:{number + 1}: a line of over {_LONGEST_LINE >> 20} MiB; not lines of text")
+                raise _endless(path, number + 1)
             if number == 0:
                 line = line.removeprefix(_BYTE_ORDER_MARK)
             if line.endswith(b"\n"):
@@ -107,12 +107,20 @@ def read_text(path: Path) -> str:
 
 def count_lines(path: Path) -> int:
     """Return how many lines `raw_lines` yields, faster."""
-    lines, last = 0, b"\n"
+    lines, rest = 0, 0  # the bytes behind the last end of a line
     with _opened(path) as file:
+        _refuse_binary(path, file)
         while block := file.read(1 << 20):
             lines += block.count(b"\n")
-            last = block[-1:]
-    return lines + (last != b"\n")
+            end = block.rfind(b"\n")
+            rest = rest + len(block) if end < 0 else len(block) - end - 1
+            if rest > _LONGEST_LINE:
+                raise _endless(path, lines + 1)
+    return lines + (rest > 0)
+
+
+def _endless(path: Path, line: int) -> DataError:
+    return DataError(f"{path}:{line}: a line of over {_LONGEST_LINE >> 20} MiB; not lines of text")
 
 
 def counted(number: int, noun: str) -> str:

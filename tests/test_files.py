@@ -274,8 +274,15 @@ def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
 def test_a_line_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "bomb.gz", "wb", compresslevel=1) as file:
         file.write(b"a\n" + b"a" * (65 << 20))
-    with pytest.raises(DataError, match=r"bomb\.gz:2: a line of over 64 MiB; not lines of text"):
-        list(read_lines(tmp_path / "bomb.gz"))
+    for read in (lambda path: list(read_lines(path)), count_lines):
+        with pytest.raises(DataError, match=r"bomb\.gz:2: a line of over 64 MiB; not lines of text"):
+            read(tmp_path / "bomb.gz")
+
+
+def test_lines_of_a_binary_file_are_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a\n\0")
+    with pytest.raises(DataError, match="a: a binary file, not text: byte 3 is 0x00"):
+        count_lines(tmp_path / "a")
 
 
 def test_a_whole_text_has_no_mark_and_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
