@@ -84,6 +84,18 @@ class Writer(Generic[Item]):
             targets = [(*self.tokenizer.encode(text), EOS) for _, text in islice(for_targets, len(group))]
             yield from self._answers(group, asked, partial(self._forced, targets=targets))
 
+    def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, Memory | DataError]]:
+        """Yield each source with the memory of it alone, or with what is wrong with it."""
+        for cell in cells:
+            item = self._value(cell)
+            if isinstance(item, DataError):
+                yield cell, Places(), item
+            elif not self.reader.length(item):
+                yield cell, Places(()), DataError("is empty, so there is nothing to encode")
+            else:
+                memory = self._memory([item])
+                yield cell, self._places(cell, item, memory), memory
+
     def inspect(self, pairs: Iterable[tuple[str, str | None]]) -> Iterator[Inspection]:
         """Yield, for each source and its given target, or the one that is found if None is given, where it looks.
 

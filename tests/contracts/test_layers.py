@@ -16,7 +16,7 @@ LAYERS = (
     *("config", "text", "metrics", "machine"),
     *("data", "models", "decoding", "sources", "assembly"),
     *("runs", "training", "evaluation", "tasks"),
-    *("visualization", "reports", "cli", "__main__"),
+    *("visualization", "reports", "api", "cli", "__main__"),
 )
 """The lowest first: each may import those before it, and no other."""
 LAYER = {name: number for number, name in enumerate(LAYERS)}

@@ -1,0 +1,256 @@
+"""The Python interface to trained runs.
+
+    import attncli
+
+    run = attncli.load("runs/multi30k-de-en")
+    [found] = run.translate(["Ein Hund rennt."], attention=True)
+
+Everything else in the package is private and may change with any version.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from attncli.config.problems import explained
+from attncli.config.search import Search
+from attncli.decoding.strategies import Sampling, Strategy
+from attncli.decoding.written import Written, WrittenHypothesis
+from attncli.errors import CommandError, DataError, UserError, unknown
+from attncli.runs.writing import WritingRun
+from attncli.sources.source import Drawer
+
+__all__ = ["Attention", "Encoded", "Hypothesis", "Output", "Run", "UserError", "load"]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where the model looked for each token of a target."""
+
+    values: np.ndarray
+    """The weights, float32, with one axis for each of `axes`."""
+    axes: tuple[str, ...]
+    """("target", "source"), or for the grid of an image ("target", "row", "column")."""
+    target: tuple[str, ...]
+    """The tokens along the first axis."""
+    source: tuple[str, ...] | None
+    """The tokens along the second axis; None for the grid of an image."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A target that the model wrote, or was given, for a source."""
+
+    text: str
+    tokens: tuple[str, ...]
+    """With the end symbol, unless the target was cut off at the maximum length."""
+    token_log_probs: tuple[float, ...]
+    """The natural logarithm of each token's probability."""
+    log_prob: float
+    """Their sum."""
+    score: float
+    """`log_prob` over the length penalty, by which hypotheses are ranked."""
+    attention: Attention | None
+    """None unless it was asked for."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A source and its hypotheses, best first. A notebook shows its attention as a figure."""
+
+    source: str
+    hypotheses: tuple[Hypothesis, ...]
+    _written: Written = field(repr=False, compare=False)
+    _drawer: Drawer = field(repr=False, compare=False)
+    _forced: bool = field(repr=False, compare=False)
+
+    @property
+    def best(self) -> Hypothesis:
+        """The best hypothesis."""
+        return self.hypotheses[0]
+
+    @property
+    def text(self) -> str:
+        """The text of the best hypothesis."""
+        return self.best.text
+
+    @property
+    def attention(self) -> Attention | None:
+        """The attention of the best hypothesis; None unless it was asked for."""
+        return self.best.attention
+
+    def figure(self, format: str = "png") -> bytes:
+        """Return a figure of the best hypothesis's attention as the bytes of a `png` or `svg` file.
+
+        Raises a UserError if the attention was not asked for.
+        """
+        if format not in ("png", "svg"):
+            raise CommandError(unknown("format", format, ("png", "svg")))
+        if self.attention is None:
+            raise CommandError("there is no attention to draw; ask for it with attention=True")
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = self._drawer.draw(
+                [self._written], Path(folder), format, title=self.source, forced=self._forced, tell=lambda _: None
+            )
+            return next(iter(drawn)).read_bytes()
+
+    def _repr_png_(self) -> bytes | None:
+        return None if self.attention is None else self.figure()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoder made of a source."""
+
+    source: str
+    states: np.ndarray
+    """[positions, width], float32: what attention reads. The positions of an image go row by row."""
+    summary: np.ndarray
+    """[width], float32: the whole source in one vector."""
+    tokens: tuple[str, ...] | None
+    """The token at each position; None for an image."""
+    grid: tuple[int, int] | None
+    """Rows and columns of the positions of an image; None for text."""
+
+
+class Run:
+    """A trained run. What is wrong is raised as a `UserError`; a source is named by its place, from 1."""
+
+    def __init__(self, run: WritingRun):
+        self._run = run
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return self._run.folder
+
+    def translate(
+        self,
+        sentences: Iterable[str],
+        *,
+        n_best: int = 1,
+        attention: bool = False,
+        prefix: str = "",
+        replace_unknown: bool = False,
+        sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 1,
+        **search: Any,
+    ) -> list[Output]:
+        """Translate sentences: the options are those of `attncli translate`, and `search` any keys of that section."""
+        strategy = self._sampling(temperature, top_k, top_p, seed) if sample else None
+        writer = self._checked(is_text=True).writer(self._search(search, n_best, sample=sample))
+        found = writer.write(
+            sentences,
+            n_best=n_best,
+            with_weights=self._attends(attention),
+            strategy=strategy,
+            prefix=prefix,
+            replaces_unknown=replace_unknown,
+        )
+        return list(self._outputs(found, forced=False))
+
+    def caption(
+        self,
+        paths: Iterable[str | PathLike[str]],
+        *,
+        n_best: int = 1,
+        attention: bool = False,
+        prefix: str = "",
+        sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 1,
+        **search: Any,
+    ) -> list[Output]:
+        """Caption image files: the options are those of `attncli caption`, and `search` any keys of that section."""
+        strategy = self._sampling(temperature, top_k, top_p, seed) if sample else None
+        writer = self._checked(is_text=False).writer(self._search(search, n_best, sample=sample))
+        found = writer.write(
+            (fspath(path) for path in paths),
+            n_best=n_best,
+            with_weights=self._attends(attention),
+            strategy=strategy,
+            prefix=prefix,
+        )
+        return list(self._outputs(found, forced=False))
+
+    def align(
+        self, pairs: Iterable[tuple[str | PathLike[str], str]], *, attention: bool = True, **search: Any
+    ) -> list[Output]:
+        """Read given targets for sources: each is the one hypothesis, with its probability and attention."""
+        writer = self._run.writer(self._search(search, 1, sample=False))
+        given = ((fspath(source), target) for source, target in pairs)
+        return list(self._outputs(writer.align(given, with_weights=attention and self._run.attends), forced=True))
+
+    def encode(self, sources: Iterable[str | PathLike[str]]) -> list[Encoded]:
+        """Return what the encoder makes of sentences or image files."""
+        found = []
+        cells = (fspath(source) for source in sources)
+        for number, (cell, places, memory) in enumerate(self._run.writer().encode(cells), start=1):
+            if isinstance(memory, DataError):
+                raise DataError(f"source {number}: {memory}")
+            states, summary = (each[0].float().cpu().numpy() for each in (memory.states, memory.summary))
+            found.append(Encoded(cell, states, summary, places.tokens, memory.grid))
+        return found
+
+    def _checked(self, *, is_text: bool) -> WritingRun:
+        if self._run.config.model.encoder.is_text != is_text:
+            right = "caption" if is_text else "translate"
+            raise CommandError(f"{self.folder}: this run reads {self._run.noun}s; use {right}()")
+        return self._run
+
+    def _attends(self, asked: bool) -> bool:
+        if asked and not self._run.attends:
+            raise CommandError(f"{self.folder}: has model.attention: none, so there is no attention to return")
+        return asked
+
+    def _search(self, given: dict[str, Any], n_best: int, *, sample: bool) -> Search:
+        try:
+            search = self._run.config.search.changed({**given, **({"beam_size": n_best} if sample else {})})
+        except ValidationError as error:
+            raise CommandError("\n".join(explained(each, Search, dict(given)) for each in error.errors())) from None
+        if n_best > search.beam_size:
+            raise CommandError(f"n_best {n_best}: a beam of {search.beam_size} has no more; raise beam_size")
+        return search
+
+    def _sampling(self, temperature: float, top_k: int | None, top_p: float | None, seed: int) -> Strategy:
+        generator = torch.Generator(self._run.model.device).manual_seed(seed)
+        return Sampling(generator, temperature, top_k, top_p)
+
+    def _outputs(self, found: Iterable[Written], *, forced: bool) -> Iterator[Output]:
+        drawer = self._run.drawer()
+        for number, each in enumerate(found, start=1):
+            if each.problem is not None:
+                raise DataError(f"source {number}: {each.problem}")
+            hypotheses = tuple(_hypothesis(hypothesis, each) for hypothesis in each.hypotheses)
+            yield Output(each.cell, hypotheses, each, drawer, forced)
+
+
+def load(folder: str | PathLike[str], *, checkpoint: str = "best", device: str = "auto") -> Run:
+    """Return the trained run in `folder`, with the weights of `checkpoint`, on `device` (`auto`, `cpu`, `cuda:1`).
+
+    Raises a `UserError` if the folder is not a run that translates or captions.
+    """
+    return Run(WritingRun.load(Path(folder), device=device, checkpoint=checkpoint))
+
+
+def _hypothesis(found: WrittenHypothesis, of: Written) -> Hypothesis:
+    attention = None
+    if found.weights is not None:
+        axes = ("target", "source") if found.weights.ndim == 2 else ("target", "row", "column")
+        source = of.places.labels if found.weights.ndim == 2 else None
+        attention = Attention(found.weights, axes, found.tokens, source)
+    return Hypothesis(found.text, found.tokens, found.token_log_probs, found.log_prob, found.score, attention)
