@@ -50,3 +50,12 @@ def _as_option(problem: str) -> str:
     key, colon, what = problem.partition(":")
     # A problem of several keys together names them itself.
     return f"--{key.replace('_', '-')}:{what}" if colon else problem
+
+
+def check_text(option: str, text: str) -> None:
+    """Raise a CommandError if the value of `option` is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Python holds a byte of the command line that is not UTF-8 as half a character.
+        raise CommandError(f"{option} {text!r}: not UTF-8") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncli.cli.options import searched_by
+from attncli.cli.options import check_text, searched_by
 from attncli.cli.tasks import check_alone, names_of
 from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError, DataError, RunError, escaped_json, unknown
@@ -42,7 +42,7 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
         raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
     for option, texts in (("--text", options.text), ("--target", options.target)):
         for text in texts or ():
-            _check_text(option, text)
+            check_text(option, text)
     cells = _sentences(options) if is_text else _files(options)
     _check_targets(cells, options)
 
@@ -60,14 +60,6 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
 def _check_format(format: str, formats: Sequence[str]) -> None:
     if format not in formats:
         raise CommandError(f"--format: {unknown('value', format, formats)}")
-
-
-def _check_text(option: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # Python holds a byte of the command line that is not UTF-8 as half a character.
-        raise CommandError(f"{option} {text!r}: not UTF-8") from None
 
 
 def _sentences(options: VisualizationOptions) -> list[str]:

@@ -23,6 +23,7 @@ from attncli.cli.options import (
     LengthPenalty,
     Precision,
     RunArgument,
+    check_text,
     searched_by,
 )
 from attncli.errors import CommandError, escaped_json
@@ -104,6 +105,7 @@ def writing(
     cuts_sources: bool = False,
 ) -> Write:
     """Return a function that writes for sources as `options` ask; `given` are further search settings."""
+    check_text("--prefix", options.prefix)
     if options.attention and not is_json:
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
     _check_sampling(options)
