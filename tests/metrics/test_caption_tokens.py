@@ -68,7 +68,15 @@ def test_tokens_are_the_java_programs(text: str, expected: str) -> None:
 def test_the_table_is_what_the_java_program_gives(tmp_path: Path) -> None:
     jar = Path(pytest.importorskip("pycocoevalcap").__path__[0]) / "tokenizer" / "stanford-corenlp-3.4.1.jar"
     (tmp_path / "texts").write_text("\n".join(html.unescape(text) for text, _ in TABLE), encoding="utf-8")
-    command = ["java", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "texts"]
+    command = [
+        "java",
+        "-cp",
+        str(jar),
+        "edu.stanford.nlp.process.PTBTokenizer",
+        "-preserveLines",
+        "-lowerCase",
+        "texts",
+    ]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, encoding="utf-8")
     rows = [[token for token in line.split() if token not in PUNCTUATION] for line in finished.stdout.split("\n")]
     assert rows[: len(TABLE)] == [expected.split() for _, expected in TABLE]
