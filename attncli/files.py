@@ -311,12 +311,16 @@ def is_named(file: IO[bytes], path: Path) -> bool:
 def take_lock(file: IO[bytes]) -> bool:
     """Lock an open file until it is closed, and return True; return False where another process holds the lock.
 
-    The system releases it when the process dies, however it dies; Linux and macOS keep it over NFS, too.
+    The system releases it when the process dies, however it dies; Linux and macOS keep it over NFS, too. A file system
+    without locks cannot tell of other processes: there it returns True.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
     return True
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,21 @@ def test_two_processes_do_not_write_the_same_file_at_once(tmp_path: Path) -> Non
         with pytest.raises(DataError, match=r"out\.txt: another process is writing this file"), open_output(path):
             pass
     assert path.read_text() == "first\n"
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(number: int) -> Callable[[object, int], None]:
+        def fail(file: object, operation: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return fail
+
+    for number in (errno.ENOLCK, errno.ENOSYS):
+        monkeypatch.setattr("fcntl.flock", failing(number))
+        write_text(tmp_path / "out.txt", "text\n")
+    monkeypatch.setattr("fcntl.flock", failing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        write_text(tmp_path / "out.txt", "text\n")
 
 
 def test_what_a_killed_command_left_is_written_over(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from torch.optim import Optimizer
 from attncli.errors import RunError
 from attncli.runs.facts import write_checkpoint_facts
 from attncli.runs.folder import FACTS, STATE, WEIGHTS, RunFolder
+from attncli.runs.log import read_records
 from attncli.runs.saving import remove, remove_leftovers, replace_folder
 from attncli.runs.weights import Weights, average_weights, write_weights
 from attncli.training.history import Validation
-from attncli.training.state import TrainingState, write_state
+from attncli.training.state import SavedState, TrainingState, read_state, write_state
 
 
 class Checkpoints:
@@ -90,6 +91,31 @@ class Checkpoints:
             write_checkpoint_facts({"step": state.step, "epoch": state.epoch}, folder / FACTS)
 
         replace_folder(self._folder / "last", write)
+
+    def read_last(self) -> SavedState | None:
+        """Return what training resumes from, or None if nothing was saved yet.
+
+        Raises a RunError where a file of it, or the log up to it, is not what was saved.
+        """
+        if not self.run.has_checkpoint("last"):
+            # The first `last` is saved before every other checkpoint, so these are of a run that had one.
+            if others := self.run.checkpoints():
+                raise RunError(
+                    f"{self.run.path}: cannot be resumed: checkpoints/last, which training continues from, is missing "
+                    f"or not whole; found {', '.join(others)}; restore it, or train again with --overwrite"
+                )
+            return None
+        path = self.run.saved_file("last", STATE)
+        saved, step = read_state(path), self.run.checkpoint_facts("last").step
+        if saved.training.step != step:
+            raise RunError(
+                f"{path.parent}: cannot be resumed: the training state is of step {saved.training.step}, the weights "
+                f"are of step {step}; restore the files of one step, or train again with --overwrite"
+            )
+        if self.run.log_path.exists():
+            for _ in read_records(self.run.path, size=saved.log_size):
+                pass
+        return saved
 
     def remove_all_but(self, validations: Sequence[Validation]) -> None:
         """Remove kept checkpoints other than those of `validations`, and what a killed process was writing."""

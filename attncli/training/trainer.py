@@ -14,8 +14,7 @@ import torch
 from attncli.config.training import Training
 from attncli.errors import DataError, RunError, Stopped, TrainingError
 from attncli.machine.device import arithmetic, autocast
-from attncli.runs.folder import STATE, RunFolder
-from attncli.runs.log import read_records
+from attncli.runs.folder import RunFolder
 from attncli.runs.weights import put_weights, weights_of
 from attncli.training.checkpoints import Checkpoints
 from attncli.training.console import PlainLines, ProgressBar
@@ -30,7 +29,6 @@ from attncli.training.state import (
     TrainingState,
     Window,
     random_states,
-    read_state,
     set_random_states,
 )
 from attncli.training.task import CountedBatch, Task
@@ -66,37 +64,15 @@ def train(
     Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a
     checkpoint cannot be read.
     """
-    saved = _saved(run) if resume else None
+    checkpoints = Checkpoints(run)
+    saved = checkpoints.read_last() if resume else None
     with arithmetic(config.precision, device):
-        trainer = _Trainer(task, config, Checkpoints(run), device=device)
+        trainer = _Trainer(task, config, checkpoints, device=device)
         if saved is not None:
             trainer.restore(saved)
         # Only now, since the log loses the records after the checkpoint, which must be sound.
         with _reports(config, run, saved, progress) as reports, stop_request() as stop:
             return trainer.run(reports, stop)
-
-
-def _saved(run: RunFolder) -> SavedState | None:
-    """Return what training resumes from, or None if nothing was saved yet."""
-    if not run.has_checkpoint("last"):
-        # The first `last` is saved before every other checkpoint, so these are of a run that had one.
-        if others := run.checkpoints():
-            raise RunError(
-                f"{run.path}: cannot be resumed: checkpoints/last, which training continues from, is missing or not "
-                f"whole; found {', '.join(others)}; restore it, or train again with --overwrite"
-            )
-        return None
-    path = run.saved_file("last", STATE)
-    saved, step = read_state(path), run.checkpoint_facts("last").step
-    if saved.training.step != step:
-        raise RunError(
-            f"{path.parent}: cannot be resumed: the training state is of step {saved.training.step}, the weights are "
-            f"of step {step}; restore the files of one step, or train again with --overwrite"
-        )
-    if run.log_path.exists():
-        for _ in read_records(run.path, size=saved.log_size):
-            pass
-    return saved
 
 
 def _reports(config: Training, run: RunFolder, saved: SavedState | None, progress: bool | None) -> Reports:

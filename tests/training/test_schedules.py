@@ -25,7 +25,7 @@ def factors(at: Iterable[int], **settings: Any) -> list[float]:
         ({"kind": "noam", "warmup": 4, "size": 25}, {1: 1 / 40, 2: 2 / 40, 4: 1 / 10, 16: 1 / 20, 100: 1 / 50}),
         ({"kind": "cosine"}, {5: 0.5, 10: 0, 50: 0}),
         ({"kind": "cosine", "warmup": 2, "steps": 8, "lowest": 0.1}, {1: 0.5, 2: 1, 4: 0.775, 5: 0.55, 8: 0.1, 9: 0.1}),
-        ({"kind": "cosine", "warmup": 8, "steps": 8}, {4: 0.5, 8: 1, 9: 0}),
+        ({"kind": "cosine", "warmup": 8, "steps": 9}, {4: 0.5, 8: 1, 9: 0}),
         ({"kind": "plateau", "warmup": 2}, {1: 0.5, 2: 1, 70: 1}),
     ],
 )
