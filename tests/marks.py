@@ -8,7 +8,3 @@ import torch
 from attncli.machine.device import has_bf16
 
 needs_bf16 = pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this CPU has no bfloat16 arithmetic")
-on_cuda = (
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
-)
