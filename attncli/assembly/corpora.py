@@ -59,6 +59,7 @@ def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
     Those of text are cached by the content of its files.
     """
     settings = config.tokenizer
+    # Not cached: which captions are read depends on the images that are there, which the caption files do not tell.
     if not config.model.encoder.is_text:
         targets = [text for example in train for text in example.targets]
         return train_tokenizers(settings.model_copy(update={"shared": True}), targets, ())

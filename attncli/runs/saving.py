@@ -28,6 +28,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
         remove(new)
         new.mkdir(parents=True)
         write(new)
+        # Before the renames, which may reach the disk first: a loss of power would leave empty files under final names.
         for path in new.iterdir():
             _flush(path)
         _flush(new)

@@ -21,6 +21,7 @@ def weights_of(model: nn.Module) -> Weights:
     """Return the parameters and buffers of `model` by name, sharing its memory; a tied one has its first name only."""
     weights: Weights = {}
     seen: set[int] = set()
+    # Kept as variables, tied weights are one object.
     for name, tensor in model.state_dict(keep_vars=True).items():
         if id(tensor) not in seen:
             weights[name] = tensor.detach()
@@ -95,6 +96,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 def average_weights(all_weights: Iterable[Weights]) -> Weights:
     """Return the mean of some weights, read one after the other; integers are taken from the first."""
+    # Updated with each, so that no more than two sets of weights are in memory.
     mean: Weights = {}
     for count, weights in enumerate(all_weights, start=1):
         if not mean:

@@ -164,6 +164,7 @@ class _Trainer:
 
     def measured(self) -> Validation:
         """Return the scores of the model as it is, and leave the random states as they were."""
+        # Validation may draw, too; how often it is done must not change the weights.
         random = random_states(self.device)
         self.task.model.eval()
         try:
@@ -240,6 +241,7 @@ class _Trainer:
             return best, ()
         model, where = self.task.model, str(self.checkpoints.run.path)
         steps = tuple(sorted(validation.step for validation in kept))
+        # The task keeps the weights of training, which `last` holds, whatever becomes of the average.
         own = {name: tensor.clone() for name, tensor in weights_of(model).items()}
         try:
             put_weights(model, self.checkpoints.average(kept), where=where)

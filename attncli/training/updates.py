@@ -71,6 +71,7 @@ class Updater:
 
     def _step(self, norm: float, learning_rate: float) -> None:
         clip = self.config.clip_norm
+        # Not `clip_grad_norm_`, which would compute the norm and wait for the device once more.
         if clip is not None and norm > clip:
             clip_grads_with_norm_(self.task.model.parameters(), clip, torch.full((), norm, device=self.device))
         for group in self.optimizer.param_groups:
