@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from attncli.cli.options import ConfigArgument, Overrides
-from attncli.cli.terminal import say
+from attncli.cli.terminal import say, tell
 
 app = typer.Typer(help="Look at configurations: check, show, schema.", no_args_is_help=True)
 
@@ -35,6 +35,8 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     say("memory of a training step, roughly")
     for part, size in summary.bytes.items():
         say(f"  {part:<{width}}  {size / 2**20:>8,.0f} MiB")
+    for warning in checked.warnings():
+        tell(f"warning: {warning}")
     if missing:
         raise DataError("\n".join(missing))
 

@@ -27,6 +27,8 @@ the docstrings in `attncli/config/`; edit it there.
 
 - Files follow YAML 1.2: `1e-3` is a number, `no` is text, `010` is 10, and a duplicate key is an error.
 - Unknown keys are refused, and all problems of a file are reported at once.
+- Every number has a range, which the tables give. A file has at most 256 KiB and nests at most 50 levels deep; tags
+  outside of YAML's core schema (`!!python/...`, `!!binary`) are refused.
 - `--set KEY=VALUE` of `attncli train` and `attncli config` sets any key by its dotted path, such as
   `--set model.encoder.hidden_size=256`. The value is parsed as YAML, so `--set 'training.schedule={kind: cosine}'`
   replaces a section.

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from tiny import configured
+from typer.testing import CliRunner
 
+from attncli.cli.main import app
 from attncli.config.load import check_config
 from attncli.config.yaml_core import parse_yaml
 
@@ -57,12 +59,9 @@ def test_the_same_data_are_noticed_in_every_task(text: str) -> None:
     assert list(check_config(parse_yaml(text, where="x"), where="x").warnings()) == [SAME]
 
 
-def test_training_tells_the_warnings(config: Path) -> None:
-    from typer.testing import CliRunner
-
-    from attncli.cli.main import app
-
+@pytest.mark.parametrize("command", [["train", "--dry-run", "--device", "cpu"], ["config", "check"]])
+def test_training_and_checking_tell_the_warnings(config: Path, command: list[str]) -> None:
     same = ["--set", "data.dev={source: train.de, target: train.en}", "--set", "training.max_steps=1"]
-    result = CliRunner().invoke(app, ["train", str(config), "--dry-run", "--device", "cpu", *same])
+    result = CliRunner().invoke(app, [*command, str(config), *same])
     assert result.exit_code == 0, result.output
     assert f"warning: {SAME}" in result.output
