@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from attncli.config.problems import shown_value
-from attncli.config.yaml_core import parse_yaml
+from attncli.config.yaml_core import LARGEST, parse_yaml
 from attncli.errors import ConfigError, escaped
 
 BASE = "base"
-_LARGEST = 1 << 18  # bytes of a file, which PyYAML reads in some seconds
 _MOST_BASES = 20
 
 
@@ -64,9 +63,9 @@ def _text(path: Path, above: tuple[Path, ...]) -> str:
         if above and not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
             raise ConfigError([f"{_shown(path)}: is a device or a pipe, not a file{whose}"])
         with path.open("rb") as file:
-            found = file.read(_LARGEST + 1)
-        if len(found) > _LARGEST:
-            raise ConfigError([f"{_shown(path)}: over {_LARGEST >> 10} KiB, so not a configuration file{whose}"])
+            found = file.read(LARGEST + 1)
+        if len(found) > LARGEST:
+            raise ConfigError([f"{_shown(path)}: over {LARGEST >> 10} KiB, so not a configuration{whose}"])
         return found.decode()
     except FileNotFoundError:
         raise ConfigError([f"{_shown(path)}: no such file{whose}"]) from None

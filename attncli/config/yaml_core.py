@@ -9,10 +9,10 @@ import yaml
 
 from attncli.errors import ConfigError, escaped, shortened
 
-# A configuration may come from a stranger: these keep it from filling the memory or the stack. A value is counted as
-# often as aliases repeat it.
+# A configuration may come from a stranger: these keep it from taking minutes, or from filling the memory or the stack.
+LARGEST = 1 << 18  # bytes, which PyYAML reads in seconds
 DEEPEST = 50
-_MOST_VALUES = 100_000
+_MOST_VALUES = 100_000  # each counted as often as aliases repeat it
 _LONGEST_NUMBER = 100
 
 _CORE = "tag:yaml.org,2002:"
@@ -117,6 +117,8 @@ def _wrong(what: str, mark: yaml.Mark | None) -> yaml.MarkedYAMLError:
 
 def parse_yaml(text: str, *, where: str) -> Any:
     """Return what `text` says; keys are text as it is written. `where` begins the message of a ConfigError."""
+    if len(text) > LARGEST:
+        raise ConfigError([f"{where}: over {LARGEST >> 10} KiB, so not a configuration"])
     try:
         node = yaml.compose(text, Loader=_CoreLoader)
         return None if node is None else _Values().of(node)

@@ -120,7 +120,7 @@ def test_values_that_do_not_go_together_are_laid_to_the_file_that_joins_them(tmp
         ("base: /dev/zero\n", "/dev/zero: is a device or a pipe, not a file (the base of {path})"),
         ("base: pipe\n", "{folder}/pipe: is a device or a pipe, not a file (the base of {path})"),
         ("base: loop\n", "{folder}/loop: cannot be read (the base of {path}): Too many levels of symbolic links"),
-        ("base: large\n", "{folder}/large: over 256 KiB, so not a configuration file (the base of {path})"),
+        ("base: large\n", "{folder}/large: over 256 KiB, so not a configuration (the base of {path})"),
         ('base: "\\e[31m"\n', "{folder}/\\x1b[31m: no such file (the base of {path})"),
         ("base: empty.yaml\n", "{folder}/empty.yaml: holds no keys; a configuration starts with 'task: translation'"),
         (

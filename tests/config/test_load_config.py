@@ -343,7 +343,7 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
 def test_what_is_no_file_of_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\x89PNG\xff\xfe")
     (tmp_path / "zeros.yaml").write_bytes(b"a: \0")
-    assert refused(Path("/dev/zero")) == "/dev/zero: over 256 KiB, so not a configuration file"
+    assert refused(Path("/dev/zero")) == "/dev/zero: over 256 KiB, so not a configuration"
     assert refused(tmp_path / "none.yaml") == f"{tmp_path}/none.yaml: no such file"
     assert refused(tmp_path) == f"{tmp_path}: is a folder, not a configuration file"
     assert refused(tmp_path / "binary.yaml") == f"{tmp_path}/binary.yaml: not UTF-8 text, so not a configuration file"
