@@ -29,10 +29,11 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Sources decoded toge
 Precision = Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Arithmetic of matrix products.")]
 
 
-def searched_by(search: Search, given: Mapping[str, Any]) -> Search:
+def searched_by(search: Search, given: Mapping[str, Any], *, options: Mapping[str, str] | None = None) -> Search:
     """Return `search` with those of `given` that are not None.
 
-    Raises a CommandError that names the option of a value which a configuration could not have either.
+    Raises a CommandError that names the option of a value which a configuration could not have either: the one of the
+    key's name, unless it is in `options`.
     """
     from pydantic import ValidationError
 
@@ -43,13 +44,14 @@ def searched_by(search: Search, given: Mapping[str, Any]) -> Search:
         return search.changed(given)
     except ValidationError as error:
         problems = [explained(detail, Search, dict(given)) for detail in error.errors()]
-        raise CommandError("\n".join(map(_as_option, problems))) from None
+        raise CommandError("\n".join(_as_option(problem, options or {}) for problem in problems)) from None
 
 
-def _as_option(problem: str) -> str:
+def _as_option(problem: str, options: Mapping[str, str]) -> str:
     key, colon, what = problem.partition(":")
     # A problem of several keys together names them itself.
-    return f"--{key.replace('_', '-')}:{what}" if colon else problem
+    option = options.get(key, f"--{key.replace('_', '-')}")
+    return f"{option}:{what}" if colon else problem
 
 
 def check_text(option: str, text: str) -> None:

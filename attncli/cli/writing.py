@@ -120,7 +120,7 @@ def writing(
         "precision": options.precision,
         **(given or {}),
     }
-    search = searched_by(run.config.search, changes)
+    search = searched_by(run.config.search, changes, options={"beam_size": "--n-best"} if options.sample else None)
     if options.n_best > search.beam_size:
         raise CommandError(
             f"--n-best {options.n_best}: a beam of {search.beam_size} has no more; add --beam-size {options.n_best}"

@@ -333,6 +333,7 @@ def test_an_output_that_cannot_be_written_is_named(attncli: Command, trained: Pa
         (["--sample", "--temperature", "0"], "--temperature 0: must be a number from 1e-06 to 1e+06"),
         (["--sample", "--temperature", "nan"], "--temperature nan: must be a number from 1e-06 to 1e+06"),
         (["--sample", "--temperature", "1e300"], "--temperature 1e+300: must be a number from 1e-06 to 1e+06"),
+        (["--sample", "--n-best", "9" * 20], f"--n-best: should be at most 1,000, but is {'9' * 20}"),
         (["--prefix", "a\udcff"], "--prefix 'a\\udcff': not UTF-8"),
         (["--sample", "--seed", "-1"], "--seed -1: must be from 0 to 18446744073709551615"),
         (["--length-penalty", "inf"], "--length-penalty: should be a finite number, but is Infinity"),
