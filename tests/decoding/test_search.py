@@ -280,6 +280,15 @@ def test_a_source_is_left_as_soon_as_nothing_can_enter_its_pool() -> None:
         assert chain.steps == steps
 
 
+def test_a_source_is_left_when_nothing_goes_on() -> None:
+    chain = Counted({BOS: {EOS: 0.5, A: 0.5}, A: {EOS: 1.0}})
+    others = [token for token in range(VOCABULARY) if token not in (A, EOS)]
+    only_one_a = Constraints(forbidden=others, no_repeat_ngram_size=1)
+    [found] = found_by(chain, beam_size=5, length_penalty=1.0, constraints=only_one_a)
+    assert told(found) == {(EOS,): 0.5, (A, EOS): 0.5}
+    assert chain.steps == 2
+
+
 def test_a_finished_hypothesis_stays_what_it_is_while_others_go_on() -> None:
     table = {BOS: {EOS: 0.5, A: 0.5}, A: {A: 1.0}}
     [found] = found_by(Chain(table), max_length=5)
