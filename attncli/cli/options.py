@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -54,10 +55,14 @@ def _as_option(problem: str, options: Mapping[str, str]) -> str:
     return f"{option}:{what}" if colon else problem
 
 
-def check_text(option: str, text: str) -> None:
-    """Raise a CommandError if the value of `option` is no text."""
+def as_text(option: str, value: str) -> str:
+    """Return the `value` of `option` as text, in whatever locale it was given; a CommandError if it is not UTF-8."""
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
-        # Python holds a byte of the command line that is not UTF-8 as half a character.
-        raise CommandError(f"{option} {text!r}: not UTF-8") from None
+        # Python holds bytes that its locale cannot decode, all but ASCII in the locale C, as halves of characters.
+        try:
+            return os.fsencode(value).decode()
+        except UnicodeDecodeError:
+            raise CommandError(f"{option} {value!r}: not UTF-8") from None
+    return value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncli.cli.options import check_text, searched_by
+from attncli.cli.options import as_text, searched_by
 from attncli.cli.tasks import check_alone, names_of
 from attncli.cli.terminal import say, tell
 from attncli.errors import CommandError, DataError, RunError, escaped_json, unknown
@@ -40,9 +41,11 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
         raise CommandError("--layer: selects what --self-attention and --heads draw; add one of them")
     if options.format == "html" and draws_heads:
         raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
-    for option, texts in (("--text", options.text), ("--target", options.target)):
-        for text in texts or ():
-            check_text(option, text)
+    options = replace(
+        options,
+        text=[as_text("--text", text) for text in options.text or ()],
+        target=[as_text("--target", text) for text in options.target or ()],
+    )
     cells = _sentences(options) if is_text else _files(options)
     _check_targets(cells, options)
 

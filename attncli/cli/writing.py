@@ -23,7 +23,7 @@ from attncli.cli.options import (
     LengthPenalty,
     Precision,
     RunArgument,
-    check_text,
+    as_text,
     searched_by,
 )
 from attncli.errors import CommandError, escaped_json
@@ -105,7 +105,6 @@ def writing(
     cuts_sources: bool = False,
 ) -> Write:
     """Return a function that writes for sources as `options` ask; `given` are further search settings."""
-    check_text("--prefix", options.prefix)
     if options.attention and not is_json:
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
     _check_sampling(options)
@@ -134,7 +133,7 @@ def writing(
         with_weights=options.attention,
         replaces_unknown=replaces_unknown,
         strategy=_strategy(run, options),
-        prefix=options.prefix,
+        prefix=as_text("--prefix", options.prefix),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -60,6 +61,14 @@ def test_a_closed_stream_lends_its_number_to_no_file(trained: Path, tmp_path: Pa
 def test_what_an_encoding_lacks_is_written_as_escapes(config: Path, tmp_path: Path) -> None:
     shown = ended("", "config", "check", tmp_path / "ä💥.yaml", PYTHONIOENCODING="ascii")
     assert shown == (2, f"attncli: {tmp_path}/\\xe4\\U0001f4a5.yaml: no such file\n")
+
+
+def test_text_is_read_as_utf8_in_a_locale_without_it(trained: Path, tmp_path: Path) -> None:
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    arguments = ("visualize", trained, "--text", "Kuh schläft", "--format", "json", "-o", tmp_path / "ö")
+    assert ended("> /dev/null", *arguments, **environment) == (0, "")
+    [found] = json.loads((tmp_path / "ö" / "alignments.json").read_text(encoding="utf-8"))
+    assert found["source"] == "Kuh schläft"
 
 
 def test_what_a_terminal_might_obey_is_written_as_escapes(attncli: Command, tmp_path: Path) -> None:
