@@ -152,7 +152,7 @@ class Training(Section):
     precision: Literal["fp32", "tf32", "bf16", "auto"] = "fp32"
     """Precision of matrix products: single, TensorFloat-32 (CUDA), or bfloat16 with weights kept in single precision.
     `auto` is bfloat16 where the device supports it natively and single precision elsewhere; the run records the
-    choice."""
+    choice. On CUDA recurrent layers that read a whole sequence at once use TensorFloat-32 in place of bfloat16."""
     validate_every: Count = 1000
     """Updates between validations; there is always one at the end of training."""
     validation: Validation
