@@ -60,9 +60,9 @@ def train(
 
     With `resume` it continues from the last checkpoint, or from the start if there is none yet, and ends with the
     weights that an uninterrupted run would have, on CUDA up to rounding. Dropout draws from PyTorch's global
-    generators: seed them before the model is built. `progress` asks for a bar (True) or plain lines (False); None chooses the bar on a terminal. Raises
-    Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a
-    checkpoint cannot be read.
+    generators: seed them before the model is built. `progress` asks for a bar (True) or plain lines (False); None
+    chooses the bar on a terminal. Raises Stopped on SIGINT and SIGTERM after saving, TrainingError where training
+    cannot continue, RunError where a checkpoint cannot be read.
     """
     checkpoints = Checkpoints(run)
     saved = checkpoints.read_last() if resume else None

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cuda_emulation import emulated_cuda
 from marks import needs_bf16
 
 import attncli.machine.device
 from attncli.errors import CommandError
-from attncli.machine.device import Arithmetic, arithmetic, autocast, in_precision, resolve_device, resolve_precision
+from attncli.machine.device import (
+    Arithmetic,
+    arithmetic,
+    autocast,
+    in_precision,
+    peak_memory,
+    resolve_device,
+    resolve_precision,
+    wait_for,
+)
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -141,3 +151,17 @@ def test_a_model_in_bf16_is_a_rounded_copy_with_the_same_ties() -> None:
     assert torch.equal(rounded.weight, first.weight.to(torch.bfloat16))
     assert first.weight.dtype == torch.float32
     assert in_precision(model, "fp32") is model
+
+
+def test_the_peak_of_a_cpu_is_that_of_the_process() -> None:
+    wait_for(CPU)
+    weight = sum(parameter.nbytes for parameter in torch.nn.Linear(1000, 3000).parameters())
+    # In bytes: Python with torch takes over 32 MiB, and no machine of these tests has a TiB.
+    assert max(weight, 1 << 25) < peak_memory(CPU) < 1 << 40
+
+
+def test_a_cuda_device_is_waited_for_and_has_a_peak_of_its_own() -> None:
+    with emulated_cuda() as cuda:
+        wait_for(torch.device("cuda", 0))
+        assert cuda.waits == {"synchronize": 1}
+        assert peak_memory(torch.device("cuda", 0)) == 123 << 20
