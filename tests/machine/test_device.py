@@ -130,6 +130,7 @@ def test_autocast_rounds_products_with_bf16_alone(precision: Arithmetic, product
     assert weight.dtype == torch.float32
 
 
+@pytest.mark.cuda
 @with_cuda
 @pytest.mark.parametrize(("precision", "least", "most"), [("fp32", 0, 1e-5), ("tf32", 1e-5, 1e-2)])
 def test_products_on_cuda_have_the_accuracy_asked_for(precision: Arithmetic, least: float, most: float) -> None:
@@ -155,9 +156,7 @@ def test_a_model_in_bf16_is_a_rounded_copy_with_the_same_ties() -> None:
 
 def test_the_peak_of_a_cpu_is_that_of_the_process() -> None:
     wait_for(CPU)
-    weight = sum(parameter.nbytes for parameter in torch.nn.Linear(1000, 3000).parameters())
-    # In bytes: Python with torch takes over 32 MiB, and no machine of these tests has a TiB.
-    assert max(weight, 1 << 25) < peak_memory(CPU) < 1 << 40
+    assert 1 << 25 < peak_memory(CPU) < 1 << 40  # bytes: Python with torch takes more, and no machine has so much
 
 
 def test_a_cuda_device_is_waited_for_and_has_a_peak_of_its_own() -> None:

@@ -343,6 +343,7 @@ def test_signal_handlers_are_put_back(tmp_path: Path) -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
 def test_a_run_trained_on_cuda_loads_and_goes_on_on_the_cpu(tmp_path: Path, precision: str) -> None:
