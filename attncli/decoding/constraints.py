@@ -42,7 +42,7 @@ class Constraints:
         given = None if wanted is None else log_probs.gather(1, wanted.clamp(min=0)[:, None])
         for token in (*self.forbidden, *((EOS,) if length < self.min_length else ())):
             log_probs[:, token] = -math.inf
-        if self.no_repeat_ngram_size is not None and length >= self.no_repeat_ngram_size:
+        if self.no_repeat_ngram_size is not None and length > self.no_repeat_ngram_size:
             log_probs.scatter_(1, _would_repeat(written, self.no_repeat_ngram_size), -math.inf)
         is_stuck = log_probs.amax(1) == -math.inf
         log_probs[:, EOS] = torch.where(is_stuck, end, log_probs[:, EOS])
