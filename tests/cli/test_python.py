@@ -39,7 +39,8 @@ def test_the_code_of_the_page_runs(place: Path, capsys: pytest.CaptureFixture[st
     assert "('target', 'source')" in printed
     assert "('target', 'row', 'column')" in printed
     assert printed.endswith("runs/toy-translation: this run reads sentences; use translate()\n")
-    assert Image.open(place / "alignment.png").format == "PNG"
+    with Image.open(place / "alignment.png") as drawn:
+        assert drawn.format == "PNG"
 
 
 def test_a_translation_is_that_of_the_command(attncli: Command, place: Path) -> None:
