@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 # Looked at one by one; text is mostly letters of ASCII.
 _SUSPECT = re.compile(r"[^ -~]")
 _LONGEST = 80  # characters of what a message quotes
+_SHOWN = 10  # problems of one reading
 
 
 class UserError(Exception):
@@ -108,3 +109,29 @@ def unknown(what: str, found: str, choices: Iterable[str]) -> str:
 def shortened(text: str) -> str:
     """Return `text`, or where it is too long for a message its beginning and `...`."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `number` with `noun`, which takes an s in the plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+class Problems:
+    """Problems of one reading, raised together: the first ten in words and the rest as a number."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._count = 0
+
+    def add(self, text: str) -> None:
+        """Take note of one problem."""
+        self._count += 1
+        if len(self._first) < _SHOWN:
+            self._first.append(text)
+
+    def raise_if_any(self, advice: str = "") -> None:
+        """Raise DataError with every problem, one a line, and `advice` at the end."""
+        if not self._count:
+            return
+        more = [f"... and {self._count - _SHOWN} more"] if self._count > _SHOWN else []
+        raise DataError("\n".join([*self._first, *more, *([advice] if advice else [])]))

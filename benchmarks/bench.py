@@ -35,7 +35,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig, CaptioningTraining
-from attncli.files import find_images
+from attncli.files.reading import find_images
 from attncli.machine.device import has_bf16
 from attncli.sources.images.reader import ImageReader
 from attncli.tasks.writing import WritingTask, open_writing

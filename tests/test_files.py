@@ -11,22 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from attncli.errors import DataError, RunError
-from attncli.files import (
-    Problems,
-    count_lines,
-    is_file,
-    is_folder,
-    json_inside,
-    open_output,
-    parse_json,
-    read_inside,
-    read_lines,
-    read_text,
-    shown_json,
-    write_text,
-    writing_into,
-)
+from attncli.errors import DataError, Problems, RunError
+from attncli.files.reading import count_lines, is_file, is_folder, read_lines, read_text
+from attncli.files.untrusted import json_inside, parse_json, read_inside, shown_json
+from attncli.files.writing import open_output, write_text, writing_into
 
 CONTENTS = [b"", b"a", b"a\n", b"a\nb", b"a\n\nb\n", b"\n", b"a\r\nb\r\n"]
 
@@ -176,7 +164,7 @@ def test_a_file_system_without_locks_is_written_to(tmp_path: Path, monkeypatch: 
 
 def test_what_a_killed_command_left_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
-    killed = "import os, sys, pathlib; from attncli.files import open_output\n"
+    killed = "import os, sys, pathlib; from attncli.files.writing import open_output\n"
     killed += "with open_output(pathlib.Path(sys.argv[1])) as file: file.write('x' * 99999); file.flush(); os._exit(9)"
     assert subprocess.run([sys.executable, "-c", killed, str(path)], check=False).returncode == 9
     assert not path.exists()
@@ -308,7 +296,7 @@ def test_a_whole_text_has_no_mark_and_a_bound(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "b.gz").write_bytes(gzip.compress(b"a\nb\xff"))
     with pytest.raises(DataError, match=r"b\.gz:2: not UTF-8: byte 0xff"):
         read_text(tmp_path / "b.gz")
-    monkeypatch.setattr("attncli.files._LONGEST_TEXT", (1 << 20) + 5)
+    monkeypatch.setattr("attncli.files.reading._LONGEST_TEXT", (1 << 20) + 5)
     (tmp_path / "c.gz").write_bytes(gzip.compress(b"a" * (2 << 20)))
     with pytest.raises(DataError, match=r"c\.gz: over 1 MiB in one piece; put each example on a line of its own"):
         read_text(tmp_path / "c.gz")

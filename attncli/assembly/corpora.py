@@ -21,8 +21,8 @@ from attncli.data.forms.forms import open_form
 from attncli.data.forms.pairs import PairReader, left_out
 from attncli.data.stored import FORMAT, Limits, StoredPairs, open_pairs, write_pairs
 from attncli.data.tokens import TokenColumn
-from attncli.errors import DataError, RunError
-from attncli.files import Problems, count_lines, counted
+from attncli.errors import DataError, Problems, RunError, counted
+from attncli.files.reading import count_lines
 from attncli.models.encoders.encoder import Encoder
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared

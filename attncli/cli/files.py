@@ -68,7 +68,7 @@ def caption(options: CaptionOptions) -> None:
 def named_files(paths: Sequence[str]) -> list[Path]:
     """Return the files that `paths` name: files as they are, images of folders, and what patterns match."""
     from attncli.errors import CommandError
-    from attncli.files import find_images, is_file, is_folder
+    from attncli.files.reading import find_images, is_file, is_folder
 
     files: dict[Path, None] = {}
     for text in paths:

@@ -59,8 +59,7 @@ def translate(options: TranslateOptions) -> None:
 
     Example: attncli translate runs/multi30k-de-en talk.de.gz --output talk.en --beam-size 10 --n-best 3
     """
-    from attncli.errors import CommandError
-    from attncli.files import counted
+    from attncli.errors import CommandError, counted
 
     path = options.input
     if path is None and sys.stdin is None:
@@ -120,7 +119,7 @@ def _put(found: Written, stream: TextIO, options: TranslateOptions, *, line: int
 
 def _chunks(path: Path | None) -> Iterator[list[str]]:
     """Yield the lines of the file `path`, or of standard input as they come."""
-    from attncli.files import read_lines
+    from attncli.files.reading import read_lines
     from attncli.text.pipes import lines_as_they_come
 
     if path is not None:

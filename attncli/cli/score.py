@@ -52,7 +52,7 @@ def score(options: ScoreOptions) -> None:
 
     Example: attncli score runs/multi30k-de-en --source test.de --target test.en --format jsonl --output scores.jsonl
     """
-    from attncli.files import counted
+    from attncli.errors import counted
     from attncli.runs.writing import WritingRun
 
     refuse_input(options.output, [options.source, options.target])
@@ -72,7 +72,8 @@ def score(options: ScoreOptions) -> None:
 
 def _pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     """Yield the lines of two files together; raises DataError where one of them has fewer."""
-    from attncli.files import counted, read_lines
+    from attncli.errors import counted
+    from attncli.files.reading import read_lines
 
     for number, (one, other) in enumerate(zip_longest(read_lines(source), read_lines(target)), start=1):
         if one is None or other is None:

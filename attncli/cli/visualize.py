@@ -72,7 +72,7 @@ def _draw_curves(options: VisualizationOptions, config: Config | None) -> Path:
         raise CommandError(f"--format: {unknown('value', options.format, _DRAWN)}")
 
     from attncli.drawing.figures import save_figure
-    from attncli.files import writing_into
+    from attncli.files.writing import writing_into
     from attncli.runs.log import read_log
     from attncli.visualization.curves import curves_figure
 

@@ -30,7 +30,7 @@ def visualize_autoencoding(options: VisualizationOptions) -> None:
     corruption = parse_corruption(options.corruption) if options.corruption is not None else None
 
     from attncli.drawing.figures import save_figure
-    from attncli.files import writing_into
+    from attncli.files.writing import writing_into
     from attncli.runs.autoencoding import AutoencoderRun
 
     [run] = options.runs

@@ -49,7 +49,7 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
     cells = _sentences(options) if is_text else _files(options)
     _check_targets(cells, options)
 
-    from attncli.files import writing_into
+    from attncli.files.writing import writing_into
     from attncli.runs.writing import WritingRun
 
     [folder] = options.runs
@@ -66,7 +66,7 @@ def _check_format(format: str, formats: Sequence[str]) -> None:
 
 
 def _sentences(options: VisualizationOptions) -> list[str]:
-    from attncli.files import read_lines
+    from attncli.files.reading import read_lines
 
     placed = [(f"--text {text!r}", text) for text in options.text or ()]
     placed += [
@@ -202,7 +202,7 @@ def _draw_gradients(options: VisualizationOptions) -> Path:
         raise CommandError("--gradients: drawn as png, svg or json, not html")
 
     from attncli.drawing.figures import save_figure
-    from attncli.files import write_text, writing_into
+    from attncli.files.writing import write_text, writing_into
     from attncli.runs.writing import WritingRun
     from attncli.visualization.gradients import gradient_profile, gradients_figure, gradients_json, measured_pairs
 

@@ -168,7 +168,7 @@ def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
 
 def refuse_input(output: Path | None, inputs: Iterable[Path | int]) -> None:
     """Raise a CommandError if the file `output` is one of `inputs`, paths or open descriptors, by whatever name."""
-    from attncli.files import is_file
+    from attncli.files.reading import is_file
 
     if output is None or not is_file(output):
         return  # a terminal or a pipe may well be both
@@ -194,7 +194,7 @@ def one_line(text: str) -> str:
 @contextmanager
 def opened_output(output: Path | None) -> Iterator[TextIO]:
     """Open the file `output`, or standard output, for text in UTF-8; the file is replaced when all is written."""
-    from attncli.files import open_output
+    from attncli.files.writing import open_output
 
     if output is not None:
         with open_output(output) as stream:

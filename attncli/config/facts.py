@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attncli.errors import RunError
-from attncli.files import json_inside
+from attncli.files.untrusted import json_inside
 
 _SHOWN = 3  # problems of a file
 

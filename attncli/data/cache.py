@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attncli.errors import DataError
-from attncli.files import parse_json, unreadable, write_text
+from attncli.files.reading import unreadable
+from attncli.files.untrusted import parse_json
+from attncli.files.writing import write_text
 
 Value = TypeVar("Value")
 

@@ -20,7 +20,7 @@ from attncli.data.cache import DamagedError, read_description, write_description
 from attncli.data.forms.example import Example
 from attncli.data.forms.pairs import PairReader
 from attncli.data.tokens import TokenColumn
-from attncli.files import Problems, counted
+from attncli.errors import Problems, counted
 from attncli.text.tokenizer import EOS, Tokenizers
 
 FORMAT = 2

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from attncli.config.search import Search
+from attncli.errors import Problems
 from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
-from attncli.files import Problems
 from attncli.runs.writing import WritingRun
 
 

@@ -10,7 +10,7 @@ from attncli.config.writing import WritingConfig
 from attncli.data.corpus import reference_sets
 from attncli.data.forms.forms import open_form
 from attncli.errors import CommandError, DataError, unknown
-from attncli.files import read_lines
+from attncli.files.reading import read_lines
 
 
 @dataclass(frozen=True)

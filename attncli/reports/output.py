@@ -15,7 +15,7 @@ from attncli.drawing.figures import save_figure
 from attncli.errors import escaped, escaped_json
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Report
-from attncli.files import replacing, writing_into
+from attncli.files.writing import replacing, writing_into
 from attncli.reports.by_length import by_length_figure
 from attncli.reports.text import markdown_text
 

@@ -25,7 +25,8 @@ from attncli.config.load import Config, check_config
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.cache import fingerprint
 from attncli.errors import RunError, nearest, unknown
-from attncli.files import file_inside, is_inside, read_inside, take_lock
+from attncli.files.untrusted import file_inside, is_inside, read_inside
+from attncli.files.writing import take_lock
 from attncli.runs.facts import CheckpointFacts, Metadata
 from attncli.runs.log import LOG
 from attncli.runs.saving import create_folder, existing_folder, reason_of, remove, replace_file

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from attncli.errors import RunError
-from attncli.files import file_inside, parse_json, unreadable
+from attncli.files.reading import unreadable
+from attncli.files.untrusted import file_inside, parse_json
 
 LOG = "log.jsonl"
 _MEASURED = ("train", "validation")  # events whose records are numbers

@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from attncli.errors import RunError, TrainingError
-from attncli.files import take_lock
+from attncli.files.writing import take_lock
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:

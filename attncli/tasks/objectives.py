@@ -15,7 +15,7 @@ from attncli.config.writing import WritingConfig
 from attncli.data.batches import epoch_batches
 from attncli.data.columns import Packed
 from attncli.data.corpus import Array, Batch, Corpus, CorpusBatches, DrawnBatch
-from attncli.files import counted
+from attncli.errors import counted
 from attncli.losses import SummedLoss
 from attncli.metrics.rewards import REWARDS
 from attncli.models.encoder_decoder import EncoderDecoder

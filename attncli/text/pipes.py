@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from attncli.errors import DataError
-from attncli.files import not_utf8
+from attncli.files.reading import not_utf8
 
 # Seconds: a writer that is silent for this long is waiting for an answer, or too slow to notice the split.
 PATIENCE = 0.02

@@ -17,7 +17,8 @@ from pydantic import Field
 from attncli.config.facts import Facts, read_facts
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.errors import DataError, RunError
-from attncli.files import read_inside, replacing, write_text
+from attncli.files.untrusted import read_inside
+from attncli.files.writing import replacing, write_text
 from attncli.text.words import SPACE, join_words, split_words
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3

@@ -18,7 +18,7 @@ from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
 from attncli.errors import CommandError, escaped_json
-from attncli.files import write_text, writing_into
+from attncli.files.writing import write_text, writing_into
 from attncli.sources.text.heat_map import HeadMaps, check_size, head_maps_figure
 
 

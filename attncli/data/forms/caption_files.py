@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from attncli.config.captions import CaptionFile
 from attncli.data.forms.text import problem_of
-from attncli.errors import DataError, nearest, unknown
-from attncli.files import count_lines, counted, not_utf8, parse_json, raw_lines, read_lines, read_text, shown_json
+from attncli.errors import DataError, counted, nearest, unknown
+from attncli.files.reading import count_lines, not_utf8, raw_lines, read_lines, read_text
+from attncli.files.untrusted import parse_json, shown_json
 
 IMAGE_FIELDS = ("image", "image_name", "file_name", "filename", "file", "path")
 CAPTION_FIELDS = ("caption", "captions", "text", "sentence")

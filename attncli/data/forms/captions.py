@@ -10,8 +10,9 @@ from pathlib import Path
 from attncli.config.captions import CaptionFile, CaptioningData, CaptionSplit
 from attncli.data.forms.caption_files import BadCaption, Caption, read_captions
 from attncli.data.forms.example import Example
-from attncli.errors import DataError
-from attncli.files import Problems, counted, find_images, is_file, is_folder, is_inside, read_lines
+from attncli.errors import DataError, Problems, counted
+from attncli.files.reading import find_images, is_file, is_folder, read_lines
+from attncli.files.untrusted import is_inside
 
 _FLICKR_ID = re.compile(r"[0-9]+(?=[._])")
 

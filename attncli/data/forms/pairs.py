@@ -13,8 +13,9 @@ from attncli.config.data import Corpus, PairFile, ParallelFiles
 from attncli.data.cache import fingerprint
 from attncli.data.forms.example import Example
 from attncli.data.forms.text import problem_of
-from attncli.errors import DataError, unknown
-from attncli.files import Problems, count_lines, counted, not_utf8, parse_json, raw_lines, shown_json
+from attncli.errors import DataError, Problems, counted, unknown
+from attncli.files.reading import count_lines, not_utf8, raw_lines
+from attncli.files.untrusted import parse_json, shown_json
 
 
 @dataclass(frozen=True)

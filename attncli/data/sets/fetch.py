@@ -17,7 +17,7 @@ from attncli.data.sets.archives import unpack
 from attncli.data.sets.catalogue import DATA_SETS, Archive, DataSet, File
 from attncli.data.sets.filling import filling
 from attncli.errors import CommandError, DataError, unknown
-from attncli.files import unreadable
+from attncli.files.reading import unreadable
 
 _BLOCK = 1 << 16
 _MOST_EXPANDED = 10  # times the size of the archive

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attncli.errors import DataError
-from attncli.files import find_images, is_named, take_lock
+from attncli.files.reading import find_images
+from attncli.files.writing import is_named, take_lock
 
 _ASIDE = ".attncli-filling"
 

@@ -17,7 +17,7 @@ from random import Random
 from PIL import Image, ImageDraw
 
 from attncli.data.sets.filling import filling
-from attncli.files import open_output
+from attncli.files.writing import open_output
 
 SIDE = 64  # pixels
 MOST_OBJECTS = 3

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from attncli.data.sets.filling import filling
-from attncli.files import open_output
+from attncli.files.writing import open_output
 
 SHORTEST, LONGEST = 3, 60
 _CLAUSE_SHORTEST, _CLAUSE_LONGEST = 3, 12

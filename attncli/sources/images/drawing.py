@@ -11,7 +11,7 @@ from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import Fonts, fonts_for
 from attncli.drawing.labels import readable
-from attncli.files import write_text
+from attncli.files.writing import write_text
 from attncli.sources.images.contact_sheet import Captioned, contact_sheets
 from attncli.sources.images.files import read_image
 from attncli.sources.images.placement import place

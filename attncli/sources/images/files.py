@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from attncli.errors import DataError
-from attncli.files import unreadable
+from attncli.files.reading import unreadable
 
 # 300 MB as RGB, and more than cameras make. A file of a few kilobytes can claim far more.
 MOST_PIXELS = 100_000_000

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attncli.config.tasks.autoencoding import AutoencodingConfig, PictureData, PictureSet, VectorSet
-from attncli.files import counted
+from attncli.errors import counted
 from attncli.sources.rows.examples import Examples, read_images, read_vectors
 
 Array = npt.NDArray[Any]

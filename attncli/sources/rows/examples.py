@@ -28,18 +28,9 @@ from attncli.data.cache import (
     read_description,
     write_description,
 )
-from attncli.errors import DataError
-from attncli.files import (
-    SUFFIXES,
-    Problems,
-    counted,
-    find_images,
-    is_file,
-    is_folder,
-    is_inside,
-    read_lines,
-    unreadable,
-)
+from attncli.errors import DataError, Problems, counted
+from attncli.files.reading import SUFFIXES, find_images, is_file, is_folder, read_lines, unreadable
+from attncli.files.untrusted import is_inside
 from attncli.sources.images.files import read_image as read_upright
 
 FORMAT = 3

@@ -25,7 +25,7 @@ from attncli.data.forms.caption_files import BadCaption, Caption, Found, read_ca
 from attncli.data.forms.captions import read_split
 from attncli.data.forms.pairs import PairReader
 from attncli.errors import DataError
-from attncli.files import count_lines, read_lines
+from attncli.files.reading import count_lines, read_lines
 from attncli.sources.rows.examples import read_vectors
 
 pytestmark = pytest.mark.attack

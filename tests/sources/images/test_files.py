@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from attncli.errors import DataError
-from attncli.files import find_images
+from attncli.files.reading import find_images
 from attncli.sources.images import files as images
 from attncli.sources.images.files import MOST_PIXELS, read_image
 
