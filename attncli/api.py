@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
 from pydantic import ValidationError
+from typing_extensions import Unpack
 
 from attncli.config.problems import explained
-from attncli.config.search import Search
+from attncli.config.search import Search as SearchSection
 from attncli.decoding.strategies import Sampling, Strategy
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, UserError, unknown
@@ -122,6 +123,33 @@ class Encoded:
     """Rows and columns of the positions of an image; None for text."""
 
 
+class Search(TypedDict, total=False):
+    """Keys of the section `search` of a configuration, which say how a run decodes."""
+
+    beam_size: int
+    length_penalty: float
+    max_length: int
+    min_length: int
+    no_repeat_ngram_size: int
+    unknown: Literal["forbid", "allow"]
+    max_source_length: int
+    batch_size: int
+    precision: Literal["fp32", "bf16"]
+
+
+class Writing(Search, total=False):
+    """The options of `attncli translate` and `attncli caption`."""
+
+    n_best: int
+    attention: bool
+    prefix: str
+    sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+
+
 class Run:
     """A trained run. What is wrong is raised as a `UserError`; a source is named by its place, from 1."""
 
@@ -134,64 +162,20 @@ class Run:
         return self._run.folder
 
     def translate(
-        self,
-        sentences: Iterable[str],
-        *,
-        n_best: int = 1,
-        attention: bool = False,
-        prefix: str = "",
-        replace_unknown: bool = False,
-        sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int = 1,
-        **search: Any,
+        self, sentences: Iterable[str], *, replace_unknown: bool = False, **options: Unpack[Writing]
     ) -> list[Output]:
-        """Translate sentences: the options are those of `attncli translate`, and `search` any keys of that section."""
-        strategy = self._sampling(temperature, top_k, top_p, seed) if sample else None
-        writer = self._checked(is_text=True).writer(self._search(search, n_best, sample=sample))
-        found = writer.write(
-            sentences,
-            n_best=n_best,
-            with_weights=self._attends(attention),
-            strategy=strategy,
-            prefix=prefix,
-            replaces_unknown=replace_unknown,
-        )
-        return list(self._outputs(found, forced=False))
+        """Translate sentences; `replace_unknown` is that of `attncli translate`."""
+        self._check(is_text=True)
+        return self._write(sentences, options, replaces_unknown=replace_unknown)
 
-    def caption(
-        self,
-        paths: Iterable[str | PathLike[str]],
-        *,
-        n_best: int = 1,
-        attention: bool = False,
-        prefix: str = "",
-        sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int = 1,
-        **search: Any,
-    ) -> list[Output]:
-        """Caption image files: the options are those of `attncli caption`, and `search` any keys of that section."""
-        strategy = self._sampling(temperature, top_k, top_p, seed) if sample else None
-        writer = self._checked(is_text=False).writer(self._search(search, n_best, sample=sample))
-        found = writer.write(
-            (fspath(path) for path in paths),
-            n_best=n_best,
-            with_weights=self._attends(attention),
-            strategy=strategy,
-            prefix=prefix,
-        )
-        return list(self._outputs(found, forced=False))
+    def caption(self, paths: Iterable[str | PathLike[str]], **options: Unpack[Writing]) -> list[Output]:
+        """Caption image files."""
+        self._check(is_text=False)
+        return self._write((fspath(path) for path in paths), options, replaces_unknown=False)
 
-    def align(
-        self, pairs: Iterable[tuple[str | PathLike[str], str]], *, attention: bool = True, **search: Any
-    ) -> list[Output]:
+    def align(self, pairs: Iterable[tuple[str | PathLike[str], str]], *, attention: bool = True) -> list[Output]:
         """Read given targets for sources: each is the one hypothesis, with its probability and attention."""
-        writer = self._run.writer(self._search(search, 1, sample=False))
+        writer = self._run.writer()
         given = ((fspath(source), target) for source, target in pairs)
         return list(self._outputs(writer.align(given, with_weights=attention and self._run.attends), forced=True))
 
@@ -206,27 +190,42 @@ class Run:
             found.append(Encoded(cell, states, summary, places.tokens, memory.grid))
         return found
 
-    def _checked(self, *, is_text: bool) -> WritingRun:
+    def _check(self, *, is_text: bool) -> None:
         if self._run.config.model.encoder.is_text != is_text:
             right = "caption" if is_text else "translate"
             raise CommandError(f"{self.folder}: this run reads {self._run.noun}s; use {right}()")
-        return self._run
 
-    def _attends(self, asked: bool) -> bool:
-        if asked and not self._run.attends:
-            raise CommandError(f"{self.folder}: has model.attention: none, so there is no attention to return")
-        return asked
+    def _write(self, cells: Iterable[str], options: Writing, *, replaces_unknown: bool) -> list[Output]:
+        given: dict[str, Any] = {**options}
+        n_best, attention = given.pop("n_best", 1), given.pop("attention", False)
+        prefix, sample = given.pop("prefix", ""), given.pop("sample", False)
+        drawing = {name: given.pop(name) for name in ("temperature", "top_k", "top_p", "seed") if name in given}
+        if drawing and not sample:
+            raise CommandError(f"{next(iter(drawing))} is for drawing; add sample=True")
+        if (attention or replaces_unknown) and not self._run.attends:
+            raise CommandError(f"{self.folder}: has model.attention: none, so there are no weights")
+        found = self._run.writer(self._search(given, n_best, sample=sample)).write(
+            cells,
+            n_best=n_best,
+            with_weights=attention,
+            strategy=self._sampling(**drawing) if sample else None,
+            prefix=prefix,
+            replaces_unknown=replaces_unknown,
+        )
+        return list(self._outputs(found, forced=False))
 
-    def _search(self, given: dict[str, Any], n_best: int, *, sample: bool) -> Search:
+    def _search(self, given: dict[str, Any], n_best: int, *, sample: bool) -> SearchSection:
         try:
             search = self._run.config.search.changed({**given, **({"beam_size": n_best} if sample else {})})
         except ValidationError as error:
-            raise CommandError("\n".join(explained(each, Search, dict(given)) for each in error.errors())) from None
+            raise CommandError("\n".join(explained(each, SearchSection, given) for each in error.errors())) from None
         if n_best > search.beam_size:
             raise CommandError(f"n_best {n_best}: a beam of {search.beam_size} has no more; raise beam_size")
         return search
 
-    def _sampling(self, temperature: float, top_k: int | None, top_p: float | None, seed: int) -> Strategy:
+    def _sampling(
+        self, *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, seed: int = 1
+    ) -> Strategy:
         generator = torch.Generator(self._run.model.device).manual_seed(seed)
         return Sampling(generator, temperature, top_k, top_p)
 

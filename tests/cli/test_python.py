@@ -15,7 +15,8 @@ from command_line import Command
 from PIL import Image
 
 import attncli
-from attncli import load
+from attncli import api, load
+from attncli.config.search import Search as SearchSection
 
 PAGE = (Path(__file__).parents[2] / "docs/python.md").read_text(encoding="utf-8")
 SENTENCES = ["der Hund rennt .", "eine Kuh schläft nie .", "Hund"]
@@ -108,6 +109,7 @@ def test_mistakes_are_user_errors(place: Path) -> None:
             "n_best 9: a beam of 2 has no more; raise beam_size",
         ),
         (lambda: translator.translate(["x"], beam_size=0), "beam_size: should be at least 1, but is 0"),
+        (lambda: translator.translate(["x"], top_k=2), "top_k is for drawing; add sample=True"),
         (lambda: translator.encode(["Hund", ""]), "source 2: is empty, so there is nothing to encode"),
         (lambda: captioner.caption(["text.png"]), "source 1: text.png: "),
         (plain.figure, "there is no attention to draw; ask for it with attention=True"),
@@ -117,6 +119,10 @@ def test_mistakes_are_user_errors(place: Path) -> None:
         with pytest.raises(attncli.UserError) as caught:
             call()
         assert str(caught.value).startswith(message)
+
+
+def test_every_key_of_the_search_is_an_option() -> None:
+    assert {*api.Search.__annotations__} == {*SearchSection.model_fields}
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
