@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
+from given_batch import Given, Numbers
 from marks import needs_bf16
 from tiny import close, randomised, scored, tokens
 from tiny_captioner import COMBINATIONS, IMAGES, RECURRENT, TARGET, TRANSFORMER, built_captioner, configured
 
 from attncli.config.search import Search
-from attncli.data.columns import Reader
 from attncli.decoding.search import search
 from attncli.decoding.strategies import BestK, Sampling
 from attncli.decoding.writer import Writer
@@ -22,7 +21,7 @@ from attncli.machine.device import in_precision
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
-from attncli.models.rows import map_tensors, take_rows
+from attncli.models.rows import map_tensors
 from attncli.sources.images.batch import Features, Pixels
 from attncli.text.tokenizer import EOS
 
@@ -95,34 +94,6 @@ def test_every_hypothesis_of_a_beam_has_its_own_windows_and_choices(attention: s
         for hypothesis in ranked:
             assert_forced(model, at, hypothesis)
     assert any(len({str(hypothesis.marks.as_json()) for hypothesis in ranked}) > 1 for ranked in found)
-
-
-class Numbers:
-    """Writes tokens as their numbers."""
-
-    def encode(self, text: str) -> list[int]:
-        return [int(number) for number in text.split()]
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        return [str(number) for number in ids]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return " ".join(self.tokens(ids))
-
-
-class Given(Reader[Any]):
-    """Gives one batch whole, a source of which is named by its number."""
-
-    ahead = 3
-
-    def __init__(self, batch: Any):
-        self.batch = batch
-
-    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
-        return int(cell)
-
-    def pack(self, items: Sequence[int]) -> Any:
-        return take_rows(self.batch, torch.tensor(items))
 
 
 def writer_of(model: EncoderDecoder) -> Writer[int]:

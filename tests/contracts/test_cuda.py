@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle, product
@@ -20,6 +20,7 @@ import torch
 from combinations import CELL, DECODER_KINDS, ENCODER_KINDS, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
 from cuda_cards import TOLERANCE, USABLE_CARDS, Card, opened_card
 from cuda_emulation import CUDA
+from given_batch import Given, Numbers
 from tiny import built, built_for_images, randomised, tokens
 from tiny_task import tiny_config
 from torch import nn
@@ -27,7 +28,6 @@ from torch import nn
 from attncli.config.load import check_config
 from attncli.config.search import Search
 from attncli.config.tasks.autoencoding import AutoencodingConfig, GaussianNoise, Masking
-from attncli.data.columns import Reader
 from attncli.data.corpus import Batch
 from attncli.data.tokens import Tokens
 from attncli.decoding.strategies import Sampling
@@ -42,7 +42,6 @@ from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.readouts import Readout
 from attncli.models.recurrence import CELLS, Layers, RecurrentLayers
-from attncli.models.rows import take_rows
 from attncli.models.scores import Score
 from attncli.models.selections import READINGS, Selection
 from attncli.models.state_gradients import state_gradients
@@ -199,34 +198,6 @@ def test_an_update_is_that_of_the_cpu(name: str, card: Card) -> None:
     update = updated(learner_of(case), case.batch, card)
     if not case.draws:
         assert update.loss == pytest.approx(expected, rel=TOLERANCE[card.precision])
-
-
-class Numbers:
-    """Writes tokens as their numbers."""
-
-    def encode(self, text: str) -> list[int]:
-        return [int(number) for number in text.split()]
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        return [str(number) for number in ids]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return " ".join(self.tokens(ids))
-
-
-class Given(Reader[int]):
-    """Reads the sources of one batch, which are named by their numbers."""
-
-    ahead = 3
-
-    def __init__(self, batch: Any):
-        self.batch = batch
-
-    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
-        return int(cell)
-
-    def pack(self, items: Sequence[int]) -> Any:
-        return take_rows(self.batch, torch.tensor(items))
 
 
 def writer_of(case: Case, precision: Arithmetic, device: torch.device) -> Writer[int]:
