@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from attncli.config.load import CONFIGS, Config
 from attncli.errors import CommandError, escaped
@@ -16,6 +17,7 @@ from attncli.runs.facts import CheckpointFacts
 from attncli.runs.folder import WEIGHTS, RunFolder
 from attncli.runs.weights import check_fit, put_weights, read_shapes, read_weights
 
+_FILLING = ("normal_", "trunc_normal_", "uniform_", "kaiming_uniform_", "xavier_uniform_", "orthogonal_")
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -51,8 +53,23 @@ def check_sizes(build: Callable[[], nn.Module], path: Path) -> None:
 
     Nothing is allocated for it: the configuration of a run from elsewhere may ask for more memory than there is.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         check_fit(build(), read_shapes(path), where=str(path.parent))
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors that would be filled with random numbers as they are.
+
+    On the device `meta` nothing is filled anyway, but PyTorch imports its compiler for it, which takes over a second.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ in _FILLING:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 class TrainedRun(Generic[AnyConfig, AnyModel]):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,12 @@ def test_what_cannot_be_loaded_says_why(trained: Path, tmp_path: Path) -> None:
         WritingRun.load(trained, device="gpu")
     with pytest.raises(RunError, match="no such folder"):
         WritingRun.load(tmp_path / "nothing")
+
+
+def test_loading_a_run_does_not_import_the_compiler_of_pytorch(trained: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from attncli.runs.writing import WritingRun; "
+        "WritingRun.load(Path(sys.argv[1]), device='cpu'); print('torch._dynamo' in sys.modules, 'sympy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(trained)], check=True, capture_output=True, text=True)
+    assert done.stdout == "False False\n"
