@@ -55,7 +55,8 @@ def test_what_cannot_be_loaded_says_why(trained: Path, tmp_path: Path) -> None:
 def test_loading_a_run_does_not_import_the_compiler_of_pytorch(trained: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from attncli.runs.writing import WritingRun; "
-        "WritingRun.load(Path(sys.argv[1]), device='cpu'); print('torch._dynamo' in sys.modules, 'sympy' in sys.modules)"
+        "WritingRun.load(Path(sys.argv[1]), device='cpu'); "
+        "print('torch._dynamo' in sys.modules, 'sympy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(trained)], check=True, capture_output=True, text=True)
     assert done.stdout == "False False\n"
