@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -225,16 +226,16 @@ class Fuzzer:
         if what == 0 and isinstance(section, dict):
             del section[last]
         elif what == 1 and isinstance(section, dict):
-            section[draw.choice(self._keys)] = draw.choice(VALUES)
+            section[draw.choice(self._keys)] = deepcopy(draw.choice(VALUES))
         elif what == 2 and isinstance(section, dict):
             section[f"{last}{draw.choice('x _.')}"] = section.pop(last)
         elif what == 3:
             section[last] = {draw.choice(self._keys): section[last]}
         elif what == 4:
             other = draw.choice(self._trees)
-            section[last] = _at(other, draw.choice(list(_places(other))))
+            section[last] = deepcopy(_at(other, draw.choice(list(_places(other)))))
         else:
-            section[last] = draw.choice(VALUES)
+            section[last] = deepcopy(draw.choice(VALUES))
 
 
 def _at(tree: Any, place: Sequence[Any]) -> Any:
