@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 from typing_extensions import Unpack
 
 from attncli.config.problems import explained
 from attncli.config.search import Search as SearchSection
-from attncli.decoding.strategies import Sampling, Strategy
+from attncli.decoding.strategies import drawing
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, UserError, unknown
 from attncli.runs.writing import WritingRun
@@ -199,16 +198,16 @@ class Run:
         given: dict[str, Any] = {**options}
         n_best, attention = given.pop("n_best", 1), given.pop("attention", False)
         prefix, sample = given.pop("prefix", ""), given.pop("sample", False)
-        drawing = {name: given.pop(name) for name in ("temperature", "top_k", "top_p", "seed") if name in given}
-        if drawing and not sample:
-            raise CommandError(f"{next(iter(drawing))} is for drawing; add sample=True")
+        drawn = {name: given.pop(name) for name in ("temperature", "top_k", "top_p", "seed") if name in given}
+        if drawn and not sample:
+            raise CommandError(f"{next(iter(drawn))} is for drawing; add sample=True")
         if (attention or replaces_unknown) and not self._run.attends:
             raise CommandError(f"{self.folder}: has model.attention: none, so there are no weights")
         found = self._run.writer(self._search(given, n_best, sample=sample)).write(
             cells,
             n_best=n_best,
             with_weights=attention,
-            strategy=self._sampling(**drawing) if sample else None,
+            strategy=drawing(self._run.model.device, **drawn) if sample else None,
             prefix=prefix,
             replaces_unknown=replaces_unknown,
         )
@@ -222,12 +221,6 @@ class Run:
         if n_best > search.beam_size:
             raise CommandError(f"n_best {n_best}: a beam of {search.beam_size} has no more; raise beam_size")
         return search
-
-    def _sampling(
-        self, *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, seed: int = 1
-    ) -> Strategy:
-        generator = torch.Generator(self._run.model.device).manual_seed(seed)
-        return Sampling(generator, temperature, top_k, top_p)
 
     def _outputs(self, found: Iterable[Written], *, forced: bool) -> Iterator[Output]:
         drawer = self._run.drawer()

@@ -75,10 +75,7 @@ class WritingOptions:
     device: Device = "auto"
 
 
-# Beyond them, scores divided by the temperature overflow, or every token is as likely.
-_COLDEST, _HOTTEST = 1e-6, 1e6
-_LARGEST_SEED = 2**64 - 1  # of PyTorch's generators
-
+_DRAWING = ("temperature", "top_k", "top_p", "seed")
 Write = Callable[[Iterable[str]], Iterator["Written"]]
 
 
@@ -138,15 +135,9 @@ def writing(
 
 
 def _check_sampling(options: WritingOptions) -> None:
-    for name in ("temperature", "top_k", "top_p", "seed"):
+    for name in _DRAWING:
         if getattr(options, name) is not None and not options.sample:
             raise CommandError(f"--{name.replace('_', '-')} is for drawing; add --sample")
-    if options.temperature is not None and not _COLDEST <= options.temperature <= _HOTTEST:
-        raise CommandError(f"--temperature {options.temperature:g}: must be a number from {_COLDEST:g} to {_HOTTEST:g}")
-    if options.top_p is not None and not 0 < options.top_p <= 1:
-        raise CommandError(f"--top-p {options.top_p:g}: must be a number over 0, and at most 1")
-    if options.seed is not None and not 0 <= options.seed <= _LARGEST_SEED:
-        raise CommandError(f"--seed {options.seed}: must be from 0 to {_LARGEST_SEED}")
     if options.sample and options.beam_size is not None:
         raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
 
@@ -154,16 +145,10 @@ def _check_sampling(options: WritingOptions) -> None:
 def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
     if not options.sample:
         return None
-    import torch
+    from attncli.decoding.strategies import drawing
 
-    from attncli.decoding.strategies import Sampling
-
-    return Sampling(
-        torch.Generator(run.model.device).manual_seed(1 if options.seed is None else options.seed),
-        1.0 if options.temperature is None else options.temperature,
-        options.top_k,
-        options.top_p,
-    )
+    asked = {name: getattr(options, name) for name in _DRAWING}
+    return drawing(run.model.device, **asked, named=lambda name: f"--{name.replace('_', '-')}")
 
 
 def refuse_input(output: Path | None, inputs: Iterable[Path | int]) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from attncli.errors import CommandError
 from attncli.text.tokenizer import EOS
 
 
@@ -124,6 +126,37 @@ class Sampling(Strategy):
             missing = ranked.cumsum(-1) - ranked < self.top_p
             probabilities = probabilities * torch.zeros_like(missing).scatter(1, order, missing)
         return probabilities
+
+
+# Beyond them, scores divided by the temperature overflow, or every token is as likely.
+_COLDEST, _HOTTEST = 1e-6, 1e6
+_LARGEST_SEED = 2**64 - 1  # of PyTorch's generators
+
+
+def drawing(
+    device: torch.device,
+    *,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    named: Callable[[str], str] = str,
+) -> Sampling:
+    """Return a sampling of these options, at temperature 1 and with seed 1 where they are None.
+
+    Raises a CommandError for a value that makes no sense; `named` gives what an option is called where it was given.
+    """
+    if temperature is not None and not _COLDEST <= temperature <= _HOTTEST:
+        name = named("temperature")
+        raise CommandError(f"{name} {temperature:g}: must be a number from {_COLDEST:g} to {_HOTTEST:g}")
+    if top_k is not None and top_k < 1:
+        raise CommandError(f"{named('top_k')} {top_k}: must be at least 1")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise CommandError(f"{named('top_p')} {top_p:g}: must be a number over 0, and at most 1")
+    if seed is not None and not 0 <= seed <= _LARGEST_SEED:
+        raise CommandError(f"{named('seed')} {seed}: must be from 0 to {_LARGEST_SEED}")
+    generator = torch.Generator(device).manual_seed(1 if seed is None else seed)
+    return Sampling(generator, 1.0 if temperature is None else temperature, top_k, top_p)
 
 
 def largest(values: Tensor, count: int, *, piece: int = 128) -> tuple[Tensor, Tensor]:

@@ -464,3 +464,9 @@ def test_a_reader_that_leaves_early_gets_no_traceback(trained: Path, source: Pat
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_a_closed_standard_input_asks_for_a_file(trained: Path) -> None:
+    command = f'exec "{sys.executable}" -m attncli translate "{trained}" <&-'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "attncli: standard input is closed; name a file to translate\n")
