@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import uuid
@@ -12,6 +11,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+import platformdirs
 
 from attncli.errors import DataError
 from attncli.files.reading import unreadable
@@ -30,21 +31,22 @@ class DamagedError(Exception):
 
 
 def cache_folder(configured: str | None) -> Path:
-    """Return `configured`, or else `attncli` in the user's cache folder (XDG base directories).
+    """Return `configured`, or else the folder `attncli` among the user's caches, such as `~/.cache/attncli`.
 
     Raises DataError for a user without a home folder.
     """
     if configured is not None:
         return Path(configured)
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) / "attncli"
     try:
-        return Path.home() / ".cache" / "attncli"
+        folder = platformdirs.user_cache_path("attncli", appauthor=False)
     except RuntimeError:
-        raise DataError(
-            "no folder for the cache: HOME is not set, and the system knows no home folder of this user; name a folder "
-            "with data.cache"
-        ) from None
+        folder = Path("~")
+    if folder.parts[0] != "~":  # older versions of platformdirs return it as it is where there is no home
+        return folder
+    raise DataError(
+        "no folder for the cache: HOME is not set, and the system knows no home folder of this user; name a folder "
+        "with data.cache"
+    )
 
 
 def fingerprint(path: Path) -> str:

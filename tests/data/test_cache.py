@@ -138,13 +138,17 @@ def test_the_cache_is_where_the_system_says(tmp_path: Path, monkeypatch: pytest.
     assert cache_folder(None) == Path("/somewhere/attncli")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/x")
-    assert cache_folder(None) == Path("/home/x/.cache/attncli")
+    of_the_system = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    assert cache_folder(None) == Path(f"/home/x/{of_the_system}/attncli")
 
 
-def test_a_user_without_a_home_is_asked_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("older", [False, True])
+def test_a_user_without_a_home_is_asked_for_a_folder(monkeypatch: pytest.MonkeyPatch, older: bool) -> None:
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)  # not in passwd
+    if older:  # what platformdirs before 4.14 returned then
+        monkeypatch.setattr("platformdirs.user_cache_path", lambda *name, appauthor: Path("~/.cache/attncli"))
     with pytest.raises(DataError, match=r"no folder for the cache: HOME is not set, .* name a folder with data\.cache"):
         cache_folder(None)
     assert cache_folder("here") == Path("here")
