@@ -23,6 +23,7 @@ from attncli.decoding.strategies import BestK, Strategy
 from attncli.decoding.written import Inspection, Written, WrittenHypothesis
 from attncli.errors import DataError
 from attncli.machine.device import arithmetic, autocast, in_precision
+from attncli.machine.progress import Advance, no_progress
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors
@@ -43,6 +44,7 @@ class _Asked:
     with_weights: bool
     replaces_unknown: bool = False
     prefix: str = ""
+    advance: Advance = no_progress
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,28 @@ class Writer(Generic[Item]):
         strategy: Strategy | None = None,
         replaces_unknown: bool = False,
         prefix: str = "",
+        advance: Advance = no_progress,
     ) -> Iterator[Written]:
         """Yield what is written for `cells` in their order: nothing for a source without a position.
 
         Sources are read some way ahead, so that those of like lengths share a batch; one that cannot be read comes with
         its problem. The strategy is beam search unless another is given. `replaces_unknown` writes, for an unknown
         token, the word of the source that has the largest weight (Luong et al. 2015, "rare word" experiments; needs
-        attention). Every target begins with `prefix`.
+        attention). Every target begins with `prefix`. `advance` is told how many more are done, batch by batch.
         """
         strategy = strategy or BestK()
-        asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix)
+        asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix, advance)
         for group in self._groups(cells):
             yield from self._answers(group, asked, lambda memory, _: self._searched(memory, asked))
 
-    def align(self, pairs: Iterable[tuple[str, str]], *, with_weights: bool = True) -> Iterator[Written]:
-        """Yield, for each source and its given target, that target as the one hypothesis, with its weights."""
-        asked = _Asked(BestK(), 1, with_weights)
+    def align(
+        self, pairs: Iterable[tuple[str, str]], *, with_weights: bool = True, advance: Advance = no_progress
+    ) -> Iterator[Written]:
+        """Yield, for each source and its given target, that target as the one hypothesis, with its weights.
+
+        `advance` is told how many more are done, batch by batch.
+        """
+        asked = _Asked(BestK(), 1, with_weights, advance=advance)
         for_sources, for_targets = tee(pairs)
         for group in self._groups(cell for cell, _ in for_sources):
             targets = [(*self.tokenizer.encode(text), EOS) for _, text in islice(for_targets, len(group))]
@@ -160,6 +168,8 @@ class Writer(Generic[Item]):
             memory = self._memory([group[at][1] for at in batch])
             for at, ranked in zip(batch, hypotheses(memory, batch), strict=True):
                 found[at] = self._answer(*group[at], ranked[: asked.n_best], memory, asked)
+            asked.advance(len(batch))
+        asked.advance(len(group) - len(order))
         for at, (cell, item) in enumerate(group):
             if isinstance(item, DataError):
                 yield Written(cell, Places(), (), item)
