@@ -36,6 +36,15 @@ def doubly_stochastic(weights: Tensor, steps: Tensor, positions: Tensor) -> Tens
     return ((1 - looked_at).square() * positions).sum()
 
 
+def repeated_attention(weights: Tensor, steps: Tensor) -> Tensor:
+    """Return Σ_t Σ_s min(a_ts, c_ts), summed over examples, where c_ts is what came to position s before step t.
+
+    See, Liu and Manning 2017, equation 12 (the coverage loss). `weights` [B, T, S] count at the real `steps` [B, T].
+    """
+    before = F.pad(weights[:, :-1].cumsum(1), (0, 0, 1, 0))
+    return (torch.minimum(weights, before).sum(-1) * steps).sum()
+
+
 class _CrossEntropy(torch.autograd.Function):
     """The sum of an output layer's cross-entropy with its gradients, and log-probabilities, in chunks of rows.
 

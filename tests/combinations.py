@@ -28,6 +28,17 @@ WITHOUT_ATTENTION: dict[str, Overrides] = {
 }
 
 
+# What an additive score sees of earlier weights.
+HISTORY: dict[str, Overrides] = {
+    "coverage": ("model.attention={score: additive, coverage: true}",),
+    "aware": ("model.attention={score: additive, location_aware: true, filters: 3, filter_width: 5}",),
+    "both": (
+        "model.attention={score: additive, location_aware: true, filters: 2, filter_width: 3, coverage: true, "
+        "coverage_loss: 0.7, normalisation: sigmoid, temperature: 0.6}",
+    ),
+}
+
+
 def _score(name: str) -> Overrides:
     if name == "location":
         return ("model.attention={score: location, maximum_source_length: 12}",)
@@ -38,6 +49,7 @@ def _score(name: str) -> Overrides:
 READERS: dict[str, Overrides] = {
     **WITHOUT_ATTENTION,
     **{f"{query}-{score}": (*QUERIES[query], *_score(score)) for query in QUERIES for score in SCORES},
+    **{f"{query}-{name}": (*QUERIES[query], *HISTORY[name]) for query in QUERIES for name in HISTORY},
 }
 CELL: dict[str, Overrides] = {name: (f"model.encoder.cell={name}", f"model.decoder.cell={name}") for name in CELLS}
 # Windows so narrow that some positions of every test's sources lie outside.
@@ -79,9 +91,18 @@ _OPTIONS: list[dict[str, Overrides]] = [
 
 
 def attentions() -> dict[str, Overrides]:
-    """Return score × window × selection × query × cell, by name."""
-    queries = [f"{query}-{score}" for query in QUERIES for score in SCORES]
-    options: list[dict[str, Overrides]] = [{name: READERS[name] for name in queries}, WINDOW, SELECTION, CELL]
+    """Return score × window × selection × query × cell, and each history with them all but one cell, by name."""
+    return {
+        **_product({f"{query}-{score}": READERS[f"{query}-{score}"] for query in QUERIES for score in SCORES}, CELL),
+        **_product(
+            {f"{query}-{name}": READERS[f"{query}-{name}"] for query in QUERIES for name in HISTORY},
+            {"lstm": CELL["lstm"]},
+        ),
+    }
+
+
+def _product(readers: dict[str, Overrides], cells: dict[str, Overrides]) -> dict[str, Overrides]:
+    options: list[dict[str, Overrides]] = [readers, WINDOW, SELECTION, cells]
     return {"-".join(names): _joined(options, names) for names in product(*options)}
 
 

@@ -16,9 +16,14 @@ SelectionName = Literal["soft", "hard"]
 EstimatorName = Literal["reinforce", "straight_through"]
 RewardName = Literal["token", "sentence"]
 InferenceName = Literal["argmax", "expectation", "sample"]
+NormalisationName = Literal["softmax", "sigmoid"]
 
 HALF_WIDTH = 10
 """Half the width of a local window where none is given (Luong et al. 2015, section 4.1)."""
+FILTERS, FILTER_WIDTH = 10, 31
+"""Of `location_aware` where none are given; Chorowski et al. 2015 use 10 filters over 201 frames of 10 ms."""
+COVERAGE_LOSS = 1.0
+"""Weight of the coverage loss where none is given (See et al. 2017, section 2.3)."""
 
 
 class Reinforce(Section):
@@ -85,6 +90,25 @@ class Attention(Section):
     longer_sources: Literal["error", "ignore"] | None = None
     """For the `location` score and sources beyond `maximum_source_length`: raise an error (the default), or give the
     extra positions no weight (`ignore`; Luong et al. 2015)."""
+    coverage: bool = False
+    """For the `additive` score: it also sees how much each position was attended to in all steps so far (See et al.
+    2017, equations 10 and 11)."""
+    coverage_loss: Weight | None = None
+    """For `coverage`: weight λ of a training term that discourages attending to the same positions again (See et al.
+    2017, equations 12 and 13); by default 1."""
+    location_aware: bool = False
+    """For the `additive` score: it also sees the weights of the previous step, through filters along the positions
+    (Chorowski et al. 2015, equations 8 and 9)."""
+    filters: Size | None = None
+    """For `location_aware`: the number of filters; by default 10."""
+    filter_width: Length | None = None
+    """For `location_aware`: the width of a filter, an odd number of positions; by default 31."""
+    temperature: Temperature = 1.0
+    """Divides the scores before they are normalised: under 1 it sharpens the weights, over 1 it flattens them (1/β of
+    Chorowski et al. 2015, section 2.2)."""
+    normalisation: NormalisationName = "softmax"
+    """How scores become weights: `softmax`, or their `sigmoid` over its sum, which attends to more positions at once
+    ("smoothing", Chorowski et al. 2015, section 2.2)."""
     window: WindowName = "global"
     """Where a query may attend: everywhere (`global`), around the position of the step (`local_m`), or around a
     predicted position (`local_p`; Luong et al. 2015, section 3.2)."""
@@ -115,11 +139,39 @@ class Attention(Section):
         return self.score == "scaled_dot" and self.projections != "none"
 
     @property
+    def looks_back(self) -> bool:
+        """Whether the score sees the weights of earlier steps."""
+        return self.coverage or self.location_aware
+
+    @property
+    def coverage_weight(self) -> float:
+        """Weight of the coverage loss; 0 without coverage."""
+        if not self.coverage:
+            return 0.0
+        return COVERAGE_LOSS if self.coverage_loss is None else self.coverage_loss
+
+    @property
     def hard_estimator(self) -> Reinforce | StraightThrough:
         """How hard attention is learned, with all keys."""
         if isinstance(self.estimator, (Reinforce, StraightThrough)):
             return self.estimator
         return StraightThrough() if self.estimator == "straight_through" else Reinforce()
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_history(self) -> Attention:
+        for key in ("coverage", "location_aware"):
+            if getattr(self, key) and self.score != "additive":
+                raise ValueError(f"{key} belongs to score: additive, but score is {self.score}; remove it")
+        for key, owner in {
+            "coverage_loss": "coverage",
+            "filters": "location_aware",
+            "filter_width": "location_aware",
+        }.items():
+            if getattr(self, key) is not None and not getattr(self, owner):
+                raise ValueError(f"{key} belongs to {owner}: true, but {owner} is false; remove it")
+        if self.filter_width is not None and self.filter_width % 2 == 0:
+            raise ValueError(f"filter_width {self.filter_width} has no middle; choose an odd number")
+        return self
 
     @model_validator(mode="after")
     def _keys_belong_to_the_window(self) -> Attention:

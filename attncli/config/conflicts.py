@@ -122,6 +122,20 @@ def conflicts_with_attention(
         )
 
 
+def conflicts_with_a_grid(attention: Attention) -> Iterator[str]:
+    """Yield the conflicts of an attention with positions that lie on a grid, as the regions of an image."""
+    if attention.window == "local_m":
+        yield (
+            "model.attention.window: 'local_m' attends around the position of the step, but the regions of an image "
+            "have no order; choose 'local_p' or 'global'"
+        )
+    if attention.location_aware:
+        yield (
+            "model.attention.location_aware: its filters run along a sequence, but the regions of an image have no "
+            "order; remove it, or choose coverage: true"
+        )
+
+
 def conflicts_without_attention(decoder: RecurrentDecoder | LSTMNDecoder) -> Iterator[str]:
     """Yield the conflicts of a recurrent decoder that has no attention."""
     if decoder.query == "previous_state":

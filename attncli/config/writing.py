@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from attncli.config.attention import Attention, AttentionChoice
-from attncli.config.conflicts import decoder_conflicts
+from attncli.config.conflicts import conflicts_with_a_grid, decoder_conflicts
 from attncli.config.decoders import Decoder, RecurrentDecoder, TransformerDecoder
 from attncli.config.evaluation import Evaluation
 from attncli.config.networks import Dropout, InitialWeights
@@ -99,7 +99,7 @@ class WritingConfig(Section):
     example: ClassVar[str] = "pair"
     """The name of one source with one target."""
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "chrf", "ter")
-    """Metrics that `eval` can compute, BLEU first; by default all but METEOR."""
+    """Metrics that `eval` can compute, BLEU first; by default all that take only seconds."""
     measured: ClassVar[tuple[str, ...]] = ("bleu",)
     """Metrics that every validation computes."""
 
@@ -120,11 +120,8 @@ class WritingConfig(Section):
             memory_key=f"model.encoder.{encoder.width_key}",
             longest_target=self.search.max_length,
         )
-        if isinstance(model.attention, Attention) and model.attention.window == "local_m" and encoder.axes > 1:
-            yield (
-                "model.attention.window: 'local_m' attends around the position of the step, but the regions of an "
-                "image have no order; choose 'local_p' or 'global'"
-            )
+        if isinstance(model.attention, Attention) and encoder.axes > 1:
+            yield from conflicts_with_a_grid(model.attention)
         if model.tied_embeddings == "all" and not self.tokenizer.shared:
             yield (
                 "model.tied_embeddings: 'all' needs a shared vocabulary, but tokenizer.shared is false; "
@@ -149,6 +146,11 @@ class WritingConfig(Section):
         if not isinstance(model.decoder, TransformerDecoder) and model.decoder.doubly_stochastic:
             yield (
                 "model.decoder.doubly_stochastic: is a term beside cross-entropy; set it to 0 for "
+                "training.objective.kind 'self_critical'"
+            )
+        if isinstance(model.attention, Attention) and model.attention.coverage_weight:
+            yield (
+                "model.attention.coverage_loss: is a term beside cross-entropy; set it to 0 for "
                 "training.objective.kind 'self_critical'"
             )
         if training.label_smoothing:

@@ -7,12 +7,16 @@ width, X axes: 1 for words, 2 for the grid of an image.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncli.models.gates import ContextGate
+from attncli.models.history import HistoryScore, Past
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors
 from attncli.models.scores import Score
@@ -62,16 +66,39 @@ class Glimpse:
     draws: Draws | None  # [N, T], only where training learns from them
 
 
+def sigmoid_over_sum(scores: Tensor, dim: int) -> Tensor:
+    """Return σ(e) over its sum along `dim`, without underflow; -inf gives 0. Chorowski et al. 2015, section 2.2."""
+    return F.logsigmoid(scores).softmax(dim)
+
+
+NORMALISATIONS: dict[str, Callable[[Tensor, int], Tensor]] = {"softmax": torch.softmax, "sigmoid": sigmoid_over_sum}
+
+
 class Attention(nn.Module):
     """Attention made of three interchangeable parts, which work in every combination.
 
     Bahdanau, Cho and Bengio 2015; the windows of Luong, Pham and Manning 2015; the selections of Xu et al. 2015. An
-    optional gate scales what was read.
+    optional gate scales what was read. Scores are divided by the temperature before they are normalised.
     """
 
-    def __init__(self, score: Score, window: Window, selection: Selection, gate: ContextGate | None = None):
+    def __init__(
+        self,
+        score: Score | HistoryScore,
+        window: Window,
+        selection: Selection,
+        gate: ContextGate | None = None,
+        *,
+        normalisation: str = "softmax",
+        temperature: float = 1.0,
+    ):
         super().__init__()
         self.score, self.window, self.selection, self.gate = score, window, selection, gate
+        self.normalise, self.temperature = NORMALISATIONS[normalisation], temperature
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether `forward` needs the weights of earlier steps, and so has one query a row."""
+        return isinstance(self.score, HistoryScore)
 
     @property
     def counts_steps(self) -> bool:
@@ -87,12 +114,14 @@ class Attention(nn.Module):
             self.selection.prepare(memory),
         )
 
-    def forward(self, query: Tensor, prepared: PreparedAttention, steps: Tensor | None = None) -> Glimpse:
+    def forward(
+        self, query: Tensor, prepared: PreparedAttention, steps: Tensor | None = None, past: Past | None = None
+    ) -> Glimpse:
         """Return what `query` [N, T, Q] reads; `steps` [N, T] are the target positions from 0, where they count.
 
         N may be K times the B sources of `prepared`: rows i*K to i*K + K - 1 then read source i, which is not copied.
-        Weights are exactly 0 on padding and outside the window, and each row sums to 1, or to less with a window that
-        multiplies them.
+        An attention that looks back needs the `past` of every row, and T is 1. Weights are exactly 0 on padding and
+        outside the window, and each row sums to 1, or to less with a window that multiplies them.
         """
         rows, count, _ = query.shape
         sources = prepared.values.shape[0]
@@ -100,8 +129,8 @@ class Attention(nn.Module):
         steps = None if steps is None else steps.reshape(grouped.shape[:2])
         focus = self.window(grouped, steps, prepared.window)
         # A softmax in bfloat16 would give rows that miss a sum of 1 by up to a thousandth.
-        scores = self.score(grouped, prepared.keys).float()
-        weights = scores.masked_fill(~focus.inside, -math.inf).softmax(-1)  # [B, K*T, S]
+        scores = self._scores(grouped, prepared.keys, past).float() / self.temperature
+        weights = self.normalise(scores.masked_fill(~focus.inside, -math.inf), -1)  # [B, K*T, S]
         if focus.factor is not None:
             weights = weights * focus.factor
         selected = self.selection(weights, prepared.selection, steps)
@@ -113,3 +142,9 @@ class Attention(nn.Module):
             marks = Marks(focus.half_width, focus.centres, selected.chosen)
         glimpse = Glimpse(context, weights, marks, selected.draws)
         return map_tensors(glimpse, lambda tensor: tensor.reshape(rows, count, *tensor.shape[2:]))
+
+    def _scores(self, query: Tensor, keys: Tensor, past: Past | None) -> Tensor:
+        if not isinstance(self.score, HistoryScore):
+            return self.score(query, keys)  # type: ignore[no-any-return]
+        assert past is not None, "the decoder keeps the past for an attention that looks back"
+        return self.score(query, keys, past)  # type: ignore[no-any-return]

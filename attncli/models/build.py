@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from attncli.config.attention import FILTER_WIDTH, FILTERS
 from attncli.config.attention import Attention as AttentionConfig
 from attncli.config.decoders import Decoder as DecoderConfig
 from attncli.config.decoders import LSTMNDecoder as LSTMNDecoderConfig
@@ -31,6 +32,7 @@ from attncli.models.decoders.recurrent import (
 )
 from attncli.models.decoders.transformer import TransformerDecoder
 from attncli.models.gates import ContextGate
+from attncli.models.history import HistoryScore
 from attncli.models.lstmn import LSTMNLayers
 from attncli.models.positions import (
     GridPositions,
@@ -193,7 +195,9 @@ def build_recurrent_decoder(
     kind: type[AttentionalDecoder] = InputFeedingDecoder if config.input_feeding else CurrentStateDecoder
     if config.query == "previous_state":
         kind = PreviousStateDecoder
-    return kind(parts, attention, doubly_stochastic=config.doubly_stochastic)
+    return kind(
+        parts, attention, doubly_stochastic=config.doubly_stochastic, coverage_loss=model.attention.coverage_weight
+    )
 
 
 def build_attention(
@@ -205,11 +209,26 @@ def build_attention(
     gate: ContextGate | None = None,
 ) -> Attention:
     """Return the attention that `config` describes, for queries and memories of these widths."""
+    build = build_history_score if config.looks_back else build_score
     return Attention(
-        build_score(config, query_size=query_size, memory_size=memory_size),
+        build(config, query_size=query_size, memory_size=memory_size),
         build_window(config, query_size=query_size, axes=memory_axes),
         build_selection(config),
         gate,
+        normalisation=config.normalisation,
+        temperature=config.temperature,
+    )
+
+
+def build_history_score(config: AttentionConfig, *, query_size: int, memory_size: int) -> HistoryScore:
+    """Return the score that looks back as `config` says, for queries and memories of these widths."""
+    return HistoryScore(
+        query_size,
+        memory_size,
+        config.size or query_size,
+        coverage=config.coverage,
+        filters=(config.filters or FILTERS) if config.location_aware else 0,
+        filter_width=config.filter_width or FILTER_WIDTH,
     )
 
 

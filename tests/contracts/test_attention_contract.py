@@ -27,13 +27,19 @@ TARGET = tokens([5, 4], [6, 7, 8, 9], [4])
 K = 2
 
 Build = Callable[..., EncoderDecoder]
+
+
+def follows_an_order(name: str, overrides: tuple[str, ...]) -> bool:
+    """Return whether an attention follows the order of words, which regions have not."""
+    return "-local_m-" in name or any("location_aware" in override for override in overrides)
+
+
 ATTENTIONS = {
     **{f"words-{name}": (built, overrides) for name, overrides in attentions().items()},
-    # local_m follows the order of words, which regions have not.
     **{
         f"regions-{name}": (built_for_images, overrides)
         for name, overrides in attentions().items()
-        if "-local_m-" not in name
+        if not follows_an_order(name, overrides)
     },
 }
 EVERY_ATTENTION = pytest.mark.parametrize(("build", "overrides"), ATTENTIONS.values(), ids=list(ATTENTIONS))
@@ -41,7 +47,8 @@ EVERY_ATTENTION = pytest.mark.parametrize(("build", "overrides"), ATTENTIONS.val
 
 def test_the_product_is_whole() -> None:
     words, regions = 6 * 3 * 3 * 3 * 3, 6 * 2 * 3 * 3 * 3
-    assert len(ATTENTIONS) == words + regions
+    looking_back, over_regions = 3 * 3 * 3 * 3, 2 * 3 * 3
+    assert len(ATTENTIONS) == words + regions + looking_back + over_regions
 
 
 @EVERY_ATTENTION

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from attncli.losses import doubly_stochastic
+from attncli.losses import doubly_stochastic, repeated_attention
 from attncli.models.attention import Attention, Glimpse, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.dropout import Dropout
+from attncli.models.history import Past
 from attncli.models.lstmn import square
 from attncli.models.memory import Memory
 from attncli.models.positions import Placing
@@ -32,15 +33,17 @@ class RecurrentState:
     summary: Tensor | None = None  # of the source [N, D], where it joins every step's input
     fed: Tensor | None = None  # what is fed into the next step, [N, F]
     step: Tensor | None = None  # [N], the number of tokens written so far, where the attention counts them
+    past: Past | None = None  # the weights of earlier steps, where the attention looks back
 
     @property
     def hidden(self) -> Tensor:
         """The top layer's hidden state [N, H], the query of the attention."""
         return self.layers[-1][0]
 
-    def after(self, layers: tuple[State, ...]) -> RecurrentState:
-        """Return the state after a step, whose layers are now in `layers`."""
-        return replace(self, layers=layers, step=None if self.step is None else self.step + 1)
+    def after(self, layers: tuple[State, ...], weights: Tensor | None = None) -> RecurrentState:
+        """Return the state after a step, whose layers are now in `layers` and which gave `weights` [N, S]."""
+        past = self.past if self.past is None or weights is None else self.past.after(weights)
+        return replace(self, layers=layers, step=None if self.step is None else self.step + 1, past=past)
 
 
 @dataclass(frozen=True)
@@ -154,11 +157,17 @@ class FixedContextDecoder(RecurrentDecoder):
 
 
 class AttentionalDecoder(RecurrentDecoder):
-    """A recurrent decoder with attention; `doubly_stochastic` is the weight λ of the term of this name in training."""
+    """A recurrent decoder with attention.
 
-    def __init__(self, parts: RecurrentParts, attention: Attention, *, doubly_stochastic: float):
+    `doubly_stochastic` and `coverage_loss` are the weights λ of the terms of these names in training.
+    """
+
+    def __init__(
+        self, parts: RecurrentParts, attention: Attention, *, doubly_stochastic: float, coverage_loss: float = 0.0
+    ):
         super().__init__(parts)
-        self.attention, self.doubly_stochastic = attention, doubly_stochastic
+        self.attention = attention
+        self.doubly_stochastic, self.coverage_loss = doubly_stochastic, coverage_loss
 
     @property
     def needs_keys(self) -> bool:
@@ -170,26 +179,30 @@ class AttentionalDecoder(RecurrentDecoder):
         return PreparedSource(memory, self.attention.prepare(memory))
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
-        """Return the bridge's state, with the number of the step [B] where the attention counts them."""
-        state = super().start(prepared)
-        if not self.attention.counts_steps:
-            return state
-        return replace(state, step=torch.zeros_like(state.hidden[:, 0], dtype=torch.long))
+        """Return the bridge's state, with the number of the step and an empty past where the attention needs them."""
+        state, attention = super().start(prepared), self.attention
+        return replace(
+            state,
+            step=torch.zeros_like(state.hidden[:, 0], dtype=torch.long) if attention.counts_steps else None,
+            past=Past.none(prepared.memory.mask) if attention.looks_back else None,
+        )
 
     def attend(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
         """Return what `hidden` [N, H] reads at the step of `state`."""
         step = None if state.step is None else state.step[:, None]
-        glimpse: Glimpse = self.attention(hidden[:, None], prepared.attention, step)
+        glimpse: Glimpse = self.attention(hidden[:, None], prepared.attention, step, state.past)
         return map_tensors(glimpse, lambda tensor: tensor[:, 0])
 
     def further_loss(self, forced: Forced, memory: Memory, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
-        """Return the loss of the attention's selection plus the doubly stochastic term."""
-        further = self.attention.selection.learn(forced.draws, real=real, log_probs=log_probs)
-        if not self.doubly_stochastic:
-            return further
+        """Return the loss of the attention's selection plus the doubly stochastic term and that of coverage."""
         assert forced.weights is not None, "a decoder with an attention reports weights"
-        term = self.doubly_stochastic * doubly_stochastic(forced.weights, real, memory.mask)
-        return term if further is None else further + term
+        terms = [self.attention.selection.learn(forced.draws, real=real, log_probs=log_probs)]
+        if self.doubly_stochastic:
+            terms.append(self.doubly_stochastic * doubly_stochastic(forced.weights, real, memory.mask))
+        if self.coverage_loss:
+            terms.append(self.coverage_loss * repeated_attention(forced.weights, real))
+        present = [term for term in terms if term is not None]
+        return torch.stack(present).sum() if present else None
 
 
 class CurrentStateDecoder(AttentionalDecoder):
@@ -201,20 +214,29 @@ class CurrentStateDecoder(AttentionalDecoder):
         """Return feature [N, R], glimpse and next state."""
         layers = steps.advance(gates, state.layers)
         glimpse = self.attend(layers[-1][0], state, prepared)
-        state = state.after(layers)
+        state = state.after(layers, glimpse.weights)
         return self.read(state.hidden, embedded, glimpse.context), glimpse, state
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T]: nothing of the attention enters the recurrence, so it
-        runs in one call of the fused layers, and the attention in one batch.
+        runs in one call of the fused layers, and the attention in one batch unless it looks back.
         """
         embedded, state = self.embed(tokens), self.start(prepared)
         hidden = self.layers(self.inputs(embedded, state), state.layers)  # [B, T, H]
-        steps = (
-            None if state.step is None else state.step[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
-        )
-        glimpse = self.attention(hidden, prepared.attention, steps)
+        glimpse = (self._one_by_one if self.attention.looks_back else self._all_at_once)(hidden, state, prepared)
         return _forced(self.read(hidden, embedded, glimpse.context), glimpse)
+
+    def _all_at_once(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
+        numbers = torch.arange(hidden.shape[1], device=hidden.device)
+        steps = None if state.step is None else state.step[:, None] + numbers
+        return self.attention(hidden, prepared.attention, steps)  # type: ignore[no-any-return]
+
+    def _one_by_one(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
+        glimpses = []
+        for query in hidden.unbind(1):
+            glimpses.append(self.attend(query, state, prepared))
+            state = state.after(state.layers, glimpses[-1].weights)
+        return stack_steps(glimpses)
 
 
 class InputFeedingDecoder(AttentionalDecoder):
@@ -233,7 +255,7 @@ class InputFeedingDecoder(AttentionalDecoder):
         layers = steps.advance(steps.fed_gates(gates, state.fed), state.layers)
         glimpse = self.attend(layers[-1][0], state, prepared)
         feature = self.read(layers[-1][0], embedded, glimpse.context)
-        return feature, glimpse, replace(state.after(layers), fed=feature)
+        return feature, glimpse, replace(state.after(layers, glimpse.weights), fed=feature)
 
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T], step by step."""
@@ -272,7 +294,8 @@ class PreviousStateDecoder(AttentionalDecoder):
         self, steps: Steps, gates: Tensor, state: RecurrentState, prepared: PreparedSource
     ) -> tuple[Glimpse, RecurrentState]:
         glimpse = self.attend(state.hidden, state, prepared)
-        return glimpse, state.after(steps.advance(steps.fed_gates(gates, glimpse.context), state.layers))
+        layers = steps.advance(steps.fed_gates(gates, glimpse.context), state.layers)
+        return glimpse, state.after(layers, glimpse.weights)
 
 
 def _forced(features: Tensor, glimpse: Glimpse) -> Forced:
