@@ -5,17 +5,16 @@ Lengths are in inches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from PIL import Image
 
-from attncli.drawing.figures import new_figure, quiet_glyphs
+from attncli.drawing.figures import new_figure
 from attncli.drawing.fonts import Fonts
+from attncli.drawing.wrapping import Measure, measure_of, wrapped
 
 MOST = 24  # images per page
 _COLUMNS = 4
@@ -49,7 +48,7 @@ def contact_sheets(shown: Sequence[Captioned], fonts: Fonts) -> list[Figure]:
 
 
 def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
-    measure = _measure(fonts)
+    measure = measure_of(fonts.families, _FONT_SIZE)
     cells = [_cell(each, measure) for each in shown]
     rows = [cells[start : start + _COLUMNS] for start in range(0, len(cells), _COLUMNS)]
     heights = [_row_height(row) for row in rows]
@@ -62,7 +61,7 @@ def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
     return figure
 
 
-def _cell(shown: Captioned, measure: Callable[[str], float]) -> _Cell:
+def _cell(shown: Captioned, measure: Measure) -> _Cell:
     scale = _SIDE / max(shown.image.size)
     lines = wrapped(shown.caption, _SIDE, measure)
     return _Cell(shown.image, shown.image.width * scale, shown.image.height * scale, lines)
@@ -90,35 +89,3 @@ def _draw_row(figure: Figure, row: Sequence[_Cell], top: float, fonts: Fonts) ->
                 family=fonts.families,
                 parse_math=False,
             )
-
-
-def _measure(fonts: Fonts) -> Callable[[str], float]:
-    """Return a function that gives the width of a text."""
-    figure = new_figure(1, 1)
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    font = FontProperties(family=list(fonts.families), size=_FONT_SIZE)
-
-    def measure(text: str) -> float:
-        with quiet_glyphs():
-            width, _, _ = renderer.get_text_width_height_descent(text, font, ismath=False)
-        return float(width) / figure.dpi
-
-    return measure
-
-
-def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
-    """Return `text` as lines of at most `width`, broken at spaces, and within words that are too wide."""
-    lines = [""]
-    for word in text.split():
-        joined = f"{lines[-1]} {word}".lstrip()
-        if measure(joined) <= width:
-            lines[-1] = joined
-            continue
-        if lines[-1]:
-            lines.append("")
-        # A text in a script without spaces is one long word.
-        for character in word:
-            if lines[-1] and measure(lines[-1] + character) > width:
-                lines.append("")
-            lines[-1] += character
-    return lines

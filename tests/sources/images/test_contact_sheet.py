@@ -9,27 +9,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from attncli.drawing.fonts import fonts_for
-from attncli.sources.images.contact_sheet import MOST, Captioned, contact_sheets, wrapped
+from attncli.sources.images.contact_sheet import MOST, Captioned, contact_sheets
 
 LONG = "a small purple triangle left of a large green star below a small black cross"
 
 
 def sheets(*shown: Captioned) -> list[Figure]:
     return contact_sheets(shown, fonts_for(each.caption for each in shown))
-
-
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("a dog runs", ["a dog", "runs"]),
-        ("dogs", ["dogs"]),
-        ("a snowboarder on", ["a", "snowbo", "arder", "on"]),
-        ("一二三四五六七八", ["一二三四五六", "七八"]),
-        ("", [""]),
-    ],
-)
-def test_lines_break_at_spaces_and_within_words_that_are_too_wide(text: str, lines: list[str]) -> None:
-    assert wrapped(text, 6, len) == lines
 
 
 def test_pages_are_full_but_for_the_last() -> None:
