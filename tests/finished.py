@@ -25,7 +25,7 @@ def final(folder: Path) -> dict[str, Any]:
         "state": state,
         "kept": sorted(path.name for path in (folder / "checkpoints/kept").iterdir()),
         "checkpoints": sorted(path.name for path in (folder / "checkpoints").iterdir()),
-        "facts of the run": run.facts().model_dump(),
+        "facts of the run": run.facts().model_dump(exclude={"parts"}),
         "tokenizers": {path.name: path.read_bytes() for path in sorted(folder.glob("tokenizer*"))},
         "log": [record for record in log(folder) if record["event"] not in ("start", "resume", "stopped")],
     }

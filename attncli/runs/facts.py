@@ -11,6 +11,7 @@ from pydantic import Field, FiniteFloat
 
 from attncli.config.facts import Facts
 from attncli.data.cache import fingerprint
+from attncli.runs.parts import Part
 
 Number = Annotated[int, Field(ge=0)]
 
@@ -28,6 +29,8 @@ class Metadata(Facts):
     scores: dict[str, FiniteFloat] = Field(default={})
     data: dict[str, str] = Field(default={})
     """Fingerprints of the data it is trained on; empty for runs that did not take any."""
+    parts: list[Part] = Field(default=[])
+    """Of the training, one for each start and resume; runs of earlier versions have none."""
 
 
 class CheckpointFacts(Facts):

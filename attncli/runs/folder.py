@@ -9,14 +9,11 @@ checkpoints/kept/step-00001200/{model.safetensors, checkpoint.json}     the best
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-import torch
 
 import attncli
 from attncli.config.facts import read_facts
@@ -24,11 +21,12 @@ from attncli.config.formats import FORMAT, as_meant
 from attncli.config.load import Config, check_config
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.cache import fingerprint
-from attncli.errors import RunError, nearest, unknown
+from attncli.errors import RunError, TrainingError, nearest, unknown
 from attncli.files.untrusted import file_inside, is_inside, read_inside
 from attncli.files.writing import take_lock
 from attncli.runs.facts import CheckpointFacts, Metadata
 from attncli.runs.log import LOG
+from attncli.runs.parts import Part, versions
 from attncli.runs.saving import create_folder, existing_folder, reason_of, remove, replace_file
 from attncli.runs.weights import Weights, read_weights
 
@@ -86,7 +84,7 @@ class RunFolder:
         touched unless it is empty, and files that are not part of a run stay.
         """
         self.check_free(overwrite=overwrite)
-        metadata = _json({"format": FORMAT, "versions": _versions(), "step": 0, "scores": {}, **facts})
+        metadata = _json({"format": FORMAT, "versions": versions(), "step": 0, "scores": {}, **facts})
 
         def write(folder: Path) -> None:
             save(folder)
@@ -221,6 +219,22 @@ class RunFolder:
         if (now := {**known, **facts}) != known:
             replace_file(self.path / METADATA, _json(now))
 
+    @contextmanager
+    def trained(self, part: Part) -> Iterator[None]:
+        """Add `part` to the parts of the training, which the block does; its end is noted however the block ends."""
+        before = self.facts().parts
+        self._put_parts([*before, part])
+        try:
+            yield
+        except BaseException:
+            with suppress(RunError, TrainingError):  # what ended the training says more
+                self._put_parts([*before, part.ended_now()])
+            raise
+        self._put_parts([*before, part.ended_now()])
+
+    def _put_parts(self, parts: Sequence[Part]) -> None:
+        self.update_metadata({"parts": [part.model_dump(exclude_unset=True) for part in parts]})
+
     def checkpoint(self, name: str) -> Path:
         """Return the folder of the checkpoint `name` ("best", "last", "kept/step-00001200")."""
         self.check()
@@ -288,7 +302,3 @@ def _names(folder: Path) -> list[str]:
 def _shortened(names: list[str]) -> str:
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
     return ", ".join(names[:6]) + more if names else "nothing"
-
-
-def _versions() -> dict[str, str]:
-    return {"attncli": attncli.__version__, "torch": torch.__version__, "python": platform.python_version()}

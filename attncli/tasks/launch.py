@@ -20,6 +20,7 @@ from attncli.errors import ConfigError, RunError, TrainingError
 from attncli.machine.device import arithmetic, peak_memory, resolve_precision, wait_for
 from attncli.runs.folder import RunFolder
 from attncli.runs.log import read_records
+from attncli.runs.parts import begun_part
 from attncli.tasks.autoencoding import open_autoencoding
 from attncli.tasks.fingerprints import changed_data
 from attncli.tasks.writing import open_writing
@@ -101,15 +102,17 @@ def begun_run(
     """
     run.check_free(overwrite=overwrite)
     _check_extras(config)
-    with ExitStack() as locks:
+    part = begun_part(device)
+    with ExitStack() as contexts:
         replaces = run.exists()
         if replaces:
-            locks.enter_context(run.locked())
+            contexts.enter_context(run.locked())
         task = open_task(config, device, None)
         facts = {**task.metadata, "data": task.fingerprints}
         run.create(to_yaml(config), overwrite=overwrite, facts=facts, save=task.save)
         if not replaces:
-            locks.enter_context(run.locked())
+            contexts.enter_context(run.locked())
+        contexts.enter_context(run.trained(part))
         yield _introduced(task, tell)
 
 
@@ -122,6 +125,7 @@ def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: T
     run.check()
     run.check_own_links()
     _check_extras(config)
+    part = begun_part(device)
     with run.locked():
         problems = list(_changes(run.config(), config))
         if problems:
@@ -137,7 +141,8 @@ def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: T
         task.save(run.path)
         run.rewrite_config(to_yaml(config))
         run.update_metadata({**task.metadata, "data": task.fingerprints})
-        yield _introduced(task, tell)
+        with run.trained(part):
+            yield _introduced(task, tell)
 
 
 def _check_extras(config: Config) -> None:

@@ -80,11 +80,16 @@ def test_a_run_is_whole_from_its_first_instant(config: Path, tmp_path: Path) -> 
     facts = RunFolder(tmp_path / "run").facts().model_dump()
     assert set(facts["signatures"]) == {"bleu"}
     assert len(facts["data"]) == 4
+    assert [set(part["machine"]) >= {"processor", "memory_bytes"} for part in facts["parts"]] == [True]
     Tokenizers.load(tmp_path / "run")
     shutil.copytree(tmp_path / "run", tmp_path / "before")
     resume(configured(config), tmp_path / "run")
+    whole, again = (RunFolder(tmp_path / name).facts().model_dump() for name in ("before", "run"))
+    assert again.pop("parts")[:1] == whole.pop("parts")
+    assert again == whole
     for path in (tmp_path / "before").iterdir():
-        assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
+        if path.name != "metadata.json":
+            assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
 
 
 def test_a_run_in_training_is_neither_resumed_nor_replaced(config: Path, tmp_path: Path) -> None:
