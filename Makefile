@@ -6,7 +6,7 @@ FACTOR ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo compare test attack check format docs bench clean
+.PHONY: help demo compare test attack check format docs site bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,8 +33,12 @@ format: $(VENV)/.installed-dev ## Format the code, and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-dev ## Write docs/configuration.md from the fields' docstrings
-	$(BIN)/python -m attncli.config.reference docs/configuration.md
+docs: $(VENV)/.installed-dev ## Write docs/reference/ from the code: keys of configurations, and commands
+	$(BIN)/python -m attncli.config.reference docs/reference/configuration
+	$(BIN)/python -m attncli.cli.reference docs/reference/commands
+
+site: $(VENV)/.installed-dev ## Build the documentation into site/; a broken link is an error
+	$(BIN)/python -m mkdocs build --quiet
 
 bench: $(VENV)/.installed-dev ## Measure the speed of training and of decoding (OPTIONS="--only quality": the time to a BLEU)
 	$(BIN)/python benchmarks/bench.py $(OPTIONS)

@@ -1,196 +1,201 @@
-"""Generates the page that explains every key of a configuration from the fields and their docstrings.
+"""Generates the pages that explain every key of a configuration from the fields and their docstrings.
 
-`python -m attncli.config.reference docs/configuration.md` writes it.
+`python -m attncli.config.reference docs/reference/configuration` writes them.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from attncli.config.dump import schema_of_whole_files
+from attncli.config.outline import Key, Place, Schema, Section, kinds, outline
 from attncli.config.problems import written_number
+from attncli.config.units import unit
 
-Schema = dict[str, Any]
+PAGES = {
+    "": ("index", "Configuration"),
+    "data": ("data", "Data"),
+    "tokenizer": ("tokenizer", "Tokenizer"),
+    "model": ("model", "Model"),
+    "model.encoder": ("encoder", "Encoder"),
+    "model.attention": ("attention", "Attention"),
+    "model.decoder": ("decoder", "Decoder"),
+    "training": ("training", "Training"),
+    "search": ("search", "Search"),
+    "evaluation": ("evaluation", "Evaluation"),
+}
+"""The name and title of the page of each path of keys, and of all below it that have no page of their own."""
 
-BOUNDS = {"minimum": "at least", "exclusiveMinimum": "over", "maximum": "at most", "exclusiveMaximum": "under"}
+_MADE = "<!-- Made by `make docs` from the docstrings in attncli/config/; edit it there. -->\n"
 
-INTRODUCTION = """\
-# Configuration
-
-Every key of a configuration file: what it accepts, its default and what it does. `make docs` generates this page from
-the docstrings in `attncli/config/`; edit it there.
+_INTRODUCTION = """\
+A configuration is a YAML file that says what a run is: its task, data, network, training, search and evaluation. These
+pages explain every key.
 
 - Files follow YAML 1.2: `1e-3` is a number, `no` is text, `010` is 10, and a duplicate key is an error.
 - Unknown keys are refused, and all problems of a file are reported at once.
-- Every number has a range, which the tables give. A file has at most 256 KiB and nests at most 50 levels deep; tags
-  outside of YAML's core schema (`!!python/...`, `!!binary`) are refused.
-- `--set KEY=VALUE` of `attncli train` and `attncli config` sets any key by its dotted path, such as
-  `--set model.encoder.hidden_size=256`. The value is parsed as YAML, so `--set 'training.schedule={kind: cosine}'`
-  replaces a section.
+- Every number has a range. A file has at most 256 KiB and nests at most 50 levels deep; tags outside of YAML's core
+  schema (`!!python/...`, `!!binary`) are refused.
+- `--set KEY=VALUE` sets any key by its dotted path, such as `--set model.encoder.hidden_size=256`. The value is parsed
+  as YAML, so `--set 'training.schedule={kind: cosine}'` replaces a section.
 - `base: FILE`, a path relative to the file, inherits everything from another configuration; the file then lists only
   what differs. Sections are merged key by key and anything else is replaced; a section with another `kind` replaces the
   base's section as a whole. A base may have a base of its own.
-- `attncli config check CONFIG` checks a file and counts its parameters, `attncli config show CONFIG` prints it with its
-  bases merged and every default filled in, and `attncli config schema` prints a JSON Schema for editors.
+- [`attncli config check`](../commands/config.md) checks a file and counts its parameters, `attncli config show` prints
+  it with its bases merged and every default filled in, and `attncli config schema` prints a JSON Schema for editors.
 """
 
-
-@dataclass(frozen=True)
-class Place:
-    """A section at a path of keys, with the key that distinguishes it from others possible there."""
-
-    path: str
-    mark: str | None
-    schema: Schema
-    task: str
-
-    @property
-    def heading(self) -> str:
-        """The path and, where it has one, the mark."""
-        path = f"`{self.path}`" if self.path else "The file"
-        return path + (f" with `{self.mark}`" if self.mark else "")
+_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "over", "maximum": "at most", "exclusiveMaximum": "under"}
 
 
-def configuration_page() -> str:
-    """Return the page as Markdown."""
-    whole = schema_of_whole_files()
-    places = _marked_by_task([place for task in _options(whole, whole) for place in _task_places(whole, task)])
-    parts = [INTRODUCTION]
-    for schema, group in _grouped(places):
-        parts += _section(whole, schema, group)
+def configuration_pages() -> dict[str, str]:
+    """Return every page as Markdown by the name of its file."""
+    sections = outline()
+    return {f"{name}.md": _page(path, title, sections) for path, (name, title) in PAGES.items()}
+
+
+def _page(path: str, title: str, sections: list[Section]) -> str:
+    parts = [_MADE, f"# {title}\n"]
+    if not path:
+        parts += [_INTRODUCTION]
+    for section in sections:
+        if _page_of(section.places[0].path) == path:
+            parts += _described(section, sections)
+    for section in sections:
+        here = [place for place in section.places if _page_of(place.path) == path]
+        if here and section.places[0] not in here:
+            parts += [f"## {_heading(here)} {{ #{here[0].anchor} }}\n", _elsewhere(section, path)]
     return "\n".join(parts)
 
 
-def _task_places(whole: Schema, section: Schema) -> Iterator[Place]:
-    task = section["properties"]["task"]["const"]
-    yield Place("", None, section, task)
-    for place in _places(whole, section, ""):
-        yield replace(place, task=task)
+def _page_of(path: str) -> str:
+    """Return the path that has a page and is nearest to `path`, itself or above it."""
+    while path not in PAGES:
+        path = path.rpartition(".")[0]
+    return path
 
 
-def _marked_by_task(places: list[Place]) -> list[Place]:
-    """Return `places` with the task as the mark of those whose section depends on the task."""
-    found: dict[tuple[str, str | None], set[str]] = {}
+def _heading(places: Iterable[Place]) -> str:
+    """Return the places of a section in words; the same mark is said once."""
+    marks: dict[str | None, list[str]] = {}
     for place in places:
-        found.setdefault((place.path, place.mark), set()).add(json.dumps(place.schema["properties"]))
-    return [
-        replace(place, mark=f"task: {place.task}") if place.mark is None and len(found[place.path, None]) > 1 else place
-        for place in places
-    ]
+        marks.setdefault(place.mark, []).append(f"`{place.path}`" if place.path else "The file")
+    return ", ".join(", ".join(paths) + (f" with `{mark}`" if mark else "") for mark, paths in marks.items())
 
 
-def _grouped(places: list[Place]) -> list[tuple[Schema, list[Place]]]:
-    """Return each distinct section once with all its places, in the order of the file."""
-    groups: dict[str, tuple[Schema, list[Place]]] = {}
-    for place in places:
-        groups.setdefault(json.dumps(place.schema["properties"]), (place.schema, []))[1].append(place)
-    return list(groups.values())
+def _elsewhere(section: Section, path: str) -> str:
+    first = section.places[0]
+    return f"Has the keys of [{_heading([first])}]({_link(first, path)}).\n"
 
 
-def _places(whole: Schema, section: Schema, path: str) -> Iterator[Place]:
-    """Yield the sections below `section`, depth first."""
-    for name, field in section["properties"].items():
-        options = _options(whole, field)
-        below, key = options, f"{path}.{name}" if path else name
-        if any("additionalProperties" in option and "properties" not in option for option in options):
-            below = [inner for option in options for inner in _options(whole, option["additionalProperties"])]
-            key = f"{key}.NAME"
-        # A section that may also be given as a list of sections is described once.
-        lists = [option["items"] for option in below if "properties" not in option and "items" in option]
-        below = [*below, *(inner for items in lists for inner in _options(whole, items))]
-        sections = list({json.dumps(option): option for option in below if "properties" in option}.values())
-        for option in sections:
-            yield Place(key, _mark(option) if len(sections) > 1 else None, option, task="")
-            yield from _places(whole, option, key)
+def _link(place: Place, path: str) -> str:
+    """Return the address of `place` as seen from the page of `path`."""
+    there = _page_of(place.path)
+    return ("" if there == _page_of(path) else f"{PAGES[there][0]}.md") + f"#{place.anchor}"
 
 
-def _mark(section: Schema) -> str:
-    """Return what distinguishes `section` from others: its kind, or the first key that it requires."""
-    kinds = _kinds([section])
-    return f"kind: {kinds[0]}" if kinds else str(section["required"][0])
+def _described(section: Section, sections: list[Section]) -> list[str]:
+    first = section.places[0]
+    parts = [f"## {_heading(section.places)} {{ #{first.anchor} }}\n", section.description + "\n"]
+    described: set[str] = set()
+    taken = {place.anchor for each in sections for place in each.places}
+    for key in section.keys:
+        if key.name not in described:
+            anchor = f"{first.anchor}.{key.name}"
+            # The section that a key holds has the address of its path.
+            parts += [f"### `{key.name}` {{ #{anchor}{'-key' if anchor in taken else ''} }}\n"]
+        described.add(key.name)
+        parts += [_facts(key, section, sections) + "\n", _one_line(key.field["description"]) + "\n"]
+    return parts
 
 
-def _kinds(options: list[Schema]) -> list[str]:
-    """Return the `kind` of each section in `options` that has one."""
-    found = (option.get("properties", {}).get("kind", {}).get("const") for option in options)
-    return [kind for kind in found if kind]
+def _facts(key: Key, section: Section, sections: list[Section]) -> str:
+    """Return the line that says what `key` takes: its type, range, unit and default, and the tasks that have it."""
+    path = f"{section.places[0].path}.{key.name}".lstrip(".")
+    below = _below(path, key, section, sections)
+    numbers = [number for option in key.options for number in _numbers(option)]
+    facts = {
+        "Type": _type(key, {mark: _link(place, section.places[0].path) for mark, place in below.items()}),
+        "Range": " or ".join(dict.fromkeys(filter(None, map(_range, numbers)))),
+        "Unit": (numbers and unit(path)) or "",
+        "Default": "required" if key.is_required else _shown_default(key),
+        "Tasks": ", ".join(key.tasks) if key.tasks != section.tasks else "",
+    }
+    return " · ".join(f"**{name}:** {value}" for name, value in facts.items() if value)
 
 
-def _options(whole: Schema, field: Schema) -> list[Schema]:
-    """Return the alternatives of `field` with references resolved; they inherit its description."""
-    if "$ref" in field:
-        return _options(whole, whole["$defs"][field["$ref"].rsplit("/", 1)[-1]])
-    nested = field.get("anyOf") or field.get("oneOf")
-    if not nested:
-        return [field]
-    inherited = {"description": field.get("description", "")}
-    return [{**inherited, **option} for item in nested for option in _options(whole, item)]
+def _below(path: str, key: Key, section: Section, sections: list[Section]) -> dict[str | None, Place]:
+    """Return where the sections that `key` holds are described, by their marks.
+
+    They are sections of its tasks, and those of its own section's mark if that marks them, too.
+    """
+    found = {
+        place.mark: next(first for first in each.places if _page_of(first.path) == _page_of(place.path))
+        for each in sections
+        if set(each.tasks) & set(key.tasks)
+        for place in each.places
+        if place.path in (path, f"{path}.NAME")
+    }
+    marks = {place.mark for place in section.places if place.mark}
+    return {mark: place for mark, place in found.items() if mark in marks} or found
 
 
-def _section(whole: Schema, schema: Schema, places: list[Place]) -> list[str]:
-    title = ", ".join(dict.fromkeys(place.heading for place in places))
-    is_kind = places[0].mark is not None and not places[0].mark.startswith("task: ")
-    depth = 3 if "." in places[0].path or is_kind else 2
-    described = dict.fromkeys(_one_line(place.schema["description"]) for place in places)
-    rows = [_row(whole, schema, name, field) for name, field in schema["properties"].items()]
-    table = ["| key | takes | default | |", "|---|---|---|---|", *rows]
-    return [f"{'#' * depth} {title}\n", " ".join(described) + "\n", "\n".join(table) + "\n"]
+def _type(key: Key, below: dict[str | None, str]) -> str:
+    """Return what `key` takes; `below` has the links of the sections that it holds by their marks."""
+    found = kinds(key.options)
+    if len(found) > 1:
+        links = [f"[`{kind}`]({below['kind: ' + kind]})" for kind in found]
+        return f"section with `kind` {', '.join(links)}"
+    if len(below) > 1:
+        return f"section with {' or '.join(f'[`{mark}`]({link})' for mark, link in below.items())}"
+    words = dict.fromkeys(_value(option) for option in key.options)
+    link = next(iter(below.values()), "")
+    return " or ".join(f"[{word}]({link})" if word.startswith("section") else word for word in words)
 
 
-def _row(whole: Schema, section: Schema, name: str, field: Schema) -> str:
-    default = "required" if name in section.get("required", ()) else _shown_default(whole, field)
-    cells = (f"`{name}`", _takes(whole, field), default, _one_line(field["description"]))
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _shown_default(whole: Schema, field: Schema) -> str:
-    value = field["default"]
-    if isinstance(value, dict):
-        several = len(_kinds(_options(whole, field))) > 1
-        return f"`kind: {value['kind']}`" if several else "as below" if value else "none"
-    return f"`{json.dumps(value, ensure_ascii=False)}`".replace('"', "")
-
-
-def _takes(whole: Schema, field: Schema) -> str:
-    options = _options(whole, field)
-    kinds = _kinds(options)
-    if len(kinds) > 1:
-        return f"section with `kind` {', '.join(f'`{kind}`' for kind in kinds)}"
-    return " or ".join(dict.fromkeys(_value(whole, option) for option in options))
-
-
-def _value(whole: Schema, option: Schema) -> str:
+def _value(option: Schema) -> str:
     if "const" in option:
         return f"`{option['const']}`"
     if "enum" in option:
         return ", ".join(f"`{choice}`" for choice in option["enum"])
-    kind = option["type"]
-    if kind in ("integer", "number"):
-        return _number(option)
+    kind = str(option["type"])
     if kind == "array":
-        items = option.get("prefixItems", [option.get("items")])
-        length = f"{option.get('minItems', 0)} to {option['maxItems']}" if "maxItems" in option else "any length"
-        return f"list of {len(items) if len(items) > 1 else length}: {_listed(whole, items[0])}"
+        items = option.get("resolved_items") or option["prefixItems"][:1]
+        return f"list of {_length(option)}" + " or ".join(dict.fromkeys(map(_value, items)))
     if kind == "object":
         return "section" if "properties" in option else "sections by name"
-    return {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}[str(kind)]
+    words = {"integer": "whole number", "string": "text", "boolean": "`true`, `false`", "null": "`null`"}
+    return words.get(kind, kind)
 
 
-def _listed(whole: Schema, item: Schema) -> str:
-    return " or ".join(dict.fromkeys(_value(whole, option) for option in _options(whole, item)))
+def _length(option: Schema) -> str:
+    if "prefixItems" in option:
+        return f"{len(option['prefixItems'])}: "
+    return f"{option.get('minItems', 0)} to {option['maxItems']}: " if "maxItems" in option else ""
 
 
-def _number(option: Schema) -> str:
-    word = "whole number" if option["type"] == "integer" else "number"
-    if "minimum" in option and "maximum" in option:
-        return f"{word} ({written_number(option['minimum'])} to {written_number(option['maximum'])})"
-    limits = [f"{words} {written_number(option[key])}" for key, words in BOUNDS.items() if key in option]
-    return f"{word} ({', '.join(limits)})" if limits else word
+def _numbers(option: Schema) -> list[Schema]:
+    """Return the numbers that `option` is or lists."""
+    if "prefixItems" in option:
+        return [option["prefixItems"][0]]
+    found = [option, *option.get("resolved_items", ())]
+    return [each for each in found if each.get("type") in ("integer", "number")]
+
+
+def _range(number: Schema) -> str:
+    if "minimum" in number and "maximum" in number:
+        return f"{written_number(number['minimum'])} to {written_number(number['maximum'])}"
+    return ", ".join(f"{words} {written_number(number[key])}" for key, words in _BOUNDS.items() if key in number)
+
+
+def _shown_default(key: Key) -> str:
+    value = key.field["default"]
+    if isinstance(value, dict):
+        several = len(kinds(key.options)) > 1
+        return f"`kind: {value['kind']}`" if several else "the defaults of its keys" if value else "none"
+    return f"`{json.dumps(value, ensure_ascii=False)}`".replace('"', "")
 
 
 def _one_line(text: str) -> str:
@@ -198,4 +203,5 @@ def _one_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(configuration_page(), encoding="utf-8")
+    for name, page in configuration_pages().items():
+        (Path(sys.argv[1]) / name).write_text(page, encoding="utf-8")

@@ -18,7 +18,7 @@ import attncli
 from attncli import api, load
 from attncli.config.search import Search as SearchSection
 
-PAGE = (Path(__file__).parents[2] / "docs/python.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/how-to/python.md").read_text(encoding="utf-8")
 SENTENCES = ["der Hund rennt .", "eine Kuh schläft nie .", "Hund"]
 
 

@@ -3,78 +3,117 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from attncli.config.reference import configuration_page
+from attncli.config.outline import outline
+from attncli.config.reference import configuration_pages
+from attncli.config.units import UNITS, unit
 
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
-
-
-def _rows(page: str, heading: str) -> dict[str, list[str]]:
-    """Return the cells of each row below `heading`, by key."""
-    section = page.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
-    rows = [re.split(r" (?<!\\)\| ", line.strip("| ")) for line in section.splitlines() if line.startswith("| `")]
-    return {row[0].strip("`"): row[1:] for row in rows}
+PAGES = configuration_pages()
+FOLDER = Path(__file__).parents[2] / "docs" / "reference" / "configuration"
 
 
-def test_the_committed_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == configuration_page(), "run make docs"
+def _told(page: str, anchor: str) -> list[str]:
+    """Return the paragraphs below the heading with `anchor`."""
+    below = PAGES[page].split(f"{{ #{anchor} }}\n", 1)[1]
+    return re.split(r"^#", below, maxsplit=1, flags=re.MULTILINE)[0].strip().split("\n\n")
 
 
-def test_a_row_tells_what_a_key_takes_its_default_and_what_it_does() -> None:
-    rows = _rows(configuration_page(), "`training` with `task: translation`")
-    assert rows["batch_sentences"] == [
-        "whole number (1 to 10^9) or `null`",
-        "`null`",
-        "Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of "
-        "sources in a batch.",
-    ]
-    assert rows["precision"][:2] == ["`fp32`, `tf32`, `bf16`, `auto`", "`fp32`"]
-    assert rows["optimizer"][:2] == ["section with `kind` `adam`, `adamw`, `sgd`", "`kind: adam`"]
-
-
-def test_required_keys_and_sections_are_told_apart_from_defaults() -> None:
-    rows = _rows(configuration_page(), "The file with `task: translation`")
-    assert {key: cells[1] for key, cells in rows.items()} == {
-        "task": "required",
-        "data": "required",
-        "tokenizer": "as below",
-        "model": "as below",
-        "training": "required",
-        "search": "as below",
-        "evaluation": "as below",
+def _numbers() -> set[str]:
+    """Return the path of every key that is, or lists, numbers."""
+    return {
+        f"{place.path}.{key.name}"
+        for section in outline()
+        for place in section.places
+        for key in section.keys
+        for option in key.options
+        for item in [option, *option.get("resolved_items", ()), *option.get("prefixItems", ())]
+        if item.get("type") in ("integer", "number")
     }
 
 
-def test_a_section_that_stands_at_several_places_is_explained_once_under_all_of_them() -> None:
-    page = configuration_page()
-    heading = "`data.train` with `pairs`, `data.dev` with `pairs`, `data.test.NAME` with `pairs`"
-    assert page.count(f"# {heading}\n") == 1
-    assert list(_rows(page, heading)) == ["pairs", "source_field", "target_field"]
+def test_the_committed_pages_are_current() -> None:
+    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()} == PAGES, "run make docs"
 
 
-def test_what_is_another_section_in_another_task_is_told_apart_and_what_is_the_same_stands_once() -> None:
-    page = configuration_page()
-    assert "batch_size" in _rows(page, "`training` with `task: autoencoding`")
-    assert list(_rows(page, "The file with `task: autoencoding`")) == [
-        "task",
-        "data",
-        "model",
-        "training",
-        "evaluation",
+def test_a_key_tells_its_type_range_unit_and_default() -> None:
+    assert _told("training.md", "training.batch_tokens")[0] == (
+        "**Type:** whole number · **Range:** 1 to 10^9 · **Unit:** tokens, padding included · **Default:** `4096` · "
+        "**Tasks:** translation, captioning"
+    )
+    assert _told("search.md", "search.length_penalty") == [
+        "**Type:** number · **Range:** 0 to 100 · **Default:** `1.0`",
+        "The exponent α in ((5 + |y|) / 6)^α, which divides a hypothesis's log-probability (Wu et al. 2016, eq. 14).",
     ]
-    assert page.count("# `training.optimizer` with `kind: adam`\n") == 1
+    precision = "**Type:** `fp32`, `tf32`, `bf16`, `auto` · **Default:** `fp32`"
+    assert _told("training.md", "training.precision")[0] == precision
+    betas = "**Type:** list of 2: number · **Range:** at least 0, under 1 · **Default:** `[0.9, 0.999]`"
+    assert _told("training.md", "training.optimizer.adam.betas")[0] == betas
 
 
-def test_a_kind_has_its_own_table() -> None:
-    rows = _rows(configuration_page(), "`training.schedule` with `kind: cosine`")
-    assert list(rows) == ["kind", "warmup", "steps", "lowest"]
-    assert rows["lowest"][0] == "number (0 to 1)"
+def test_what_tasks_have_in_different_forms_is_told_one_by_one() -> None:
+    facts = [line for line in _told("training.md", "training.batch_sentences") if line.startswith("**Type")]
+    assert [re.findall(r"(?:Default|Tasks):\*\* ([^·]*)", line) for line in facts] == [
+        ["`null` ", "translation"],
+        ["`64` ", "captioning"],
+    ]
+    assert len(_told("training.md", "training.max_steps")) == 2  # the same for all
+
+
+def test_required_keys_and_sections_are_told_apart_from_defaults() -> None:
+    assert _told("index.md", "file.task")[0].startswith("**Type:** `translation` · **Default:** required")
+    assert _told("index.md", "file.search")[0] == (
+        "**Type:** [section](search.md#search) · **Default:** the defaults of its keys · "
+        "**Tasks:** translation, captioning"
+    )
+    assert _told("data.md", "data.translation.train")[0] == (
+        "**Type:** section with [`source`](#data.train.source) or [`pairs`](#data.train.pairs) · **Default:** required"
+    )
+
+
+def test_a_choice_of_kinds_links_to_each() -> None:
+    assert _told("training.md", "training.optimizer")[0] == (
+        "**Type:** section with `kind` [`adam`](#training.optimizer.adam), [`adamw`](#training.optimizer.adamw), "
+        "[`sgd`](#training.optimizer.sgd) · **Default:** `kind: adam`"
+    )
+    assert "[`transformer`](decoder.md#model.decoder.transformer)" in _told("model.md", "model.decoder")[0]
+
+
+def test_a_section_that_stands_at_several_places_is_explained_once() -> None:
+    heading = "## `data.train`, `data.dev`, `data.test.NAME` with `pairs` { #data.train.pairs }"
+    assert PAGES["data.md"].count(heading) == 1
+    assert _told("decoder.md", "model.decoder.transformer") == [
+        "Has the keys of [`model.encoder` with `kind: transformer`](encoder.md#model.encoder.transformer)."
+    ]
 
 
 def test_a_number_that_may_stand_for_a_section_is_shown() -> None:
-    rows = _rows(configuration_page(), "`model` with `task: translation`")
-    assert rows["dropout"][0] == "number (at least 0, under 1) or section"
-    assert rows["attention"][0] == "`none` or section"
+    facts = _told("model.md", "model.dropout-key")[0]
+    assert facts.startswith("**Type:** number or [section](#model.dropout) · **Range:** at least 0, under 1")
+    assert _told("model.md", "model.dropout")[0].startswith("How often values are set to 0 in training.")
+    attention = _told("model.md", "model.attention-key")[0]
+    assert attention.startswith("**Type:** `none` or [section](attention.md#model.attention)")
 
 
-def test_a_bar_in_an_explanation_does_not_end_its_cell() -> None:
-    assert r"((5 + \|y\|) / 6)^α" in _rows(configuration_page(), "`search`")["length_penalty"][2]
+def test_sections_of_one_task_with_one_path_are_told_apart_by_what_they_belong_to() -> None:
+    assert "`folder` { #data.train.pictures.folder }" in PAGES["data.md"]
+    assert "`file` { #data.train.vectors.file }" in PAGES["data.md"]
+
+
+def test_every_number_has_a_unit_or_is_said_to_have_none() -> None:
+    missing = {path for path in _numbers() if path not in UNITS and path.rsplit(".", 1)[-1] not in UNITS}
+    assert not missing, "add them to attncli/config/units.py"
+
+
+def test_a_whole_path_goes_before_a_name() -> None:
+    assert (unit("search.batch_size"), unit("training.batch_size")) == ("sources", "examples")
+    assert (unit("model.dropout.layers"), unit("model.encoder.layers")) == (None, "layers")
+
+
+def test_every_unit_is_of_a_key() -> None:
+    names = _numbers() | {path.rsplit(".", 1)[-1] for path in _numbers()}
+    assert set(UNITS) <= names
+
+
+def test_no_heading_has_the_address_of_another() -> None:
+    for page in PAGES.values():
+        anchors = re.findall(r"\{ #(.*?) \}", page)
+        assert len(set(anchors)) == len(anchors)
