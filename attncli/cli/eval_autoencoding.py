@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attncli.cli.corruption import parse_corruption
 from attncli.cli.tasks import check_folder_name, names_of
-from attncli.cli.terminal import say, tell
+from attncli.cli.terminal import say, say_written, tell
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
     from attncli.reports.autoencoders import terminal_report
     from attncli.runs.autoencoding import AutoencoderRun
 
+    names = names_of(folders, options.label)
     given = parse_corruption(options.corruption) if options.corruption is not None else None
     runs = [AutoencoderRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
     name, test = _test_set(runs, options.test)
@@ -34,12 +35,12 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
     configured = next((found for run in runs if (found := run.config.eval_corruption)), None)
     report = evaluate_autoencoders(
         test,
-        _with_pca(runs),
+        _with_pca(runs, names),
         runs[0].config.evaluation,
         name=name,
         corruption=configured if options.corruption is None else given,
     )
-    say(terminal_report(report) + "\n")
+    say(*terminal_report(report).split("\n"), "")
     _write(report, folders, options.output)
 
 
@@ -61,12 +62,11 @@ def _test_set(runs: Sequence[AutoencoderRun], wanted: str | None) -> tuple[str, 
     return name, test
 
 
-def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
+def _with_pca(runs: Sequence[AutoencoderRun], names: Sequence[str]) -> list[Measured]:
     from attncli.evaluation.autoencoders import Measured
     from attncli.evaluation.pca import PCA, principal_components
     from attncli.sources.rows.batches import read_examples
 
-    names = names_of([run.folder for run in runs])
     known: dict[str, PCA] = {}
     measured = []
     for name, run in zip(names, runs, strict=True):
@@ -82,10 +82,10 @@ def _with_pca(runs: Sequence[AutoencoderRun]) -> list[Measured]:
 def _write(report: AutoencoderReport, folders: Sequence[Path], output: Path | None) -> None:
     from attncli.reports.autoencoders import write_autoencoder_report
 
-    places = [folder / "evaluation" / report.test for folder in folders]
-    written = write_autoencoder_report(report, output or places[0])
-    if output is None:
-        for system, place in zip(report.systems[1:], places[1:], strict=True):
-            written += write_autoencoder_report(report.of(system), place)
-    for path in written:
-        say(f"wrote {path}")
+    if output is not None:
+        say_written(output, write_autoencoder_report(report, output))
+        return
+    for number, (folder, system) in enumerate(zip(folders, report.systems, strict=True)):
+        # The first report covers all runs, each other one its own.
+        place = folder / "evaluation" / report.test
+        say_written(place, write_autoencoder_report(report.of(system) if number else report, place))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attncli.cli.corruption import HELP
-from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, Quiet
 from attncli.cli.tasks import WRITING, Only
 
 
@@ -23,19 +23,28 @@ class EvaluationOptions:
         typer.Option(metavar="NAME", help="Which test set of the configuration; with --source, its name in reports."),
     ] = None
     source: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Sentences to translate; `.gz` too."), Only(("text",))
+        Path | None,
+        typer.Option(metavar="FILE", help="Sentences to translate, with --reference; `.gz` too. Files need none."),
+        Only(("text",)),
     ] = None
     reference: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Translations of --source; repeat for more references."),
+        typer.Option(metavar="FILE", help="What should be written, a line a sentence; repeat for more references."),
         Only(("text",)),
     ] = None
     hypotheses: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="FILE", help="Score these lines and decode nothing; RUN may be left out. Repeat to compare files."
-        ),
+        typer.Option(metavar="FILE", help="Score these lines too, or alone if no RUN is given; repeat for more files."),
         Only(WRITING),
+    ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a RUN or file is called in tables and figures; once for each, RUNs first.  [default: the "
+            "shortest end of its path that is no other's]",
+            show_default=False,
+        ),
     ] = None
     output: Annotated[
         Path | None,
@@ -65,14 +74,24 @@ class EvaluationOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A score beside BLEU; repeat for more, the one to report by length first. Translation: chrf, ter. "
-            "Captions: bleu_1, bleu_2, bleu_3, bleu_4, chrf, rouge_l, cider, meteor.  [default: all but meteor, which "
-            "is a Java program]",
+            help="A score beside BLEU; repeat for more, the one to report by length first. Translation: chrf, ter, "
+            "comet. Captions: bleu_1, bleu_2, bleu_3, bleu_4, chrf, rouge_l, cider, meteor.  [default: all but ter, "
+            "which may take minutes, comet, a neural network, and meteor, a Java program]",
         ),
         Only(WRITING),
+    ] = None
+    comet_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --metric comet: the model, which is downloaded when it is first used, or a checkpoint.  "
+            "[default: Unbabel/wmt22-comet-da]",
+        ),
+        Only(("text",)),
     ] = None
     corruption: Annotated[
         str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
     ] = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"
+    quiet: Quiet = False

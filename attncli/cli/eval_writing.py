@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attncli.cli.eval_metrics import chosen_metrics
 from attncli.cli.options import searched_by
 from attncli.cli.tasks import check_folder_name, names_of
-from attncli.cli.terminal import say, tell
+from attncli.cli.terminal import say, say_written, tell
 from attncli.errors import CommandError, unknown
 
 if TYPE_CHECKING:
@@ -19,23 +20,24 @@ if TYPE_CHECKING:
     from attncli.evaluation.report import Report
     from attncli.evaluation.test_set import EvaluationSet
 
-_SLOW = "meteor"  # needs Java, so it is measured only on request
+_ON_REQUEST = ("ter", "comet", "meteor")
+"""Metrics that take minutes, a neural network or Java, so that they are only measured when asked for."""
 
 
 def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: Runs) -> None:
-    """Score the runs in `folders`, or files of hypotheses, on one test set."""
-    from attncli.config.tasks.translation import TranslationConfig
+    """Score the runs in `folders`, and files of hypotheses, together on one test set."""
+    from attncli.metrics.registry import ALL_METRICS
 
-    known = TranslationConfig.metrics if runs.config is None else runs.config.metrics
-    metrics = options.metric or [name for name in known if name != _SLOW]
+    # Files alone may be of any task.
+    known = (*ALL_METRICS, "comet") if runs.config is None else runs.config.metrics
+    files = options.hypotheses or []
     _check_choices(options, known)
     _check_files(folders, options)
-    if _SLOW in metrics:
-        from attncli.metrics.meteor import program_folder
-
-        program_folder()  # before anything is decoded
+    _check_used(folders, options)
+    names = names_of([*folders, *files], options.label)
 
     from attncli.config.evaluation import Evaluation
+    from attncli.config.tasks.translation import TranslationConfig
     from attncli.config.writing import WritingConfig
     from attncli.evaluation.evaluate import evaluate
     from attncli.runs.run import config_of
@@ -44,18 +46,21 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     data = _test_set(folders, configs, options)
     if options.output is None:
         check_folder_name(data.name)
-    if options.hypotheses:
-        systems, places = _systems_of_files(options.hypotheses, data), folders or [Path()]
-    else:
-        systems, places = _decoded(folders, data, options), folders
+    default = TranslationConfig.metrics if runs.config is None else known
+    # Before anything is decoded, since programs and models may be missing.
+    metrics = chosen_metrics(options.metric or [key for key in default if key not in _ON_REQUEST], data, options)
+    given = _given(files, data, names=names[len(folders) :])
+    decoded = _decoded(folders, data, options, names=names[: len(folders)], others=[found.name for found in given])
+    systems = [*decoded, *given]
+    counts_sources = runs.family == "text" and data.sources is not None
     report = evaluate(
         data,
         systems,
         configs[0].evaluation if configs else Evaluation(),
         metrics=metrics,
-        length_of=options.length or ("source" if runs.family == "text" else "reference"),  # type: ignore[arg-type]
+        length_of=options.length or ("source" if counts_sources else "reference"),  # type: ignore[arg-type]
     )
-    _write(report, systems, places, options.output)
+    _write(report, data, systems, folders, options.output)
 
 
 def _check_choices(options: EvaluationOptions, metrics: Sequence[str]) -> None:
@@ -79,27 +84,53 @@ def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
 def _check_files(folders: Sequence[Path], options: EvaluationOptions) -> None:
     """Raise a CommandError if there is nothing to score, or no single test set to score it on."""
     source, reference = options.source, options.reference
-    if (source is None) != (not reference):
-        raise CommandError(
-            f"{'--reference' if source is None else '--source'} is given without "
-            f"{'--source' if source is None else '--reference'}; give both, or --test for a test set of the run"
-        )
     if not folders and not options.hypotheses:
         raise CommandError("nothing to score; give at least one RUN, or --hypotheses FILE")
-    if not folders and source is None:
-        raise CommandError("--hypotheses: without a RUN there is no test set; give --source and --reference")
-    if options.hypotheses and len(folders) > 1:
+    if source is not None and not reference:
         raise CommandError(
-            f"--hypotheses: nothing is decoded, so at most one RUN lends its test sets, but {len(folders)} are given"
+            "--source is given without --reference; give both, or --test for a test set of the run"
+            if folders
+            else "--source is given without --reference; give the references of its sentences"
         )
+    if folders and reference and source is None:
+        raise CommandError(
+            "--reference is given without --source, which RUN needs; give both, or --test for a test set of the run"
+        )
+    if not folders and not reference:
+        raise CommandError("--hypotheses: without a RUN there is no test set; give --reference, and --source if known")
+
+
+def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
+    """Raise a CommandError for a given option that would change nothing."""
+    asked = options.metric or ()
+    if options.comet_model is not None and "comet" not in asked:
+        raise CommandError("--comet-model: names the model of --metric comet; add that option or leave this one out")
+    if folders:
+        return
+    if options.source is None and "comet" in asked:
+        raise CommandError("--metric comet: judges translations beside their sources; give --source")
+    if options.source is None and options.length == "source":
+        raise CommandError("--length source: the sources are not known; give --source, or group by the reference")
+    decoding = {
+        "--beam-size": options.beam_size,
+        "--length-penalty": options.length_penalty,
+        "--batch-size": options.batch_size,
+        "--precision": options.precision,
+        "--too-long": options.too_long,
+        "--checkpoint": options.checkpoint if options.checkpoint != "best" else None,
+        "--device": options.device if options.device != "auto" and "comet" not in asked else None,
+    }
+    for option, value in decoding.items():
+        if value is not None:
+            raise CommandError(f"{option}: nothing is decoded without a RUN; leave it out")
 
 
 def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options: EvaluationOptions) -> EvaluationSet:
     """Return the test set that `options` name, which must be the same for all runs."""
     from attncli.evaluation.test_set import configured_set, set_of_files
 
-    if options.source is not None:
-        return set_of_files(options.source, options.reference or (), name=options.test)
+    if options.reference:
+        return set_of_files(options.source, options.reference, name=options.test)
     sets = [
         configured_set(config, options.test, where=str(folder)) for folder, config in zip(folders, configs, strict=True)
     ]
@@ -113,21 +144,18 @@ def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options
     return sets[0]
 
 
-def _systems_of_files(files: Sequence[Path], data: EvaluationSet) -> list[System]:
-    """Return the lines of `files`, one for each source of `data`."""
-    from attncli.evaluation.evaluate import System
-    from attncli.evaluation.test_set import read_aligned
+def _decoded(
+    folders: Sequence[Path],
+    data: EvaluationSet,
+    options: EvaluationOptions,
+    *,
+    names: Sequence[str],
+    others: Sequence[str],
+) -> list[System]:
+    """Return what each run writes for `data`, searched with its own settings but for those in `options`.
 
-    return [
-        System(
-            name, read_aligned(path, len(data), beside=f"the test set {data.name}"), details={"hypotheses": str(path)}
-        )
-        for name, path in zip(names_of(files), files, strict=True)
-    ]
-
-
-def _decoded(folders: Sequence[Path], data: EvaluationSet, options: EvaluationOptions) -> list[System]:
-    """Return what each run writes for `data`, searched with its own settings but for those in `options`."""
+    `names` are those of the runs, and `others` those of files beside them.
+    """
     from attncli.evaluation.decode import decode
     from attncli.evaluation.variants import variant_names
     from attncli.runs.writing import WritingRun
@@ -139,29 +167,44 @@ def _decoded(folders: Sequence[Path], data: EvaluationSet, options: EvaluationOp
         "precision": options.precision,
     }
     runs = [WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
-    names = names_of(folders)
+    variants = variant_names(names, [run.config for run in runs], others=others)
     systems = []
-    for name, variant, run in zip(names, variant_names(names, [run.config for run in runs]), runs, strict=True):
+    for name, variant, run in zip(names, variants, runs, strict=True):
         tell(f"{name}: decoding {len(data)} {data.noun}s of {data.name}")
         search, cuts = searched_by(run.config.search, given), options.too_long == "cut"
         systems.append(decode(run, data, search, name=name, variant=variant, cuts_sources=cuts))
     return systems
 
 
-def _write(report: Report, systems: Sequence[System], places: Sequence[Path], output: Path | None) -> None:
-    """Print `report` and write it with the hypotheses, into `output` or below each system's place in `places`."""
+def _given(files: Sequence[Path], data: EvaluationSet, *, names: Sequence[str]) -> list[System]:
+    """Return the lines of `files`, one for each source of `data`."""
+    from attncli.evaluation.evaluate import System
+    from attncli.evaluation.test_set import read_aligned
+
+    return [
+        System(
+            name, read_aligned(path, len(data), beside=f"the test set {data.name}"), details={"hypotheses": str(path)}
+        )
+        for name, path in zip(names, files, strict=True)
+    ]
+
+
+def _write(
+    report: Report, data: EvaluationSet, systems: Sequence[System], folders: Sequence[Path], output: Path | None
+) -> None:
+    """Print `report` and write it with what was decoded, into `output` or below each of `folders`."""
     from attncli.reports.output import write_report
     from attncli.reports.text import terminal_text
 
-    say(terminal_text(report) + "\n")
-    folders = [place / "evaluation" / report.test for place in places]
-    if output is not None or len(folders) < len(systems):
-        written = write_report(report, output or folders[0], systems)
-    else:
+    say(*terminal_text(report).split("\n"), "")
+    decoded = systems[: len(folders)]
+    if output is not None or not folders:
+        place = output or Path("evaluation") / report.test
+        say_written(place, write_report(report, place, test=data, systems=systems, decoded=decoded))
+        return
+    for number, folder in enumerate(folders):
         # The first report covers all systems, each other one its own.
-        reports = [report, *(report.of(found) for found in report.systems[1:])]
-        written = []
-        for each, system, folder in zip(reports, systems, folders, strict=True):
-            written += write_report(each, folder, [system])
-    for path in written:
-        say(f"wrote {path}")
+        alone = report.of(report.systems[number]) if number else report
+        place, scored = folder / "evaluation" / report.test, decoded[number : number + 1]
+        names = write_report(alone, place, test=data, systems=scored if number else systems, decoded=scored)
+        say_written(place, names)

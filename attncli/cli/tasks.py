@@ -9,6 +9,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from attncli.cli.options import as_text
 from attncli.errors import CommandError, RunError, escaped
 
 Options = TypeVar("Options")
@@ -128,10 +129,38 @@ def check_folder_name(test: str) -> None:
         )
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return the last part of each path, or the whole paths if last parts coincide, with control characters escaped."""
-    names = [path.resolve().name.removesuffix(".gz") for path in paths]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
+def names_of(paths: Sequence[Path], labels: Sequence[str] | None = None) -> list[str]:
+    """Return the name of each of `paths` in tables and figures: its label if any are given, with controls escaped.
+
+    By default a name is the shortest end of its path that no other path has. Raises CommandError if there are fewer or
+    more labels than paths, or if two of them are the same.
+    """
+    whole = [path.resolve() for path in paths]
+    bare = [path if (plain := _without_gz(path)) in whole else plain for path in whole]
     # They are drawn in figures, too, and no font can draw half a character.
-    return [escaped(name) for name in names]
+    names = [escaped(_own_end(bare, at)) for at in range(len(bare))]
+    if labels is None:
+        return names
+    if len(labels) != len(names):
+        raise CommandError(f"--label: {len(labels)} for {', '.join(names)}; give one for each, in this order")
+    found = [escaped(as_text("--label", label).strip()) for label in labels]
+    for label in found:
+        if not label:
+            raise CommandError("--label: empty; give a name for tables and figures")
+        if found.count(label) > 1:
+            raise CommandError(f"--label: {label!r} is given twice; give each its own, in the order {', '.join(names)}")
+    return found
+
+
+def _without_gz(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
+def _own_end(paths: Sequence[Path], at: int) -> str:
+    """Return the fewest last parts of a path with which none of the other `paths` ends."""
+    path, others = paths[at], [*paths[:at], *paths[at + 1 :]]
+    for count in range(1, len(path.parts)):
+        end = path.parts[-count:]
+        if not any(other.parts[-count:] == end for other in others):
+            return "/".join(end)
+    return str(path)

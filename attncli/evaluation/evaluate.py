@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attncli.config.evaluation import Evaluation
 from attncli.evaluation.bins import LengthBin, length_bins, shortest_word_counts, word_counts
@@ -26,10 +27,10 @@ from attncli.evaluation.report import (
     VariantReport,
 )
 from attncli.evaluation.test_set import EvaluationSet
-from attncli.metrics.bleu import length_ratio
+from attncli.metrics.bleu import BLEU, length_ratio
 from attncli.metrics.bootstrap import Difference, bounds, paired_difference, resampled_scores
-from attncli.metrics.metric import Array, SentenceStatistics
-from attncli.metrics.registry import ALL_METRICS, METRICS
+from attncli.metrics.metric import Array, Metric, SentenceStatistics
+from attncli.metrics.registry import METRICS
 from attncli.metrics.tokenised import tokenised_note
 
 LengthOf = Literal["source", "reference"]
@@ -73,21 +74,21 @@ def evaluate(
     systems: Sequence[System],
     settings: Evaluation,
     *,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Mapping[str, Metric] = METRICS,
     length_of: LengthOf = "source",
 ) -> Report:
     """Return the scores of `systems` on `test` by `metrics`, the first of which is also reported by length.
 
-    BLEU is always among them. The same arguments give the same numbers.
+    BLEU is always among them. `length_of` is "reference" where the sources are not known. The same arguments give the
+    same numbers.
     """
-    first = metrics[0]
-    keys = [key for key in ALL_METRICS if key == "bleu" or key in metrics]
+    first, metrics = next(iter(metrics)), {"bleu": BLEU, **metrics}
     measured = {
-        key: [ALL_METRICS[key].measure(system.hypotheses, test.references) for system in systems] for key in keys
+        key: [metric.measure(system.hypotheses, test.references) for system in systems]
+        for key, metric in metrics.items()
     }
     whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
-    lengths = word_counts(test.sources) if length_of == "source" else shortest_word_counts(test.references)
-    bins = length_bins(lengths, settings.length_bins)
+    bins = length_bins(_lengths(test, length_of), settings.length_bins)
     binned = [_resample([found.part(bin_.indices) for found in measured[first]], settings) for bin_ in bins]
     groups = _grouped(systems)
     # Runs of a single variant can only be compared with each other.
@@ -96,8 +97,9 @@ def evaluate(
     reports = [
         SystemReport(
             name=system.name,
-            scores={key: whole[key].bounded(number) for key in keys},
-            signatures={key: measured[key][number].signature for key in keys},
+            scores={key: whole[key].bounded(number) for key in metrics},
+            sentence_scores={key: measured[key][number].sentence_scores() for key in metrics},
+            signatures={key: measured[key][number].signature for key in metrics},
             by_length=tuple(
                 _bin_score(bin_, first, scores.bounded(number)) for bin_, scores in zip(bins, binned, strict=True)
             ),
@@ -115,6 +117,7 @@ def evaluate(
         noun=test.noun,
         references=len(test.references),
         length_of=length_of,
+        metrics=metrics,
         samples=settings.bootstrap_samples,
         seed=settings.seed,
         systems=tuple(reports),
@@ -122,6 +125,13 @@ def evaluate(
         comparisons=tuple(_compare(compared, whole, first, binned)),
         notes=test_notes,
     )
+
+
+def _lengths(test: EvaluationSet, length_of: LengthOf) -> NDArray[np.intp]:
+    if length_of == "reference":
+        return shortest_word_counts(test.references)
+    assert test.sources is not None, "lengths of sources need sources"
+    return word_counts(test.sources)
 
 
 def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _Resampled:

@@ -8,6 +8,7 @@ from statistics import stdev
 from typing import Any
 
 from attncli.metrics.bootstrap import Difference
+from attncli.metrics.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class BinScore:
     last: int | None
     label: str
     sources: int
-    metric: str  # a key of METRICS, the same in all bins of a report
+    metric: str  # a key of Report.metrics, the same in all bins of a report
     score: BoundedScore
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +81,8 @@ class SystemReport:
     """The scores of one system: a run, or a file of hypotheses."""
 
     name: str
-    scores: Mapping[str, BoundedScore]  # by the keys of METRICS
+    scores: Mapping[str, BoundedScore]  # by the keys of Report.metrics
+    sentence_scores: Mapping[str, tuple[float, ...]]  # of each sentence by itself
     signatures: Mapping[str, str]
     by_length: tuple[BinScore, ...]
     length_ratio: float
@@ -113,7 +115,7 @@ class VariantReport:
 
     name: str
     systems: tuple[SystemReport, ...]
-    scores: Mapping[str, BoundedScore]  # by the keys of METRICS
+    scores: Mapping[str, BoundedScore]  # by the keys of Report.metrics
     by_length: tuple[BinScore, ...]
 
     def deviation(self, metric: str) -> float | None:
@@ -137,7 +139,7 @@ class Comparison:
 
     a: str
     b: str
-    differences: Mapping[str, Difference]  # by the keys of METRICS, BLEU's first
+    differences: Mapping[str, Difference]  # by the keys of Report.metrics
     length_metric: str  # the key of the score that is compared by length
     by_length: tuple[Difference, ...]  # in the order of SystemReport.by_length
 
@@ -170,6 +172,7 @@ class Report:
     noun: str  # what a source is called: sentence, image
     references: int  # of each source
     length_of: str  # "source" or "reference": whose words `by_length` counts
+    metrics: Mapping[str, Metric]  # by their keys, BLEU first
     samples: int
     seed: int
     systems: tuple[SystemReport, ...]
@@ -191,6 +194,11 @@ class Report:
     def length_metric(self) -> str:
         """The key of the score that is reported by length."""
         return self.systems[0].by_length[0].metric
+
+    @property
+    def by_length_metric(self) -> Metric:
+        """The metric of the scores by length."""
+        return self.metrics[self.length_metric]
 
     @property
     def all_notes(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class EvaluationSet:
     """N sources with their references."""
 
     name: str
-    sources: tuple[str, ...]  # sentences, or the names of files
+    sources: tuple[str, ...] | None  # sentences, or the names of files; None where they are not known
     references: tuple[tuple[str | None, ...], ...]  # for each set of references, one a source; None for fewer
     noun: str = "sentence"  # what a source is called
     # Sentences, or the paths of files: the same set may lie in several folders.
@@ -59,13 +59,18 @@ def configured_set(config: WritingConfig, name: str | None, *, where: str) -> Ev
     return EvaluationSet(name, names, references, noun, cells)
 
 
-def set_of_files(source: Path, references: Sequence[Path], *, name: str | None = None) -> EvaluationSet:
-    """Return the sentences of `source` with line by line references; named after `source` unless `name` is given."""
-    sources = tuple(read_lines(source))
-    if not sources:
-        raise DataError(f"{source}: empty; a test set needs at least one sentence")
-    streams = tuple(read_aligned(path, len(sources), beside=str(source)) for path in references)
-    return EvaluationSet(name or source.name.removesuffix(".gz"), sources, streams, cells=sources)
+def set_of_files(source: Path | None, references: Sequence[Path], *, name: str | None = None) -> EvaluationSet:
+    """Return the sentences of `source`, if it is given, with line by line references.
+
+    The set is named after its first file unless `name` is given.
+    """
+    first = source or references[0]
+    lines = tuple(read_lines(first))
+    if not lines:
+        raise DataError(f"{first}: empty; a test set needs at least one sentence")
+    streams = tuple(read_aligned(path, len(lines), beside=str(first)) for path in references)
+    sources = None if source is None else lines
+    return EvaluationSet(name or first.name.removesuffix(".gz"), sources, streams, cells=sources or ())
 
 
 def read_aligned(path: Path, sources: int, *, beside: str) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from attncli.config.dump import to_yaml
 from attncli.config.load import Config
 
 
-def variant_names(names: Sequence[str], configs: Sequence[Config]) -> list[str]:
-    """Return the name of the variant of each run, from the run's name and configuration.
+def variant_names(names: Sequence[str], configs: Sequence[Config], *, others: Sequence[str] = ()) -> list[str]:
+    """Return the name of the variant of each run, from the run's name and configuration; none is one of `others`.
 
     Runs whose configurations differ in `training.seed` alone are one variant, called as they are without their seeds:
     `dot-seed-1` and `dot-seed-2` are `dot`. Any other run is a variant of its own, by its own name.
@@ -20,7 +20,7 @@ def variant_names(names: Sequence[str], configs: Sequence[Config]) -> list[str]:
         seeds = [configs[at].training.seed for at in group]
         if len(group) > 1 and len(set(seeds)) == len(seeds):
             shared = _shared_name([names[at] for at in group], seeds)
-            if shared in found:
+            if shared in (*found, *others):
                 shared = f"{names[group[0]]} and {len(group) - 1} more"
             for at in group:
                 found[at] = shared

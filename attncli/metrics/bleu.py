@@ -11,7 +11,9 @@ from attncli.metrics.metric import Metric, References, SentenceStatistics, sacre
 
 def _measure(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
     # `force` silences sacreBLEU's warning about tokenised text; `tokenised_note` covers references too.
-    return sacrebleu_statistics(SacrebleuBLEU(force=True), hypotheses, references)
+    # A sentence of three tokens has no 4-grams; sacreBLEU scores single sentences by the n-grams that they have.
+    of_sentences = SacrebleuBLEU(force=True, effective_order=True)
+    return sacrebleu_statistics(SacrebleuBLEU(force=True), hypotheses, references, of_sentences=of_sentences)
 
 
 BLEU = Metric("BLEU", lower_is_better=False, measure=_measure)

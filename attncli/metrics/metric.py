@@ -5,8 +5,8 @@ N sentences, F statistics of a sentence, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +16,8 @@ from sacrebleu.metrics.base import Metric as SacrebleuMetric
 Array = NDArray[np.float64]
 References = Sequence[Sequence[str | None]]
 """For each set of references one reference per sentence, or None where a sentence has fewer than others."""
+Watch = Callable[[Sequence[str]], Iterable[str]]
+"""Gives the hypotheses one by one, and so learns how far the work on them is."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class SentenceStatistics:
     values: Array  # [N, F]
     signature: str
     score_of: Callable[[Array], float]  # a sum [F] of rows of `values` -> score
+    sentence_score_of: Callable[[Array], float] | None = None  # a row [F] -> score; None: as of a sum
 
     def __len__(self) -> int:
         """Return N."""
@@ -34,9 +37,14 @@ class SentenceStatistics:
         """Return the score of the whole corpus."""
         return self.score_of(self.values.sum(axis=0))
 
+    def sentence_scores(self) -> tuple[float, ...]:
+        """Return the score of each sentence by itself."""
+        score_of = self.sentence_score_of or self.score_of
+        return tuple(score_of(row) for row in self.values)
+
     def part(self, indices: NDArray[np.intp]) -> SentenceStatistics:
         """Return the statistics of only the sentences `indices`."""
-        return SentenceStatistics(self.values[indices], self.signature, self.score_of)
+        return replace(self, values=self.values[indices])
 
 
 @dataclass(frozen=True)
@@ -66,18 +74,29 @@ def by_sentence(hypotheses: Sequence[str], references: References) -> list[list[
 
 
 def sacrebleu_statistics(
-    metric: SacrebleuMetric, hypotheses: Sequence[str], references: References
+    metric: SacrebleuMetric,
+    hypotheses: Sequence[str],
+    references: References,
+    *,
+    of_sentences: SacrebleuMetric | None = None,
+    watch: Watch = iter,
 ) -> SentenceStatistics:
     """Return what sacreBLEU's `metric` counts in each hypothesis, scored by its own formula, with its own signature.
 
-    Raises ValueError if the numbers of hypotheses and references differ or are 0.
+    `of_sentences` is the formula for single sentences where that is another one. Raises ValueError if the numbers of
+    hypotheses and references differ or are 0.
     """
     by_sentence(hypotheses, references)
     # The two calls that sacreBLEU's corpus_score makes; the first also puts the number of references in the signature.
-    rows: list[list[float]] = metric._extract_corpus_statistics(hypotheses, cast(Any, references))
+    rows: list[list[float]] = metric._extract_corpus_statistics(cast(Any, watch(hypotheses)), cast(Any, references))
+    signature = metric.get_signature().format()
+    values = np.array(rows, dtype=np.float64)
+    return SentenceStatistics(values, signature, _formula(metric), _formula(of_sentences or metric))
 
+
+def _formula(metric: SacrebleuMetric) -> Callable[[Array], float]:
     def score_of(totals: Array) -> float:
         score: Any = metric._compute_score_from_stats(totals.tolist())
         return float(score.score)
 
-    return SentenceStatistics(np.array(rows, dtype=np.float64), metric.get_signature().format(), score_of)
+    return score_of

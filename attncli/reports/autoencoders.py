@@ -8,20 +8,26 @@ from pathlib import Path
 from attncli.evaluation.autoencoder_report import AutoencoderReport, AutoencoderSystem, Errors
 from attncli.reports.by_bottleneck import by_bottleneck_figure
 from attncli.reports.output import write_files
-from attncli.reports.text import aligned_table, markdown_table
+from attncli.reports.tables import Table, latex_page, markdown_table, terminal_table
+from attncli.reports.values import autoencoder_values
 
 PICTURE = "by_bottleneck.png"
 
 
-def write_autoencoder_report(report: AutoencoderReport, folder: Path) -> list[Path]:
-    """Write `report` into `folder`, made if need be, and return the paths."""
-    figures = {PICTURE: by_bottleneck_figure(report)}
-    return write_files(folder, report.as_json(), markdown_report(report, PICTURE), figures)
+def write_autoencoder_report(report: AutoencoderReport, folder: Path) -> list[str]:
+    """Write `report` into `folder`, made if need be, and return the names of the files."""
+    return write_files(
+        folder,
+        report.as_json(),
+        pages={"report.md": markdown_report(report, PICTURE), "tables.tex": latex_report(report)},
+        texts=autoencoder_values(report),
+        figures={PICTURE: by_bottleneck_figure(report)},
+    )
 
 
 def terminal_report(report: AutoencoderReport) -> str:
     """Return `report` as aligned columns."""
-    tables = [f"{title}\n{aligned_table(*rows)}" for title, rows in _tables(report)]
+    tables = [f"{title}\n{terminal_table(*rows)}" for title, rows in _tables(report)]
     return "\n\n".join([_headline(report), *tables, *["\n".join(_comparison_lines(report))] * bool(report.comparisons)])
 
 
@@ -36,6 +42,11 @@ def markdown_report(report: AutoencoderReport, picture: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def latex_report(report: AutoencoderReport) -> str:
+    """Return the tables of `report` for LaTeX."""
+    return latex_page(_headline(report), _tables(report), _comparison_lines(report))
+
+
 def _headline(report: AutoencoderReport) -> str:
     return (
         f"{report.test}: {report.examples} {report.unit} of {report.components} components; in brackets 95 % bounds "
@@ -43,7 +54,7 @@ def _headline(report: AutoencoderReport) -> str:
     )
 
 
-def _tables(report: AutoencoderReport) -> list[tuple[str, tuple[Sequence[str], list[Sequence[str]]]]]:
+def _tables(report: AutoencoderReport) -> list[tuple[str, Table]]:
     clean = _rows(report.systems, [system.clean for system in report.systems], angles=True)
     tables = [("clean input", clean)]
     corrupted = [system.corrupted for system in report.systems if system.corrupted]
@@ -53,9 +64,7 @@ def _tables(report: AutoencoderReport) -> list[tuple[str, tuple[Sequence[str], l
     return tables
 
 
-def _rows(
-    systems: Sequence[AutoencoderSystem], found: Sequence[Errors], *, angles: bool
-) -> tuple[Sequence[str], list[Sequence[str]]]:
+def _rows(systems: Sequence[AutoencoderSystem], found: Sequence[Errors], *, angles: bool) -> Table:
     shows_angle = angles and any(system.largest_angle is not None for system in systems)
     header = ["run", "code", "MSE ↓", "PSNR (dB)", "MSE of PCA", "ratio ↓", *["angle to PCA"] * shows_angle]
     rows: list[Sequence[str]] = []

@@ -1,4 +1,4 @@
-"""Writes the files of an evaluation: report.json, report.md, by_length.png and the hypotheses."""
+"""Writes the files of an evaluation: the report as JSON, Markdown, CSV and LaTeX, its figure, and the hypotheses."""
 
 from __future__ import annotations
 
@@ -15,39 +15,48 @@ from attncli.drawing.figures import save_figure
 from attncli.errors import escaped, escaped_json
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Report
+from attncli.evaluation.test_set import EvaluationSet
 from attncli.files.writing import replacing, writing_into
 from attncli.reports.by_length import by_length_figure
-from attncli.reports.text import markdown_text
+from attncli.reports.text import latex_text, markdown_text
+from attncli.reports.values import report_values, sentences_text
 
 PICTURE = "by_length.png"
 _LONGEST_NAME = 180  # bytes of a system's name in that of a file, of the 255 that systems allow
 
 
-def write_report(report: Report, folder: Path, hypotheses: Sequence[System]) -> list[Path]:
-    """Write `report` and the lines of `hypotheses` into `folder`, made if need be, and return the paths.
+def write_report(
+    report: Report, folder: Path, *, test: EvaluationSet, systems: Sequence[System], decoded: Sequence[System]
+) -> list[str]:
+    """Write `report` on `systems` into `folder`, made if need be, and return the names of the files.
 
-    There are `hypotheses.txt`, or a file named after each of several systems.
+    What was `decoded` is in `hypotheses.txt`, or in a file named after each of several systems.
     """
     texts = {
         name: "".join(f"{line}\n" for line in system.hypotheses)
-        for name, system in zip(_file_names(hypotheses), hypotheses, strict=True)
+        for name, system in zip(_file_names(decoded), decoded, strict=True)
     }
-    page = markdown_text(report, PICTURE)
-    return write_files(folder, report.as_json(), page, {PICTURE: by_length_figure(report)}, texts)
+    return write_files(
+        folder,
+        report.as_json(),
+        pages={"report.md": markdown_text(report, PICTURE), "tables.tex": latex_text(report)},
+        texts={**report_values(report), "sentences.jsonl": sentences_text(report, test, systems), **texts},
+        figures={PICTURE: by_length_figure(report)},
+    )
 
 
 def write_files(
-    folder: Path, values: object, page: str, figures: Mapping[str, Figure], texts: Mapping[str, str] | None = None
-) -> list[Path]:
-    """Write report.json of `values`, report.md of `page`, and `figures` and `texts` by their names; return the paths.
+    folder: Path, values: object, *, pages: Mapping[str, str], texts: Mapping[str, str], figures: Mapping[str, Figure]
+) -> list[str]:
+    """Write report.json of `values`, and the others by their names, `pages` with control characters escaped.
 
-    No file of an earlier report is replaced before all of them are written.
+    Return the names. No file of an earlier report is replaced before all of them are written.
     """
     contents: dict[str, str | Figure] = {
         "report.json": escaped_json(json.dumps(values, ensure_ascii=False, indent=2) + "\n"),
-        "report.md": escaped(page, keep="\n"),
+        **{name: escaped(page, keep="\n") for name, page in pages.items()},
+        **texts,
         **figures,
-        **(texts or {}),
     }
     with writing_into(folder), ExitStack() as ends:
         for name, content in contents.items():
@@ -56,7 +65,7 @@ def write_files(
                 partial.write_text(content, encoding="utf-8", newline="\n")
             else:
                 save_figure(content, partial)
-    return [folder / name for name in contents]
+    return list(contents)
 
 
 def _file_names(systems: Sequence[System]) -> list[str]:
@@ -65,7 +74,8 @@ def _file_names(systems: Sequence[System]) -> list[str]:
         return ["hypotheses.txt"]
     names: dict[str, str] = {}
     for system in systems:
-        plain = re.sub(r"[^-.\w]+", "_", system.name).encode()[-_LONGEST_NAME:].decode(errors="ignore")
+        bare = re.sub(r"[^-.\w]+", "_", system.name.removesuffix(".txt"))
+        plain = bare.encode()[-_LONGEST_NAME:].decode(errors="ignore")
         name, count = f"hypotheses.{plain}.txt", 1
         while _as_one(name) in names:
             count += 1

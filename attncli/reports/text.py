@@ -1,252 +1,72 @@
-"""Reports as text: for a terminal, and in Markdown."""
+"""Reports as text: for a terminal, in Markdown, and as tables for LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from statistics import fmean
+from collections.abc import Iterator
 
-from attncli.evaluation.evaluate import MOST_FOR_EVERY_PAIR
-from attncli.evaluation.report import BoundedScore, Report, VariantReport
-from attncli.metrics.bootstrap import Difference
-from attncli.metrics.metric import Metric
-from attncli.metrics.registry import ALL_METRICS
-
-Row = Sequence[str]
-Table = tuple[Row, Sequence[Row]]  # the header and what is below it
+from attncli.evaluation.report import Report
+from attncli.reports.rows import (
+    SEEDS,
+    beside,
+    by_length_heading,
+    comparison_heading,
+    comparison_rows,
+    cost_rows,
+    has_costs,
+    headline,
+    length_rows,
+    score_rows,
+    signature_lines,
+    variant_rows,
+)
+from attncli.reports.tables import Table, latex_page, markdown_table, terminal_table
 
 
 def terminal_text(report: Report) -> str:
     """Return `report` as aligned columns."""
+    parts = [headline(report)]
+    for heading, table in _tables(report):
+        parts.append("\n".join([*[heading] * bool(heading), terminal_table(*table)]))
     notes = [f"note: {note}" for note in report.all_notes]
-    parts = [
-        _headline(report),
-        f"{_SEEDS}\n{aligned_table(*_variant_rows(report))}"
-        if report.has_seeds
-        else aligned_table(*_score_rows(report)),
-        aligned_table(*_cost_rows(report)) if _costs(report) else "",
-        f"{_by_length_heading(report)}\n{aligned_table(*_length_rows(report))}",
-        f"{_comparison_heading(report)}\n{aligned_table(*_comparison_rows(report))}" if report.comparisons else "",
-        aligned_table(*_score_rows(report)) if report.has_seeds else "",
-        "\n".join(_signature_lines(report)),
-        "\n".join(notes),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join([*parts, "\n".join(signature_lines(report)), *["\n".join(notes)] * bool(notes)])
+
+
+def _tables(report: Report) -> Iterator[tuple[str, Table]]:
+    """Yield each table with its heading, which is empty where the headline says enough."""
+    if report.has_seeds:
+        yield SEEDS, variant_rows(report)
+    else:
+        yield "", score_rows(report)
+    if has_costs(report):
+        yield "", cost_rows(report)
+    yield by_length_heading(report), length_rows(report)
+    if report.comparisons:
+        yield comparison_heading(report), comparison_rows(report)
+    if report.has_seeds:
+        yield "", score_rows(report)
+
+
+def latex_text(report: Report) -> str:
+    """Return the tables of `report` for LaTeX."""
+    return latex_page(headline(report), _tables(report), signature_lines(report))
 
 
 def markdown_text(report: Report, picture: str) -> str:
     """Return `report` as a Markdown page that shows the image file `picture`."""
     parts = [
         f"# {report.test}",
-        _headline(report) + ".",
-        *([_SEEDS] if report.has_seeds else []),
-        markdown_table(
-            *_beside(_variant_rows(report) if report.has_seeds else _score_rows(report), _cost_rows(report))
-        ),
-        f"## {_by_length_heading(report)}",
-        f"![{ALL_METRICS[report.length_metric].label} by length]({picture})",
-        markdown_table(*_length_rows(report)),
+        headline(report) + ".",
+        *([SEEDS] if report.has_seeds else []),
+        markdown_table(*beside(variant_rows(report) if report.has_seeds else score_rows(report), cost_rows(report))),
+        f"## {by_length_heading(report)}",
+        f"![{report.by_length_metric.label} by length]({picture})",
+        markdown_table(*length_rows(report)),
     ]
     if report.comparisons:
-        parts += ["## Comparisons", _comparison_heading(report) + ".", markdown_table(*_comparison_rows(report))]
+        parts += ["## Comparisons", comparison_heading(report) + ".", markdown_table(*comparison_rows(report))]
     if report.has_seeds:
-        parts += ["## Single runs", markdown_table(*_score_rows(report))]
+        parts += ["## Single runs", markdown_table(*score_rows(report))]
     if report.all_notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.all_notes)]
-    parts += ["## Signatures", "\n".join(f"- `{line}`" for line in _signature_lines(report))]
+    parts += ["## Signatures", "\n".join(f"- `{line}`" for line in signature_lines(report))]
     return "\n\n".join(parts) + "\n"
-
-
-def aligned_table(header: Row, rows: Sequence[Row]) -> str:
-    """Return columns two spaces apart, the first flush left and the others right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Row) -> str:
-        first, *others = (
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join([first, *others]).rstrip()
-
-    return "\n".join([line(header), line(["─" * width for width in widths]), *map(line, rows)])
-
-
-def markdown_table(header: Row, rows: Sequence[Row]) -> str:
-    """Return a Markdown table, the first column flush left and the others right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (header, rule, *rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
-
-
-def _headline(report: Report) -> str:
-    references = "1 reference" if report.references == 1 else f"{report.references} references"
-    return (
-        f"{report.test}: {report.sources} {report.noun}s, {references} each; in brackets 95 % bounds from "
-        f"{report.samples} bootstrap resamples (seed {report.seed})"
-    )
-
-
-_SEEDS = (
-    "Runs that differ in their seeds alone, taken together: means, and after ± the standard deviation of the seeds."
-)
-
-
-def _variant_rows(report: Report) -> Table:
-    rows = [
-        [variant.name, str(len(variant.systems)), *(_mean_score(variant, key) for key in variant.scores)]
-        for variant in report.variants
-    ]
-    return ["variant", "seeds", *(f"mean {label}" for label in _labels(report))], rows
-
-
-def _mean_score(variant: VariantReport, key: str) -> str:
-    metric, deviation = ALL_METRICS[key], variant.deviation(key)
-    return _score(variant.scores[key], metric) + ("" if deviation is None else f" ± {deviation:.{metric.digits}f}")
-
-
-def _score_rows(report: Report) -> Table:
-    rows = [
-        [
-            system.name,
-            *(_score(score, ALL_METRICS[key]) for key, score in system.scores.items()),
-            f"{system.length_ratio:.3f}",
-        ]
-        for system in report.systems
-    ]
-    return ["run", *_labels(report), "length ratio"], rows
-
-
-def _labels(report: Report) -> list[str]:
-    """Return the labels of the metrics, marked where lower is better."""
-    metrics = [ALL_METRICS[key] for key in report.systems[0].scores]
-    return [f"{metric.label} ↓" if metric.lower_is_better else metric.label for metric in metrics]
-
-
-def _costs(report: Report) -> bool:
-    return any(system.speed or system.training for system in report.systems)
-
-
-def _cost_rows(report: Report) -> Table:
-    """Return size and speed of each variant, the mean of its runs; unknown numbers are blank."""
-    header = [
-        "variant" if report.has_seeds else "run",
-        "parameters",
-        "training",
-        "trained tokens/s",
-        "beam",
-        f"{report.noun}s/s",
-        "tokens/s",
-    ]
-    return (header, [_cost_row(variant) for variant in report.variants]) if _costs(report) else (["run"], [])
-
-
-def _cost_row(variant: VariantReport) -> Row:
-    systems = variant.systems
-    parameters = _mean(system.details.get("parameters") for system in systems)
-    seconds = _mean(system.training.seconds if system.training else None for system in systems)
-    trained = _mean(system.training.tokens_per_second if system.training else None for system in systems)
-    rates = [system.speed.as_json() if system.speed else {} for system in systems]
-    sources, tokens = (_mean(rate.get(f"{what}_per_second") for rate in rates) for what in ("sources", "tokens"))
-    return [
-        variant.name,
-        "" if parameters is None else f"{parameters:,.0f}",
-        "" if seconds is None else str(timedelta(seconds=round(seconds))),
-        "" if trained is None else f"{trained:,.0f}",
-        str(systems[0].details.get("beam_size", "")),
-        "" if sources is None else f"{sources:.1f}",
-        "" if tokens is None else f"{tokens:.0f}",
-    ]
-
-
-def _mean(found: Iterable[float | None]) -> float | None:
-    """Return the mean of the known values; None if none is known."""
-    known = [value for value in found if value is not None]
-    return fmean(known) if known else None
-
-
-def _beside(left: Table, right: Table) -> Table:
-    """Return the columns of both, without the first of `right`, which repeats that of `left`."""
-    (header, rows), (more, added) = left, right
-    joined = [[*row, *others[1:]] for row, others in zip(rows, added, strict=True)] if added else rows
-    return [*header, *more[1:]], joined
-
-
-def length_score_name(report: Report) -> str:
-    """Return the name of the score that `report` gives by length."""
-    # Captions have COCO's BLEU beside sacreBLEU's.
-    return "sacreBLEU's BLEU" if report.length_metric == "bleu" else ALL_METRICS[report.length_metric].label
-
-
-def _by_length_heading(report: Report) -> str:
-    return f"{length_score_name(report)} by words of the {report.length_of}"
-
-
-def _length_rows(report: Report) -> Table:
-    """Return the score of each variant by length, with the more numerous of variants and lengths as rows."""
-    bins = report.variants[0].by_length
-    header = ["words", f"{report.noun}s", *(variant.name for variant in report.variants)]
-    columns = [[found.label for found in bins], [str(found.sources) for found in bins]]
-    digits = ALL_METRICS[report.length_metric].digits - 1
-    columns += [
-        [_bounded(found.score, digits=digits, digits_of_bounds=digits) for found in variant.by_length]
-        for variant in report.variants
-    ]
-    rows = list(zip(*columns, strict=True))
-    return (header, rows) if len(report.variants) <= len(bins) else _turned(header, rows)
-
-
-def _turned(header: Row, rows: Sequence[Row]) -> Table:
-    """Return the table transposed."""
-    first, *others = zip(header, *rows, strict=True)
-    return first, others
-
-
-def _comparison_heading(report: Report) -> str:
-    pairs = ""
-    if len(report.variants) > MOST_FOR_EVERY_PAIR:
-        pairs = f"; each is compared with {report.variants[0].name}, the first"
-    is_mixed = any(ALL_METRICS[key].lower_is_better for key in report.systems[0].scores)
-    sign = "; ↓: lower is better, so a minus favours the first of a pair" if is_mixed else ""
-    return f"Differences on the same resampled {report.noun}s (paired bootstrap){pairs}{sign}"
-
-
-def _comparison_rows(report: Report) -> Table:
-    """Return the differences of all pairs, with the more numerous of pairs and metrics as rows."""
-    rows = [
-        [
-            f"{comparison.a} − {comparison.b}",
-            *(_difference(found, ALL_METRICS[key]) for key, found in comparison.differences.items()),
-        ]
-        for comparison in report.comparisons
-    ]
-    labels = _labels(report)
-    table = ["difference", *labels], rows
-    return table if len(rows) >= len(labels) else _turned(*table)
-
-
-def _difference(found: Difference, metric: Metric) -> str:
-    value = _signed(found.value, digits=metric.digits)
-    low, high = (_signed(bound, digits=metric.digits - 1) for bound in (found.bounds.low, found.bounds.high))
-    return f"{value} [{low}, {high}] {_p_value(found.p_value)}"
-
-
-def _p_value(value: float) -> str:
-    # Never 0: resampling cannot show that.
-    return f"p={value:.3f}" if value >= 0.0005 else "p<0.001"
-
-
-def _signed(value: float, *, digits: int) -> str:
-    # Adding 0 turns a negative zero left by rounding into a plain one.
-    return f"{round(value, digits) + 0.0:+.{digits}f}"
-
-
-def _signature_lines(report: Report) -> list[str]:
-    return [f"{ALL_METRICS[key].label} {signature}" for key, signature in report.systems[0].signatures.items()]
-
-
-def _score(score: BoundedScore, metric: Metric) -> str:
-    return _bounded(score, digits=metric.digits, digits_of_bounds=metric.digits - 1)
-
-
-def _bounded(score: BoundedScore, *, digits: int, digits_of_bounds: int) -> str:
-    return f"{score.score:.{digits}f} [{score.low:.{digits_of_bounds}f}, {score.high:.{digits_of_bounds}f}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sacrebleu
 import typer
 from typer.testing import CliRunner, Result
 
@@ -21,10 +23,14 @@ from attncli.config.tasks.translation import TranslationConfig
 from attncli.data.columns import Places
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
+from attncli.evaluation.test_set import EvaluationSet
+from attncli.machine.progress import Advance
 from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
 from attncli.runs.folder import RunFolder
 from attncli.runs.writing import WritingRun
 
+FILES = {"report.json", "report.md", "tables.tex", "scores.csv", "by_length.csv", "comparisons.csv", "sentences.jsonl"}
+FILES |= {"by_length.png"}
 SOURCES = ["ein Hund rennt schnell", "zwei Männer sitzen auf einer Bank", "sie liest"]
 TARGETS = ["a dog is running fast", "two men sit on a bench", "she is reading"]
 
@@ -43,11 +49,12 @@ class FakeRun:
         self.cuts.append(cuts_sources)
         return self
 
-    def write(self, sentences: Iterable[str]) -> Iterator[Written]:
+    def write(self, sentences: Iterable[str], *, advance: Advance) -> Iterator[Written]:
         words = len(self.folder.name)
         for sentence in sentences:
             text = " ".join(TARGETS[SOURCES.index(sentence)].split()[:words])
             hypothesis = WrittenHypothesis(text, (*text.split(), "</s>"), -1.0, -1.0, None)
+            advance(1)
             yield Written(sentence, Places(("x",)), (hypothesis,))
 
 
@@ -80,17 +87,20 @@ def make_run(folder: Path, *, tests: tuple[str, ...] = ("small",), extra: str = 
     return folder
 
 
-def run_eval(*arguments: object) -> Result:
+def run_eval(*arguments: object, where: tuple[str, ...] = ("--device", "cpu", "--checkpoint", "last")) -> Result:
     app = typer.Typer()
     app.command()(evaluate)
-    return CliRunner().invoke(
-        app, [str(argument) for argument in (*arguments, "--device", "cpu", "--checkpoint", "last")]
-    )
+    return CliRunner().invoke(app, [str(argument) for argument in (*arguments, *where)])
 
 
 def refused(result: Result, kind: type[UserError]) -> str:
     assert isinstance(result.exception, kind), result.output
     return str(result.exception)
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
 
 
 def report(folder: Path) -> Any:
@@ -102,7 +112,7 @@ def test_one_run_has_everything_in_its_folder(tmp_path: Path, loaded: list[FakeR
     result = run_eval(run, "--beam-size", 3, "--length-penalty", 0.5, "--batch-size", 7)
     assert result.exit_code == 0, result.output
     folder = run / "evaluation" / "small"
-    assert {p.name for p in folder.iterdir()} == {"report.json", "report.md", "by_length.png", "hypotheses.txt"}
+    assert {p.name for p in folder.iterdir()} == {*FILES, "hypotheses.txt"}
     assert (folder / "hypotheses.txt").read_text() == "a dog is running\ntwo men sit on\nshe is reading\n"
     [found] = report(folder)["runs"]
     assert (found["run"], found["step"], found["parameters"]) == ("four", 12, 345)
@@ -113,7 +123,9 @@ def test_one_run_has_everything_in_its_folder(tmp_path: Path, loaded: list[FakeR
     [search] = loaded[0].searches
     assert (search.beam_size, search.length_penalty, search.batch_size) == (3, 0.5, 7)
     assert "four: decoding 3 sentences of small" in result.stderr
-    assert f"wrote {folder / 'report.json'}" in result.stdout
+    said = result.stdout.splitlines()[-1]
+    assert said.startswith(f"wrote {folder}: report.json, report.md, ")
+    assert set(said.split(": ")[1].split(", ")) == {*FILES, "hypotheses.txt"}
     assert f"{found['bleu']['score']:.2f} [" in result.stdout
 
 
@@ -125,7 +137,7 @@ def test_several_runs_share_a_report_and_keep_their_own(tmp_path: Path, loaded: 
     assert [found["run"] for found in joint["runs"]] == ["six", "fo", "fourteen"]
     pairs = [("six", "fo"), ("six", "fourteen"), ("fo", "fourteen")]
     assert [(c["a"], c["b"], c["metric"]) for c in joint["comparisons"]] == [
-        (*pair, metric) for pair in pairs for metric in ("bleu", "chrf", "ter")
+        (*pair, metric) for pair in pairs for metric in ("bleu", "chrf")
     ]
     alone = report(runs[1] / "evaluation" / "small")
     assert (alone["runs"], alone["comparisons"]) == ([joint["runs"][1]], [])
@@ -136,8 +148,8 @@ def test_output_folder_takes_everything(tmp_path: Path, loaded: list[FakeRun]) -
     runs = [make_run(tmp_path / name) for name in ("six", "fo")]
     result = run_eval(*runs, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    names = {"report.json", "report.md", "by_length.png", "hypotheses.six.txt", "hypotheses.fo.txt"}
-    assert {p.name for p in (tmp_path / "out").iterdir()} == names
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert names == {*FILES, "hypotheses.six.txt", "hypotheses.fo.txt"}
     assert not (runs[0] / "evaluation").exists()
 
 
@@ -156,27 +168,126 @@ def test_file_is_scored_without_a_run(tmp_path: Path, monkeypatch: pytest.Monkey
     make_run(tmp_path / "unused")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out.en").write_text("".join(f"{line}\n" for line in TARGETS))
-    result = run_eval("--hypotheses", "out.en", "--source", "small.de", "--reference", "small.en", "--metric", "chrf")
+    files = ("--hypotheses", "out.en", "--source", "small.de", "--reference", "small.en")
+    result = run_eval(*files, "--metric", "chrf", where=())
     assert result.exit_code == 0, result.output
     found = report(tmp_path / "evaluation" / "small.de")
+    assert {path.name for path in (tmp_path / "evaluation" / "small.de").iterdir()} == FILES
     assert found["runs"][0]["run"] == "out.en"
     assert found["runs"][0]["bleu"]["score"] == pytest.approx(100)
     assert found["runs"][0]["speed"] is None
     assert "ter" not in found["runs"][0]
+    assert found["length_of"] == "source"
 
 
-def test_file_is_scored_on_the_test_set_of_a_run(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "four", tests=("small", "other"))
-    for name in ("good.txt", "bad.txt"):
-        lines = TARGETS if name == "good.txt" else TARGETS[::-1]
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
-    files = ("--hypotheses", tmp_path / "good.txt", "--hypotheses", tmp_path / "bad.txt")
-    result = run_eval(run, "--test", "other", *files, "--length", "reference")
+def test_files_without_sources_are_grouped_by_the_length_of_the_reference(tmp_path: Path) -> None:
+    make_run(tmp_path / "unused")
+    write_lines(tmp_path / "good.en.gz", TARGETS)
+    write_lines(tmp_path / "bad.en", TARGETS[::-1])
+    files = ("--hypotheses", tmp_path / "good.en.gz", "--hypotheses", tmp_path / "bad.en")
+    asked = ("--reference", tmp_path / "small.en", "--test", "news", "--output", tmp_path / "out")
+    result = run_eval(*files, *asked, where=())
     assert result.exit_code == 0, result.output
-    found = report(run / "evaluation" / "other")
-    assert [system["run"] for system in found["runs"]] == ["good.txt", "bad.txt"]
-    assert found["length_of"] == "reference"
-    assert found["comparisons"][0]["difference"] > 20
+    found = report(tmp_path / "out")
+    assert (found["test"], found["length_of"]) == ("news", "reference")
+    assert [system["run"] for system in found["runs"]] == ["good.en", "bad.en"]
+    assert "by words of the reference" in result.stdout
+    first = json.loads((tmp_path / "out" / "sentences.jsonl").read_text().splitlines()[0])
+    assert (first["source"], first["references"]) == (None, [TARGETS[0]])
+
+
+def test_runs_and_files_are_scored_together_and_compared_in_pairs(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / name, tests=("small", "other")) for name in ("fourteen", "fo")]
+    for name, lines in (("good.txt", TARGETS), ("bad.txt", TARGETS[::-1])):
+        write_lines(tmp_path / name, lines)
+    files = ("--hypotheses", tmp_path / "good.txt", "--hypotheses", tmp_path / "bad.txt")
+    result = run_eval(*runs, "--test", "other", *files, "--length", "reference")
+    assert result.exit_code == 0, result.output
+    joint = report(runs[0] / "evaluation" / "other")
+    names = ["fourteen", "fo", "good.txt", "bad.txt"]
+    assert [system["run"] for system in joint["runs"]] == names
+    assert joint["length_of"] == "reference"
+    compared = {(c["a"], c["b"]): c["difference"] for c in joint["comparisons"] if c["metric"] == "bleu"}
+    assert list(compared) == [(a, b) for at, a in enumerate(names) for b in names[at + 1 :]]
+    assert compared["fourteen", "good.txt"] == 0
+    assert compared["good.txt", "bad.txt"] > 20
+    # What is given is not written again, and a run's own report is its own.
+    assert {path.name for path in (runs[0] / "evaluation" / "other").iterdir()} == {*FILES, "hypotheses.txt"}
+    assert [system["run"] for system in report(runs[1] / "evaluation" / "other")["runs"]] == ["fo"]
+
+
+def test_a_file_never_joins_the_seeds_of_a_variant(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    runs = [make_run(tmp_path / name) for name in ("a-1", "a-2")]
+    for seed, run in enumerate(runs, start=1):
+        path = run / "config.yaml"
+        path.write_text(path.read_text().replace("max_steps: 1", f"max_steps: 1, seed: {seed}"))
+    write_lines(tmp_path / "a", TARGETS)
+    result = run_eval(*runs, "--hypotheses", tmp_path / "a", "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = report(tmp_path / "out")["variants"]
+    assert [(v["variant"], v["runs"]) for v in found] == [("a-1 and 1 more", ["a-1", "a-2"]), ("a", ["a"])]
+
+
+def test_labels_name_runs_and_files_everywhere(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    write_lines(tmp_path / "x.txt", TARGETS)
+    labels = ("--label", "我们的", "--label", "Moses & Co.txt")
+    result = run_eval(run, "--hypotheses", tmp_path / "x.txt", *labels, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = report(tmp_path / "out")
+    assert [system["run"] for system in found["runs"]] == ["我们的", "Moses & Co.txt"]
+    assert {(c["a"], c["b"]) for c in found["comparisons"]} == {("我们的", "Moses & Co.txt")}
+    assert "我们的: decoding 3 sentences of small" in result.stderr
+    assert "\n我们的 " in result.stdout
+    assert r"Moses \& Co.txt" in (tmp_path / "out" / "tables.tex").read_text()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a"], "--label: 1 for four, x.txt; give one for each, in this order"),
+        (["a", "b", "c"], "--label: 3 for four, x.txt; give one for each, in this order"),
+        (["a", "a "], "--label: 'a' is given twice; give each its own, in the order four, x.txt"),
+        (["a", " "], "--label: empty; give a name for tables and figures"),
+    ],
+)
+def test_labels_that_name_nothing_are_refused(
+    tmp_path: Path, loaded: list[FakeRun], labels: list[str], message: str
+) -> None:
+    run = make_run(tmp_path / "four")
+    options = [part for label in labels for part in ("--label", label)]
+    assert refused(run_eval(run, "--hypotheses", tmp_path / "x.txt", *options), CommandError) == message
+    assert not loaded
+
+
+def test_every_sentence_has_its_scores(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    write_lines(tmp_path / "x.en", TARGETS[::-1])
+    result = run_eval(run, "--hypotheses", tmp_path / "x.en", "--metric", "ter", "--metric", "chrf")
+    assert result.exit_code == 0, result.output
+    lines = (run / "evaluation" / "small" / "sentences.jsonl").read_text(encoding="utf-8").splitlines()
+    for at, line in enumerate(map(json.loads, lines)):
+        assert (line["index"], line["source"], line["references"]) == (at, SOURCES[at], [TARGETS[at]])
+        assert [found["run"] for found in line["runs"]] == ["four", "x.en"]
+        assert line["runs"][0]["hypothesis"] == " ".join(TARGETS[at].split()[:4])
+        assert line["runs"][1]["hypothesis"] == TARGETS[2 - at]
+        for found in line["runs"]:
+            sides = found["hypothesis"], [TARGETS[at]]
+            assert found["bleu"] == pytest.approx(sacrebleu.sentence_bleu(*sides).score)
+            assert found["chrf"] == pytest.approx(sacrebleu.sentence_chrf(*sides).score)
+            assert found["ter"] == pytest.approx(sacrebleu.sentence_ter(*sides).score)
+    assert len(lines) == 3
+
+
+def test_ter_is_measured_when_asked_for_and_says_so(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    run = make_run(tmp_path / "four")
+    assert "TER" not in run_eval(run).output
+    result = run_eval(run, "--metric", "ter")
+    assert "TER: measuring 3 sentences, minutes where words are reordered" in result.stderr
+    expected = sacrebleu.corpus_ter([" ".join(line.split()[:4]) for line in TARGETS], [TARGETS]).score
+    [found] = report(run / "evaluation" / "small")["runs"]
+    assert found["ter"]["score"] == pytest.approx(expected)
+    assert f"{expected:.2f} [" in result.stdout
 
 
 def test_several_references_count_as_one_set(tmp_path: Path, loaded: list[FakeRun]) -> None:
@@ -201,7 +312,7 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, loaded: 
     runs = [make_run(tmp_path / parent / "same") for parent in ("a", "b")]
     result = run_eval(*runs, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert [found["run"] for found in report(tmp_path / "out")["runs"]] == [str(run) for run in runs]
+    assert [found["run"] for found in report(tmp_path / "out")["runs"]] == ["a/same", "b/same"]
 
 
 def test_no_two_runs_share_a_file(tmp_path: Path, loaded: list[FakeRun]) -> None:
@@ -277,6 +388,8 @@ def test_a_missing_program_is_told_before_anything_is_decoded(
         .replace("{source: small.de, target: small.en}", "{list: a}")
         .replace("data:\n", "data:\n  images: i\n")
     )
+    images = EvaluationSet("small", ("1.jpg",), (("a dog",),), "image", ("1.jpg",))
+    monkeypatch.setattr("attncli.evaluation.test_set.configured_set", lambda *_, **__: images)
     monkeypatch.setattr("shutil.which", lambda program: None)
     message = refused(run_eval(run, "--metric", "meteor"), UserError)
     assert message.startswith("METEOR is a Java program, but 'java' was not found")
@@ -334,15 +447,27 @@ def test_runs_with_other_sentences_are_not_compared(tmp_path: Path, loaded: list
     ("arguments", "message"),
     [
         ([], "nothing to score; give at least one RUN, or --hypotheses FILE"),
-        (["--hypotheses", "h"], "--hypotheses: without a RUN there is no test set; give --source and --reference"),
+        (
+            ["--hypotheses", "h"],
+            "--hypotheses: without a RUN there is no test set; give --reference, and --source if known",
+        ),
+        (["--hypotheses", "h", "--source", "s"], "--source is given without --reference; give the references of its"),
         (
             ["r", "--source", "s"],
             "--source is given without --reference; give both, or --test for a test set of the run",
         ),
-        (["r", "--reference", "s"], "--reference is given without --source; give both, or"),
+        (["r", "--reference", "s"], "--reference is given without --source, which RUN needs; give both, or"),
         (
-            ["r", "q", "--hypotheses", "h"],
-            "--hypotheses: nothing is decoded, so at most one RUN lends its test sets, but 2",
+            ["--hypotheses", "h", "--reference", "s", "--length", "source"],
+            "--length source: the sources are not known; give --source, or group by the reference",
+        ),
+        (
+            ["r", "--comet-model", "m"],
+            "--comet-model: names the model of --metric comet; add that option or leave this one out",
+        ),
+        (
+            ["--hypotheses", "h", "--reference", "s", "--metric", "comet"],
+            "--metric comet: judges translations beside their sources; give --source",
         ),
         (["r", "./r"], "RUN: r is given twice"),
         (
@@ -358,7 +483,24 @@ def test_runs_with_other_sentences_are_not_compared(tmp_path: Path, loaded: list
     ],
 )
 def test_wrong_command_lines_are_explained(arguments: list[str], message: str) -> None:
-    assert refused(run_eval(*arguments), CommandError).startswith(message)
+    assert refused(run_eval(*arguments, where=()), CommandError).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--beam-size", "3"),
+        ("--length-penalty", "1"),
+        ("--batch-size", "3"),
+        ("--precision", "fp32"),
+        ("--too-long", "cut"),
+        ("--checkpoint", "last"),
+        ("--device", "cpu"),
+    ],
+)
+def test_options_of_decoding_are_refused_where_nothing_is_decoded(option: tuple[str, str]) -> None:
+    result = run_eval("--hypotheses", "h", "--source", "s", "--reference", "s", *option, where=())
+    assert refused(result, CommandError) == f"{option[0]}: nothing is decoded without a RUN; leave it out"
 
 
 def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
@@ -367,20 +509,21 @@ def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_hypotheses_that_do_not_match_are_named(tmp_path: Path) -> None:
+def test_hypotheses_that_do_not_match_are_named(tmp_path: Path, loaded: list[FakeRun]) -> None:
     run = make_run(tmp_path / "four")
     path = tmp_path / "out.en"
     path.write_text("one\ntwo\n")
     assert refused(run_eval(run, "--hypotheses", path), DataError) == (
         f"{path}: 2 lines, but the test set small has 3; they must match line by line"
     )
+    assert not loaded, "nothing is decoded first"
 
 
 def test_every_metric_is_named_in_the_help_and_can_be_chosen() -> None:
     app = typer.Typer()
     app.command()(evaluate)
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300", "NO_COLOR": "1"}).stdout
-    [explained] = [line for line in text.splitlines() if "--metric " in line]
+    [explained] = [line for line in text.splitlines() if "--metric  " in line]
     assert set(ALL_METRICS) - {"bleu"} <= set(re.findall(r"\w+", explained))
-    assert tuple(METRICS) == TranslationConfig.metrics
+    assert (*METRICS, "comet") == TranslationConfig.metrics
     assert tuple(CAPTION_METRICS) == CaptioningConfig.metrics

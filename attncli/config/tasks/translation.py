@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from attncli.config.data import TranslationData
 from attncli.config.sources.text import RecurrentEncoder, TextEncoder
@@ -41,3 +41,5 @@ class TranslationConfig(WritingConfig):
     """The network."""
     training: TranslationTraining
     """Settings of the training."""
+
+    metrics: ClassVar[tuple[str, ...]] = ("bleu", "chrf", "ter", "comet")
