@@ -217,7 +217,7 @@ class Run:
         try:
             search = self._run.config.search.changed({**given, **({"beam_size": n_best} if sample else {})})
         except ValidationError as error:
-            raise CommandError("\n".join(explained(each, SearchSection, given) for each in error.errors())) from None
+            raise CommandError(*(explained(each, SearchSection, given) for each in error.errors())) from None
         if n_best > search.beam_size:
             raise CommandError(f"n_best {n_best}: a beam of {search.beam_size} has no more; raise beam_size")
         return search

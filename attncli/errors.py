@@ -15,9 +15,15 @@ _SHOWN = 10  # problems of one reading
 
 
 class UserError(Exception):
-    """A failure that a person can mend; commands print its text without a traceback and leave with `exit_code`."""
+    """A failure that a person can mend; commands print its text without a traceback and leave with `exit_code`.
+
+    Its text is `lines`. Whatever a file is called stays within a line: control characters are escaped here.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: str):
+        super().__init__("\n".join(map(escaped, lines)))
 
 
 class CommandError(UserError):
@@ -30,7 +36,7 @@ class ConfigError(CommandError):
     """A wrong configuration: its problems, one a line, and the number of those that are left out."""
 
     def __init__(self, problems: Sequence[str], *, left_out: int = 0):
-        super().__init__("\n".join([*problems, *([f"... and {left_out:,} more problems"] if left_out else [])]))
+        super().__init__(*problems, *([f"... and {left_out:,} more problems"] if left_out else []))
         self.problems = tuple(problems)
 
 
@@ -134,4 +140,4 @@ class Problems:
         if not self._count:
             return
         more = [f"... and {self._count - _SHOWN} more"] if self._count > _SHOWN else []
-        raise DataError("\n".join([*self._first, *more, *([advice] if advice else [])]))
+        raise DataError(*self._first, *more, *([advice] if advice else []))

@@ -6,11 +6,13 @@ import typer
 
 from attncli.cli.options import ConfigArgument, Overrides
 from attncli.cli.terminal import say, tell
+from attncli.cli.voice import voiced
 
 app = typer.Typer(help="Look at configurations: check, show, schema.", no_args_is_help=True)
 
 
 @app.command()
+@voiced
 def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     """Check CONFIG; print the parameters of each part and, roughly, the memory of a training step.
 
@@ -38,10 +40,11 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     for warning in checked.warnings():
         tell(f"warning: {warning}")
     if missing:
-        raise DataError("\n".join(missing))
+        raise DataError(*missing)
 
 
 @app.command()
+@voiced
 def show(config: ConfigArgument, overrides: Overrides = None) -> None:
     """Print CONFIG whole, with overrides applied and every default filled in.
 
@@ -54,6 +57,7 @@ def show(config: ConfigArgument, overrides: Overrides = None) -> None:
 
 
 @app.command()
+@voiced
 def schema() -> None:
     """Print the JSON Schema of configuration files, by which editors complete and check them.
 
@@ -63,4 +67,4 @@ def schema() -> None:
 
     from attncli.config.dump import json_schema
 
-    say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say(*json.dumps(json_schema(), indent=2, ensure_ascii=False).split("\n"))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from attncli.cli.terminal import say, tell
+from attncli.cli.voice import voiced
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +34,7 @@ _TOYS = {
 
 
 @app.command("list")
+@voiced
 def list_data_sets() -> None:
     """Show every data set that can be fetched or made: what it is, its size, licence and how to get it.
 
@@ -49,10 +51,11 @@ def list_data_sets() -> None:
 
 
 def _describe(name: str, what: str, size: str, licence: str, how: str) -> None:
-    say(f"{name}\n    {what}\n    size:    {size}\n    licence: {licence}\n    get it:  {how}")
+    say(name, f"    {what}", f"    size:    {size}", f"    licence: {licence}", f"    get it:  {how}")
 
 
 @app.command()
+@voiced
 def get(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `attncli data list` shows it.")],
     origin: Annotated[
@@ -73,6 +76,7 @@ def get(
 
 
 @app.command()
+@voiced
 def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"What to make: {', '.join(_TOYS)}.")],
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put it here; default: data/NAME.")] = None,

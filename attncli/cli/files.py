@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from attncli.cli.tasks import takes
-from attncli.cli.terminal import tell
+from attncli.cli.terminal import tell_error
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
+from attncli.errors import escaped
+
+if TYPE_CHECKING:
+    from attncli.decoding.written import Written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,8 @@ def caption(options: CaptionOptions) -> None:
 
     Example: attncli caption runs/flickr8k photos/ holiday/*.jpg --output captions.tsv
     """
-    from attncli.errors import DataError, escaped
-    from attncli.machine.progress import progress
+    from attncli.errors import DataError
+    from attncli.machine.progress import beside_progress, progress
 
     is_json = options.format == "jsonl"
     files = named_files(options.paths)
@@ -48,21 +52,21 @@ def caption(options: CaptionOptions) -> None:
     run = opened_run(options, is_text=False)
     write = writing(run, options, is_json=is_json)
     bad = 0
-    shown = options.output is not None
-    with opened_output(options.output) as stream, progress(len(files), f" {run.noun}s", shown=shown) as advance:
-        for found in write(map(str, files)):
-            advance(1)
+    with opened_output(options.output) as stream, progress(len(files), f"{run.noun}s") as advance:
+        for found in write(map(str, files), advance=advance):
             if found.problem is not None:
                 bad += 1
-                tell(f"attncli: {found.problem}")
-            elif is_json:
-                stream.write(json_line(found, name="path"))
-            else:
-                stream.writelines(
-                    f"{escaped(found.cell)}\t{escaped(one_line(each.text))}\n" for each in found.hypotheses
-                )
+                tell_error(found.problem)
+                continue
+            with beside_progress(stream):
+                stream.writelines([json_line(found, name="path")] if is_json else _lines(found))
     if bad:
         raise DataError(f"{bad} of {len(files)} files could not be captioned")
+
+
+def _lines(found: Written) -> Iterator[str]:
+    for hypothesis in found.hypotheses:
+        yield f"{escaped(found.cell)}\t{escaped(one_line(hypothesis.text))}\n"
 
 
 def named_files(paths: Sequence[str]) -> list[Path]:

@@ -52,7 +52,8 @@ class TranslateOptions(WritingOptions):
 def translate(options: TranslateOptions) -> None:
     """Translate INPUT, or standard input, with a trained RUN: one line in, one line out.
 
-    An empty line stays empty. A terminal or a slow pipe is answered line by line, a file or a fast pipe in batches.
+    An empty line stays empty. A slow pipe is answered line by line, a file or a fast pipe in batches. On a terminal
+    there is a prompt.
     With --n-best K there are K lines for each sentence.
 
     Example: echo "Ein Hund rennt." | attncli translate runs/multi30k-de-en
@@ -60,6 +61,7 @@ def translate(options: TranslateOptions) -> None:
     Example: attncli translate runs/multi30k-de-en talk.de.gz --output talk.en --beam-size 10 --n-best 3
     """
     from attncli.errors import CommandError, counted
+    from attncli.machine.progress import beside_progress, progress
 
     path = options.input
     if path is None and sys.stdin is None:
@@ -75,16 +77,19 @@ def translate(options: TranslateOptions) -> None:
         replaces_unknown=options.replace_unknown,
         cuts_sources=options.too_long == "cut",
     )
+    total = _count(path)
     chunks = _chunks(path)
     # Read before the output is opened, so that a wrong input leaves no output behind.
     first = next(chunks, [])
     unknown: list[int] = []
-    with opened_output(options.output) as stream:
+    shown = path is not None or not sys.stdin.isatty()
+    with opened_output(options.output) as stream, progress(total, "sentences", shown=shown) as advance:
         line = 0
         for lines in chain([first], chunks):
-            for found in write(lines):
+            for found in write(lines, advance=advance):
                 line += 1
-                _put(found, stream, options, line=line)
+                with beside_progress(stream):
+                    _put(found, stream, options, line=line)
                 if found.is_unknown:
                     unknown.append(line)
             stream.flush()
@@ -117,8 +122,20 @@ def _put(found: Written, stream: TextIO, options: TranslateOptions, *, line: int
         stream.writelines(f"{text}\n" for text in texts + [""] * (options.n_best - len(texts)))
 
 
+def _count(path: Path | None) -> int | None:
+    """Return how many lines there are for a progress bar; None where that is not known, or nobody would see it."""
+    from attncli.files.reading import count_lines
+    from attncli.machine.progress import shows_progress
+    from attncli.text.pipes import lines_left
+
+    if not shows_progress():
+        return None
+    return count_lines(path) if path is not None else lines_left(sys.stdin.buffer)
+
+
 def _chunks(path: Path | None) -> Iterator[list[str]]:
     """Yield the lines of the file `path`, or of standard input as they come."""
+    from attncli.cli.prompt import typed_lines
     from attncli.files.reading import read_lines
     from attncli.text.pipes import lines_as_they_come
 
@@ -126,5 +143,8 @@ def _chunks(path: Path | None) -> Iterator[list[str]]:
         lines = read_lines(path)
         while chunk := list(islice(lines, READ_AHEAD)):
             yield chunk
+    elif sys.stdin.isatty():
+        for line in typed_lines():
+            yield [line]
     else:
         yield from lines_as_they_come(sys.stdin.buffer, at_most=READ_AHEAD)

@@ -15,9 +15,10 @@ from attncli.cli.eval import evaluate
 from attncli.cli.files import caption
 from attncli.cli.lines import translate
 from attncli.cli.score import score
-from attncli.cli.terminal import open_streams, say, tell
+from attncli.cli.terminal import open_streams, say, tell_error
 from attncli.cli.train import train
 from attncli.cli.visualize import visualize
+from attncli.cli.voice import is_verbose, voiced
 from attncli.errors import UserError
 from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 
@@ -28,12 +29,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train)
-app.command("eval")(evaluate)
-app.command("translate")(translate)
-app.command("caption")(caption)
-app.command("score")(score)
-app.command("visualize")(visualize)
+app.command("train")(voiced(train))
+app.command("eval")(voiced(evaluate))
+app.command("translate")(voiced(translate))
+app.command("caption")(voiced(caption))
+app.command("score")(voiced(score))
+app.command("visualize")(voiced(visualize))
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
 
@@ -47,7 +48,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -59,8 +60,8 @@ _OUT_OF_MEMORY = "out of memory; smaller batches, beams or models need less"
 def main() -> None:
     """Run the command line; whatever goes wrong becomes one message and an exit code, never a traceback.
 
-    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130). With ATTNCLI_TRACEBACK=1
-    in the environment, an internal error also shows its traceback.
+    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130). With --verbose
+    an error also shows its traceback; of an internal one so does ATTNCLI_TRACEBACK=1 in the environment.
     """
     open_streams()
     bound_kernel_caches()
@@ -71,7 +72,9 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # here, where a failure still becomes a message
     except UserError as error:
-        tell(f"attncli: {error}")
+        if is_verbose():
+            traceback.print_exc()
+        tell_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
@@ -86,11 +89,11 @@ def main() -> None:
         if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
             _fail(_OUT_OF_MEMORY)
         said = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
-        _fail(f"internal error: {said}; please report it in the issue tracker with the output of ATTNCLI_TRACEBACK=1")
+        _fail(f"internal error: {said}; please report it in the issue tracker with the output of --verbose")
 
 
 def _fail(message: str) -> NoReturn:
-    if os.environ.get("ATTNCLI_TRACEBACK") == "1":
+    if is_verbose() or os.environ.get("ATTNCLI_TRACEBACK") == "1":
         traceback.print_exc()
-    tell(f"attncli: {message}")
+    tell_error(message)
     sys.exit(1)

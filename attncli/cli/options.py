@@ -45,7 +45,7 @@ def searched_by(search: Search, given: Mapping[str, Any], *, options: Mapping[st
         return search.changed(given)
     except ValidationError as error:
         problems = [explained(detail, Search, dict(given)) for detail in error.errors()]
-        raise CommandError("\n".join(_as_option(problem, options or {}) for problem in problems)) from None
+        raise CommandError(*(_as_option(problem, options or {}) for problem in problems)) from None
 
 
 def _as_option(problem: str, options: Mapping[str, str]) -> str:

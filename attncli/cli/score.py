@@ -53,19 +53,22 @@ def score(options: ScoreOptions) -> None:
     Example: attncli score runs/multi30k-de-en --source test.de --target test.en --format jsonl --output scores.jsonl
     """
     from attncli.errors import counted
+    from attncli.files.reading import count_lines
+    from attncli.machine.progress import beside_progress, progress, shows_progress
     from attncli.runs.writing import WritingRun
 
     refuse_input(options.output, [options.source, options.target])
     run = WritingRun.load(options.run, device=options.device, checkpoint=options.checkpoint)
     search = searched_by(run.config.search, {"batch_size": options.batch_size, "precision": options.precision})
-    found = run.writer(search).align(_pairs(options.source, options.target), with_weights=False)
+    total = count_lines(options.source) if shows_progress() else None
+    pairs, is_json = _pairs(options.source, options.target), options.format == "jsonl"
     log_prob, tokens = 0.0, 0
-    with opened_output(options.output) as stream:
-        for number, each in enumerate(found, start=1):
+    with opened_output(options.output) as stream, progress(total, "pairs") as advance:
+        for number, each in enumerate(run.writer(search).align(pairs, with_weights=False, advance=advance), start=1):
             _check(each, f"{options.source}:{number}")
             log_prob, tokens = log_prob + each.best.log_prob, tokens + len(each.best.tokens)
-            is_json = options.format == "jsonl"
-            stream.write(json_line(each, name="source") if is_json else f"{each.best.log_prob:.6g}\n")
+            with beside_progress(stream):
+                stream.write(json_line(each, name="source") if is_json else f"{each.best.log_prob:.6g}\n")
     if tokens:
         tell(f"perplexity {math.exp(-log_prob / tokens):.4g} over {counted(tokens, 'token')}, end symbols counted")
 

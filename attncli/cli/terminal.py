@@ -6,9 +6,12 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from attncli.errors import DataError, escaped
+from attncli.errors import DataError, UserError, escaped
+from attncli.machine.progress import beside_progress
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -16,18 +19,47 @@ if TYPE_CHECKING:
 _MOST_LINES = 60
 _MOST_CHARACTERS = 4000  # of a line
 
-
-def say(text: str) -> None:
-    """Print `text` on standard output, with control characters as escapes."""
-    print(escaped(text, keep="\n"))
+_notes_are_wanted = True
 
 
-def tell(text: str) -> None:
-    """Print a message on standard error, with control characters as escapes; of a huge one, the end is only counted."""
-    lines = [_cut(line) for line in escaped(text, keep="\n").split("\n")]
+def want_notes(wanted: bool) -> None:
+    """Decide for this process whether `tell` says anything."""
+    global _notes_are_wanted
+    _notes_are_wanted = wanted
+
+
+def say(*lines: str) -> None:
+    """Print `lines` on standard output, with control characters, line breaks too, as escapes."""
+    with beside_progress(sys.stdout):
+        print(*map(escaped, lines), sep="\n")
+
+
+def say_written(folder: Path, names: Sequence[str]) -> None:
+    """Print on standard output which files were written into `folder`."""
+    say(f"wrote {folder}: {', '.join(names)}")
+
+
+def tell(*lines: str) -> None:
+    """Print `lines` on standard error, with control characters, line breaks too, as escapes, unless notes are unwanted.
+
+    Of very many or very long ones, the end is only counted.
+    """
+    if _notes_are_wanted:
+        _print_errors(lines)
+
+
+def tell_error(error: UserError | str) -> None:
+    """Print what went wrong on standard error, wanted or not."""
+    _print_errors(f"attncli: {error}".split("\n"))
+
+
+def _print_errors(lines: Sequence[str]) -> None:
+    shown = [_cut(escaped(line)) for line in lines[:_MOST_LINES]]
     if len(lines) > _MOST_LINES:
-        lines = [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES:,} more lines"]
-    print("\n".join(lines), file=sys.stderr)
+        shown.append(f"... and {len(lines) - _MOST_LINES:,} more lines")
+    with beside_progress(sys.stderr):
+        print(*shown, sep="\n", file=sys.stderr)
+
 
 
 def _cut(line: str) -> str:

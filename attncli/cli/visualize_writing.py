@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attncli.cli.options import as_text, searched_by
 from attncli.cli.tasks import check_alone, names_of
-from attncli.cli.terminal import say, tell
+from attncli.cli.terminal import say, tell, tell_error
 from attncli.errors import CommandError, DataError, RunError, escaped_json, unknown
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationO
         if each.problem is None:
             found.append(each)
         else:
-            tell(f"attncli: {each.problem}")
+            tell_error(each.problem)
     if not found:
         raise RunError(_NOTHING)
     title = f"{run.name}: attention"
@@ -178,7 +178,7 @@ def _inspected(
         try:
             [found] = writer.inspect([pair])
         except DataError as error:
-            tell(f"attncli: {error}")
+            tell_error(error)
         else:
             yield number, found
 

@@ -6,12 +6,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
@@ -27,6 +27,7 @@ from attncli.cli.options import (
     searched_by,
 )
 from attncli.errors import CommandError, escaped_json
+from attncli.machine.progress import Advance
 
 if TYPE_CHECKING:
     from attncli.decoding.strategies import Strategy
@@ -76,7 +77,13 @@ class WritingOptions:
 
 
 _DRAWING = ("temperature", "top_k", "top_p", "seed")
-Write = Callable[[Iterable[str]], Iterator["Written"]]
+
+
+class Write(Protocol):
+    """Writes for sources, in their order."""
+
+    def __call__(self, cells: Iterable[str], *, advance: Advance) -> Iterator[Written]:
+        """Yield what is written for each of `cells`; `advance` is told how many more are done."""
 
 
 def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:

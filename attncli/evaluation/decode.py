@@ -10,6 +10,7 @@ from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
+from attncli.machine.progress import progress
 from attncli.runs.writing import WritingRun
 
 
@@ -27,7 +28,8 @@ def decode(
     The time to read the sources counts. Raises a DataError that names every source that cannot be read.
     """
     started = time.perf_counter()
-    found = list(run.writer(search, cuts_sources=cuts_sources).write(test.cells))
+    with progress(len(test), f"{test.noun}s", what=name) as advance:
+        found = list(run.writer(search, cuts_sources=cuts_sources).write(test.cells, advance=advance))
     seconds = time.perf_counter() - started
     problems = Problems()
     for number, each in enumerate(found, start=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -40,6 +41,17 @@ def lines_as_they_come(stream: BinaryIO, *, at_most: int) -> Iterator[list[str]]
             waiting = waiting[at_most:]
         if ended:
             return
+
+
+def lines_left(stream: BinaryIO) -> int | None:
+    """Return how many lines `stream` still holds if it is a file, None if it is a pipe or a terminal."""
+    descriptor = stream.fileno()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return None
+    at, lines, last = os.lseek(descriptor, 0, os.SEEK_CUR), 0, b"\n"
+    while block := os.pread(descriptor, BLOCK, at):  # leaves the place where reading goes on
+        at, lines, last = at + len(block), lines + block.count(b"\n"), block[-1:]
+    return lines + (last != b"\n")
 
 
 def _decoded(raw: bytes, number: int) -> str:

@@ -78,7 +78,7 @@ def test_what_a_terminal_might_obey_is_written_as_escapes(attncli: Command, tmp_
 
 
 def test_a_huge_message_is_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    tell("\n".join(f"line {number}" for number in range(1000)))
+    tell(*(f"line {number}" for number in range(1000)))
     lines = capsys.readouterr().err.splitlines()
     assert (len(lines), lines[59:]) == (61, ["line 59", "... and 940 more lines"])
     tell("x" * 5000)
@@ -94,7 +94,7 @@ def test_an_error_of_the_program_is_one_line_and_a_traceback_on_request(
     monkeypatch.setattr("attncli.config.load.read_config", fail)
     message = (
         "attncli: internal error: KeyError: 'key'; please report it in the issue tracker with the output of "
-        "ATTNCLI_TRACEBACK=1\n"
+        "--verbose\n"
     )
     result = attncli("config", "show", "x.yaml")
     assert (result.code, result.out, result.err) == (1, "", message)
