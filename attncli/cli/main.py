@@ -48,7 +48,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     pass
@@ -60,8 +61,8 @@ _OUT_OF_MEMORY = "out of memory; smaller batches, beams or models need less"
 def main() -> None:
     """Run the command line; whatever goes wrong becomes one message and an exit code, never a traceback.
 
-    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130). With --verbose
-    an error also shows its traceback; of an internal one so does ATTNCLI_TRACEBACK=1 in the environment.
+    Typer itself ends quietly when the reader of a pipe has gone (1) and on an interrupt (130). With --verbose,
+    or with ATTNCLI_TRACEBACK=1 in the environment, an error of the program or of the system also shows its traceback.
     """
     open_streams()
     bound_kernel_caches()
@@ -72,8 +73,6 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # here, where a failure still becomes a message
     except UserError as error:
-        if is_verbose():
-            traceback.print_exc()
         tell_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:

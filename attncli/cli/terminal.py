@@ -61,7 +61,6 @@ def _print_errors(lines: Sequence[str]) -> None:
         print(*shown, sep="\n", file=sys.stderr)
 
 
-
 def _cut(line: str) -> str:
     more = len(line) - _MOST_CHARACTERS
     return line if more <= 0 else f"{line[:_MOST_CHARACTERS]}... and {more:,} more characters"
