@@ -6,10 +6,11 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sacrebleu
 import typer
@@ -25,6 +26,7 @@ from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.machine.progress import Advance
+from attncli.metrics.metric import Metric, References, SentenceStatistics
 from attncli.metrics.registry import ALL_METRICS, CAPTION_METRICS, METRICS
 from attncli.runs.folder import RunFolder
 from attncli.runs.writing import WritingRun
@@ -484,6 +486,41 @@ def test_runs_with_other_sentences_are_not_compared(tmp_path: Path, loaded: list
 )
 def test_wrong_command_lines_are_explained(arguments: list[str], message: str) -> None:
     assert refused(run_eval(*arguments, where=()), CommandError).startswith(message)
+
+
+def test_comet_judges_beside_the_sources(
+    tmp_path: Path, loaded: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "four")
+
+    def metric(sources: tuple[str, ...], *, model: str, gpu: int | None, shows_progress: bool) -> Metric:
+        assert (sources, model, gpu, loaded) == (tuple(SOURCES), "some/model", None, [])
+
+        def measure(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
+            assert (tuple(references[0]), len(hypotheses)) == (tuple(TARGETS), 3)
+            return SentenceStatistics(np.array([[0.5], [0.25], [0.125]]), "model:some/model", lambda row: float(row[0]))
+
+        return Metric("COMET", lower_is_better=False, measure=measure, digits=4)
+
+    monkeypatch.setattr("attncli.metrics.comet.comet", metric)
+    write_lines(tmp_path / "x.en", TARGETS)
+    result = run_eval(run, "--hypotheses", tmp_path / "x.en", "--metric", "comet", "--comet-model", "some/model")
+    assert result.exit_code == 0, result.output
+    assert "0.8750 [" in result.stdout
+    assert "COMET by words of the source" in result.stdout
+    assert "COMET: loading some/model" in result.stderr
+    joint = report(run / "evaluation" / "small")
+    assert [found["comet"]["score"] for found in joint["runs"]] == [0.875, 0.875]
+    assert [c["difference"] for c in joint["comparisons"] if c["metric"] == "comet"] == [0]
+
+
+def test_a_missing_package_is_told_before_anything_is_decoded(
+    tmp_path: Path, loaded: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    message = refused(run_eval(make_run(tmp_path / "four"), "--metric", "comet"), UserError)
+    assert message.startswith("COMET needs the package unbabel-comet; install it with: pip install 'attncli[comet]'")
+    assert not loaded
 
 
 @pytest.mark.parametrize(

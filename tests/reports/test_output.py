@@ -26,3 +26,11 @@ def test_no_two_systems_share_a_file_on_any_file_system(names: list[str]) -> Non
         assert Path(name).name == name
         assert "\0" not in name
         assert len(name.encode()) <= 255
+
+
+def test_no_suffix_is_doubled() -> None:
+    assert _file_names([System(name, ()) for name in ("a.txt", "a", "b.en")]) == [
+        "hypotheses.a.txt",
+        "hypotheses.a-2.txt",
+        "hypotheses.b.en.txt",
+    ]
