@@ -13,9 +13,14 @@ _wanted = True
 
 
 def want_progress(wanted: bool) -> None:
-    """Decide for this process whether there are bars at all."""
+    """Decide for this process whether progress is shown at all."""
     global _wanted
     _wanted = wanted
+
+
+def wants_progress() -> bool:
+    """Tell whether progress is wanted at all, as bars or as lines."""
+    return _wanted
 
 
 def shows_progress() -> bool:

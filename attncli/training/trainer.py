@@ -14,6 +14,7 @@ import torch
 from attncli.config.training import Training
 from attncli.errors import DataError, RunError, Stopped, TrainingError
 from attncli.machine.device import arithmetic, autocast
+from attncli.machine.progress import wants_progress
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import put_weights, weights_of
 from attncli.training.checkpoints import Checkpoints
@@ -79,7 +80,8 @@ def _reports(config: Training, run: RunFolder, saved: SavedState | None, progres
     step, log_size = (saved.training.step, saved.log_size) if saved else (0, 0)
     others: list[Report] = [TensorBoard(run.path / "tensorboard", step=step)] if config.tensorboard else []
     bar = sys.stderr.isatty() if progress is None else progress
-    others.append(ProgressBar() if bar else PlainLines())
+    if progress is not None or wants_progress():
+        others.append(ProgressBar() if bar else PlainLines())
     return Reports(JsonLines(run.log_path, size=log_size), others)
 
 

@@ -13,7 +13,7 @@ import pytest
 from command_line import Command
 
 import attncli as package
-from attncli.errors import CommandError, RunError, Stopped
+from attncli.errors import CommandError, ConfigError, RunError
 
 COMMANDS = [
     [],
@@ -80,7 +80,7 @@ def test_a_wrong_command_line_ends_with_2(attncli: Command, arguments: list[str]
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(CommandError("no\nand no"), 2), (RunError("no\nand no"), 1), (Stopped("no\nand no", signal_number=15), 143)],
+    [(CommandError("no", "and no"), 2), (RunError("no", "and no"), 1), (ConfigError(["no", "and no"]), 2)],
 )
 def test_a_mistake_is_one_message_and_an_exit_code(
     attncli: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
