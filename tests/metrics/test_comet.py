@@ -20,7 +20,7 @@ from attncli.metrics.comet import DEFAULT_MODEL, comet
 
 SOURCES = ["ein Hund", "zwei Männer", "sie"]
 HYPOTHESES = ["a dog", "men", "it is she"]
-REFERENCES = [["a dog!", "two men", "she"], ["the dog", None, "her"]]
+REFERENCES: list[list[str | None]] = [["a dog!", "two men", "she"], ["the dog", None, "her"]]
 
 
 @dataclass(frozen=True)
