@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from attncli.config.quantities import ColumnNumber, PathText, SetName
-from attncli.config.section import Section
+from attncli.config.section import DataSection, Section
 
 CaptionFormat = Literal["flickr8k", "coco", "karpathy", "csv", "tsv", "jsonl", "lines"]
 
@@ -81,7 +81,7 @@ class CaptionSplit(Section):
 Split = Annotated[CaptionSplit, BeforeValidator(_as_split, json_schema_input_type=str | CaptionSplit)]
 
 
-class CaptioningData(Section):
+class CaptioningData(DataSection):
     """Images with captions for training, validation and test."""
 
     bad_sources_key: ClassVar[str] = "bad_pictures"

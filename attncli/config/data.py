@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from attncli.config.quantities import ColumnNumber, Length, PathText, SetName
-from attncli.config.section import Section
+from attncli.config.section import DataSection, Section
 
 
 class ParallelFiles(Section):
@@ -50,7 +50,7 @@ class MaximumLength(Section):
     """Maximum number of target tokens in a training pair, not counting the end symbol; no limit by default."""
 
 
-class TranslationData(Section):
+class TranslationData(DataSection):
     """Parallel text for training, validation and test."""
 
     root: PathText = "."
@@ -66,7 +66,8 @@ class TranslationData(Section):
     it and report how many were skipped. Files of different lengths are always an error."""
     maximum_length: MaximumLength = MaximumLength()
     """Limits on the length of training pairs."""
-    too_long: Literal["drop", "error"] = "drop"
-    """What to do about a training pair over `maximum_length`: skip it and report how many were skipped, or stop."""
+    too_long: Literal["drop", "error", "cut"] = "drop"
+    """What to do about a training pair over `maximum_length`: skip it and report how many were skipped (`drop`), stop
+    (`error`), or cut its source and skip it only if its target is too long (`cut`). Dev sources are cut too."""
     cache: PathText | None = None
     """Cache for encoded corpora and tokenizers; by default `attncli` in the user's cache folder."""

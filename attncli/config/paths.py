@@ -20,25 +20,25 @@ def missing_paths(config: Config) -> Iterator[str]:
     if not root.is_dir():
         yield f"data.root: {root}: no such folder"
         return
-    for key, text in _named(config):
+    for key, text in named_paths(config):
         path = root / text if key.startswith("data.") else Path(text)
         if not path.exists():
             yield f"{key}: {path}: no such file or folder"
 
 
-def _named(section: Section, parent: str = "") -> Iterator[tuple[str, str]]:
+def named_paths(section: Section, parent: str = "") -> Iterator[tuple[str, str]]:
     """Yield the key and the text of every path in `section`."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         key = f"{parent}{name}"
         if isinstance(value, Section):
-            yield from _named(value, f"{key}.")
+            yield from named_paths(value, f"{key}.")
         elif isinstance(value, dict):
             for inner, each in value.items():
-                yield from _named(each, f"{key}.{inner}.") if isinstance(each, Section) else ()
+                yield from named_paths(each, f"{key}.{inner}.") if isinstance(each, Section) else ()
         elif isinstance(value, tuple):
             for number, each in enumerate(value):
-                yield from _named(each, f"{key}.{number}.") if isinstance(each, Section) else ()
+                yield from named_paths(each, f"{key}.{number}.") if isinstance(each, Section) else ()
         elif isinstance(value, str) and name not in _MADE and _is_path(field.annotation, field.metadata):
             yield key, value
 

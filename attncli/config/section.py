@@ -15,6 +15,14 @@ class Section(BaseModel):
     )
 
 
+class DataSection(Section):
+    """The base of every form of data: splits, and the files that they are read from."""
+
+    def files(self, split: Any) -> tuple[Section, ...]:
+        """Return the sections that name files which `split` is read from, besides itself."""
+        return ()
+
+
 def renamed(**names: str) -> Any:
     """Return a validator that reads each older key in `names` as the key that replaced it."""
 

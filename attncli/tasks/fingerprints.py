@@ -7,12 +7,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from attncli.config.captions import CaptioningData
-from attncli.config.data import PairFile, ParallelFiles
 from attncli.config.load import Config
-from attncli.config.tasks.autoencoding import PictureSet, VectorSet
+from attncli.config.paths import named_paths
+from attncli.config.section import DataSection, Section
 from attncli.data.cache import fingerprint
 
 _SPLITS = ("train", "dev")
@@ -28,7 +26,7 @@ def data_fingerprints(config: Config, sources: Mapping[str, Sequence[Path]]) -> 
     root, found = Path(config.data.root), {}
     sum_of = cache(fingerprint)  # splits may share a file
     for key in _SPLITS:
-        for name in _files(config.data, getattr(config.data, key)):
+        for name in _files(config.data, getattr(config.data, key), root):
             found[f"data.{key}: {name}"] = sum_of(root / name)
         if key in sources:
             found[f"data.{key}: {len(sources[key]):,} sources"] = _listing(sources[key], root)
@@ -40,19 +38,10 @@ def changed_data(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
     return [place for place in now if before and now[place] != before.get(place)]
 
 
-def _files(data: Any, split: Any) -> Iterator[str]:
-    if isinstance(split, ParallelFiles):
-        yield from (split.source, split.target)
-    elif isinstance(split, PairFile):
-        yield split.pairs
-    elif isinstance(split, VectorSet):
-        yield split.file
-    elif isinstance(split, PictureSet):
-        yield from filter(None, [split.list])
-    elif isinstance(data, CaptioningData):
-        for file in data.files(split):
-            yield from filter(None, [file.file, file.image_names])
-        yield from filter(None, [split.list])
+def _files(data: DataSection, split: Section, root: Path) -> Iterator[str]:
+    """Yield the paths of the files that `split` is read from; what its folders hold are the `sources`."""
+    paths = (path for section in (*data.files(split), split) for _, path in named_paths(section))
+    yield from (path for path in dict.fromkeys(paths) if not (root / path).is_dir())
 
 
 def _listing(paths: Iterable[Path], root: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from attncli.config.quantities import Count, PathText, Pixels, Resamples, Seed, SetName, Size
-from attncli.config.section import Section
+from attncli.config.section import DataSection, Section
 from attncli.config.training import Training, Validation
 from attncli.config.warnings import warnings_of_data, warnings_of_schedule
 
@@ -39,7 +39,7 @@ class VectorSet(Section):
     each to `dev` and `test`."""
 
 
-class PictureData(Section):
+class PictureData(DataSection):
     """Images for training, validation and test."""
 
     kind: Literal["pictures"] = "pictures"
@@ -72,7 +72,7 @@ class PictureData(Section):
         return self.height * self.width * self.channels
 
 
-class VectorData(Section):
+class VectorData(DataSection):
     """Vectors for training, validation and test."""
 
     kind: Literal["vectors"] = "vectors"
