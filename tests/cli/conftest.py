@@ -8,28 +8,17 @@ from pathlib import Path
 
 import pytest
 from command_line import Command, Result
+from toy_captions import toy_captions
 from typer.testing import CliRunner
 
 from attncli.cli.main import app, main
-from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 
-CAPTIONING = """\
-task: captioning
-data:
-  root: {root}
-  images: images
-  captions: captions.jsonl
-  train: {{split: train}}
-  dev: {{split: dev}}
-  test:
-    test: {{split: test}}
-  cache: {root}/cache
-tokenizer: {{kind: word, vocabulary_size: 60}}
+CAPTIONER = """\
 model:
   embedding_size: 6
-  encoder: {{kind: cnn, preprocessing: {{size: 32}}, widths: [4, 6]}}
-  attention: {{score: additive, size: 7}}
-  decoder: {{hidden_size: 8, query: previous_state, bridge: mean_mlp, gate: true, readout: deep}}
+  encoder: {kind: cnn, preprocessing: {size: 32}, widths: [4, 6]}
+  attention: {score: additive, size: 7}
+  decoder: {hidden_size: 8, query: previous_state, bridge: mean_mlp, gate: true, readout: deep}
 training:
   batch_sentences: 9
   max_steps: 12
@@ -37,8 +26,8 @@ training:
   validate_every: 6
   checkpoint_every: 5
   log_every: 4
-  augmentation: {{smallest_crop: 0.8}}
-search: {{beam_size: 3, max_length: 12, batch_size: 4}}
+  augmentation: {smallest_crop: 0.8}
+search: {beam_size: 3, max_length: 12, batch_size: 4}
 """
 FEW = ["training.max_steps=1", "search.length_penalty=0"]
 CAPTIONERS: dict[str, list[str]] = {
@@ -79,8 +68,7 @@ def captioners(tmp_path_factory: pytest.TempPathFactory) -> Path:
     `trained` has learned a little; of each other decoder there is a run of a single update, named after it.
     """
     folder = tmp_path_factory.mktemp("captioners")
-    make_toy_captioning(folder, ToyPictureSizes(train=20, dev=4, test=6), seed=2)
-    (folder / "small.yaml").write_text(CAPTIONING.format(root=folder))
+    (folder / "small.yaml").write_text(toy_captions(folder, train=20, dev=4, test=6) + CAPTIONER)
     for name, changes in CAPTIONERS.items():
         sets = [part for change in changes for part in ("--set", change)]
         arguments = ["train", str(folder / "small.yaml"), "--run", str(folder / name), "--device", "cpu", *sets]

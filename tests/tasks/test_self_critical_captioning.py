@@ -18,9 +18,9 @@ from self_critical_runs import (
     with_set,
 )
 from tiny_captioner import configured
+from toy_captions import toy_captions
 
 from attncli.config.load import read_config
-from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
 from attncli.decoding.search import search
 from attncli.decoding.strategies import Sampling
 from attncli.errors import ConfigError
@@ -29,31 +29,21 @@ from attncli.metrics.coco import CiderD, DocumentFrequencies
 from attncli.sources.images.batch import Pixels
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 
-BASE = """\
-task: captioning
-data:
-  root: {root}
-  images: images
-  captions: captions.jsonl
-  train: {{split: train}}
-  dev: {{split: dev}}
-  test: {{test: {{split: test}}}}
-  cache: {root}/cache
-tokenizer: {{kind: word, vocabulary_size: 60}}
+CAPTIONER = """\
 model:
   embedding_size: 6
   dropout: 0.1
-  encoder: {{kind: cnn, preprocessing: {{size: 32}}, widths: [4, 6]}}
-  attention: {{score: additive, size: 7}}
-  decoder: {{hidden_size: 8, query: previous_state, bridge: mean_mlp, readout: deep, doubly_stochastic: 0.5}}
+  encoder: {kind: cnn, preprocessing: {size: 32}, widths: [4, 6]}
+  attention: {score: additive, size: 7}
+  decoder: {hidden_size: 8, query: previous_state, bridge: mean_mlp, readout: deep, doubly_stochastic: 0.5}
 training:
   batch_sentences: 9
   max_steps: 12
   learning_rate: 0.02
   label_smoothing: 0.1
   validate_every: 6
-  augmentation: {{smallest_crop: 0.8}}
-search: {{beam_size: 3, max_length: 12, batch_size: 4}}
+  augmentation: {smallest_crop: 0.8}
+search: {beam_size: 3, max_length: 12, batch_size: 4}
 """
 CRITICAL = """\
 base: base.yaml
@@ -74,8 +64,7 @@ training:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of toy pictures with both configurations and a run of the first."""
     made = tmp_path_factory.mktemp("captions")
-    make_toy_captioning(made, ToyPictureSizes(train=20, dev=4, test=3), seed=2)
-    (made / "base.yaml").write_text(BASE.format(root=made))
+    (made / "base.yaml").write_text(toy_captions(made, train=20, dev=4, test=3) + CAPTIONER)
     (made / "critical.yaml").write_text(CRITICAL.format(root=made))
     train(made / "base.yaml", made / "run")
     return made
@@ -264,8 +253,7 @@ def test_cross_entropy_is_the_default() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("baseline", ["others", "greedy"])
 def test_self_critical_steps_raise_the_reward(tmp_path: Path, baseline: str) -> None:
-    make_toy_captioning(tmp_path, ToyPictureSizes(train=120, dev=40, test=1), seed=2)
-    (tmp_path / "base.yaml").write_text(BASE.format(root=tmp_path))
+    (tmp_path / "base.yaml").write_text(toy_captions(tmp_path, train=120, dev=40, test=1) + CAPTIONER)
     (tmp_path / "critical.yaml").write_text(CRITICAL.format(root=tmp_path))
     sizes = ["model.embedding_size=24", "model.decoder.hidden_size=32", "training.augmentation={}"]
     sizes += ["training.batch_sentences=30", "search.max_length=16"]
