@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from attncli.cli.help import Command, Group
 from attncli.cli.terminal import say, tell
 from attncli.cli.voice import voiced
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="List, fetch and make data sets.\n\nExample: attncli data make toy-translation --to data/toy",
 )
@@ -33,7 +35,7 @@ _TOYS = {
 }
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 @voiced
 def list_data_sets() -> None:
     """Show every data set that can be fetched or made: what it is, its size, licence and how to get it.
@@ -54,7 +56,7 @@ def _describe(name: str, what: str, size: str, licence: str, how: str) -> None:
     say(name, f"    {what}", f"    size:    {size}", f"    licence: {licence}", f"    get it:  {how}")
 
 
-@app.command()
+@app.command(cls=Command)
 @voiced
 def get(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `attncli data list` shows it.")],
@@ -75,7 +77,7 @@ def get(
     say(str(folder))
 
 
-@app.command()
+@app.command(cls=Command)
 @voiced
 def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"What to make: {', '.join(_TOYS)}.")],

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attncli.cli.corruption import HELP
-from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, Quiet
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import WRITING, Only
 
 
@@ -59,7 +59,7 @@ class EvaluationOptions:
     too_long: Annotated[
         str | None,
         typer.Option(
-            metavar="error|cut", help="Whether to stop at a source that is too long or truncate it.  [default: error]"
+            metavar="error|cut", help="Whether to stop at a source that is too long or truncate it."
         ),
         Only(("text",)),
     ] = None
@@ -94,4 +94,3 @@ class EvaluationOptions:
     ] = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"
-    quiet: Quiet = False

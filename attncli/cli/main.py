@@ -13,6 +13,7 @@ import attncli
 from attncli.cli import config, data
 from attncli.cli.eval import evaluate
 from attncli.cli.files import caption
+from attncli.cli.help import Command, Group
 from attncli.cli.lines import translate
 from attncli.cli.score import score
 from attncli.cli.terminal import open_streams, say, tell_error
@@ -23,18 +24,19 @@ from attncli.errors import UserError
 from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 
 app = typer.Typer(
+    cls=Group,
     help="Train and evaluate attention encoder-decoders: a YAML file says what.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(voiced(train))
-app.command("eval")(voiced(evaluate))
-app.command("translate")(voiced(translate))
-app.command("caption")(voiced(caption))
-app.command("score")(voiced(score))
-app.command("visualize")(voiced(visualize))
+app.command("train", cls=Command)(voiced(train))
+app.command("eval", cls=Command)(voiced(evaluate))
+app.command("translate", cls=Command)(voiced(translate))
+app.command("caption", cls=Command)(voiced(caption))
+app.command("score", cls=Command)(voiced(score))
+app.command("visualize", cls=Command)(voiced(visualize))
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
 

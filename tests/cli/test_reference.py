@@ -10,7 +10,8 @@ import pytest
 import typer
 from command_line import Command
 
-from attncli.cli.reference import _parameters, command_pages
+from attncli.cli.parameters import parameters
+from attncli.cli.reference import command_pages
 
 PAGES = command_pages()
 FOLDER = Path(__file__).parents[2] / "docs" / "reference" / "commands"
@@ -76,9 +77,9 @@ def test_parameters_are_written_as_on_the_command_line() -> None:
     # What typer reads of a signature stands in this function alone.
     names = {"Annotated": Annotated, "Literal": Literal, "Path": Path, "typer": typer}
     command.__globals__.update(names)
-    found = {each.name: each for each in _parameters(command)}
+    found = {each.name: each for each in parameters(command)}
     assert [each.written for each in found.values()] == ["PATH...", "-s, --shape a|b", "--rate NUMBER", "--wild"]
     assert found["shape"].explanation == "A shape."
-    assert found["shape"].shown_default == "`round`"
+    assert found["shape"].shown_default == "round"
     assert found["rate"].explanation == "A rate. At least 0.5, at most 2."
     assert (found["path"].shown_default, found["rate"].shown_default) == ("required", "")
