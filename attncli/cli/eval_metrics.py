@@ -13,21 +13,33 @@ if TYPE_CHECKING:
     from attncli.metrics.metric import Metric
 
 
-def chosen_metrics(names: Sequence[str], data: EvaluationSet, options: EvaluationOptions) -> dict[str, Metric]:
-    """Return the metrics of `names`; a UserError says which program, package or model one of them needs."""
+def chosen_metrics(
+    keys: Sequence[str], data: EvaluationSet, options: EvaluationOptions, *, names: Sequence[str]
+) -> dict[str, Metric]:
+    """Return the metrics of `keys`, which will measure what `names` wrote, in that order.
+
+    A UserError says which program, package or model one of them needs.
+    """
     from attncli.metrics.registry import ALL_METRICS
 
-    makers: dict[str, Callable[[], Metric]] = {"ter": _ter, "comet": lambda: _comet(data, options), "meteor": _meteor}
-    return {name: makers[name]() if name in makers else ALL_METRICS[name] for name in names}
+    makers: dict[str, Callable[[], Metric]] = {
+        "ter": lambda: _ter(names),
+        "comet": lambda: _comet(data, options),
+        "meteor": _meteor,
+    }
+    return {key: makers[key]() if key in makers else ALL_METRICS[key] for key in keys}
 
 
-def _ter() -> Metric:
+def _ter(names: Sequence[str]) -> Metric:
     from attncli.machine.progress import progress
     from attncli.metrics.ter import ter
 
+    measured = iter(names)
+
     def watch(hypotheses: Sequence[str]) -> Iterator[str]:
-        tell(f"TER: measuring {len(hypotheses)} sentences, minutes where words are reordered")
-        with progress(len(hypotheses), "sentences", what="TER") as advance:
+        name = next(measured)
+        tell(f"{name}: measuring TER of {len(hypotheses)} sentences, which takes minutes where words are reordered")
+        with progress(len(hypotheses), "sentences", what=f"TER of {name}") as advance:
             for hypothesis in hypotheses:
                 yield hypothesis
                 advance(1)

@@ -47,8 +47,9 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     if options.output is None:
         check_folder_name(data.name)
     default = TranslationConfig.metrics if runs.config is None else known
+    wanted = options.metric or [key for key in default if key not in _ON_REQUEST]
     # Before anything is decoded, since programs and models may be missing.
-    metrics = chosen_metrics(options.metric or [key for key in default if key not in _ON_REQUEST], data, options)
+    metrics = chosen_metrics(wanted, data, options, names=names)
     given = _given(files, data, names=names[len(folders) :])
     decoded = _decoded(folders, data, options, names=names[: len(folders)], others=[found.name for found in given])
     systems = [*decoded, *given]
@@ -165,14 +166,14 @@ def _decoded(
         "length_penalty": options.length_penalty,
         "batch_size": options.batch_size,
         "precision": options.precision,
+        "too_long": options.too_long,
     }
     runs = [WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
     variants = variant_names(names, [run.config for run in runs], others=others)
     systems = []
     for name, variant, run in zip(names, variants, runs, strict=True):
         tell(f"{name}: decoding {len(data)} {data.noun}s of {data.name}")
-        search, cuts = searched_by(run.config.search, given), options.too_long == "cut"
-        systems.append(decode(run, data, search, name=name, variant=variant, cuts_sources=cuts))
+        systems.append(decode(run, data, searched_by(run.config.search, given), name=name, variant=variant))
     return systems
 
 
@@ -193,10 +194,13 @@ def _write(
     report: Report, data: EvaluationSet, systems: Sequence[System], folders: Sequence[Path], output: Path | None
 ) -> None:
     """Print `report` and write it with what was decoded, into `output` or below each of `folders`."""
-    from attncli.reports.output import write_report
+    from attncli.drawing.fonts import fonts_for
+    from attncli.reports.output import PICTURE, write_report
     from attncli.reports.text import terminal_text
 
     say(*terminal_text(report).split("\n"), "")
+    if problem := fonts_for([report.test, *(system.name for system in systems)]).problem:
+        tell(f"warning: {PICTURE}: {problem}, or give other names with --label")
     decoded = systems[: len(folders)]
     if output is not None or not folders:
         place = output or Path("evaluation") / report.test

@@ -24,15 +24,18 @@ class Fonts:
 
     @property
     def warning(self) -> str | None:
-        """A message about missing characters, or None."""
+        """A message about missing characters in a drawing that may have another format, or None."""
+        problem = self.problem
+        return problem and f"{problem}, or use --format html or svg, which leave the choice of fonts to the viewer"
+
+    @property
+    def problem(self) -> str | None:
+        """Which characters are missing and what to do about it, or None."""
         if not self.missing:
             return None
         shown = " ".join(f"{character} (U+{ord(character):04X})" for character in self.missing[:20])
         more = f" and {len(self.missing) - 20} more" if len(self.missing) > 20 else ""
-        return (
-            f"no installed font has a glyph for: {shown}{more}; they appear as boxes. Install a font for this script, "
-            f"or use --format html or svg, which leave the choice of fonts to the viewer"
-        )
+        return f"no installed font has a glyph for: {shown}{more}; they appear as boxes. Install a font for this script"
 
 
 def fonts_for(texts: Iterable[str]) -> Fonts:

@@ -5,6 +5,7 @@ With `wcwidth`, which it uses, columns line up in every script: wide characters,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tabulate import SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
@@ -23,6 +24,7 @@ _TERMINAL = TableFormat(
     padding=0,
     with_header_hide=None,
 )
+_MINUS = re.compile(r"(?<=[ \[])-(?=\d)")
 # Signs that pdfLaTeX's fonts lack or set badly.
 _SIGNS = str.maketrans({"−": "$-$", "↓": r"$\downarrow$", "±": r"$\pm$", "–": "--", "°": r"$^\circ$"})
 
@@ -44,9 +46,8 @@ def latex_page(headline: str, tables: Iterable[tuple[str, Table]], notes: Sequen
     """Return each of `tables` as a tabular with the rules of booktabs, its title and all else as comments."""
     parts = ["% needs \\usepackage{booktabs}", _comment(headline)]
     for title, table in tables:
-        parts.append(
-            "\n".join([*[_comment(title)] * bool(title), _tabulated(*table, "latex_booktabs").translate(_SIGNS)])
-        )
+        body = _MINUS.sub("$-$", _tabulated(*table, "latex_booktabs")).translate(_SIGNS)
+        parts.append("\n".join([*[_comment(title)] * bool(title), body]))
     return "\n\n".join([*parts, *["\n".join(map(_comment, notes))] * bool(notes)]) + "\n"
 
 

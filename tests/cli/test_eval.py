@@ -44,11 +44,9 @@ class FakeRun:
         self.folder, self.step, self.parameters = folder, 12, 345
         self.config = read_config(folder / "config.yaml")
         self.searches: list[Search] = []
-        self.cuts: list[bool] = []
 
-    def writer(self, search: Search, *, cuts_sources: bool) -> FakeRun:
+    def writer(self, search: Search) -> FakeRun:
         self.searches.append(search)
-        self.cuts.append(cuts_sources)
         return self
 
     def write(self, sentences: Iterable[str], *, advance: Advance) -> Iterator[Written]:
@@ -244,6 +242,15 @@ def test_labels_name_runs_and_files_everywhere(tmp_path: Path, loaded: list[Fake
     assert r"Moses \& Co.txt" in (tmp_path / "out" / "tables.tex").read_text()
 
 
+def test_names_that_no_font_can_draw_are_told(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    result = run_eval(make_run(tmp_path / "four"), "--label", "\ue123 x")
+    assert result.exit_code == 0, result.output
+    assert (
+        "warning: by_length.png: no installed font has a glyph for: \ue123 (U+E123); they appear as boxes. Install a "
+        "font for this script, or give other names with --label"
+    ) in result.stderr
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
@@ -285,7 +292,7 @@ def test_ter_is_measured_when_asked_for_and_says_so(tmp_path: Path, loaded: list
     run = make_run(tmp_path / "four")
     assert "TER" not in run_eval(run).output
     result = run_eval(run, "--metric", "ter")
-    assert "TER: measuring 3 sentences, minutes where words are reordered" in result.stderr
+    assert "four: measuring TER of 3 sentences, which takes minutes where words are reordered" in result.stderr
     expected = sacrebleu.corpus_ter([" ".join(line.split()[:4]) for line in TARGETS], [TARGETS]).score
     [found] = report(run / "evaluation" / "small")["runs"]
     assert found["ter"]["score"] == pytest.approx(expected)
