@@ -26,6 +26,7 @@ from attncli.config.search import Search as SearchSection
 from attncli.decoding.strategies import drawing
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, UserError, unknown
+from attncli.models.memory import Memory
 from attncli.runs.writing import WritingRun
 from attncli.sources.source import Drawer
 
@@ -132,6 +133,7 @@ class Search(TypedDict, total=False):
     no_repeat_ngram_size: int
     unknown: Literal["forbid", "allow"]
     max_source_length: int
+    too_long: Literal["error", "cut"]
     batch_size: int
     precision: Literal["fp32", "bf16"]
 
@@ -179,12 +181,15 @@ class Run:
         return list(self._outputs(writer.align(given, with_weights=attention and self._run.attends), forced=True))
 
     def encode(self, sources: Iterable[str | PathLike[str]]) -> list[Encoded]:
-        """Return what the encoder makes of sentences or image files."""
+        """Return what the encoder makes of sentences or image files; an ensemble has no encoder of its own."""
+        if self._run.others:
+            raise CommandError(f"{self.folder}: each run of an ensemble encodes sources its own way; load one alone")
         found = []
         cells = (fspath(source) for source in sources)
         for number, (cell, places, memory) in enumerate(self._run.writer().encode(cells), start=1):
             if isinstance(memory, DataError):
                 raise DataError(f"source {number}: {memory}")
+            assert isinstance(memory, Memory), "a run by itself has one encoder"
             states, summary = (each[0].float().cpu().numpy() for each in (memory.states, memory.summary))
             found.append(Encoded(cell, states, summary, places.tokens, memory.grid))
         return found
@@ -231,12 +236,24 @@ class Run:
             yield Output(each.cell, hypotheses, each, drawer, forced)
 
 
-def load(folder: str | PathLike[str], *, checkpoint: str = "best", device: str = "auto") -> Run:
+def load(
+    folder: str | PathLike[str],
+    *,
+    ensemble: Iterable[str | PathLike[str]] = (),
+    checkpoint: str = "best",
+    device: str = "auto",
+) -> Run:
     """Return the trained run in `folder`, with the weights of `checkpoint`, on `device` (`auto`, `cpu`, `cuda:1`).
 
-    Raises a `UserError` if the folder is not a run that translates or captions.
+    With the folders of other runs as `ensemble` the probabilities of every token are the means of all runs'. They share
+    the vocabulary; settings of the search, and attention, are those of the run in `folder`.
+
+    Raises a `UserError` if a folder is not a run that translates or captions, or if the runs are no ensemble.
     """
-    return Run(WritingRun.load(Path(folder), device=device, checkpoint=checkpoint))
+    if isinstance(ensemble, str | PathLike):
+        raise CommandError(f"ensemble {fspath(ensemble)!r}: should be a list of folders")
+    others = [Path(other) for other in ensemble]
+    return Run(WritingRun.load(Path(folder), device=device, checkpoint=checkpoint, ensemble=others))
 
 
 def _hypothesis(found: WrittenHypothesis, of: Written) -> Hypothesis:

@@ -17,8 +17,8 @@ from attncli.decoding.constraints import UNCONSTRAINED, Constraints
 from attncli.decoding.pool import Pool, joined
 from attncli.decoding.strategies import Extension, Strategy
 from attncli.decoding.trace import Trace
-from attncli.models.decoders.decoder import Decoder, Step
-from attncli.models.memory import Memory
+from attncli.models.decoders.decoder import Step, Stepwise
+from attncli.models.network import SourceMemory
 from attncli.models.rows import Value, map_tensors, take_rows
 from attncli.text.tokenizer import BOS, EOS
 
@@ -42,8 +42,8 @@ def penalty(length: int, exponent: float) -> float:
 
 @torch.inference_mode()
 def search(
-    decoder: Decoder,
-    memory: Memory,
+    decoder: Stepwise,
+    memory: SourceMemory,
     *,
     strategy: Strategy,
     beam_size: int,
@@ -97,7 +97,7 @@ class _Front:
     log_prob: Tensor  # [N]
 
     @classmethod
-    def first(cls, decoder: Decoder, memory: Memory, strategy: Strategy, beam_size: int) -> _Front:
+    def first(cls, decoder: Stepwise, memory: SourceMemory, strategy: Strategy, beam_size: int) -> _Front:
         """Return what the first step reads."""
         device, count = memory.mask.device, len(memory.mask)
         sources, prepared = torch.arange(count, device=device), decoder.prepare(memory)
@@ -160,7 +160,7 @@ def _is_decided(pool: Pool, log_prob: Tensor, length: int, max_length: int, leng
     return log_prob.view(-1, beam_size).amax(1) / penalty(longest, length_penalty) <= worst
 
 
-def _hypotheses(trace: Trace, pool: Pool, memory: Memory) -> list[list[Hypothesis]]:
+def _hypotheses(trace: Trace, pool: Pool, memory: SourceMemory) -> list[list[Hypothesis]]:
     """Return the hypotheses of a pool of all sources of `memory`, each with its tokens and weights."""
     sources, places = (pool.score > -math.inf).nonzero(as_tuple=True)  # [M], of what is no free place
     kept = [each[sources, places] for each in (pool.step, pool.row, pool.token)]

@@ -24,15 +24,14 @@ from attncli.decoding.written import Inspection, Written, WrittenHypothesis
 from attncli.errors import DataError
 from attncli.machine.device import arithmetic, autocast, in_precision
 from attncli.machine.progress import Advance, no_progress
-from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.models.memory import Memory
+from attncli.models.network import Network, SourceMemory
 from attncli.models.rows import map_tensors
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 Item = TypeVar("Item")
 _THREADS, _GROUPS_AHEAD = 2, 2  # that read values, and how far
 # Gives the hypotheses of each source of a memory, whose places in their group are the second argument.
-_Hypotheses = Callable[[Memory, Sequence[int]], list[list[Hypothesis]]]
+_Hypotheses = Callable[[SourceMemory, Sequence[int]], list[list[Hypothesis]]]
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class _Asked:
 
 @dataclass(frozen=True)
 class Writer(Generic[Item]):
-    """A model with what reads its sources and the tokenizer of what it writes."""
+    """A network with what reads its sources and the tokenizer of what it writes."""
 
-    model: EncoderDecoder
+    model: Network
     reader: Reader[Item]
     tokenizer: Tokenizer
     settings: Search
@@ -92,7 +91,7 @@ class Writer(Generic[Item]):
             targets = [(*self.tokenizer.encode(text), EOS) for _, text in islice(for_targets, len(group))]
             yield from self._answers(group, asked, partial(self._forced, targets=targets))
 
-    def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, Memory | DataError]]:
+    def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, SourceMemory | DataError]]:
         """Yield each source with the memory of it alone, or with what is wrong with it."""
         for cell in cells:
             item = self._value(cell)
@@ -127,7 +126,7 @@ class Writer(Generic[Item]):
             )
 
     @cached_property
-    def _model(self) -> EncoderDecoder:
+    def _model(self) -> Network:
         """The model in the precision of the settings."""
         return in_precision(self.model, self.settings.precision)
 
@@ -176,7 +175,7 @@ class Writer(Generic[Item]):
             else:
                 yield found.get(at) or Written(cell, Places(()), (WrittenHypothesis("", (), 0.0, 0.0, None),))
 
-    def _memory(self, items: Sequence[Item]) -> Memory:
+    def _memory(self, items: Sequence[Item]) -> SourceMemory:
         # Values that are no tokens come to the first layer in float32, whatever its weights are in.
         with self._inference(), autocast(self.settings.precision, self.model.device):
             memory = self._model.encode(self.reader.pack(items).to(self.model.device))
@@ -184,7 +183,7 @@ class Writer(Generic[Item]):
             kind = next(self._model.parameters()).dtype
             return map_tensors(memory, lambda tensor: tensor.to(kind) if tensor.is_floating_point() else tensor)
 
-    def _searched(self, memory: Memory, asked: _Asked) -> list[list[Hypothesis]]:
+    def _searched(self, memory: SourceMemory, asked: _Asked) -> list[list[Hypothesis]]:
         settings = self.settings
         with self._inference():
             return search(
@@ -199,14 +198,14 @@ class Writer(Generic[Item]):
             )
 
     def _forced(
-        self, memory: Memory, batch: Sequence[int], *, targets: Sequence[Sequence[int]]
+        self, memory: SourceMemory, batch: Sequence[int], *, targets: Sequence[Sequence[int]]
     ) -> list[list[Hypothesis]]:
         """Return for each source of `memory`, whose places are `batch`, its one of `targets` as the one hypothesis."""
         given = [targets[at] for at in batch]
         target = pad_tokens([np.array(ids) for ids in given]).to(self.model.device)
         with self._inference():
-            forced = self._model.force_memory(memory, target)
-            log_probs = self._model.log_probs_of(forced, target).cpu()
+            forced = self._model.force_target(memory, target)
+        log_probs = forced.log_probs.cpu()
         weights = None if forced.weights is None else forced.weights.float().cpu()
         marks, positions = map_tensors(forced.marks, torch.Tensor.cpu), memory.mask.sum(1).tolist()
         return [
@@ -242,10 +241,12 @@ class Writer(Generic[Item]):
     def _target(self, ids: Sequence[int]) -> Tokens:
         return pad_tokens([np.array(ids)]).to(self.model.device)
 
-    def _places(self, cell: str, item: Item, memory: Memory) -> Places:
+    def _places(self, cell: str, item: Item, memory: SourceMemory) -> Places:
         return replace(self.reader.places(item), grid=memory.grid, words=tuple(self.reader.words(cell, item)))
 
-    def _answer(self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: Memory, asked: _Asked) -> Written:
+    def _answer(
+        self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: SourceMemory, asked: _Asked
+    ) -> Written:
         words = self.reader.words(cell, item) if asked.replaces_unknown else ()
         written = tuple(self._written(found, words, memory.grid, asked) for found in ranked)
         return Written(cell, self._places(cell, item, memory), written)

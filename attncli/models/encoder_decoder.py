@@ -1,46 +1,34 @@
 """An encoder and a decoder as one model.
 
-B sources, L layers, S source positions, T target positions, R readout width, V vocabulary.
+B sources, S source positions, T target positions, R readout width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from attncli.data.tokens import Tokens
 from attncli.losses import SummedLoss, cross_entropy
 from attncli.models.decoders.decoder import Decoder, Forced
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
+from attncli.models.network import ForcedTarget, HeadWeights, Network
 from attncli.models.source_draws import fingerprints
 from attncli.text.tokenizer import BOS
 
 
-@dataclass(frozen=True)
-class HeadWeights:
-    """Where every layer and head looks; None for what looks nowhere."""
+class EncoderDecoder(Network):
+    """One model."""
 
-    encoder: Tensor | None  # [B, L, heads, S, S], the source at itself
-    decoder: Tensor | None  # [B, L, heads, T, T], the target at what was read of it before
-    cross: Tensor | None  # [B, L, heads, T, S], the target at the source
-
-
-class EncoderDecoder(nn.Module):
-    """Maps a source to the distribution of its target."""
+    decoder: Decoder
 
     def __init__(self, encoder: Encoder, decoder: Decoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
 
     def encode(self, source: Any) -> Memory:
         """Return the memory of `source`."""
@@ -57,6 +45,11 @@ class EncoderDecoder(nn.Module):
     def force_memory(self, memory: Memory, target: Tokens) -> Forced:
         """Return the same for sources that were encoded to `memory`."""
         return self.decoder.force(prefix_of(target), self.decoder.prepare(memory))
+
+    def force_target(self, memory: Memory, target: Tokens) -> ForcedTarget:
+        """Return what reading `target` gives for sources that were encoded to `memory`."""
+        forced = self.force_memory(memory, target)
+        return ForcedTarget(self.log_probs_of(forced, target), forced.weights, forced.marks)
 
     def head_weights(self, source: Any, memory: Memory, target: Tokens) -> HeadWeights:
         """Return where every layer and head looks while `target` is written for `source`, encoded to `memory`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ from attncli.assembly.model import build_model
 from attncli.config.conflicts import most_tokens
 from attncli.config.search import Search
 from attncli.config.writing import WritingConfig
+from attncli.data.columns import Reader
+from attncli.data.packs import JointReader
 from attncli.decoding.writer import Writer
 from attncli.errors import CommandError, escaped
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.ensemble import Ensemble
+from attncli.runs.ensembles import check_ensemble
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.run import TrainedRun, config_of, with_weights
 from attncli.sources.kinds import kind_of
@@ -20,7 +25,7 @@ from attncli.text.tokenizer import Tokenizers
 
 
 class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
-    """A trained run, ready to write for sources of its kind."""
+    """A trained run, ready to write for sources of its kind, alone or with the probabilities of others averaged in."""
 
     def __init__(
         self,
@@ -29,13 +34,22 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         model: EncoderDecoder,
         checkpoint: CheckpointFacts,
         tokenizers: Tokenizers,
+        others: Sequence[WritingRun] = (),
     ):
         super().__init__(folder, config, model, checkpoint)
-        self.tokenizers = tokenizers
+        self.tokenizers, self.others = tokenizers, tuple(others)
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "auto", checkpoint: str = "best") -> WritingRun:
-        """Return the run in `folder` with the weights of `checkpoint`, or raise a RunError that says what is wrong."""
+    def load(
+        cls, folder: Path, *, device: str = "auto", checkpoint: str = "best", ensemble: Sequence[Path] = ()
+    ) -> WritingRun:
+        """Return the run in `folder` with the weights of `checkpoint`, and those of `ensemble` beside it.
+
+        Raises a RunError that says what is wrong with a folder, and a CommandError for runs that are no ensemble.
+        """
+        if ensemble:
+            check_ensemble(folder, ensemble)
+        others = [cls.load(other, device=device, checkpoint=checkpoint) for other in ensemble]
         config, tokenizers = config_of(folder, WritingConfig), Tokenizers.load(folder)
         source, target = tokenizers.source.size, tokenizers.target.size
         loaded, facts = with_weights(
@@ -44,7 +58,7 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
             device=device,
             checkpoint=checkpoint,
         )
-        return cls(folder, config, loaded, facts, tokenizers)
+        return cls(folder, config, loaded, facts, tokenizers, others)
 
     @property
     def kind(self) -> SourceKind[Any]:
@@ -62,21 +76,27 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         """Whether the decoder attends to the source, so that there are weights."""
         return self.config.model.attention != "none"
 
-    def writer(self, search: Search | None = None, *, cuts_sources: bool = False) -> Writer[Any]:
+    def writer(self, search: Search | None = None) -> Writer[Any]:
         """Return a writer for sources, with the run's own search settings unless others are given.
 
-        A source text longer than `search.max_source_length` is cut with `cuts_sources`, and a problem otherwise.
-        Raises a CommandError if `search` asks for longer targets than the decoder has learned positions.
+        Raises a CommandError if `search` asks for longer targets than a decoder has learned positions.
         """
-        search, most = search or self.config.search, most_tokens(self.config.model.decoder)
+        search = search or self.config.search
+        # One search for all, so that their readers agree on which sources are too long.
+        readers = [run._reader(search) for run in (self, *self.others)]
+        if not self.others:
+            return Writer(self.model, readers[0], self.tokenizers.target, search)
+        ensemble = Ensemble([self.model, *(run.model for run in self.others)])
+        return Writer(ensemble, JointReader(readers), self.tokenizers.target, search)
+
+    def _reader(self, search: Search) -> Reader[Any]:
+        most = most_tokens(self.config.model.decoder)
         if most is not None and search.max_length > most:
             raise CommandError(
                 f"--max-length {search.max_length}: the decoder of {escaped(str(self.folder))} has learned positions "
                 f"for {most} tokens (model.decoder.maximum_length); give at most {most}"
             )
-        shared = Shared(self.config, self.tokenizers.source, search=search, cuts_sources=cuts_sources)
-        reader = self.kind.reader(self.config.model.encoder, shared)
-        return Writer(self.model, reader, self.tokenizers.target, search)
+        return self.kind.reader(self.config.model.encoder, Shared(self.config, self.tokenizers.source, search=search))
 
     def drawer(self) -> Drawer:
         """Return the drawer of this kind of source, which shows where the model looks."""

@@ -52,12 +52,17 @@ class Tokenizer:
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        return {self._processor.id_to_piece(i): i for i in range(self.size)}
+        return {entry: i for i, entry in enumerate(self.entries)}
 
     @cached_property
     def size(self) -> int:
         """Size of the vocabulary, including the four special tokens."""
         return int(self._processor.vocab_size())
+
+    @cached_property
+    def entries(self) -> tuple[str, ...]:
+        """The vocabulary in the order of its ids."""
+        return tuple(self._processor.id_to_piece(list(range(self.size))))
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, without special symbols; unknown characters or words become UNK."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -36,6 +36,19 @@ class Forced:
     weights: Tensor | None  # [B, T, S], None without attention
     marks: Marks | None = None  # [B, T, ...], what the attention reports besides its weights
     draws: Draws | None = None  # [B, T], of an attention that learns from its draws, in training
+
+
+class Stepwise(Protocol):
+    """What a search asks of a decoder, one or several: the same three methods as `Decoder`."""
+
+    def prepare(self, memory: Any) -> Any:
+        """Return what steps need of `memory`."""
+
+    def start(self, prepared: Any) -> Any:
+        """Return the state before the first token."""
+
+    def step(self, tokens: Tensor, state: Any, prepared: Any) -> Step:
+        """Return what follows `tokens` [N]."""
 
 
 class Decoder(nn.Module, ABC):

@@ -1,0 +1,70 @@
+"""What writers ask of a network, be it one model or an ensemble of several.
+
+B sources, L layers, S source positions, T target positions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from attncli.data.tokens import Tokens
+from attncli.models.attention import Marks
+from attncli.models.decoders.decoder import Stepwise
+
+
+class SourceMemory(Protocol):
+    """What a network has read of its sources; the rest is its own."""
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, S] bool, True where the position is real."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of an image, whose regions are the positions row by row."""
+
+
+@dataclass(frozen=True)
+class ForcedTarget:
+    """How probable a known target is, and where it looks."""
+
+    log_probs: Tensor  # [B, T], of every token, 0 on padding
+    weights: Tensor | None  # [B, T, S], None without attention
+    marks: Marks | None  # [B, T, ...], what the attention reports besides its weights
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """Where every layer and head looks; None for what looks nowhere."""
+
+    encoder: Tensor | None  # [B, L, heads, S, S], the source at itself
+    decoder: Tensor | None  # [B, L, heads, T, T], the target at what was read of it before
+    cross: Tensor | None  # [B, L, heads, T, S], the target at the source
+
+
+class Network(nn.Module, ABC):
+    """Maps sources to the distributions of their targets."""
+
+    decoder: Stepwise
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @abstractmethod
+    def encode(self, source: Any) -> SourceMemory:
+        """Return the memory of `source`, which its decoder and the other methods take."""
+
+    @abstractmethod
+    def force_target(self, memory: Any, target: Tokens) -> ForcedTarget:
+        """Return what reading `target` gives for sources that were encoded to `memory`."""
+
+    @abstractmethod
+    def head_weights(self, source: Any, memory: Any, target: Tokens) -> HeadWeights:
+        """Return where every layer and head looks while `target` is written for `source`, encoded to `memory`."""

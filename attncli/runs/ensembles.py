@@ -1,0 +1,78 @@
+"""What runs must share for their probabilities to be averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attncli.config.sources.encoder import EncoderSection
+from attncli.config.writing import WritingConfig
+from attncli.errors import CommandError, escaped
+from attncli.runs.run import config_of
+from attncli.text.tokenizer import Tokenizer, Tokenizers
+
+
+def check_ensemble(first: Path, others: Sequence[Path]) -> None:
+    """Raise a CommandError unless the runs in `others` can be averaged with the one in `first`.
+
+    It names each that cannot, and why. Raises a RunError for a folder that cannot be used.
+    """
+    members = [_Member.read(folder) for folder in (first, *others)]
+    problems = [
+        f"{_shown(other.folder)}: no ensemble with {_shown(first)}: {problem}"
+        for number, other in enumerate(members[1:], start=1)
+        for problem in _problems(other, members[:number])
+    ]
+    if problems:
+        raise CommandError(*problems)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """What a run must have in common with others."""
+
+    folder: Path
+    encoder: EncoderSection
+    tokenizers: Tokenizers
+
+    @classmethod
+    def read(cls, folder: Path) -> _Member:
+        return cls(folder, config_of(folder, WritingConfig).model.encoder, Tokenizers.load(folder))
+
+
+def _problems(other: _Member, before: Sequence[_Member]) -> Iterator[str]:
+    """Yield what keeps `other` from an ensemble with those `before` it."""
+    first = before[0]
+    if other.folder.resolve() in [member.folder.resolve() for member in before]:
+        yield "it is named twice; name different runs"
+        return
+    if other.encoder.noun != first.encoder.noun:
+        yield f"it reads {other.encoder.noun}s and not {first.encoder.noun}s; name runs that read the same"
+        return
+    sides = [("target", first.tokenizers.target, other.tokenizers.target)]
+    if first.encoder.is_text:
+        sides.append(("source", first.tokenizers.source, other.tokenizers.source))
+    for side, one, another in sides:
+        if difference := _difference(one, another):
+            remedy = "train both on the same data with the same section tokenizer"
+            yield f"its {side} vocabulary {difference}, and an ensemble has one; {remedy}"
+
+
+def _difference(one: Tokenizer, other: Tokenizer) -> str | None:
+    """Return how the vocabulary of `other` differs from that of `one`; None if their ids mean the same."""
+    if other.kind != one.kind:
+        return f"is of kind {other.kind} and not {one.kind}"
+    if other.lowercase != one.lowercase:
+        has, lacks = ("true", "false") if other.lowercase else ("false", "true")
+        return f"has tokenizer.lowercase: {has} and not {lacks}"
+    if other.size != one.size:
+        return f"has {other.size} entries and not {one.size}"
+    for number, (entry, another) in enumerate(zip(one.entries, other.entries, strict=True)):
+        if entry != another:
+            return f"has {escaped(another)!r} as entry {number} and not {escaped(entry)!r}"
+    return None
+
+
+def _shown(folder: Path) -> str:
+    return escaped(str(folder))
