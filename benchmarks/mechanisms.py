@@ -1,6 +1,6 @@
 """Measures how fast each variant of a comparison set trains, against one of them.
 
-    python benchmarks/mechanisms.py configs/compare-attention --against general
+    python benchmarks/mechanisms.py compare-attention --against general
 
 Every round, each variant makes one update with the same batch, one after another, so that ratios hold on a machine
 whose speed drifts or that has other work. What is counted is the time of the processor. The table gives medians over
@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from attncli.config.load import read_config
+from attncli.config.shipped import set_folder, variant_files
 from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 from attncli.machine.device import arithmetic
 from attncli.tasks.launch import open_task
@@ -35,7 +36,7 @@ def main() -> None:
     bound_kernel_caches()
     keep_freed_memory()
     torch.set_num_threads(options.threads)
-    files = sorted(path for path in options.set.glob("*.yaml") if path.stem != "base")
+    files = variant_files(set_folder(options.set))
     seconds: dict[str, list[float]] = {path.stem: [] for path in files}
     variants = {path.stem: _Variant(path) for path in files}
     for number in range(options.rounds + _WARM_UP):
@@ -77,7 +78,7 @@ class _Variant:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", type=Path, help="folder of the set")
+    parser.add_argument("set", type=Path, help="name of a shipped set, or folder of one")
     parser.add_argument("--against", required=True, metavar="VARIANT", help="what the others are held against")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)

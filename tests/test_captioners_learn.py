@@ -24,7 +24,7 @@ from attncli.training.trainer import train
 
 pytestmark = pytest.mark.slow
 
-CONFIG = Path(__file__).parents[1] / "configs" / "toy-captioning.yaml"
+CONFIG = Path("toy-captioning")
 STEPS = 600
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attncli.cli.help import Command, Group
 from attncli.cli.terminal import say, tell
 from attncli.cli.voice import voiced
+
+if TYPE_CHECKING:
+    from attncli.config.load import Config
 
 app = typer.Typer(
     cls=Group,
@@ -33,6 +36,26 @@ _TOYS = {
         "about 10 MB in 5,000 files",
     ),
 }
+
+
+def missing_data(config: Config) -> list[str]:
+    """Return what `config` names and is not there; of a known data set, with the command that brings it."""
+    from attncli.config.paths import missing_paths
+
+    root = Path(config.data.root)
+    return list(missing_paths(config)) if root.is_dir() else [f"data.root: {root}: no such folder{_way_to(root)}"]
+
+
+def _way_to(folder: Path) -> str:
+    from attncli.data.sets.catalogue import DATA_SETS
+
+    name = folder.name
+    if name not in DATA_SETS and name not in _TOYS:
+        return ""
+    verb, does = ("get", "fetches") if name in DATA_SETS else ("make", "makes")
+    origin = " --from FOLDER" if name in DATA_SETS and DATA_SETS[name].url is None else ""
+    to = "" if folder == Path("data") / name else f" --to {folder}"
+    return f"; `attncli data {verb} {name}{origin}{to}` {does} it"
 
 
 @app.command("list", cls=Command)

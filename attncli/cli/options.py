@@ -23,7 +23,23 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Set any key of CONFIG, such as training.max_steps=100."),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
+With = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--with",
+        metavar="RUN",
+        help="Another run of the same vocabulary, whose probabilities are averaged with RUN's; repeat for more. "
+        "Search settings and attention are RUN's.",
+    ),
+]
+ConfigArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, or the name of a shipped configuration (`attncli config new`).",
+        show_default=False,
+    ),
+]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept for each source; 1 is greedy.")]
 LengthPenalty = Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Sources decoded together.")]

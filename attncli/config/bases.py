@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attncli.config.problems import shown_value
+from attncli.config.shipped import hint_for, shipped_file
 from attncli.config.yaml_core import LARGEST, parse_yaml
 from attncli.errors import ConfigError, escaped
 
@@ -50,6 +51,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> FileValues:
         what = "should be the path of a configuration, relative to this file"
         raise ConfigError([f"{_shown(path)}: base: {what}, but is {shown_value(name)}"])
     below = path.parent / name
+    if (shipped := shipped_file(name)) and not below.is_file():
+        below = shipped
     base = _read(below, (*above, path))
     merged, own = merged_values(base.values, values), set(_leaves(values))
     inherited = {key: base.inherited.get(key, _shown(below)) for key in _leaves(merged) if key not in own}
@@ -68,7 +71,8 @@ def _text(path: Path, above: tuple[Path, ...]) -> str:
             raise ConfigError([f"{_shown(path)}: over {LARGEST >> 10} KiB, so not a configuration{whose}"])
         return found.decode()
     except FileNotFoundError:
-        raise ConfigError([f"{_shown(path)}: no such file{whose}"]) from None
+        hint = whose if above else escaped(hint_for(str(path)))
+        raise ConfigError([f"{_shown(path)}: no such file{hint}"]) from None
     except IsADirectoryError:
         raise ConfigError([f"{_shown(path)}: is a folder, not a configuration file{whose}"]) from None
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from attncli.config.bases import read_values
 from attncli.config.formats import FORMAT, as_meant
 from attncli.config.problems import as_written, explained
+from attncli.config.shipped import meant_file
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.tasks.translation import TranslationConfig
@@ -33,11 +34,12 @@ _MOST_PROBLEMS = 10
 def read_config(path: Path, overrides: Sequence[str] = (), *, format: int = FORMAT) -> Config:
     """Return the checked configuration of the file `path` over its bases, with `overrides` (`a.b=c`) applied.
 
+    `path` may also be the name of a shipped configuration.
     Keys that the file leaves out mean what they meant in `format`. Raises one ConfigError with every problem: one that
     the file has without the overrides begins with its name, or that of the base that sets the key; any other with
     `--set`.
     """
-    found = read_values(path)
+    found = read_values(meant_file(path))
     values = deepcopy(found.values)
     for override in overrides:
         _apply(values, override)

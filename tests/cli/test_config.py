@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
 from command_line import Command
 
 from attncli.assembly.summary import summarise
-from attncli.config.dump import json_schema
 from attncli.config.load import read_config
+from attncli.config.schema import json_schema
+from attncli.config.shipped import shipped_names, summary_of
 
 
 def test_check_tells_the_parameters_and_memory_of_each_part(attncli: Command, config: Path) -> None:
@@ -63,6 +66,13 @@ def test_schema_prints_json(attncli: Command) -> None:
     result = attncli("config", "schema")
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == json_schema()
+    assert json.loads(attncli("config", "schema", "captioning").out) == json_schema("captioning")
+    result = attncli("config", "schema", "captionning")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "attncli: unknown task 'captionning'; did you mean 'captioning'? choose from translation, captioning, "
+        "autoencoding\n"
+    )
 
 
 def test_check_and_show_read_a_file_over_its_base(attncli: Command, config: Path, tmp_path: Path) -> None:
@@ -71,3 +81,73 @@ def test_check_and_show_read_a_file_over_its_base(attncli: Command, config: Path
     result = attncli("config", "check", changed)
     assert (result.code, result.out.splitlines()[0]) == (0, f"{changed}: ok")
     assert attncli("config", "show", changed).out == attncli("config", "show", config, "--set", "training.seed=5").out
+
+
+def test_new_lists_every_configuration_with_what_it_is(attncli: Command) -> None:
+    result = attncli("config", "new")
+    assert (result.code, result.err) == (0, "")
+    listed = dict(re.findall(r"^  (\S+) +(\S.*)$", result.out, re.MULTILINE))
+    assert listed == {name: summary_of(name) for name in shipped_names()}
+    assert "`attncli compare compare-length`: What attention is worth when sentences are long: " in result.out
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_new_writes_a_file_that_means_the_same_and_needs_no_other(
+    attncli: Command, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = attncli("config", "new", name, "mine.yaml")
+    assert (result.code, result.out, result.err) == (0, "wrote mine.yaml\n", "")
+    text = (tmp_path / "mine.yaml").read_text()
+    assert read_config(tmp_path / "mine.yaml") == read_config(Path(name))
+    assert "\nbase:" not in text
+    comment = text.split("\ntask:")[0].splitlines()
+    assert all(line.startswith("#") for line in comment)
+    assert f"# {summary_of(name)}" in comment
+    assert "attncli train mine.yaml" in text or name == "benchmark"
+    assert f"runs/{name} " not in text, "commands are about the run of the new file"
+
+
+def test_new_names_the_file_after_the_configuration_and_never_overwrites(
+    attncli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert attncli("config", "new", "compare-attention/dot").out == "wrote dot.yaml\n"
+    (tmp_path / "dot.yaml").write_text("mine")
+    result = attncli("config", "new", "compare-attention/dot")
+    assert (result.code, result.err) == (2, "attncli: dot.yaml: exists; remove it, or name another FILE\n")
+    assert (tmp_path / "dot.yaml").read_text() == "mine"
+
+
+def test_new_tells_the_nearest_name(attncli: Command) -> None:
+    result = attncli("config", "new", "toy-tranlation")
+    assert result.code == 2
+    assert result.err == (
+        "attncli: toy-tranlation: no shipped configuration; did you mean toy-translation? `attncli config new` lists "
+        "what is shipped\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("toy-translation", "data/toy-translation: no such folder; `attncli data make toy-translation` makes it"),
+        ("flickr8k", "data/flickr8k: no such folder; `attncli data get flickr8k` fetches it"),
+        ("laws-en-fr", "data/laws-en-fr: no such folder; `attncli data get laws-en-fr --from FOLDER` fetches it"),
+        ("flickr8k-de", "data: no such folder"),
+    ],
+)
+def test_check_and_train_tell_how_to_get_missing_data(
+    attncli: Command, tmp_path: Path, name: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (("config", "check"), ("train",)):
+        result = attncli(*command, name)
+        assert (result.code, result.err) == (1, f"attncli: {name}: data.root: {way}\n")
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_check_tells_the_way_to_a_known_data_set_elsewhere(attncli: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "multi30k"
+    result = attncli("config", "check", "benchmark", "--set", f"data.root={folder}")
+    assert result.err.endswith(f"; `attncli data get multi30k --to {folder}` fetches it\n")
