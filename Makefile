@@ -33,7 +33,8 @@ format: $(VENV)/.installed-dev ## Format the code, and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-dev ## Write docs/reference/ from the code: keys of configurations, and commands
+docs: $(VENV)/.installed-dev ## Write docs/reference/ and the JSON Schema from the code: keys of configurations, and commands
+	$(BIN)/python -m attncli.config.schema
 	$(BIN)/python -m attncli.config.reference docs/reference/configuration
 	$(BIN)/python -m attncli.cli.reference docs/reference/commands
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attncli.config.dump import schema_of_whole_files
+from attncli.config.schema import schema_of_whole_files
 
 Schema = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tiny import configured
 
-from attncli.config.dump import schema_of_whole_files
+from attncli.config.schema import schema_of_whole_files
 from attncli.errors import ConfigError
 
 
