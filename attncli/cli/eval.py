@@ -19,6 +19,9 @@ def evaluate(options: EvaluationOptions) -> None:
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
     RUN/evaluation/TEST, and the first one's report covers them all; with --output everything goes there.
 
+    With --with one RUN and those that it names are an ensemble, which is scored as one; its report is in
+    evaluation/TEST.
+
     Runs that differ in their seeds alone are grouped: their mean scores are reported and compared. With up to four
     groups every pair is compared by every score; with more, each is compared with the first.
 
@@ -26,9 +29,16 @@ def evaluate(options: EvaluationOptions) -> None:
 
     Example: attncli eval runs/autoencoder-linear runs/autoencoder-deep --corruption masking:0.3
 
+    Example: attncli eval runs/additive-seed-1 --with runs/additive-seed-2 --with runs/additive-seed-3
+
     Example: attncli eval --hypotheses out.en --source test.de --reference test.en --output scores
     """
     folders = options.runs or []
+    if options.with_ and len(folders) > 1:
+        raise CommandError(
+            f"--with: makes one ensemble, of one RUN and those that it names, but {len(folders)} RUNs are given; "
+            "score what others write beside it with --hypotheses"
+        )
     for what, paths in (("RUN", folders), ("--hypotheses", options.hypotheses or [])):
         _check_different(what, paths)
     runs = runs_in(folders)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attncli.cli.corruption import HELP
-from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty
+from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, With
 from attncli.cli.tasks import WRITING, Only
 
 
@@ -18,6 +18,7 @@ class EvaluationOptions:
     """The options of `attncli eval`."""
 
     runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None
+    with_: Annotated[With, Only(WRITING)] = None
     test: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which test set of the configuration; with --source, its name in reports."),
@@ -48,7 +49,12 @@ class EvaluationOptions:
     ] = None
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/evaluation/TEST]"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where to write.  [default: RUN/evaluation/TEST, or evaluation/TEST for what is no single RUN's]",
+        ),
     ] = None
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
@@ -58,9 +64,7 @@ class EvaluationOptions:
     ] = None
     too_long: Annotated[
         str | None,
-        typer.Option(
-            metavar="error|cut", help="Whether to stop at a source that is too long or truncate it."
-        ),
+        typer.Option(metavar="error|cut", help="Whether to stop at a source that is too long or truncate it."),
         Only(("text",)),
     ] = None
     length: Annotated[

@@ -31,10 +31,10 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     # Files alone may be of any task.
     known = (*ALL_METRICS, "comet") if runs.config is None else runs.config.metrics
     files = options.hypotheses or []
-    _check_choices(options, known)
+    check_choices(options, known)
     _check_files(folders, options)
     _check_used(folders, options)
-    names = names_of([*folders, *files], options.label)
+    names = names_of([*folders, *files], options.label, ensemble=options.with_ or ())
 
     from attncli.config.evaluation import Evaluation
     from attncli.config.tasks.translation import TranslationConfig
@@ -61,10 +61,14 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
         metrics=metrics,
         length_of=options.length or ("source" if counts_sources else "reference"),  # type: ignore[arg-type]
     )
-    _write(report, data, systems, folders, options.output)
+    place = options.output
+    if place is None and (options.with_ or not folders):
+        place = Path("evaluation") / data.name  # of no single run
+    _write(report, data, systems, folders, place)
 
 
-def _check_choices(options: EvaluationOptions, metrics: Sequence[str]) -> None:
+def check_choices(options: EvaluationOptions, metrics: Sequence[str]) -> None:
+    """Raise a CommandError for a value that is none of those to choose from, such as a metric not among `metrics`."""
     for name in options.metric or ():
         _check_choice("--metric", name, metrics)
     choices = {
@@ -113,6 +117,7 @@ def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
     if options.source is None and options.length == "source":
         raise CommandError("--length source: the sources are not known; give --source, or group by the reference")
     decoding = {
+        "--with": options.with_,
         "--beam-size": options.beam_size,
         "--length-penalty": options.length_penalty,
         "--batch-size": options.batch_size,
@@ -168,7 +173,11 @@ def _decoded(
         "precision": options.precision,
         "too_long": options.too_long,
     }
-    runs = [WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint) for folder in folders]
+    ensemble = options.with_ or ()
+    runs = [
+        WritingRun.load(folder, device=options.device, checkpoint=options.checkpoint, ensemble=ensemble)
+        for folder in folders
+    ]
     variants = variant_names(names, [run.config for run in runs], others=others)
     systems = []
     for name, variant, run in zip(names, variants, runs, strict=True):
@@ -191,9 +200,9 @@ def _given(files: Sequence[Path], data: EvaluationSet, *, names: Sequence[str]) 
 
 
 def _write(
-    report: Report, data: EvaluationSet, systems: Sequence[System], folders: Sequence[Path], output: Path | None
+    report: Report, data: EvaluationSet, systems: Sequence[System], folders: Sequence[Path], place: Path | None
 ) -> None:
-    """Print `report` and write it with what was decoded, into `output` or below each of `folders`."""
+    """Print `report` and write it with what was decoded, into `place` or below each of `folders`."""
     from attncli.drawing.fonts import fonts_for
     from attncli.reports.output import PICTURE, write_report
     from attncli.reports.text import terminal_text
@@ -202,13 +211,12 @@ def _write(
     if problem := fonts_for([report.test, *(system.name for system in systems)]).problem:
         tell(f"warning: {PICTURE}: {problem}, or give other names with --label")
     decoded = systems[: len(folders)]
-    if output is not None or not folders:
-        place = output or Path("evaluation") / report.test
+    if place is not None:
         say_written(place, write_report(report, place, test=data, systems=systems, decoded=decoded))
         return
     for number, folder in enumerate(folders):
         # The first report covers all systems, each other one its own.
         alone = report.of(report.systems[number]) if number else report
-        place, scored = folder / "evaluation" / report.test, decoded[number : number + 1]
-        names = write_report(alone, place, test=data, systems=scored if number else systems, decoded=scored)
-        say_written(place, names)
+        own, scored = folder / "evaluation" / report.test, decoded[number : number + 1]
+        names = write_report(alone, own, test=data, systems=scored if number else systems, decoded=scored)
+        say_written(own, names)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from attncli.cli.options import BatchSize, Checkpoint, Device, Precision, RunArgument, searched_by
+from attncli.cli.options import BatchSize, Checkpoint, Device, Precision, RunArgument, With, searched_by
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
 from attncli.cli.writing import json_line, opened_output, refuse_input
@@ -26,6 +26,7 @@ class ScoreOptions:
     """The options of `attncli score`."""
 
     run: RunArgument
+    with_: With = None
     source: Annotated[
         Path, typer.Option(help="What RUN reads, one a line: sentences, or paths of images.", show_default=False)
     ]
@@ -58,7 +59,9 @@ def score(options: ScoreOptions) -> None:
     from attncli.runs.writing import WritingRun
 
     refuse_input(options.output, [options.source, options.target])
-    run = WritingRun.load(options.run, device=options.device, checkpoint=options.checkpoint)
+    run = WritingRun.load(
+        options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
+    )
     search = searched_by(run.config.search, {"batch_size": options.batch_size, "precision": options.precision})
     total = count_lines(options.source) if shows_progress() else None
     pairs, is_json = _pairs(options.source, options.target), options.format == "jsonl"

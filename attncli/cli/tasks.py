@@ -73,6 +73,11 @@ def runs_in(folders: Sequence[Path]) -> Runs:
             raise CommandError(
                 f"{folder}: is a run of task {other.task}, but {first} of task {config.task}; give runs of one task"
             )
+    return runs_of(config)
+
+
+def runs_of(config: Any) -> Runs:
+    """Return what runs of `config` have in common."""
     if not hasattr(config.model, "decoder"):
         return Runs("autoencoding", config.task, config)
     return Runs("text" if config.model.encoder.is_text else "files", config.task, config)
@@ -117,7 +122,8 @@ def _is_given(options: Any, field: Field[Any]) -> bool:
 
 
 def _option(field: Field[Any]) -> str:
-    return f"--{field.name.replace('_', '-')}"
+    # An option that is a word of Python's, as --with, is a field with an underscore behind it.
+    return f"--{field.name.rstrip('_').replace('_', '-')}"
 
 
 def check_folder_name(test: str) -> None:
@@ -129,16 +135,18 @@ def check_folder_name(test: str) -> None:
         )
 
 
-def names_of(paths: Sequence[Path], labels: Sequence[str] | None = None) -> list[str]:
+def names_of(paths: Sequence[Path], labels: Sequence[str] | None = None, *, ensemble: Sequence[Path] = ()) -> list[str]:
     """Return the name of each of `paths` in tables and figures: its label if any are given, with controls escaped.
 
-    By default a name is the shortest end of its path that no other path has. Raises CommandError if there are fewer or
+    By default a name is the shortest end of its path that no other path has, and the first has those of `ensemble`
+    behind it, with + between. Raises CommandError if there are fewer or
     more labels than paths, or if two of them are the same.
     """
-    whole = [path.resolve() for path in paths]
+    whole = [path.resolve() for path in (*paths, *ensemble)]
     bare = [path if (plain := _without_gz(path)) in whole else plain for path in whole]
     # They are drawn in figures, too, and no font can draw half a character.
-    names = [escaped(_own_end(bare, at)) for at in range(len(bare))]
+    ends = [escaped(_own_end(bare, at)) for at in range(len(bare))]
+    names = ["+".join(ends[:1] + ends[len(paths) :]), *ends[1 : len(paths)]]
     if labels is None:
         return names
     if len(labels) != len(names):

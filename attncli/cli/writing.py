@@ -23,6 +23,7 @@ from attncli.cli.options import (
     LengthPenalty,
     Precision,
     RunArgument,
+    With,
     as_text,
     searched_by,
 )
@@ -40,6 +41,7 @@ class WritingOptions:
     """The options of both."""
 
     run: RunArgument
+    with_: With = None
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
     ] = None
@@ -96,7 +98,9 @@ def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
     if section.is_text != is_text:
         command = "attncli translate" if section.is_text else "attncli caption"
         raise CommandError(f"{options.run}: this run reads {section.noun}s; use {command}")
-    return WritingRun.load(options.run, device=options.device, checkpoint=options.checkpoint)
+    return WritingRun.load(
+        options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
+    )
 
 
 def writing(
@@ -106,7 +110,6 @@ def writing(
     is_json: bool,
     given: Mapping[str, Any] | None = None,
     replaces_unknown: bool = False,
-    cuts_sources: bool = False,
 ) -> Write:
     """Return a function that writes for sources as `options` ask; `given` are further search settings."""
     if options.attention and not is_json:
@@ -132,7 +135,7 @@ def writing(
         option = "--attention" if options.attention else "--replace-unknown"
         raise CommandError(f"{option}: {options.run} has model.attention: none, so there are no weights")
     return partial(
-        run.writer(search, cuts_sources=cuts_sources).write,
+        run.writer(search).write,
         n_best=options.n_best,
         with_weights=options.attention,
         replaces_unknown=replaces_unknown,

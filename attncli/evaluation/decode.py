@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from attncli.config.search import Search
 from attncli.errors import Problems
@@ -21,7 +22,6 @@ def decode(
     *,
     name: str,
     variant: str | None = None,
-    cuts_sources: bool = False,
 ) -> System:
     """Return the best hypotheses of `run` for the sources of `test`, with the time that decoding and training took.
 
@@ -29,7 +29,7 @@ def decode(
     """
     started = time.perf_counter()
     with progress(len(test), f"{test.noun}s", what=name) as advance:
-        found = list(run.writer(search, cuts_sources=cuts_sources).write(test.cells, advance=advance))
+        found = list(run.writer(search).write(test.cells, advance=advance))
     seconds = time.perf_counter() - started
     problems = Problems()
     for number, each in enumerate(found, start=1):
@@ -39,13 +39,15 @@ def decode(
     notes: tuple[str, ...] = ()
     if run.config.tokenizer.lowercase:
         notes = (f"{name}: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart",)
-    training, notes_on_training = training_cost_or_note(run.folder, name)
+    # Runs of an ensemble were trained apart, so that there is no one speed.
+    training, notes_on_training = (None, ()) if run.others else training_cost_or_note(run.folder, name)
     details = {
         "folder": str(run.folder),
         "step": run.step,
-        "parameters": run.parameters,
+        "parameters": sum(each.parameters for each in (run, *run.others)),
         "beam_size": search.beam_size,
         "length_penalty": search.length_penalty,
+        **({"with": [_member(other) for other in run.others]} if run.others else {}),
     }
     return System(
         name=name,
@@ -57,3 +59,7 @@ def decode(
         details=details,
         notes=(*notes, *notes_on_training),
     )
+
+
+def _member(run: WritingRun) -> dict[str, Any]:
+    return {"folder": str(run.folder), "step": run.step, "parameters": run.parameters}

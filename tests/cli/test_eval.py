@@ -41,7 +41,7 @@ class FakeRun:
     """Answers with as many words of the reference as the folder's name has letters."""
 
     def __init__(self, folder: Path):
-        self.folder, self.step, self.parameters = folder, 12, 345
+        self.folder, self.step, self.parameters, self.others = folder, 12, 345, ()
         self.config = read_config(folder / "config.yaml")
         self.searches: list[Search] = []
 
@@ -63,8 +63,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
     """Return the runs that are loaded, each a stand-in."""
     found: list[FakeRun] = []
 
-    def load(folder: Path, *, device: str, checkpoint: str) -> FakeRun:
-        assert (device, checkpoint) == ("cpu", "last")
+    def load(folder: Path, *, device: str, checkpoint: str, ensemble: Sequence[Path]) -> FakeRun:
+        assert (device, checkpoint, ensemble) == ("cpu", "last", ())
         found.append(FakeRun(folder))
         return found[-1]
 
