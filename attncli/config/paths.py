@@ -22,7 +22,7 @@ def missing_paths(config: Config) -> Iterator[str]:
         return
     for key, text in named_paths(config):
         path = root / text if key.startswith("data.") else Path(text)
-        if not path.exists():
+        if key != "data.root" and not path.exists():
             yield f"{key}: {path}: no such file or folder"
 
 

@@ -151,3 +151,11 @@ def test_check_tells_the_way_to_a_known_data_set_elsewhere(attncli: Command, tmp
     folder = tmp_path / "multi30k"
     result = attncli("config", "check", "benchmark", "--set", f"data.root={folder}")
     assert result.err.endswith(f"; `attncli data get multi30k --to {folder}` fetches it\n")
+
+
+def test_check_finds_data_in_a_folder_below_the_current_one(
+    attncli: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent.parent)
+    result = attncli("config", "check", config, "--set", f"data.root={config.parent.name}")
+    assert (result.code, result.err) == (0, "")
