@@ -106,13 +106,16 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
 def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:
     data, cache = config.data, cache_folder(config.data.cache)
     train = _stored(splits.train, tokenizers, Limits(data.maximum_length, data.too_long), cache)
-    dev = _stored(splits.dev, tokenizers, Limits(), cache)
+    dev_limits = Limits()
+    if data.too_long == "cut":
+        dev_limits = Limits(MaximumLength(source=data.maximum_length.source), "cut")
+    dev = _stored(splits.dev, tokenizers, dev_limits, cache)
     cells = [example.cell for example in splits.dev_examples]
     texts = [example.targets for example in splits.dev_examples]
     return Corpora(
         _pairs_corpus(train, (), _Decoded(train.target, tokenizers.target)),
         _pairs_corpus(dev, cells, texts),
-        (*_pair_notes("train", train, data.maximum_length), *_pair_notes("dev", dev, MaximumLength())),
+        (*_pair_notes("train", train, data.maximum_length), *_pair_notes("dev", dev, dev_limits.maximum)),
     )
 
 
@@ -222,6 +225,8 @@ def _pair_notes(key: str, pairs: StoredPairs, maximum: MaximumLength) -> Iterato
     source, target = len(pairs.source.tokens), len(pairs.target.tokens)
     yield f"{key}: {counted(len(pairs), 'pair')}, {source:,} source and {target:,} target tokens"
     yield from left_out(key, pairs.skipped)
+    if pairs.cut:
+        yield f"{key}: cut {counted(pairs.cut, 'source')} to data.maximum_length.source ({maximum.source} tokens)"
     if pairs.too_long:
         limits = ", ".join(f"{side} {most}" for side, most in maximum.model_dump().items() if most is not None)
         yield f"{key}: left out {counted(pairs.too_long, 'pair')} over data.maximum_length ({limits} tokens)"

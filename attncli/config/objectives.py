@@ -10,6 +10,10 @@ from attncli.config.quantities import BeamSize, PathText
 from attncli.config.section import Section
 
 
+RewardName = Literal["cider", "gleu", "rougeL"]
+_SHOWN: dict[str, str] = {"cider": "CIDEr", "gleu": "GLEU", "rougeL": "ROUGE-L"}
+
+
 class CrossEntropy(Section):
     """The cross-entropy of the training targets."""
 
@@ -34,9 +38,10 @@ class SelfCritical(Section):
     start_from: PathText
     """Run folder whose best weights and tokenizer to start from; its `model` must be the same except for `dropout`,
     `doubly_stochastic` and the encoder's fine-tuning. No longer needed once the first checkpoint is saved."""
-    reward: Literal["cider", "gleu"] = "cider"
-    """The reward: CIDEr-D with document frequencies of the training targets, designed for captions with several
-    references, or GLEU (Wu et al. 2016, 8.1), designed for single sentences of translation."""
+    reward: RewardName = "cider"
+    """The reward: CIDEr-D with document frequencies of the training targets (`cider`), designed for captions with
+    several references; GLEU (Wu et al. 2016, 8.1; `gleu`), designed for single sentences of translation; or the F1 of
+    ROUGE-L (`rougeL`), for summaries (Paulus et al. 2018)."""
     samples: BeamSize = 5
     """Targets sampled for each source of a batch."""
     baseline: Literal["others", "greedy"] = "others"
@@ -46,7 +51,7 @@ class SelfCritical(Section):
     @property
     def loss(self) -> str:
         """Unit of the loss."""
-        return f"minus {'CIDEr' if self.reward == 'cider' else 'GLEU'} of drawn targets"
+        return f"minus {_SHOWN[self.reward]} of drawn targets"
 
     @model_validator(mode="after")
     def _others(self) -> SelfCritical:

@@ -27,8 +27,9 @@ class Search(Section):
     no_repeat_ngram_size: Length | None = None
     """The length of n-grams of tokens of which none may be written twice in a target. None forbids no repetition."""
     max_source_length: Length | None = None
-    """Maximum number of source tokens; a longer source is an error, or truncated with `--too-long cut`. No limit by
-    default."""
+    """Maximum number of source tokens. No limit by default."""
+    too_long: Literal["error", "cut"] = "error"
+    """What to do about a source over `max_source_length`: report it as an error, or cut it."""
     batch_size: Size = 64
     """Sources decoded together."""
     precision: Literal["fp32", "bf16"] = "fp32"

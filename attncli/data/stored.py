@@ -23,7 +23,7 @@ from attncli.data.tokens import TokenColumn
 from attncli.errors import Problems, counted
 from attncli.text.tokenizer import EOS, Tokenizers
 
-FORMAT = 2
+FORMAT = 3
 _CHUNK = 8192  # pairs in memory while encoding
 
 Array = npt.NDArray[Any]
@@ -37,6 +37,7 @@ class StoredPairs:
     target: TokenColumn
     skipped: dict[str, int]  # unusable pairs that were left out, by reason
     too_long: int  # pairs that were left out for their length
+    cut: int  # sources that were cut to the longest length
 
     def __len__(self) -> int:
         return len(self.source.offsets) - 1
@@ -47,7 +48,7 @@ class Limits:
     """The longest pairs that are kept, and what happens to longer ones."""
 
     maximum: MaximumLength = field(default_factory=MaximumLength)
-    too_long: Literal["drop", "error"] = "drop"
+    too_long: Literal["drop", "error", "cut"] = "drop"
 
 
 class _SideWriter:
@@ -87,19 +88,20 @@ def write_pairs(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limi
     """Encode `pairs` into `folder`, a chunk at a time.
 
     Raises DataError for pairs that cannot be used, and for pairs that are too long if `limits` makes that an error.
+    Where it cuts sources, only targets can be too long, and their pairs are left out.
     """
     source = _SideWriter(folder, "source", tokenizers.source.size)
     target = _SideWriter(folder, "target", tokenizers.target.size)
-    counts = {"pairs": 0, "too_long": 0}
+    counts = {"pairs": 0, "too_long": 0, "cut": 0}
     problems = Problems()
     iterator = iter(pairs)
     while chunk := list(islice(iterator, _CHUNK)):
-        rows = zip(
-            tokenizers.source.encode_all([example.cell for example in chunk]),
-            tokenizers.target.encode_all([example.targets[0] for example in chunk]),
-            strict=True,
-        )
-        kept = list(_within(chunk, rows, limits, pairs, problems))
+        sources = tokenizers.source.encode_all([example.cell for example in chunk])
+        if limits.too_long == "cut" and (most := limits.maximum.source) is not None:
+            counts["cut"] += sum(len(row) > most for row in sources)
+            sources = [row[:most] for row in sources]
+        targets = tokenizers.target.encode_all([example.targets[0] for example in chunk])
+        kept = list(_within(chunk, zip(sources, targets, strict=True), limits, pairs, problems))
         counts["too_long"] += len(chunk) - len(kept)
         counts["pairs"] += len(kept)
         if kept:
@@ -142,6 +144,7 @@ def open_pairs(folder: Path) -> StoredPairs:
             _open_side(folder, "target", description),
             skipped=description["skipped"],
             too_long=description["too_long"],
+            cut=description["cut"],
         )
     except (OSError, ValueError) as error:
         raise DamagedError(f"{folder}: {error}") from None

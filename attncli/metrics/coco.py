@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from attncli.metrics.caption_tokens import caption_tokens
-from attncli.metrics.metric import Array, Metric, References, SentenceStatistics, by_sentence
+from attncli.metrics.metric import Array, Metric, References, SentenceStatistics, by_sentence, mean_of_scores
 
 ORDERS = 4
 _ROUGE_BETA = 1.2
@@ -79,7 +79,7 @@ def _bleu_score(order: int, totals: Array) -> float:
 def _rouge_l(hypotheses: Sequence[str], references: References) -> SentenceStatistics:
     """Lin 2004, with the largest precision and recall over the references and β = 1.2, as in the COCO evaluation."""
     scores = [_rouge_of(tokens, others) for tokens, others in _tokenised(hypotheses, references)]
-    return _mean_of(scores, _signature(references, "beta:1.2"), scale=100)
+    return mean_of_scores(scores, _signature(references, "beta:1.2"), scale=100)
 
 
 def _rouge_of(tokens: Tokens, references: list[Tokens]) -> float:
@@ -108,7 +108,7 @@ def _cider(hypotheses: Sequence[str], references: References) -> SentenceStatist
     """CIDEr-D (Vedantam et al. 2015, section 5), with document frequencies from the references of all sentences."""
     pairs = _tokenised(hypotheses, references)
     scores = CiderD([others for _, others in pairs]).scores([tokens for tokens, _ in pairs])
-    return _mean_of(scores, _signature(references, "cider:d|df:test"), scale=1)
+    return mean_of_scores(scores, _signature(references, "cider:d|df:test"), scale=1)
 
 
 class DocumentFrequencies:
@@ -180,15 +180,6 @@ def _similarity(one: _Vector, other: _Vector) -> float:
         shared = sum(min(weight, theirs[ngram]) * theirs[ngram] for ngram, weight in mine.items() if ngram in theirs)
         total += shared / (norm * other_norm) if norm and other_norm else shared
     return total / ORDERS * math.exp(-((one.length - other.length) ** 2) / (2 * _CIDER_SIGMA**2))
-
-
-def _mean_of(scores: Sequence[float], signature: str, *, scale: float) -> SentenceStatistics:
-    values = np.array([[score, 1.0] for score in scores])
-    return SentenceStatistics(values, signature, partial(_mean, scale))
-
-
-def _mean(scale: float, totals: Array) -> float:
-    return scale * float(totals[0] / totals[1])
 
 
 def _bleu_metric(order: int) -> Metric:

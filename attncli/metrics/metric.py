@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -71,6 +72,16 @@ def by_sentence(hypotheses: Sequence[str], references: References) -> list[list[
     if not all(found):
         raise ValueError(f"sentence {found.index([]) + 1} has no reference")
     return found
+
+
+def mean_of_scores(scores: Sequence[float], signature: str, *, scale: float = 1.0) -> SentenceStatistics:
+    """Return the statistics of a metric whose score of a corpus is `scale` times the mean of its sentences' scores."""
+    values = np.array([[score, 1.0] for score in scores])
+    return SentenceStatistics(values, signature, partial(_mean, scale))
+
+
+def _mean(scale: float, totals: Array) -> float:
+    return scale * float(totals[0] / totals[1])
 
 
 def sacrebleu_statistics(

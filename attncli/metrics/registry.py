@@ -7,6 +7,7 @@ from attncli.metrics.chrf import CHRF
 from attncli.metrics.coco import BLEU_N, CIDER, ROUGE_L
 from attncli.metrics.meteor import METEOR
 from attncli.metrics.metric import Metric
+from attncli.metrics.rouge import ROUGE
 from attncli.metrics.ter import TER
 
 METRICS: dict[str, Metric] = {"bleu": BLEU, "chrf": CHRF, "ter": TER}
@@ -19,4 +20,6 @@ CAPTION_METRICS: dict[str, Metric] = {
     "cider": CIDER,
     "meteor": METEOR,
 }
-ALL_METRICS = {**METRICS, **CAPTION_METRICS}
+# For summaries. ROUGE_L of captions is another: that of the COCO evaluation.
+SUMMARY_METRICS: dict[str, Metric] = {**ROUGE, "bleu": BLEU, "chrf": CHRF}
+ALL_METRICS = {**METRICS, **CAPTION_METRICS, **SUMMARY_METRICS}

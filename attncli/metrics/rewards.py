@@ -11,6 +11,7 @@ from typing import Protocol
 
 from attncli.metrics.caption_tokens import caption_tokens
 from attncli.metrics.coco import CiderD, DocumentFrequencies
+from attncli.metrics.rouge import f1
 
 _LONGEST = 4  # n-grams that GLEU counts, in words
 
@@ -68,5 +69,23 @@ def _ngrams(text: str) -> Counter[tuple[str, ...]]:
     )
 
 
-REWARDS: dict[str, Callable[[Iterable[Sequence[str]]], Reward]] = {"cider": Cider, "gleu": Gleu}
+class Rouge:
+    """The F1 of ROUGE-L (Lin 2004), as `eval` measures it; of several references the best counts (Paulus et al. 2018)."""
+
+    def __init__(self, training: Iterable[Sequence[str]]):
+        """Ignore the `training` targets, since ROUGE needs no corpus statistics."""
+
+    def __call__(self, texts: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return the reward of each of `texts`."""
+        return [
+            [f1("rougeL", text, found) for text in of_source]
+            for of_source, found in zip(texts, references, strict=True)
+        ]
+
+
+REWARDS: dict[str, Callable[[Iterable[Sequence[str]]], Reward]] = {
+    "cider": Cider,
+    "gleu": Gleu,
+    "rougeL": Rouge,
+}
 """By name: from the training targets of each source to the reward."""

@@ -32,13 +32,12 @@ class Shared:
     config: WritingConfig
     tokenizer: Tokenizer  # of sources that are text
     search: Search | None = None  # replaces the one in the configuration
-    cuts_sources: bool = False  # text over `search.max_source_length` is cut; otherwise it is an error
     sums: dict[Path, str] = field(default_factory=dict)  # fingerprints of files, each computed once
 
     @property
-    def limit(self) -> int | None:
-        """The longest source, in tokens."""
-        return (self.search or self.config.search).max_source_length
+    def decoding(self) -> Search:
+        """The settings of the search."""
+        return self.search or self.config.search
 
     @property
     def workers(self) -> int:
@@ -46,17 +45,29 @@ class Shared:
         return getattr(self.config.training, "workers", 0)
 
 
+@dataclass(frozen=True)
+class Look:
+    """How drawings of any source look."""
+
+    caption: str
+    """Whose weights they show."""
+    shared_scale: bool = False
+    """Whether the same weight has the same shade in all drawings together, not only within one."""
+    colormap: str = "plasma"
+    """Of weights over images: a colour map of matplotlib, or `brightness`."""
+
+
 class Drawer(ABC):
     """Draws the places that a model looked at in sources of one kind."""
 
     formats: ClassVar[tuple[str, ...]]
-    """Of png, svg, html and json."""
+    """Of png, svg, pdf, html and json."""
     shows_sources: ClassVar[bool] = False
     """Whether sources are shown with their outputs even if there are no weights."""
 
     @abstractmethod
     def draw(
-        self, found: Sequence[Written], folder: Path, format: str, *, title: str, forced: bool, tell: Tell
+        self, found: Sequence[Written], folder: Path, format: str, *, look: Look, forced: bool, tell: Tell
     ) -> Iterator[Path]:
         """Draw `found` into files of `folder`, and yield their paths.
 

@@ -130,6 +130,14 @@ def test_limits_are_for_training_pairs_only(folder: Path) -> None:
     assert len(prepared(config_of(folder, maximum_length={"source": 20}))[0].dev) == 1
 
 
+def test_sources_are_cut_in_both_sets_and_said_to_be(folder: Path) -> None:
+    write(folder, "dev", [("wort " * 30, "word"), ("ein wort", "a word")])
+    corpora, _ = prepared(config_of(folder, too_long="cut", maximum_length={"source": 3}))
+    assert len(corpora.dev) == 2
+    assert max(corpora.train.source_lengths) == max(corpora.dev.source_lengths) == 4
+    assert "dev: cut 1 source to data.maximum_length.source (3 tokens)" in corpora.notes
+
+
 def test_the_second_time_only_opens_files(folder: Path, encodings: list[Path]) -> None:
     first, tokenizers = prepared(config_of(folder))
     assert len(encodings) == 2

@@ -57,9 +57,9 @@ def refused(path: Path) -> str:
         ),
         (
             "model.attention.bananas=3",
-            "model.attention.bananas: unknown key 'bananas'; choose from estimator, half_width, inference, "
-            "longer_sources, maximum_source_length, projections, sampling_seed, score, selection, sharpening, size, "
-            "window",
+            "model.attention.bananas: unknown key 'bananas'; choose from coverage, coverage_loss, estimator, "
+            "filter_width, filters, half_width, inference, location_aware, longer_sources, maximum_source_length, "
+            "normalisation, projections, sampling_seed, score, selection, sharpening, size, temperature, window",
         ),
         (
             "training.optimizer={kind: sgd, momentun: 0.9}",

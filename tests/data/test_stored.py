@@ -73,6 +73,15 @@ def test_pairs_over_the_limits_are_dropped_and_counted(tmp_path: Path, tokenizer
     assert corpus.too_long == 2
 
 
+def test_sources_over_the_limit_are_cut_where_that_is_asked_for(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    corpus = open_pairs(write(tmp_path, tokenizers, Limits(MaximumLength(source=2, target=5), "cut")))
+    assert rows(corpus) == [
+        ([*tokenizers.source.encode(source)[:2], EOS], [*tokenizers.target.encode(target), EOS])
+        for source, target in zip(SOURCES[:3], TARGETS[:3], strict=True)  # the fourth target has 6 tokens
+    ]
+    assert (corpus.cut, corpus.too_long) == (2, 1)
+
+
 def test_pairs_over_the_limits_are_refused_where_that_is_asked_for(tmp_path: Path, tokenizers: Tokenizers) -> None:
     with pytest.raises(DataError) as caught:
         write(tmp_path, tokenizers, Limits(MaximumLength(source=3, target=5), "error"))

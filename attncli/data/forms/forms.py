@@ -9,6 +9,7 @@ from typing import Any
 from attncli.config.captions import CaptioningData
 from attncli.config.data import TranslationData
 from attncli.config.section import Section
+from attncli.config.tasks.summarisation import SummarisationData
 from attncli.data.forms.captions import CaptionForm
 from attncli.data.forms.example import Form
 from attncli.data.forms.pairs import PairReader
@@ -24,7 +25,11 @@ def _captions(data: CaptioningData, split: Any, key: str) -> Form:
     return CaptionForm(data, split, key=key)
 
 
-FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {TranslationData: _pairs, CaptioningData: _captions}
+FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {
+    TranslationData: _pairs,
+    SummarisationData: _pairs,
+    CaptioningData: _captions,
+}
 
 
 def open_form(data: Any, key: str) -> Form:

@@ -22,7 +22,8 @@ class Text(SourceKind[Section]):
 
     def reader(self, section: Section, shared: Shared) -> TextReader:
         """Return the reader that turns sentences into token ids."""
-        return TextReader(shared.tokenizer, limit=shared.limit, cuts=shared.cuts_sources)
+        search = shared.decoding
+        return TextReader(shared.tokenizer, limit=search.max_source_length, cuts=search.too_long == "cut")
 
     def encoder(self, section: Section, model: WritingModel, needs: Needs, *, vocabulary: int) -> Encoder:
         """Return the network over embedded tokens, which gives states and summary at the same cost as either."""
