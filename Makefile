@@ -39,7 +39,7 @@ docs: $(VENV)/.installed-dev ## Write docs/reference/ and the JSON Schema from t
 	$(BIN)/python -m attncli.cli.reference docs/reference/commands
 
 site: $(VENV)/.installed-dev ## Build the documentation into site/; a broken link is an error
-	$(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 bench: $(VENV)/.installed-dev ## Measure the speed of training and of decoding (OPTIONS="--only quality": the time to a BLEU)
 	$(BIN)/python benchmarks/bench.py $(OPTIONS)

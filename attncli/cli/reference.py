@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 import sys
@@ -108,7 +109,7 @@ def _command(name: str, function: Callable[..., Any] | None, *, depth: int) -> I
 
 def _table(parameters: list[Parameter], what: str) -> str:
     rows = [
-        f"| `{_cell(each.written)}` | {_cell(_marked(each.explanation))} | {_cell(_default(each))} |"
+        f"| {_code(each.written)} | {_cell(_marked(each.explanation))} | {_cell(_default(each))} |"
         for each in parameters
     ]
     return "\n".join([f"| {what} | | default |", "| --- | --- | --- |", *rows])
@@ -123,6 +124,11 @@ def _default(parameter: Parameter) -> str:
 def _marked(text: str) -> str:
     """Return `text` with options, and asterisks that emphasise nothing, as code."""
     return _CODE.sub(r"`\g<0>`", text)
+
+
+def _code(text: str) -> str:
+    """Return `text` as code for a cell, where readers of Markdown differ on bars between backticks."""
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _cell(text: str) -> str:

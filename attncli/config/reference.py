@@ -112,7 +112,7 @@ def _described(section: Section, sections: list[Section]) -> list[str]:
 
 
 def _facts(key: Key, section: Section, sections: list[Section]) -> str:
-    """Return the line that says what `key` takes: its type, range, unit and default, and the tasks that have it."""
+    """Return the line of `key`: its whole path, type, range, unit and default, and the tasks that have it."""
     path = f"{section.places[0].path}.{key.name}".lstrip(".")
     below = _below(path, key, section, sections)
     numbers = [number for option in key.options for number in _numbers(option)]
@@ -123,7 +123,7 @@ def _facts(key: Key, section: Section, sections: list[Section]) -> str:
         "Default": "required" if key.is_required else _shown_default(key),
         "Tasks": ", ".join(key.tasks) if key.tasks != section.tasks else "",
     }
-    return " · ".join(f"**{name}:** {value}" for name, value in facts.items() if value)
+    return " · ".join([f"`{path}`", *(f"**{name}:** {value}" for name, value in facts.items() if value)])
 
 
 def _below(path: str, key: Key, section: Section, sections: list[Section]) -> dict[str | None, Place]:

@@ -28,7 +28,7 @@ def _part(command: str) -> str:
 
 def _row(command: str, start: str) -> list[str]:
     """Return the cells of the row of a table that begins with `start`."""
-    [row] = [line for line in _part(command).splitlines() if line.startswith(f"| `{start}")]
+    [row] = [line for line in _part(command).splitlines() if line.startswith((f"| `{start}", f"| <code>{start}"))]
     return [cell.strip() for cell in re.split(r" (?<!\\)\| ", f"{row} ".removeprefix("| "))][:3]
 
 
@@ -40,7 +40,7 @@ def test_the_committed_pages_are_current() -> None:
 def test_every_option_of_the_help_is_on_the_page(attncli: Command, command: str) -> None:
     said = attncli(*command.split()[1:], "--help").out
     options = set(re.findall(r"^ +(?:-\w, )?(--[a-z][a-z-]*)", said, re.MULTILINE)) - {"--help"}
-    assert set(re.findall(r"^\| `(?:-\w, )?(--[a-z-]+)", _part(command), re.MULTILINE)) == options
+    assert set(re.findall(r"^\| (?:`|<code>)(?:-\w, )?(--[a-z-]+)", _part(command), re.MULTILINE)) == options
 
 
 def test_an_option_tells_how_it_is_written_what_it_does_its_range_and_its_default() -> None:
@@ -49,6 +49,7 @@ def test_an_option_tells_how_it_is_written_what_it_does_its_range_and_its_defaul
         "Hypotheses to write for each source, best first. At least 1.",
         "`1`",
     ]
+    assert _row("attncli translate", "--precision")[0] == "<code>--precision fp32&#124;bf16</code>"
     assert _row("attncli data make", "--to")[2] == "`data/NAME`"
     assert _row("attncli train", "CONFIG")[2] == "required"
 

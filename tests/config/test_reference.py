@@ -36,21 +36,21 @@ def test_the_committed_pages_are_current() -> None:
 
 def test_a_key_tells_its_type_range_unit_and_default() -> None:
     assert _told("training.md", "training.batch_tokens")[0] == (
-        "**Type:** whole number · **Range:** 1 to 10^9 · **Unit:** tokens, padding included · **Default:** `4096` · "
-        "**Tasks:** translation, captioning"
+        "`training.batch_tokens` · **Type:** whole number · **Range:** 1 to 10^9 · "
+        "**Unit:** tokens, padding included · **Default:** `4096` · **Tasks:** translation, captioning"
     )
     assert _told("search.md", "search.length_penalty") == [
-        "**Type:** number · **Range:** 0 to 100 · **Default:** `1.0`",
+        "`search.length_penalty` · **Type:** number · **Range:** 0 to 100 · **Default:** `1.0`",
         "The exponent α in ((5 + |y|) / 6)^α, which divides a hypothesis's log-probability (Wu et al. 2016, eq. 14).",
     ]
-    precision = "**Type:** `fp32`, `tf32`, `bf16`, `auto` · **Default:** `fp32`"
+    precision = "`training.precision` · **Type:** `fp32`, `tf32`, `bf16`, `auto` · **Default:** `fp32`"
     assert _told("training.md", "training.precision")[0] == precision
     betas = "**Type:** list of 2: number · **Range:** at least 0, under 1 · **Default:** `[0.9, 0.999]`"
-    assert _told("training.md", "training.optimizer.adam.betas")[0] == betas
+    assert _told("training.md", "training.optimizer.adam.betas")[0] == f"`training.optimizer.betas` · {betas}"
 
 
 def test_what_tasks_have_in_different_forms_is_told_one_by_one() -> None:
-    facts = [line for line in _told("training.md", "training.batch_sentences") if line.startswith("**Type")]
+    facts = [line for line in _told("training.md", "training.batch_sentences") if "**Type" in line]
     assert [re.findall(r"(?:Default|Tasks):\*\* ([^·]*)", line) for line in facts] == [
         ["`null` ", "translation"],
         ["`64` ", "captioning"],
@@ -59,20 +59,21 @@ def test_what_tasks_have_in_different_forms_is_told_one_by_one() -> None:
 
 
 def test_required_keys_and_sections_are_told_apart_from_defaults() -> None:
-    assert _told("index.md", "file.task")[0].startswith("**Type:** `translation` · **Default:** required")
+    assert _told("index.md", "file.task")[0].startswith("`task` · **Type:** `translation` · **Default:** required")
     assert _told("index.md", "file.search")[0] == (
-        "**Type:** [section](search.md#search) · **Default:** the defaults of its keys · "
+        "`search` · **Type:** [section](search.md#search) · **Default:** the defaults of its keys · "
         "**Tasks:** translation, captioning"
     )
     assert _told("data.md", "data.translation.train")[0] == (
-        "**Type:** section with [`source`](#data.train.source) or [`pairs`](#data.train.pairs) · **Default:** required"
+        "`data.train` · **Type:** section with [`source`](#data.train.source) or [`pairs`](#data.train.pairs) · "
+        "**Default:** required"
     )
 
 
 def test_a_choice_of_kinds_links_to_each() -> None:
     assert _told("training.md", "training.optimizer")[0] == (
-        "**Type:** section with `kind` [`adam`](#training.optimizer.adam), [`adamw`](#training.optimizer.adamw), "
-        "[`sgd`](#training.optimizer.sgd) · **Default:** `kind: adam`"
+        "`training.optimizer` · **Type:** section with `kind` [`adam`](#training.optimizer.adam), "
+        "[`adamw`](#training.optimizer.adamw), [`sgd`](#training.optimizer.sgd) · **Default:** `kind: adam`"
     )
     assert "[`transformer`](decoder.md#model.decoder.transformer)" in _told("model.md", "model.decoder")[0]
 
@@ -87,10 +88,12 @@ def test_a_section_that_stands_at_several_places_is_explained_once() -> None:
 
 def test_a_number_that_may_stand_for_a_section_is_shown() -> None:
     facts = _told("model.md", "model.dropout-key")[0]
-    assert facts.startswith("**Type:** number or [section](#model.dropout) · **Range:** at least 0, under 1")
+    assert facts.startswith(
+        "`model.dropout` · **Type:** number or [section](#model.dropout) · **Range:** at least 0, under 1"
+    )
     assert _told("model.md", "model.dropout")[0].startswith("How often values are set to 0 in training.")
     attention = _told("model.md", "model.attention-key")[0]
-    assert attention.startswith("**Type:** `none` or [section](attention.md#model.attention)")
+    assert attention.startswith("`model.attention` · **Type:** `none` or [section](attention.md#model.attention)")
 
 
 def test_sections_of_one_task_with_one_path_are_told_apart_by_what_they_belong_to() -> None:
