@@ -10,6 +10,7 @@ import torch
 
 from attncli.config.tasks.autoencoding import AutoencodingConfig, PictureData
 from attncli.losses import SummedLoss, squared_error
+from attncli.machine.progress import progress
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.corruption import build_corruption
 from attncli.runs.folder import WEIGHTS, RunFolder
@@ -95,11 +96,13 @@ class AutoencodingTask:
         # The same noise at every validation, so that scores differ through the weights alone.
         generator = torch.Generator(device).manual_seed(self.config.training.seed)
         total, terms = 0.0, 0
-        for chunk in self.data.dev.chunks(_DEV_ROWS):
-            rows = chunk.to(device)
-            source = self._corrupt(rows, generator) if corrupted and self._corrupt is not None else rows
-            loss = squared_error(self.model(source), rows)
-            total, terms = total + float(loss.reported), terms + loss.terms
+        with progress(len(self.data.dev), self.unit, what="dev") as advance:
+            for chunk in self.data.dev.chunks(_DEV_ROWS):
+                rows = chunk.to(device)
+                source = self._corrupt(rows, generator) if corrupted and self._corrupt is not None else rows
+                loss = squared_error(self.model(source), rows)
+                total, terms = total + float(loss.reported), terms + loss.terms
+                advance(len(rows))
         return total / terms
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -45,8 +45,11 @@ class Objective(Protocol):
     def loss(self, model: EncoderDecoder, batch: Any) -> SummedLoss:
         """Return the loss of `batch`."""
 
-    def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield the losses of the batches of the dev set; only what they report is used."""
+    def dev_batches(self) -> Sequence[Any]:
+        """Return the batches of the dev set."""
+
+    def dev_loss(self, model: EncoderDecoder, batch: Any) -> SummedLoss:
+        """Return the loss of a batch of the dev set; only what it reports is used."""
 
 
 class CrossEntropyObjective:
@@ -92,11 +95,13 @@ class CrossEntropyObjective:
         """Return the cross-entropy of `batch`, with the configured label smoothing."""
         return model.loss(batch.source, batch.target, label_smoothing=self.config.training.label_smoothing)
 
-    def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield the cross-entropy of the dev targets, in nats."""
-        for batch in self._batches(self.corpora.dev, 0):
-            moved = batch.to(model.device)
-            yield model.loss(moved.source, moved.target, label_smoothing=0.0)
+    def dev_batches(self) -> CorpusBatches:
+        """Return the batches of the dev set."""
+        return self._batches(self.corpora.dev, 0)
+
+    def dev_loss(self, model: EncoderDecoder, batch: Batch) -> SummedLoss:
+        """Return the cross-entropy of `batch`, in nats."""
+        return model.loss(batch.source, batch.target, label_smoothing=0.0)
 
 
 class SelfCriticalObjective:
@@ -154,11 +159,13 @@ class SelfCriticalObjective:
         seed = int(torch.randint(2**62, ()))
         return self._loss(model, self.corpora.train, batch, seed)
 
-    def dev_losses(self, model: EncoderDecoder) -> Iterator[SummedLoss]:
-        """Yield minus the rewards of targets drawn for the dev sources, from the same seed at every validation."""
-        dev = self.corpora.dev
-        for batch in self._batches(dev, np.arange(dev.sources)):
-            yield self._loss(model, dev, batch.to(model.device), self.config.training.seed)
+    def dev_batches(self) -> CorpusBatches:
+        """Return the dev sources in order."""
+        return self._batches(self.corpora.dev, np.arange(self.corpora.dev.sources))
+
+    def dev_loss(self, model: EncoderDecoder, batch: DrawnBatch) -> SummedLoss:
+        """Return minus the rewards of targets drawn for `batch`, from the same seed at every validation."""
+        return self._loss(model, self.corpora.dev, batch, self.config.training.seed)
 
     def _loss(self, model: EncoderDecoder, corpus: Corpus, batch: DrawnBatch, seed: int) -> SummedLoss:
         generator = torch.Generator(model.device).manual_seed(seed)

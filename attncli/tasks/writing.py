@@ -17,6 +17,7 @@ from attncli.data.columns import Column, Packed, Reader
 from attncli.decoding.writer import Writer
 from attncli.errors import DataError
 from attncli.losses import SummedLoss
+from attncli.machine.progress import progress
 from attncli.metrics.registry import ALL_METRICS
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.runs.folder import WEIGHTS, RunFolder
@@ -88,18 +89,26 @@ class WritingTask:
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """Return the mean loss per term of the dev set, and the scores of what the model writes for its sources."""
-        total, terms = 0.0, 0
-        for loss in self.objective.dev_losses(self.model):
-            total, terms = total + float(loss.reported), terms + loss.terms
-        return {"loss": total / terms, **self._scores()}
+        return {"loss": self._dev_loss(), **self._scores()}
+
+    def _dev_loss(self) -> float:
+        total, terms, batches = 0.0, 0, self.objective.dev_batches()
+        with progress(len(batches), "batches", what="dev loss") as advance:
+            for batch in batches:
+                loss = self.objective.dev_loss(self.model, batch.to(self.model.device))
+                total, terms = total + float(loss.reported), terms + loss.terms
+                advance(1)
+        return total / terms
 
     def _scores(self) -> dict[str, float]:
         validation, dev = self.config.training.validation, self.corpora.dev
         precision = "bf16" if self.config.training.precision == "bf16" else "fp32"
         settings = self.config.search.model_copy(update={"beam_size": validation.beam_size, "precision": precision})
         count = min(dev.sources, validation.sources or dev.sources)
+        with progress(count, f"{self.config.model.encoder.noun}s", what="dev") as advance:
+            written = list(self._writer(settings).write(dev.cells[:count], advance=advance))
         texts = []
-        for number, found in enumerate(self._writer(settings).write(dev.cells[:count]), start=1):
+        for number, found in enumerate(written, start=1):
             if found.problem is not None:
                 raise DataError(f"data.dev: source {number}: {found.problem}")
             texts.append(found.best.text)

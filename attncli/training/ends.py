@@ -1,8 +1,8 @@
-"""When training ends, and how much of it is done."""
+"""When training ends, how much of it is done, and how long the rest takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attncli.config.training import Training
 from attncli.training.history import without_improvement
@@ -23,13 +23,22 @@ def reason_to_end(config: Training, state: TrainingState, *, values: Sequence[fl
     return None
 
 
-def share_done(config: Training, state: TrainingState, *, seconds: float) -> float:
-    """Return the share of training that is done, from 0 to 1, by the nearest end; early stopping is not foreseen."""
-    shares = []
+def shares_used(config: Training, state: TrainingState, *, seconds: float) -> dict[str, float]:
+    """Return the share, from 0 to 1, of each limit of `config` that is used up; early stopping is not foreseen."""
+    shares = {}
     if config.max_steps is not None:
-        shares.append(state.step / config.max_steps)
+        shares["max_steps"] = state.step / config.max_steps
     if config.max_epochs is not None:
-        shares.append(state.epochs() / config.max_epochs)
+        shares["max_epochs"] = state.epochs() / config.max_epochs
     if config.max_minutes is not None:
-        shares.append(seconds / (60 * config.max_minutes))
-    return min(1.0, max(shares))
+        shares["max_minutes"] = seconds / (60 * config.max_minutes)
+    return {key: min(1.0, share) for key, share in shares.items()}
+
+
+def seconds_left(before: Mapping[str, float], now: Mapping[str, float], *, elapsed: float) -> float | None:
+    """Return the seconds to the nearest end, where the shares rose from `before` to `now` in `elapsed` seconds.
+
+    None as long as no share has risen.
+    """
+    left = [elapsed * (1 - now[key]) / (now[key] - before[key]) for key in now if now[key] > before[key]]
+    return min(left, default=None)

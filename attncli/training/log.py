@@ -22,9 +22,6 @@ class Report(Protocol):
     def record(self, record: Record) -> None:
         """Receive `record`; its "event" says what happened."""
 
-    def advance(self, done: float) -> None:
-        """Receive the share of training that is done, after each update."""
-
     def close(self) -> None:
         """Finish the report."""
 
@@ -46,9 +43,6 @@ class JsonLines:
         with explained(self.path):
             self._file.write(line.encode())
             self._file.flush()
-
-    def advance(self, done: float) -> None:
-        """Do nothing."""
 
     def flushed_size(self) -> int:
         """Return the log's size in bytes, once all of it is on the disk."""
@@ -92,9 +86,6 @@ class TensorBoard:
             if name not in ("event", "step", "seconds") and not isinstance(value, bool | str):
                 self._writer.add_scalar(f"{record['event']}/{name}", value, record["step"])
 
-    def advance(self, done: float) -> None:
-        """Do nothing."""
-
     def close(self) -> None:
         """Flush and close the file."""
         self._writer.close()
@@ -122,11 +113,6 @@ class Reports:
         """Send every report the record of `event`."""
         for report in self._all:
             report.record({"event": event, **facts})
-
-    def advance(self, done: float) -> None:
-        """Send every report the share of training that is done."""
-        for report in self._all:
-            report.advance(done)
 
     def __enter__(self) -> Reports:
         return self

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,12 @@ import torch
 from attncli.config.training import Training
 from attncli.errors import DataError, RunError, Stopped, TrainingError
 from attncli.machine.device import arithmetic, autocast
-from attncli.machine.progress import wants_progress
+from attncli.machine.progress import shows_progress, wants_progress
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import put_weights, weights_of
 from attncli.training.checkpoints import Checkpoints
-from attncli.training.console import PlainLines, ProgressBar
-from attncli.training.ends import reason_to_end, share_done
+from attncli.training.console import Bar, Lines
+from attncli.training.ends import reason_to_end, shares_used
 from attncli.training.history import Validation, best_validations
 from attncli.training.log import JsonLines, Report, Reports, TensorBoard
 from attncli.training.optimizers import put_optimizer_state
@@ -55,15 +55,15 @@ def train(
     *,
     device: torch.device,
     resume: bool = False,
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> Outcome:
     """Train `task` until an end that `config` sets, saving into the created folder `run`.
 
     With `resume` it continues from the last checkpoint, or from the start if there is none yet, and ends with the
     weights that an uninterrupted run would have, on CUDA up to rounding. Dropout draws from PyTorch's global
-    generators: seed them before the model is built. `progress` asks for a bar (True) or plain lines (False); None
-    chooses the bar on a terminal. Raises Stopped on SIGINT and SIGTERM after saving, TrainingError where training
-    cannot continue, RunError where a checkpoint cannot be read.
+    generators: seed them before the model is built. `progress` shows a bar where there are any. Raises Stopped on
+    SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a checkpoint cannot be
+    read.
     """
     checkpoints = Checkpoints(run)
     saved = checkpoints.read_last() if resume else None
@@ -72,17 +72,31 @@ def train(
         if saved is not None:
             trainer.restore(saved)
         # Only now, since the log loses the records after the checkpoint, which must be sound.
-        with _reports(config, run, saved, progress) as reports, stop_request() as stop:
-            return trainer.run(reports, stop)
+        with (
+            _reports(config, run, saved) as reports,
+            _bar(trainer, shown=progress and shows_progress()) as bar,
+            stop_request() as stop,
+        ):
+            return trainer.run(reports, stop, bar)
 
 
-def _reports(config: Training, run: RunFolder, saved: SavedState | None, progress: bool | None) -> Reports:
+def _reports(config: Training, run: RunFolder, saved: SavedState | None) -> Reports:
     step, log_size = (saved.training.step, saved.log_size) if saved else (0, 0)
-    others: list[Report] = [TensorBoard(run.path / "tensorboard", step=step)] if config.tensorboard else []
-    bar = sys.stderr.isatty() if progress is None else progress
-    if progress is not None or wants_progress():
-        others.append(ProgressBar() if bar else PlainLines())
+    others: list[Report] = []
+    if config.tensorboard:
+        others.append(TensorBoard(run.path / "tensorboard", step=step))
+    if wants_progress():
+        others.append(Lines())
     return Reports(JsonLines(run.log_path, size=log_size), others)
+
+
+@contextmanager
+def _bar(trainer: _Trainer, *, shown: bool) -> Iterator[Bar | None]:
+    if not shown:
+        yield None
+        return
+    with closing(Bar(trainer.task.unit, step=trainer.state.step, used=trainer.used())) as bar:
+        yield bar
 
 
 class _Trainer:
@@ -102,9 +116,9 @@ class _Trainer:
         self.saved: tuple[int, int] | None = None  # step and validations of the last checkpoint
         self.started = time.perf_counter()
 
-    def run(self, reports: Reports, stop: StopRequest) -> Outcome:
+    def run(self, reports: Reports, stop: StopRequest, bar: Bar | None) -> Outcome:
         """Train to the end. The state alone decides what is due, so a resumed run does what an unbroken one does."""
-        self.reports, self.stop = reports, stop
+        self.reports, self.stop, self.bar = reports, stop, bar
         self.tell("start" if self.saved is None else "resume", {})
         self.task.model.train()
         try:
@@ -135,7 +149,8 @@ class _Trainer:
         state.window.add(update)
         if self.due(self.config.log_every):
             self.tell_training()
-        self.reports.advance(share_done(self.config, state, seconds=self.seconds()))
+        if self.bar is not None:
+            self.bar.updated(state.step, update, self.used())
 
     def next_batches(self) -> list[CountedBatch]:
         """Return the batches of one update; the last update of an epoch may have fewer."""
@@ -166,6 +181,8 @@ class _Trainer:
 
     def measured(self) -> Validation:
         """Return the scores of the model as it is, and leave the random states as they were."""
+        if self.bar is not None:
+            self.bar.show()
         # Validation may draw, too; how often it is done must not change the weights.
         random = random_states(self.device)
         self.task.model.eval()
@@ -284,6 +301,9 @@ class _Trainer:
 
     def reason_to_end(self) -> str | None:
         return reason_to_end(self.config, self.state, values=self.values(), seconds=self.seconds())
+
+    def used(self) -> dict[str, float]:
+        return shares_used(self.config, self.state, seconds=self.seconds())
 
     def seconds(self) -> float:
         return self.state.seconds + time.perf_counter() - self.started

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from tiny_task import TinyTask, train_tiny
 
-from attncli.training.console import ProgressBar, described
+from attncli.training.console import Bar, described
 from attncli.training.log import Record
+from attncli.training.updates import Update
 
 TRAIN = {
     "event": "train",
@@ -77,17 +78,38 @@ def test_training_goes_on_where_nobody_reads(tmp_path: Path, monkeypatch: pytest
     assert outcome.step == 8
 
 
-def test_the_bar_shows_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = ProgressBar()
-    bar.record(TRAIN)
-    bar.advance(0.25)
-    bar.record(VALIDATION)
-    bar.advance(1.0)
+def update(loss: float, *, terms: int) -> Update:
+    return Update(loss=9.0, reported_loss=loss, gradient_norm=1.0, terms=terms, size=2 * terms, seconds=0.5)
+
+
+def test_the_bar_shows_the_current_step_with_loss_speed_and_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    bar = Bar("tokens", step=1200, used={"max_steps": 0.6})
+    clock[0] = 110.0
+    bar.updated(1201, update(20.0, terms=10), {"max_steps": 0.7})
+    clock[0] = 110.05  # too soon to be drawn
+    bar.updated(1202, update(40.0, terms=5), {"max_steps": 0.8})
+    bar.show()
     bar.close()
     out, err = capsys.readouterr()
     assert out == ""
-    assert "step 1,200  epoch 3  dev loss 2.5000  BLEU 30.13  best  1:02:03\n" in err
-    last = err.rstrip().split("\r")[-1]
-    assert last.startswith("100%|")
-    assert "step 1,200  epoch 3  loss 2.346  4,812 tokens/s" in last
-    assert last.endswith("00:00 < 00:00")
+    drawn = [text.rstrip() for text in err.split("\r") if text.strip()]
+    assert [text.split("|")[0] for text in drawn] == [" 60%", " 70%", " 80%"]
+    # A loss of 60 over 15 terms; 30 tokens in a second; a fifth took 10 seconds, as does the fifth that is left.
+    assert [text.split("| ")[-1] for text in drawn] == [
+        "step 1,200",
+        "step 1,201  loss 2.000  40 tokens/s  0:00:30 left",
+        "step 1,202  loss 4.000  30 tokens/s  0:00:10 left",
+    ]
+
+
+def test_loss_and_speed_are_those_of_the_latest_updates(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Bar("tokens", step=0, used={"max_steps": 0.0})
+    for step in range(1, 31):
+        bar.updated(step, update(100.0 if step <= 10 else 3.0, terms=1), {"max_steps": step / 40})
+    bar.show()
+    bar.close()
+    assert "step 30  loss 3.000  4 tokens/s" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tiny_task import tiny_config
 
-from attncli.training.ends import reason_to_end, share_done
+from attncli.training.ends import reason_to_end, seconds_left, shares_used
 from attncli.training.history import Validation, best_validations, without_improvement
 from attncli.training.state import TrainingState
 
@@ -73,15 +73,23 @@ def test_an_epoch_ends_with_its_last_batch() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"max_steps": 120}, 0.25),
-        ({"max_steps": 120, "max_epochs": 4}, 0.625),
-        ({"max_steps": 120, "max_epochs": 4, "max_minutes": 2.5}, 0.8),
-        ({"max_steps": 15}, 1.0),
+        ({"max_steps": 120}, {"max_steps": 0.25}),
+        ({"max_steps": 120, "max_epochs": 4}, {"max_steps": 0.25, "max_epochs": 0.625}),
+        ({"max_steps": None, "max_epochs": 4, "max_minutes": 2.5}, {"max_epochs": 0.625, "max_minutes": 0.8}),
+        ({"max_steps": 15}, {"max_steps": 1.0}),
     ],
 )
-def test_the_share_done_is_that_of_the_nearest_end(settings: dict[str, Any], expected: float) -> None:
-    assert share_done(tiny_config(**settings), STATE, seconds=120.0) == pytest.approx(expected)
+def test_the_shares_used_are_those_of_every_limit(settings: dict[str, Any], expected: dict[str, float]) -> None:
+    assert shares_used(tiny_config(**settings), STATE, seconds=120.0) == pytest.approx(expected)
 
 
-def test_nothing_is_done_before_the_first_update() -> None:
-    assert share_done(tiny_config(max_epochs=4), TrainingState(), seconds=0.0) == 0
+def test_nothing_is_used_before_the_first_update() -> None:
+    assert set(shares_used(tiny_config(max_epochs=4), TrainingState(), seconds=0.0).values()) == {0.0}
+
+
+def test_the_time_left_is_that_of_the_end_which_comes_first() -> None:
+    before = {"max_steps": 0.5, "max_epochs": 0.1}
+    assert seconds_left(before, before, elapsed=3.0) is None
+    # A tenth in 30 seconds leaves 120 for four tenths; epochs pass five times as fast.
+    assert seconds_left(before, {**before, "max_steps": 0.6}, elapsed=30.0) == pytest.approx(120)
+    assert seconds_left(before, {"max_steps": 0.6, "max_epochs": 0.6}, elapsed=30.0) == pytest.approx(24)
