@@ -9,7 +9,6 @@ from pydantic import model_validator
 from attncli.config.quantities import BeamSize, PathText
 from attncli.config.section import Section
 
-
 RewardName = Literal["cider", "gleu", "rougeL"]
 _SHOWN: dict[str, str] = {"cider": "CIDEr", "gleu": "GLEU", "rougeL": "ROUGE-L"}
 

@@ -70,7 +70,10 @@ def _ngrams(text: str) -> Counter[tuple[str, ...]]:
 
 
 class Rouge:
-    """The F1 of ROUGE-L (Lin 2004), as `eval` measures it; of several references the best counts (Paulus et al. 2018)."""
+    """The F1 of ROUGE-L (Lin 2004), as `eval` measures it; of several references the best counts.
+
+    Paulus et al. 2018 learn from it.
+    """
 
     def __init__(self, training: Iterable[Sequence[str]]):
         """Ignore the `training` targets, since ROUGE needs no corpus statistics."""
