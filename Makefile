@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SET ?= configs/compare-attention
+SET ?= compare-attention
 FACTOR ?= 20
 
 .DEFAULT_GOAL := help
@@ -14,9 +14,8 @@ help: ## Show this list
 demo: $(VENV)/.installed ## Train a toy translator without and with attention, and draw what differs (under 10 minutes)
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
-compare: $(VENV)/.installed ## Train a set of variants and score them together (SET=configs/..., SEEDS="1 2 3", VARIANTS, TEST, METRICS, RUNS, OPTIONS)
-	PATH="$(CURDIR)/$(BIN):$$PATH" SEEDS="$(SEEDS)" VARIANTS="$(VARIANTS)" TEST="$(TEST)" METRICS="$(METRICS)" \
-		RUNS="$(RUNS)" scripts/compare $(SET) $(OPTIONS)
+compare: $(VENV)/.installed ## Train a set of variants and score them together (SET=compare-captions OPTIONS="--seeds 1,2,3")
+	$(BIN)/attncli compare $(SET) $(OPTIONS)
 
 test: check ## Run the checks and every test, and report branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term

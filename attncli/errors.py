@@ -57,6 +57,7 @@ class Stopped(UserError):  # noqa: N818 - an end that was asked for, not an erro
 
     def __init__(self, message: str, *, signal_number: int):
         super().__init__(message)
+        self.signal_number = signal_number
         self.exit_code = 128 + signal_number
 
 

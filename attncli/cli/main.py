@@ -11,6 +11,8 @@ import typer
 
 import attncli
 from attncli.cli import config, data
+from attncli.cli.compare import compare
+from attncli.cli.completion import completing
 from attncli.cli.eval import evaluate
 from attncli.cli.files import caption
 from attncli.cli.help import Command, Group
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 app.command("train", cls=Command)(voiced(train))
 app.command("eval", cls=Command)(voiced(evaluate))
+app.command("compare", cls=Command)(voiced(compare))
 app.command("translate", cls=Command)(voiced(translate))
 app.command("caption", cls=Command)(voiced(caption))
 app.command("score", cls=Command)(voiced(score))
@@ -71,7 +74,8 @@ def main() -> None:
     keep_freed_memory()
     try:
         try:
-            app(prog_name="attncli")
+            with completing():
+                app(prog_name="attncli")
         finally:
             sys.stdout.flush()  # here, where a failure still becomes a message
     except UserError as error:

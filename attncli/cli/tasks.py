@@ -101,9 +101,8 @@ def check_meaning(options: Any, runs: Runs) -> None:
 
 def check_alone(option: str, options: Any, *, draws: str, takes: Collection[str]) -> None:
     """Raise a CommandError for a given option that is not used by `option`, which draws `draws` and uses `takes`."""
-    common = {"runs", "output", "checkpoint", "device", *takes}
     for field in fields(options):
-        if field.name not in common and _is_given(options, field):
+        if field.name not in {"runs", "output", *takes} and _is_given(options, field):
             raise CommandError(
                 f"{option}: draws {draws}, so {_option(field)} means nothing here; leave one of them out"
             )

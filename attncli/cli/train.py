@@ -24,7 +24,7 @@ def train(
     overrides: Overrides = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="Run folder; by default runs/ plus the name of CONFIG.", show_default=False),
+        typer.Option(metavar="FOLDER", help="Where the run is written.", show_default="runs/ and the name of CONFIG"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
@@ -47,6 +47,8 @@ def train(
 
     if resume and overwrite:
         raise CommandError("--resume continues a run and --overwrite replaces it; give only one of them")
+    if resume and dry_run:
+        raise CommandError("--dry-run tries how a training begins, so --resume means nothing; give only one of them")
     where = resolve_device(device)
     folder = RunFolder(run or Path("runs") / (config if shipped_file(str(config)) else config.stem))
     checked = read_config(config, overrides or (), format=folder.config_format() if resume else FORMAT)
@@ -55,6 +57,8 @@ def train(
     if not Path(checked.data.root).is_dir():
         raise DataError(*(f"{config}: {problem}" for problem in missing_data(checked)))
     if dry_run:
+        if run or overwrite:
+            folder.check_free(overwrite=overwrite)
         say(try_out(checked, where, tell=tell))
     else:
         train_run(checked, folder, where, resume=resume, overwrite=overwrite)
@@ -62,7 +66,7 @@ def train(
 
 def train_run(config: Config, run: RunFolder, device: torch.device, *, resume: bool, overwrite: bool = False) -> None:
     """Train what `config` says, in the folder `run`, and say how it ended; a run that has ended is left alone."""
-    from attncli.tasks.launch import begun_run, ending, resumed_run
+    from attncli.tasks.launch import begun_run, changes, ending, resumed_run
     from attncli.training.trainer import train as train_task
 
     if resume and (ended := ending(config, run)):
@@ -73,8 +77,9 @@ def train_run(config: Config, run: RunFolder, device: torch.device, *, resume: b
         if resume
         else begun_run(config, run, device, overwrite=overwrite, tell=tell)
     )
+    changed = {each.key: each.values for each in changes(config, run)} if resume else {}
     with opened as task:
-        outcome = train_task(task, config.training, run, device=device, resume=resume)
+        outcome = train_task(task, config.training, run, device=device, resume=resume, changed=changed)
     say(_ending(run.path, outcome.reason, str(outcome.step), outcome.best.scores))
 
 

@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol
 import torch
 from pydantic import BaseModel, ValidationError
 
-from attncli.config.differences import differing
+from attncli.config.differences import Difference, differences
 from attncli.config.dump import to_yaml
 from attncli.config.load import Config
+from attncli.config.resuming import exception, is_movable, movable_keys
 from attncli.config.tasks.autoencoding import AutoencodingConfig
-from attncli.config.training import Cosine
 from attncli.errors import ConfigError, RunError, TrainingError
 from attncli.machine.device import arithmetic, peak_memory, resolve_precision, wait_for
 from attncli.runs.folder import RunFolder
@@ -30,17 +30,6 @@ from attncli.training.updates import NotFiniteError, Updater
 
 Tell = Callable[[str], None]  # shows a line to the user
 
-# Keys, with all below them, that may change when a run is resumed: when it ends, what it reports, what it never reads.
-MOVABLE = (
-    "data.cache",
-    "data.root",
-    "data.test",
-    "evaluation",
-    "training.log_every",
-    "training.max_epochs",
-    "training.max_minutes",
-    "training.max_steps",
-)
 _SHOWN = 10  # places of data that have changed
 
 
@@ -101,7 +90,7 @@ def begun_run(
     The folder appears only once the task is open, so that a failed start leaves none.
     """
     run.check_free(overwrite=overwrite)
-    _check_extras(config)
+    check_extras(config)
     part = begun_part(device)
     with ExitStack() as contexts:
         replaces = run.exists()
@@ -118,18 +107,18 @@ def begun_run(
 
 @contextmanager
 def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> Iterator[LaunchedTask]:
-    """Yield the task of the run in the folder `run`, locked; `config` may differ from its configuration in MOVABLE.
+    """Yield the task of the run in the folder `run`, locked, whose configuration becomes `config`.
 
-    Raises a ConfigError that names every other key that differs, and a RunError that names data that have changed.
+    Raises a ConfigError that names every key that differs and may not, and a RunError that names data that have
+    changed.
     """
     run.check()
     run.check_own_links()
-    _check_extras(config)
+    check_extras(config)
     part = begun_part(device)
     with run.locked():
-        problems = list(_changes(run.config(), config))
-        if problems:
-            raise ConfigError([f"{run.path}: {problem}" for problem in problems])
+        check_unchanged(config, run)
+        moved = [change.said("was", "now") for change in changes(config, run)]
         task = open_task(config, device, run.path)
         if changed := changed_data(run.facts().data, task.fingerprints):
             more = f", and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
@@ -141,14 +130,34 @@ def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: T
         task.save(run.path)
         run.rewrite_config(to_yaml(config))
         run.update_metadata({**task.metadata, "data": task.fingerprints})
+        if moved:
+            tell(f"changed: {'; '.join(moved)}")
         with run.trained(part):
             yield _introduced(task, tell)
 
 
-def _check_extras(config: Config) -> None:
+def check_extras(config: Config) -> None:
     """Raise a CommandError for a missing package that training would ask for only after it has made its folder."""
     if config.training.tensorboard:
         check_tensorboard()
+
+
+def check_unchanged(config: Config, run: RunFolder) -> None:
+    """Raise a ConfigError that names what keeps the run in the folder `run` from being resumed with `config`."""
+    begun, refused = run.config(), []
+    for change in changes(config, run):
+        reason = exception(change, begun)
+        if reason is not None or not is_movable(change.key, begun):
+            refused.append(f"  {change.said('was', 'now')}{f'; {reason}' if reason else ''}")
+    if refused:
+        movable = ", ".join(movable_keys(type(begun)))
+        raise ConfigError(
+            [
+                f"{run.path}: was begun with other settings, and cannot go on with these:",
+                *refused,
+                f"give what it was begun with, or start a new run; only {movable} may change",
+            ]
+        )
 
 
 def ending(config: Config, run: RunFolder) -> End | None:
@@ -163,20 +172,9 @@ def ending(config: Config, run: RunFolder) -> End | None:
         return None
 
 
-def _changes(before: Config, after: Config) -> Iterator[str]:
-    """Yield the reasons why a run that was started with `before` cannot be resumed with `after`."""
-    for key, (found, wanted) in differing(before.model_dump(), after.model_dump()).items():
-        if not any(f"{key}.".startswith(f"{movable}.") for movable in MOVABLE):
-            yield (
-                f"was started with another {key}: {found!r}, now {wanted!r}; to go on, give what it was started with "
-                f"(only {', '.join(MOVABLE)} may change)"
-            )
-    schedule, steps = before.training.schedule, before.training.max_steps
-    if isinstance(schedule, Cosine) and schedule.steps is None and steps != after.training.max_steps:
-        yield (
-            f"training.max_steps: was {steps}, where schedule: cosine ends, so that another one would change the "
-            "learning rates; give the same, or start a run with training.schedule.steps"
-        )
+def changes(config: Config, run: RunFolder) -> list[Difference]:
+    """Return what `config` changes of the configuration of the run in the folder `run`."""
+    return list(differences(run.config().model_dump(mode="json"), config.model_dump(mode="json")))
 
 
 def _introduced(task: LaunchedTask, tell: Tell) -> LaunchedTask:
