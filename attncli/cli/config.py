@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from attncli.cli.completion import complete_shipped, complete_task
 from attncli.cli.data import missing_data
 from attncli.cli.help import Command, Group
 from attncli.cli.options import ConfigArgument, Overrides
@@ -22,11 +23,13 @@ app = typer.Typer(cls=Group, help="Start, check and show configurations.", no_ar
 def new(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Which to start from.  [default: list them]", show_default=False),
+        typer.Argument(
+            metavar="NAME", help="Which to start from.", show_default="list them", autocompletion=complete_shipped
+        ),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Where to write it.  [default: NAME.yaml]", show_default=False),
+        typer.Argument(metavar="FILE", help="Where to write it.", show_default="NAME.yaml"),
     ] = None,
 ) -> None:
     """Write the shipped configuration NAME into FILE, to be changed; without NAME, list all, and the sets of them.
@@ -121,7 +124,12 @@ def show(config: ConfigArgument, overrides: Overrides = None) -> None:
 def schema(
     task: Annotated[
         str | None,
-        typer.Argument(metavar="TASK", help="Of this task alone: translation, captioning or autoencoding."),
+        typer.Argument(
+            metavar="TASK",
+            help="Of this task alone: translation, captioning or autoencoding.",
+            show_default="all",
+            autocompletion=complete_task,
+        ),
     ] = None,
 ) -> None:
     """Print the JSON Schema of configuration files, by which editors complete and check them.

@@ -9,7 +9,7 @@ from attncli.errors import CommandError
 if TYPE_CHECKING:
     from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 
-HELP = "What is done to corrupted input: gaussian:DEVIATION, masking:SHARE or none."
+HELP = "what is done to corrupted input: gaussian:DEVIATION, masking:SHARE or none."
 
 
 def parse_corruption(text: str) -> GaussianNoise | Masking | None:

@@ -58,6 +58,18 @@ def _way_to(folder: Path) -> str:
     return f"; `attncli data {verb} {name}{origin}{to}` {does} it"
 
 
+def complete_fetched() -> list[tuple[str, str]]:
+    """Offer the data sets that can be fetched."""
+    from attncli.data.sets.catalogue import DATA_SETS
+
+    return [(name, each.what) for name, each in DATA_SETS.items()]
+
+
+def complete_made() -> list[tuple[str, str]]:
+    """Offer the data sets that can be made."""
+    return [(name, what) for name, (what, _) in _TOYS.items()]
+
+
 @app.command("list", cls=Command)
 @voiced
 def list_data_sets() -> None:
@@ -82,12 +94,21 @@ def _describe(name: str, what: str, size: str, licence: str, how: str) -> None:
 @app.command(cls=Command)
 @voiced
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `attncli data list` shows it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Name of the data set, as `attncli data list` shows it.",
+            autocompletion=complete_fetched,
+        ),
+    ],
     origin: Annotated[
         str | None,
-        typer.Option("--from", metavar="FOLDER_OR_URL", help="Take the files from here; default: their public source."),
+        typer.Option(
+            "--from", metavar="FOLDER_OR_URL", help="Take the files from here.", show_default="their public source"
+        ),
     ] = None,
-    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put them here; default: data/NAME.")] = None,
+    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put them here.", show_default="data/NAME")] = None,
 ) -> None:
     """Fetch a data set and check every byte of it against its known SHA-256 sum (of archives, MD5), and unpack it.
 
@@ -103,15 +124,20 @@ def get(
 @app.command(cls=Command)
 @voiced
 def make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"What to make: {', '.join(_TOYS)}.")],
-    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put it here; default: data/NAME.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and sizes give the same files.")] = 1,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"What to make: {', '.join(_TOYS)}.", autocompletion=complete_made)
+    ],
+    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put it here.", show_default="data/NAME")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed and sizes give the same files.")] = 1,
     train: Annotated[
-        int | None, typer.Option(min=1, help="Examples to train on; default: 30000, pictures 4000.")
+        int | None, typer.Option(metavar="N", min=1, help="Examples to train on.", show_default="30000, pictures 4000")
     ] = None,
-    dev: Annotated[int | None, typer.Option(min=1, help="Examples to choose by; default: 500, captioned 200.")] = None,
+    dev: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Examples to choose by.", show_default="500, captioned 200")
+    ] = None,
     test: Annotated[
-        int | None, typer.Option(min=1, help="Examples to test on; default: 1200, pictures 500, captioned 400.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Examples to test on.", show_default="1200, pictures 500, captioned 400"),
     ] = None,
 ) -> None:
     """Make an artificial data set from a seed.

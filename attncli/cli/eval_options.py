@@ -8,8 +8,22 @@ from typing import Annotated
 
 import typer
 
+from attncli.cli.completion import choices, complete_corruption, complete_metric, complete_run, complete_test
 from attncli.cli.corruption import HELP
-from attncli.cli.options import BatchSize, BeamSize, Checkpoint, Device, LengthPenalty, With
+from attncli.cli.options import (
+    INPUT,
+    MACHINE,
+    OUTPUT,
+    SCORES,
+    SEARCH,
+    BatchSize,
+    BeamSize,
+    Checkpoint,
+    Device,
+    LengthPenalty,
+    With,
+    searched,
+)
 from attncli.cli.tasks import WRITING, Only
 
 
@@ -17,34 +31,55 @@ from attncli.cli.tasks import WRITING, Only
 class EvaluationOptions:
     """The options of `attncli eval`."""
 
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="Folders of trained runs.", autocompletion=complete_run),
+    ] = None
     with_: Annotated[With, Only(WRITING)] = None
     test: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which test set of the configuration; with --source, its name in reports."),
+        typer.Option(
+            metavar="NAME",
+            help="Which test set of the configuration; with --source, its name in reports.",
+            show_default="the only one",
+            rich_help_panel=INPUT,
+            autocompletion=complete_test,
+        ),
     ] = None
     source: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Sentences to translate, with --reference; `.gz` too. Files need none."),
+        typer.Option(
+            metavar="FILE",
+            help="Sentences to translate, with --reference; `.gz` too. Files need none.",
+            rich_help_panel=INPUT,
+        ),
         Only(("text",)),
     ] = None
     reference: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="What should be written, a line a sentence; repeat for more references."),
+        typer.Option(
+            metavar="FILE",
+            help="What should be written, a line a sentence; repeat for more references.",
+            rich_help_panel=INPUT,
+        ),
         Only(("text",)),
     ] = None
     hypotheses: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Score these lines too, or alone if no RUN is given; repeat for more files."),
+        typer.Option(
+            metavar="FILE",
+            help="Score these lines too, or alone if no RUN is given; repeat for more files.",
+            rich_help_panel=INPUT,
+        ),
         Only(WRITING),
     ] = None
     label: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What a RUN or file is called in tables and figures; once for each, RUNs first.  [default: the "
-            "shortest end of its path that is no other's]",
-            show_default=False,
+            help="What a RUN or file is called in tables and figures; once for each, RUNs first.",
+            show_default="the shortest end of its path that is no other's",
+            rich_help_panel=OUTPUT,
         ),
     ] = None
     output: Annotated[
@@ -53,24 +88,44 @@ class EvaluationOptions:
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Where to write.  [default: RUN/evaluation/TEST, or evaluation/TEST for what is no single RUN's]",
+            help="Where to write.",
+            show_default="RUN/evaluation/TEST, or evaluation/TEST for what is no single RUN's",
+            rich_help_panel=OUTPUT,
         ),
     ] = None
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
     batch_size: Annotated[BatchSize, Only(WRITING)] = None
     precision: Annotated[
-        str | None, typer.Option(metavar="fp32|bf16", help="Arithmetic of matrix products."), Only(WRITING)
+        str | None,
+        typer.Option(
+            metavar="fp32|bf16",
+            help="Arithmetic of matrix products.",
+            show_default=searched("precision", "fp32"),
+            rich_help_panel=MACHINE,
+            autocompletion=choices("fp32", "bf16"),
+        ),
+        Only(WRITING),
     ] = None
     too_long: Annotated[
         str | None,
-        typer.Option(metavar="error|cut", help="Whether to stop at a source that is too long or truncate it."),
+        typer.Option(
+            metavar="error|cut",
+            help="Whether to stop at a source that is too long or truncate it.",
+            show_default=searched("too_long", "error"),
+            rich_help_panel=SEARCH,
+            autocompletion=choices("error", "cut"),
+        ),
         Only(("text",)),
     ] = None
     length: Annotated[
         str | None,
         typer.Option(
-            metavar="source|reference", help="Group scores by the words of the source or reference.  [default: source]"
+            metavar="source|reference",
+            help="Group scores by the words of the source or reference.",
+            show_default="source",
+            rich_help_panel=SCORES,
+            autocompletion=choices("source", "reference"),
         ),
         Only(("text",)),
     ] = None
@@ -79,8 +134,10 @@ class EvaluationOptions:
         typer.Option(
             metavar="NAME",
             help="A score beside BLEU; repeat for more, the one to report by length first. Translation: chrf, ter, "
-            "comet. Captions: bleu_1, bleu_2, bleu_3, bleu_4, chrf, rouge_l, cider, meteor.  [default: all but ter, "
-            "which may take minutes, comet, a neural network, and meteor, a Java program]",
+            "comet. Captions: bleu_1, bleu_2, bleu_3, bleu_4, chrf, rouge_l, cider, meteor.",
+            show_default="all but ter, which may take minutes, comet, a neural network, and meteor, a Java program",
+            rich_help_panel=SCORES,
+            autocompletion=complete_metric,
         ),
         Only(WRITING),
     ] = None
@@ -88,13 +145,22 @@ class EvaluationOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="With --metric comet: the model, which is downloaded when it is first used, or a checkpoint.  "
-            "[default: Unbabel/wmt22-comet-da]",
+            help="With --metric comet: the model, which is downloaded when it is first used, or a checkpoint.",
+            show_default="Unbabel/wmt22-comet-da",
+            rich_help_panel=SCORES,
         ),
         Only(("text",)),
     ] = None
     corruption: Annotated[
-        str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
+        str | None,
+        typer.Option(
+            metavar="KIND:AMOUNT",
+            help=f"Autoencoders: {HELP}",
+            show_default="the run's evaluation.corruption, else its training.corruption",
+            rich_help_panel=INPUT,
+            autocompletion=complete_corruption,
+        ),
+        Only(("autoencoding",)),
     ] = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from attncli.cli.options import OUTPUT
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell_error
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
@@ -30,7 +31,8 @@ class CaptionOptions(WritingOptions):
         ),
     ]
     format: Annotated[
-        Literal["tsv", "jsonl"], typer.Option(help="Path, tab, caption; or JSON with hypotheses, scores and tokens.")
+        Literal["tsv", "jsonl"],
+        typer.Option(help="Path, tab, caption; or JSON with hypotheses, scores and tokens.", rich_help_panel=OUTPUT),
     ] = "tsv"
 
 

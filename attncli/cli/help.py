@@ -10,6 +10,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from attncli.cli.options import HEADINGS
 from attncli.cli.parameters import Parameter, parameters, prose_and_examples, usage
 
 _WIDEST = 100  # longer lines are hard to read
@@ -78,7 +79,8 @@ def _groups(command: Any, ctx: Any) -> dict[str, list[Row]]:
     # What typer and click add to every command or to the first.
     own = {each.name for each in known}
     last = [*groups.pop(_LAST, []), *(_added(each) for each in command.get_params(ctx) if each.name not in own)]
-    return {**groups, _LAST: last}
+    ordered = sorted(groups, key=lambda heading: HEADINGS.index(heading) if heading in HEADINGS else -1)
+    return {**{heading: groups[heading] for heading in ordered}, _LAST: last}
 
 
 def _added(option: Any) -> Row:
@@ -123,9 +125,10 @@ def _shown(examples: Iterable[str], width: int) -> Iterator[str]:
     """Yield the command lines; those wider than the terminal are continued as a shell reads them."""
     for example in examples:
         lines = [""]
-        for word in re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", example):
+        # An option stays with its value.
+        for part in re.split(r" (?=-|\| )", example):
             # A backslash needs two columns behind what stands before it.
-            if lines[-1] and len(lines[-1]) + len(word) + 3 > width - 2:
+            if lines[-1] and len(lines[-1]) + len(part) + 3 > width - 2:
                 lines.append("  ")
-            lines[-1] += word if not lines[-1].strip() else f" {word}"
+            lines[-1] += part if not lines[-1].strip() else f" {part}"
         yield " \\\n".join(f"  {line}" for line in lines)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from attncli.cli.options import OUTPUT, SEARCH, searched
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
@@ -29,22 +30,41 @@ class TranslateOptions(WritingOptions):
 
     input: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="Text, one sentence a line, `.gz` too; by default standard input."),
+        typer.Argument(metavar="INPUT", help="Text, one sentence a line, `.gz` too.", show_default="standard input"),
     ] = None
     format: Annotated[
         Literal["text", "jsonl", "moses"],
         typer.Option(
             help="Lines of text; JSON with hypotheses, scores and tokens; or number of the line from 0, text, "
-            "log-probability and score, with ||| between them."
+            "log-probability and score, with ||| between them.",
+            rich_help_panel=OUTPUT,
         ),
     ] = "text"
-    max_source_length: Annotated[int | None, typer.Option(min=1, help="The most tokens in a source.")] = None
+    max_source_length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="The most tokens in a source.",
+            show_default=searched("max_source_length", "no limit"),
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
     too_long: Annotated[
-        Literal["error", "cut"], typer.Option(help="Whether to stop at a longer source or truncate it.")
-    ] = "error"
+        Literal["error", "cut"] | None,
+        typer.Option(
+            help="Whether to stop at a longer source or truncate it.",
+            show_default=searched("too_long", "error"),
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
     replace_unknown: Annotated[
         bool,
-        typer.Option("--replace-unknown", help="Replace each unknown token with the source word it attends to most."),
+        typer.Option(
+            "--replace-unknown",
+            help="Replace each unknown token with the source word it attends to most.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False
 
 
@@ -73,9 +93,8 @@ def translate(options: TranslateOptions) -> None:
         run,
         options,
         is_json=is_json,
-        given={"max_source_length": options.max_source_length},
+        given={"max_source_length": options.max_source_length, "too_long": options.too_long},
         replaces_unknown=options.replace_unknown,
-        cuts_sources=options.too_long == "cut",
     )
     total = _count(path)
     chunks = _chunks(path)
@@ -86,7 +105,7 @@ def translate(options: TranslateOptions) -> None:
     with opened_output(options.output) as stream, progress(total, "sentences", shown=shown) as advance:
         line = 0
         for lines in chain([first], chunks):
-            for found in write(lines, advance=advance):
+            for found in write(lines, first=line, advance=advance):
                 line += 1
                 with beside_progress(stream):
                     _put(found, stream, options, line=line)

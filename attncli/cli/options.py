@@ -9,20 +9,68 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from attncli.cli.completion import (
+    complete_checkpoint,
+    complete_config,
+    complete_device,
+    complete_override,
+    complete_run,
+)
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
     from attncli.config.search import Search
 
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")]
+INPUT, DRAWING, OUTPUT, SCORES, SEARCH, SAMPLING, MACHINE = HEADINGS = (
+    "Input",
+    "What is drawn",
+    "Output",
+    "Scores",
+    "Search",
+    "Sampling",
+    "Model and machine",
+)
+"""Headings of groups of options in the help, in its order."""
+
+
+def searched(key: str, default: object) -> str:
+    """Return the default of an option that is left out, in words: the `key` of the run's search settings."""
+    return f"the run's search.{key}, else {default}"
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N]",
+        help="Where to compute.",
+        rich_help_panel=MACHINE,
+        autocompletion=complete_device,
+    ),
+]
 Checkpoint = Annotated[
-    str, typer.Option("--checkpoint", help="Which weights: best, last, or kept/NAME as the run's folder has them.")
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME",
+        help="Which weights: best, last, or kept/NAME as the run's folder has them.",
+        rich_help_panel=MACHINE,
+        autocompletion=complete_checkpoint,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set any key of CONFIG, such as training.max_steps=100."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any key of the configuration, such as training.max_steps=100; repeat for more.",
+        autocompletion=complete_override,
+    ),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False, autocompletion=complete_run),
+]
 With = Annotated[
     list[Path] | None,
     typer.Option(
@@ -30,6 +78,8 @@ With = Annotated[
         metavar="RUN",
         help="Another run of the same vocabulary, whose probabilities are averaged with RUN's; repeat for more. "
         "Search settings and attention are RUN's.",
+        rich_help_panel=MACHINE,
+        autocompletion=complete_run,
     ),
 ]
 ConfigArgument = Annotated[
@@ -38,12 +88,45 @@ ConfigArgument = Annotated[
         metavar="CONFIG",
         help="A YAML file, or the name of a shipped configuration (`attncli config new`).",
         show_default=False,
+        autocompletion=complete_config,
     ),
 ]
-BeamSize = Annotated[int | None, typer.Option(min=1, help="Hypotheses kept for each source; 1 is greedy.")]
-LengthPenalty = Annotated[float | None, typer.Option(min=0.0, help="Exponent α of the length penalty.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Sources decoded together.")]
-Precision = Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Arithmetic of matrix products.")]
+BeamSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Hypotheses kept for each source; 1 is greedy.",
+        show_default=searched("beam_size", 5),
+        rich_help_panel=SEARCH,
+    ),
+]
+LengthPenalty = Annotated[
+    float | None,
+    typer.Option(
+        metavar="ALPHA",
+        min=0.0,
+        help="Exponent α of the length penalty.",
+        show_default=searched("length_penalty", 1.0),
+        rich_help_panel=SEARCH,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Sources decoded together.",
+        show_default=searched("batch_size", 64),
+        rich_help_panel=MACHINE,
+    ),
+]
+Precision = Annotated[
+    Literal["fp32", "bf16"] | None,
+    typer.Option(
+        help="Arithmetic of matrix products.", show_default=searched("precision", "fp32"), rich_help_panel=MACHINE
+    ),
+]
 
 
 def searched_by(search: Search, given: Mapping[str, Any], *, options: Mapping[str, str] | None = None) -> Search:
@@ -58,10 +141,15 @@ def searched_by(search: Search, given: Mapping[str, Any], *, options: Mapping[st
     from attncli.config.search import Search
 
     try:
-        return search.changed(given)
+        changed = search.changed(given)
     except ValidationError as error:
         problems = [explained(detail, Search, dict(given)) for detail in error.errors()]
         raise CommandError(*(_as_option(problem, options or {}) for problem in problems)) from None
+    if given.get("too_long") is not None and changed.max_source_length is None:
+        raise CommandError(
+            "--too-long: no source is too long without a limit, search.max_source_length; set one or leave this out"
+        )
+    return changed
 
 
 def _as_option(problem: str, options: Mapping[str, str]) -> str:

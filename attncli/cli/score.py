@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from attncli.cli.options import BatchSize, Checkpoint, Device, Precision, RunArgument, With, searched_by
+from attncli.cli.options import (
+    INPUT,
+    OUTPUT,
+    BatchSize,
+    Checkpoint,
+    Device,
+    Precision,
+    RunArgument,
+    With,
+    searched_by,
+)
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
 from attncli.cli.writing import json_line, opened_output, refuse_input
@@ -28,14 +38,28 @@ class ScoreOptions:
     run: RunArgument
     with_: With = None
     source: Annotated[
-        Path, typer.Option(help="What RUN reads, one a line: sentences, or paths of images.", show_default=False)
+        Path,
+        typer.Option(
+            metavar="FILE", help="What RUN reads, one a line: sentences, or paths of images.", rich_help_panel=INPUT
+        ),
     ]
-    target: Annotated[Path, typer.Option(help="The targets to score, one a line.", show_default=False)]
+    target: Annotated[
+        Path, typer.Option(metavar="FILE", help="The targets to score, one a line.", rich_help_panel=INPUT)
+    ]
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write, `.gz` too.",
+            show_default="standard output",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     format: Annotated[
-        Literal["text", "jsonl"], typer.Option(help="A log-probability a line; or JSON, with that of every token.")
+        Literal["text", "jsonl"],
+        typer.Option(help="A log-probability a line; or JSON, with that of every token.", rich_help_panel=OUTPUT),
     ] = "text"
     batch_size: BatchSize = None
     precision: Precision = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from attncli.cli.completion import choices, complete_corruption, complete_run, complete_test
 from attncli.cli.corruption import HELP
-from attncli.cli.options import BeamSize, Checkpoint, Device, LengthPenalty
+from attncli.cli.options import DRAWING, INPUT, OUTPUT, BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import WRITING, Only
 
 
@@ -19,19 +20,30 @@ class VisualizationOptions:
 
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN", help="Folder of a trained run; several with --gradients.", show_default=False),
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a trained run; several with --gradients.",
+            show_default=False,
+            autocompletion=complete_run,
+        ),
     ]
     text: Annotated[
-        list[str] | None, typer.Option(help="A sentence to translate; repeat for more."), Only(("text",))
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="A sentence to translate; repeat for more.", rich_help_panel=INPUT),
+        Only(("text",)),
     ] = None
     input: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too."),
+        typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too.", rich_help_panel=INPUT),
         Only(("text",)),
     ] = None
     target: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Align with this target instead of searching for one; one for each source."),
+        typer.Option(
+            metavar="TEXT",
+            help="Align with this target instead of searching for one; one for each source.",
+            rich_help_panel=INPUT,
+        ),
         Only(WRITING),
     ] = None
     image: Annotated[
@@ -40,6 +52,7 @@ class VisualizationOptions:
             metavar="PATH",
             help="An image, folder or pattern with * to caption; for autoencoders, an image to reconstruct. Repeat for "
             "more.",
+            rich_help_panel=INPUT,
         ),
         Only(("files", "autoencoding")),
     ] = None
@@ -49,38 +62,96 @@ class VisualizationOptions:
             metavar="NAME",
             help="With --gradients, the test set to measure on instead of the dev set. For autoencoders, the test set "
             "of the images.",
+            rich_help_panel=INPUT,
+            autocompletion=complete_test,
         ),
         Only(("text", "autoencoding")),
     ] = None
     corruption: Annotated[
-        str | None, typer.Option(metavar="KIND:AMOUNT", help=f"Autoencoders: {HELP}"), Only(("autoencoding",))
+        str | None,
+        typer.Option(
+            metavar="KIND:AMOUNT",
+            help=f"Autoencoders: {HELP}",
+            show_default="the run's evaluation.corruption, else its training.corruption",
+            rich_help_panel=INPUT,
+            autocompletion=complete_corruption,
+        ),
+        Only(("autoencoding",)),
     ] = None
-    curves: Annotated[bool, typer.Option("--curves", help="Plot the training curves instead.")] = False
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Plot the training curves instead.", rich_help_panel=DRAWING)
+    ] = False
     self_attention: Annotated[
         bool,
-        typer.Option("--self-attention", help="Draw where each sequence attends to itself (lstmn, transformer)."),
+        typer.Option(
+            "--self-attention",
+            help="Draw where each sequence attends to itself (lstmn, transformer).",
+            rich_help_panel=DRAWING,
+        ),
         Only(WRITING),
     ] = False
     heads: Annotated[
-        bool, typer.Option("--heads", help="Draw the heads of a transformer decoder side by side."), Only(WRITING)
+        bool,
+        typer.Option("--heads", help="Draw the heads of a transformer decoder side by side.", rich_help_panel=DRAWING),
+        Only(WRITING),
     ] = False
     layer: Annotated[
         int | None,
-        typer.Option(min=1, help="The layer that --self-attention and --heads draw, the top one by default."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="The layer that --self-attention and --heads draw.",
+            show_default="the top one",
+            rich_help_panel=DRAWING,
+        ),
         Only(WRITING),
     ] = None
     gradients: Annotated[
         bool,
-        typer.Option("--gradients", help="Plot the norm of the loss's gradient at each encoder state, for all RUNs."),
+        typer.Option(
+            "--gradients",
+            help="Plot the norm of the loss's gradient at each encoder state, for all RUNs.",
+            rich_help_panel=DRAWING,
+        ),
         Only(("text",)),
     ] = False
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.  [default: RUN/visualization]"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where to write.",
+            show_default="RUN/visualization",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     format: Annotated[
-        str | None, typer.Option(metavar="png|svg|html|json", help="Drawings, a page, or numbers.  [default: png]")
+        str | None,
+        typer.Option(
+            metavar="png|svg|pdf|html|json",
+            help="Drawings, a page, or numbers.",
+            show_default="png",
+            rich_help_panel=OUTPUT,
+            autocompletion=choices("png", "svg", "pdf", "html", "json"),
+        ),
     ] = None
+    scale: Annotated[
+        Literal["own", "shared"],
+        typer.Option(
+            help="Whether the strongest shade is the largest weight of a drawing (of a word over an image), or of all "
+            "drawings.",
+            rich_help_panel=DRAWING,
+        ),
+        Only(WRITING),
+    ] = "own"
+    colormap: Annotated[
+        Literal["plasma", "viridis", "brightness"],
+        typer.Option(
+            help="Colours of the weights over an image; brightness keeps the image's own.", rich_help_panel=DRAWING
+        ),
+        Only(("files",)),
+    ] = "plasma"
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
     checkpoint: Checkpoint = "best"

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 import typer
 
 from attncli.cli.options import (
+    OUTPUT,
+    SAMPLING,
+    SEARCH,
     BatchSize,
     BeamSize,
     Checkpoint,
@@ -25,6 +28,7 @@ from attncli.cli.options import (
     RunArgument,
     With,
     as_text,
+    searched,
     searched_by,
 )
 from attncli.errors import CommandError, escaped_json
@@ -43,37 +47,99 @@ class WritingOptions:
     run: RunArgument
     with_: With = None
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write, `.gz` too; by default standard output.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write, `.gz` too.",
+            show_default="standard output",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     beam_size: BeamSize = None
     length_penalty: LengthPenalty = None
-    max_length: Annotated[int | None, typer.Option(min=1, help="The most tokens to write for a source.")] = None
-    min_length: Annotated[int | None, typer.Option(min=1, help="The fewest tokens to write for a source.")] = None
-    no_repeat_ngram_size: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Write no N tokens in a row twice for a source.")
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="The most tokens to write for a source.",
+            show_default=searched("max_length", 200),
+            rich_help_panel=SEARCH,
+        ),
     ] = None
-    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every target begins with.")] = ""
+    min_length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="The fewest tokens to write for a source.",
+            show_default=searched("min_length", 1),
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
+    no_repeat_ngram_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Write no N tokens in a row twice for a source.",
+            show_default=searched("no_repeat_ngram_size", "no limit"),
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="What every target begins with.", rich_help_panel=SEARCH)
+    ] = ""
     batch_size: BatchSize = None
     precision: Precision = None
-    n_best: Annotated[int, typer.Option(min=1, help="Hypotheses to write for each source, best first.")] = 1
-    attention: Annotated[bool, typer.Option("--attention", help="With jsonl: also write attention weights.")] = False
-    sample: Annotated[bool, typer.Option("--sample", help="Sample from the model instead of searching.")] = False
+    n_best: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Hypotheses to write for each source, best first.", rich_help_panel=OUTPUT
+        ),
+    ] = 1
+    attention: Annotated[
+        bool,
+        typer.Option("--attention", help="With jsonl: also write attention weights.", rich_help_panel=OUTPUT),
+    ] = False
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="Sample from the model instead of searching.", rich_help_panel=SAMPLING),
+    ] = False
     temperature: Annotated[
         float | None,
         typer.Option(
-            help="With --sample: values below 1 favour the likelier tokens.  [default: 1]", show_default=False
+            metavar="NUMBER",
+            help="With --sample: values below 1 favour the likelier tokens.",
+            show_default="1",
+            rich_help_panel=SAMPLING,
         ),
     ] = None
     top_k: Annotated[
-        int | None, typer.Option(metavar="K", min=1, help="With --sample: draw among the K likeliest tokens.")
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="With --sample: draw among the K likeliest tokens.",
+            show_default="all tokens",
+            rich_help_panel=SAMPLING,
+        ),
     ] = None
     top_p: Annotated[
         float | None,
-        typer.Option(metavar="P", help="With --sample: draw among the likeliest tokens with probability P together."),
+        typer.Option(
+            metavar="P",
+            help="With --sample: draw among the likeliest tokens with probability P together.",
+            show_default="all tokens",
+            rich_help_panel=SAMPLING,
+        ),
     ] = None
-    seed: Annotated[int | None, typer.Option(help="With --sample: random seed.  [default: 1]", show_default=False)] = (
-        None
-    )
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --sample: random seed.", show_default="1", rich_help_panel=SAMPLING),
+    ] = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"
 
@@ -84,8 +150,11 @@ _DRAWING = ("temperature", "top_k", "top_p", "seed")
 class Write(Protocol):
     """Writes for sources, in their order."""
 
-    def __call__(self, cells: Iterable[str], *, advance: Advance) -> Iterator[Written]:
-        """Yield what is written for each of `cells`; `advance` is told how many more are done."""
+    def __call__(self, cells: Iterable[str], *, first: int = 0, advance: Advance) -> Iterator[Written]:
+        """Yield what is written for each of `cells`, of which `first` came before; `advance` is told how many are done.
+
+        What is drawn depends on `first`.
+        """
 
 
 def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
@@ -139,7 +208,7 @@ def writing(
         n_best=options.n_best,
         with_weights=options.attention,
         replaces_unknown=replaces_unknown,
-        strategy=_strategy(run, options),
+        strategy=_strategy(options),
         prefix=as_text("--prefix", options.prefix),
     )
 
@@ -152,13 +221,13 @@ def _check_sampling(options: WritingOptions) -> None:
         raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
 
 
-def _strategy(run: WritingRun, options: WritingOptions) -> Strategy | None:
+def _strategy(options: WritingOptions) -> Strategy | None:
     if not options.sample:
         return None
     from attncli.decoding.strategies import drawing
 
     asked = {name: getattr(options, name) for name in _DRAWING}
-    return drawing(run.model.device, **asked, named=lambda name: f"--{name.replace('_', '-')}")
+    return drawing(**asked, named=lambda name: f"--{name.replace('_', '-')}")
 
 
 def refuse_input(output: Path | None, inputs: Iterable[Path | int]) -> None:
