@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -168,7 +169,13 @@ def test_every_key_of_every_task_is_known() -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "HOME": str(home), "PATH": f"{BIN}:{os.environ['PATH']}", "TERM": "dumb"}
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "TERM": "dumb",
+        "ZDOTDIR": str(home),
+    }
 
 
 def test_a_completion_imports_nothing_large_and_takes_little_time(tmp_path: Path) -> None:
@@ -204,7 +211,7 @@ def installed(shell: str, home: Path) -> None:
 
 
 def typed(command: list[str], lines: list[str], *, home: Path, until: str) -> str:
-    """Return what a terminal shows when `lines` are typed to `command`, once `until` is there or a minute has passed."""
+    """Return what a terminal shows when `lines` are typed to `command`: once `until` is there, or after a minute."""
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(home)
@@ -217,7 +224,7 @@ def typed(command: list[str], lines: list[str], *, home: Path, until: str) -> st
             wanted = until if line is lines[-1] else "READY"
             while time.monotonic() < end and wanted not in shown:
                 if select.select([terminal], [], [], 0.1)[0]:
-                    shown += os.read(terminal, 4096).decode(errors="replace")
+                    shown += os.read(terminal, 4096).decode(errors="replace").replace("\a", "")
     finally:
         os.kill(process, 9)
         os.waitpid(process, 0)
@@ -240,9 +247,10 @@ def test_bash_completes_with_the_installed_script(tmp_path: Path, run: Path) -> 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_completes_with_the_installed_script(tmp_path: Path, run: Path) -> None:
     installed("zsh", tmp_path)
-    start = "PS1=; unsetopt zle_bracketed_paste; source ~/.zshrc; echo REA''DY\n"
-    shown = typed(["zsh", "-f", "-i"], [start, "attncli translate runs/de-e\t"], home=tmp_path, until="runs/de-en")
-    assert "runs/de-en" in shown
+    # At the first tab zsh reads typer's script, at the second it uses it.
+    lines = ["PS1=; echo REA''DY\n", "attncli translate runs/de-e\t\t --check\t kept\t"]
+    shown = typed(["zsh", "-i"], lines, home=tmp_path, until="kept/step-00000300")
+    assert re.search(r"attncli translate runs/de-en\W+--checkpoint\W+kept/step-00000300", shown)
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
