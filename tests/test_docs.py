@@ -182,6 +182,34 @@ def test_every_linked_file_is_there(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "model.attention.score",
+            "model.attention.window",
+            "model.attention.selection",
+            "model.attention.normalisation",
+        ),
+        *("model.attention.inference", "model.decoder.query", "model.decoder.context", "model.decoder.readout"),
+        *("model.decoder.bridge", "model.encoder.positions", "model.encoder.cell"),
+    ],
+)
+def test_every_mechanism_is_explained(path: str) -> None:
+    page = (DOCS / "mechanisms.md").read_text(encoding="utf-8")
+    choices = {
+        choice
+        for section in outline()
+        for place in section.places
+        for key in section.keys
+        if f"{place.path}.{key.name}" == path
+        for option in key.options
+        for choice in option.get("enum", ())
+    }
+    assert choices
+    assert {choice for choice in choices if f"`{choice}`" not in page and f": {choice}`" not in page} <= {"none"}
+
+
 def test_every_image_is_shown_somewhere() -> None:
     texts = "".join(page.read_text() for page in [*PAGES, ROOT / "README.md"])
     assert [image.name for image in (DOCS / "images").iterdir() if image.name not in texts] == []

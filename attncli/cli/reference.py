@@ -18,7 +18,12 @@ import typer
 from attncli.cli.main import app
 from attncli.cli.parameters import Parameter, parameters, prose_and_examples, usage
 
-_MADE = "<!-- Made by `make docs` from the functions in attncli/cli/; edit it there. -->\n"
+_MADE = """\
+---
+search: {boost: 3} # who looks for an option means the option, not the pages that mention it
+---
+<!-- Made by `make docs` from the functions in attncli/cli/; edit it there. -->
+"""
 
 _INDEX = """\
 # Commands

@@ -28,7 +28,12 @@ PAGES = {
 }
 """The name and title of the page of each path of keys, and of all below it that have no page of their own."""
 
-_MADE = "<!-- Made by `make docs` from the docstrings in attncli/config/; edit it there. -->\n"
+_MADE = """\
+---
+search: {boost: 4} # who looks for a key means the key, not the pages that mention it
+---
+<!-- Made by `make docs` from the docstrings in attncli/config/; edit it there. -->
+"""
 
 _INTRODUCTION = """\
 A configuration is a YAML file that says what a run is: its task, data, network, training, search and evaluation. These
