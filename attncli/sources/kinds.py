@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
 from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
-from attncli.sources.images.kind import Images
 from attncli.sources.source import SourceKind
-from attncli.sources.text.kind import Text
 
-KINDS: dict[type[EncoderSection], SourceKind[Any]] = {
-    **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder), Text()),
-    **dict.fromkeys((CNN, EfficientNetLite0, Timm), Images()),
+
+# Each is imported where it is used: a translation needs no library of images.
+def _text() -> SourceKind[Any]:
+    from attncli.sources.text.kind import Text
+
+    return Text()
+
+
+def _images() -> SourceKind[Any]:
+    from attncli.sources.images.kind import Images
+
+    return Images()
+
+
+KINDS: dict[type[EncoderSection], Callable[[], SourceKind[Any]]] = {
+    **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder), _text),
+    **dict.fromkeys((CNN, EfficientNetLite0, Timm), _images),
 }
 
 
 def kind_of(section: EncoderSection) -> SourceKind[Any]:
     """Return the kind of source that the encoder of `section` reads."""
-    return KINDS[type(section)]
+    return KINDS[type(section)]()

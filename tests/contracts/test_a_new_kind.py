@@ -41,7 +41,7 @@ evaluation: {{length_bins: [2, 3], bootstrap_samples: 20}}
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONFIGS, "numbers", NumbersConfig)
     section: type[EncoderSection] = NumbersEncoder
-    monkeypatch.setitem(KINDS, section, Numbers())
+    monkeypatch.setitem(KINDS, section, Numbers)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_it_is_searched_evaluated_by_length_and_drawn(config: Path, tmp_path: Pa
     assert drawn.output == f"wrote {tmp_path}/drawn/numbers.json\n"
     told = json.loads((tmp_path / "drawn" / "numbers.json").read_text())
     assert [each["numbers"] for each in told["found"]] == ["1 2 3", "7"]
-    assert (told["title"], told["forced"]) == ("run: attention", False)
+    assert (told["title"], told["forced"]) == ("run, step 10", False)
 
 
 def test_a_line_that_cannot_be_read_is_named(config: Path, tmp_path: Path) -> None:

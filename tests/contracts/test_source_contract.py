@@ -26,7 +26,7 @@ from attncli.decoding.writer import Writer
 from attncli.errors import DataError
 from attncli.models.build import needs_of
 from attncli.sources.kinds import KINDS, kind_of
-from attncli.sources.source import Shared
+from attncli.sources.source import Look, Shared
 from attncli.text.tokenizer import Tokenizer, train_tokenizers
 
 SENTENCES = ["der Hund rennt", "Kuh", "die Kuh und der Hund schlafen", "der Hund"]
@@ -93,7 +93,7 @@ WITHOUT_WEIGHTS_TO_TEST = {"efficientnet_lite0", "timm"}  # networks as large as
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONFIGS, "numbers", NumbersConfig)
     section: type[EncoderSection] = NumbersEncoder
-    monkeypatch.setitem(KINDS, section, Numbers())
+    monkeypatch.setitem(KINDS, section, Numbers)
 
 
 @pytest.fixture(params=CASES)
@@ -203,7 +203,7 @@ def test_weights_are_drawn_in_every_format_that_is_named(case: Case, tmp_path: P
     for format in drawer.formats:
         folder = tmp_path / format
         folder.mkdir()
-        paths = list(drawer.draw(found, folder, format, title="t", forced=False, tell=lambda line: None))
+        paths = list(drawer.draw(found, folder, format, look=Look("run, step 1"), forced=False, tell=lambda line: None))
         assert paths
         assert sorted(paths) == sorted(folder.iterdir())
         assert {path.suffix for path in paths} == {f".{format}"}
