@@ -39,7 +39,7 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         below = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        shown = [(name, _first_sentence(command.help or "")) for name, command in below if command]
+        shown = [(name, _in_short(command.help or "")) for name, command in below if command]
         formatter.write(_help(self, ctx, groups={"Commands": shown, **_groups(self, ctx)}))
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
@@ -94,9 +94,10 @@ def _explained(parameter: Parameter) -> str:
     return f"{parameter.explanation} [{said}]" if is_told else parameter.explanation
 
 
-def _first_sentence(text: str) -> str:
+def _in_short(text: str) -> str:
+    """Return what the first sentence of `text` says before a colon."""
     paragraphs, _ = prose_and_examples(text)
-    return re.split(r"(?<=[^.]\.)\s", paragraphs[0])[0]
+    return re.split(r"\.(?:\s|$)|:\s", paragraphs[0])[0] + "."
 
 
 def _wrapped(text: str, width: int, *, first: str = "", later: str = "") -> str:

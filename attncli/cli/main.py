@@ -27,7 +27,16 @@ from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 
 app = typer.Typer(
     cls=Group,
-    help="Train and evaluate attention encoder-decoders: a YAML file says what.",
+    help="""Train and evaluate attention encoder-decoders: a YAML file says what.
+
+To begin, make sentences of an artificial language, train a translator of it, and score what it learned, in minutes.
+
+Example: attncli data make toy-translation
+
+Example: attncli train toy-translation
+
+Example: attncli eval runs/toy-translation
+""",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
