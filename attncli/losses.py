@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 # The most logits that exist at once: 16 MiB in float32, which a processor's cache still holds.
 CHUNK = 1 << 22
@@ -117,6 +118,21 @@ def cross_entropy(
         total, log_probs = _CrossEntropy.apply(features, output.weight, bias, targets, label_smoothing)  # type: ignore[no-untyped-call]
     log_probs = log_probs.detach()
     return SummedLoss(total, -log_probs.sum(dtype=torch.float64).float(), len(targets)), log_probs
+
+
+def log_probs_of(features: Tensor, output: nn.Linear, targets: Tensor) -> Tensor:
+    """Return the log-probability [n] of each of `targets` [n] under the logits of `features` [n, R], with gradient.
+
+    The logits exist in chunks, which are computed again for the backward pass.
+    """
+    rows = max(1, CHUNK // output.out_features)
+    parts = zip(torch.split(features, rows), torch.split(targets, rows), strict=True)
+    found = [checkpoint(_chosen, part, output, wanted, use_reentrant=False) for part, wanted in parts]
+    return torch.cat(found)
+
+
+def _chosen(features: Tensor, output: nn.Linear, targets: Tensor) -> Tensor:
+    return output(features).float().log_softmax(-1).gather(1, targets[:, None])[:, 0]  # type: ignore[no-any-return]
 
 
 def squared_error(found: Tensor, wanted: Tensor) -> SummedLoss:

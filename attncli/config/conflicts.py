@@ -145,6 +145,8 @@ def conflicts_without_attention(decoder: RecurrentDecoder | LSTMNDecoder) -> Ite
         )
     if decoder.gate:
         yield "model.decoder.gate: there is no context to scale with model.attention: none; remove it"
+    if decoder.copying:
+        yield "model.decoder.copying: copies by the weights, of which model.attention: none has none; remove it"
     if decoder.doubly_stochastic:
         yield "model.decoder.doubly_stochastic: there are no weights with model.attention: none; remove it"
     if decoder.input_feeding:

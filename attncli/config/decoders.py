@@ -35,6 +35,9 @@ class _RecurrentWriting(TokenInput):
     doubly_stochastic: Weight = 0.0
     """Weight λ of a training term that encourages attending to every source position equally over a whole target (Xu et
     al. 2015, 4.2.1; 1 in their released code)."""
+    copying: bool = False
+    """Mix the distribution over the vocabulary with one over the words of the source, by the attention's weights, so
+    that words that the vocabulary lacks can be written too (pointer-generator; See et al. 2017, equations 8 and 9)."""
     readout: Literal["attentional", "maxout", "deep", "state"] | None = None
     """Input of the output layer: Luong's attentional vector, Bahdanau's maxout layer, Xu's `deep` output layer, or the
     state itself. By default that of the paper the `query` comes from, and the state without attention."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from attncli.config.attention import Attention, AttentionChoice
 from attncli.config.conflicts import conflicts_with_a_grid, decoder_conflicts
@@ -16,9 +16,9 @@ from attncli.config.decoders import Decoder, RecurrentDecoder, TransformerDecode
 from attncli.config.evaluation import Evaluation
 from attncli.config.networks import Dropout, InitialWeights
 from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
-from attncli.config.quantities import BeamSize, Count, Rate, RateFactor, Size
+from attncli.config.quantities import BeamSize, Count, PathText, Rate, RateFactor, Size
 from attncli.config.search import Search
-from attncli.config.section import Section, renamed
+from attncli.config.section import MAY_CHANGE, Section, renamed
 from attncli.config.tokenizer import Tokenizer
 from attncli.config.training import Training, Validation
 from attncli.config.warnings import warnings_of_data, warnings_of_schedule
@@ -63,6 +63,10 @@ class WritingTraining(Training):
 
     objective: Annotated[Objective, Field(discriminator="kind")] = CrossEntropy()
     """What is minimised."""
+    start_from: PathText | None = None
+    """Run folder whose best weights and tokenizers to start from, such as one trained on more general data; its
+    `tokenizer` and `model` must be the same, except for what only says how weights are learned, such as `dropout`.
+    No longer needed once the first checkpoint is saved. Required with `self_critical`."""
     batch_tokens: Count = 4096
     """Maximum size of a batch: the number of targets times the length of the longest, or of the longest source if
     sources are text and longer. Does not apply to sampled targets, whose lengths are not known in advance."""
@@ -76,6 +80,18 @@ class WritingTraining(Training):
     layer is what learns last."""
     validation: WritingValidation
     """Settings of the validation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_place(cls, values: Any) -> Any:
+        """Read `objective.start_from`, which only self-critical training had, as `start_from`."""
+        objective = values.get("objective") if isinstance(values, dict) else None
+        if not isinstance(objective, dict) or "start_from" not in objective:
+            return values
+        if "start_from" in values:
+            raise ValueError("objective.start_from is the older name of start_from; give one of them")
+        rest = {key: value for key, value in objective.items() if key != "start_from"}
+        return {**values, "objective": rest, "start_from": objective["start_from"]}
 
 
 class WritingConfig(Section):
@@ -91,9 +107,9 @@ class WritingConfig(Section):
     """The network."""
     training: WritingTraining
     """Settings of the training."""
-    search: Search = Search()
+    search: Annotated[Search, MAY_CHANGE] = Search()
     """Settings of the search."""
-    evaluation: Evaluation = Evaluation()
+    evaluation: Annotated[Evaluation, MAY_CHANGE] = Evaluation()
     """Settings of `eval`."""
 
     example: ClassVar[str] = "pair"
@@ -127,12 +143,37 @@ class WritingConfig(Section):
                 "model.tied_embeddings: 'all' needs a shared vocabulary, but tokenizer.shared is false; "
                 "choose 'target' or share the vocabulary"
             )
+        if not isinstance(model.decoder, TransformerDecoder) and model.decoder.copying:
+            yield from self._copying_conflicts()
         if isinstance(self.training.objective, SelfCritical):
             yield from self._self_critical_conflicts()
+
+    def _copying_conflicts(self) -> Iterator[str]:
+        """Yield what does not go with a decoder that copies."""
+        if not self.model.encoder.is_text:
+            yield (
+                f"model.decoder.copying: copies words of the source, but model.encoder.kind "
+                f"{self.model.encoder.kind!r} reads {self.model.encoder.noun}s; remove it"
+            )
+        if self.training.label_smoothing:
+            yield (
+                "training.label_smoothing: smooths over the vocabulary, which model.decoder.copying extends for every "
+                "source; set it to 0"
+            )
+        if isinstance(self.training.objective, SelfCritical):
+            yield (
+                "model.decoder.copying: what is copied has no text in training.objective.kind 'self_critical'; "
+                "remove it"
+            )
 
     def _self_critical_conflicts(self) -> Iterator[str]:
         """Yield what changes the probability of a sampled target after sampling, or has no effect."""
         model, training = self.model, self.training
+        if training.start_from is None:
+            yield (
+                "training.start_from: is required with training.objective.kind 'self_critical'; name a run that was "
+                "trained with cross_entropy"
+            )
         if any(model.dropout.model_dump().values()):
             yield (
                 "model.dropout: would score a sampled target with another network than the one that sampled it; set it "

@@ -21,11 +21,27 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
+class Copies:
+    """The tokens of sources as a decoder that copies writes them.
+
+    Those that its vocabulary lacks are numbered after it, anew for each source, in the order they appear there.
+    """
+
+    ids: Tensor  # [B, L] int64, PAD beyond a row's length
+    words: int  # how many words there are to write: the vocabulary, and the most that any source adds
+
+    def to(self, device: torch.device) -> Copies:
+        """Return the same on `device`."""
+        return Copies(self.ids.to(device, non_blocking=True), self.words)
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Token sequences, one per row, each ending with the end symbol and padded to the longest."""
 
     ids: Tensor  # [B, L] int64, PAD beyond a row's length
     lengths: Tensor  # [B] int64, including the end symbol
+    copies: Copies | None = None  # of sources from which a decoder copies
 
     @property
     def size(self) -> int:
@@ -51,11 +67,14 @@ class Tokens:
     @cached_property
     def _places(self) -> Tensor:
         """[n] int64: where real tokens are in `ids` read row by row; no field, since those have a row per sequence."""
-        return self.mask.flatten().nonzero()[:, 0]
+        # Not a tensor of inference, which a training step that uses the same batch later could not take.
+        with torch.inference_mode(mode=False):
+            return self.mask.flatten().nonzero()[:, 0]
 
     def to(self, device: torch.device) -> Tokens:
         """Return the same on `device`."""
-        moved = Tokens(self.ids.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
+        copies = None if self.copies is None else self.copies.to(device)
+        moved = Tokens(self.ids.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True), copies)
         # Found here, since one would have to wait for a device to tell how many tokens are real.
         vars(moved)["_places"] = self._places.to(device, non_blocking=True)
         return moved

@@ -20,6 +20,7 @@ from attncli.config.sources.text import TextEncoder
 from attncli.config.writing import WritingModel
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
+from attncli.models.copying import Copying
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
     AttentionalDecoder,
@@ -182,6 +183,7 @@ def build_recurrent_decoder(
         fed_size=fed_size,
         place=build_placing(config, embedding, key="", dropout=model.dropout.inputs),
         output_dropout=model.dropout.outputs,
+        copying=Copying(memory_size, config.hidden_size, embedding.embedding_dim) if config.copying else None,
     )
     if model.attention == "none":
         return FixedContextDecoder(parts)

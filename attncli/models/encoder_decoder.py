@@ -32,11 +32,15 @@ class EncoderDecoder(Network):
 
     def encode(self, source: Any) -> Memory:
         """Return the memory of `source`."""
-        return self.with_keys(self.encoder(source), source)
+        return self.completed(self.encoder(source), source)
 
-    def with_keys(self, memory: Memory, source: Any) -> Memory:
-        """Return `memory` with the keys of its `source`, if the decoder needs them."""
-        return replace(memory, keys=fingerprints(source)) if self.decoder.needs_keys else memory
+    def completed(self, memory: Memory, source: Any) -> Memory:
+        """Return `memory` with what the decoder needs of its `source` beside it: keys to draw by, tokens to copy."""
+        return replace(
+            memory,
+            keys=fingerprints(source) if self.decoder.needs_keys else None,
+            copies=source.copies if self.decoder.copies else None,
+        )
 
     def force(self, source: Any, target: Tokens) -> Forced:
         """Return features [B, T, R] and weights [B, T, S] at each position of `target`, given the tokens before it."""
@@ -64,21 +68,27 @@ class EncoderDecoder(Network):
         """Return the loss over the real tokens of `target`, in training plus what the decoder adds to it."""
         memory = self.encode(source)
         forced = self.force_memory(memory, target)
-        # Only real positions go through the output layer, the largest product of a training step.
-        output, wanted = self.decoder.output, target.real(target.ids)
-        read = output.project(target.real(forced.features))
-        loss, log_probs = cross_entropy(read, output.classify, wanted, label_smoothing=label_smoothing)
+        loss, log_probs = self._cross_entropy(forced, target, label_smoothing)
         if not self.training:
             return loss
         of_targets = target.spread(log_probs).sum(1)
         further = self.decoder.further_loss(forced, memory, real=target.mask, log_probs=of_targets)
         return loss if further is None else replace(loss, total=loss.total + further)
 
+    def _cross_entropy(self, forced: Forced, target: Tokens, label_smoothing: float) -> tuple[SummedLoss, Tensor]:
+        """Return the cross-entropy of `target` and its log-probabilities [n] without gradient."""
+        if self.decoder.copies:
+            found = self.decoder.log_probs(forced, target)
+            total = -found.sum()
+            return SummedLoss(total, total.detach(), len(found)), found.detach()
+        # Only real positions go through the output layer, the largest product of a training step.
+        output, wanted = self.decoder.output, target.real(target.ids)
+        read = output.project(target.real(forced.features))
+        return cross_entropy(read, output.classify, wanted, label_smoothing=label_smoothing)
+
     def log_probs_of(self, forced: Forced, target: Tokens) -> Tensor:
         """Return the log-probability [B, T] of every token of `target`, given what forcing it gave; 0 on padding."""
-        logits = self.decoder.output(forced.features).float()
-        chosen: Tensor = logits.log_softmax(-1).gather(-1, target.ids[:, :, None])[:, :, 0]
-        return chosen * target.mask
+        return target.spread(self.decoder.log_probs(forced, target))
 
 
 def prefix_of(target: Tokens) -> Tensor:

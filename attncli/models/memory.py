@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from attncli.data.tokens import Copies
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -19,6 +21,7 @@ class Memory:
     summary: Tensor  # [B, D], the fixed-size context vector of a decoder without attention
     grid: tuple[int, int] | None = None  # rows and columns of an image, whose regions are the positions row by row
     keys: Tensor | None = None  # [B] int64, fingerprints of the sources, for a decoder that draws by them
+    copies: Copies | None = None  # the tokens of the sources, for a decoder that copies them
 
     def mean(self) -> Tensor:
         """Return the mean of the real states [B, D]."""

@@ -38,11 +38,14 @@ def fingerprints(source: Any) -> Tensor:
 
 def exponentials(keys: Tensor, steps: Tensor, positions: int, *, seed: int) -> Tensor:
     """Return exponentially distributed numbers [B, T, S], above 0, for sources with `keys` [B] at `steps` [B, T]."""
+    seed = (seed + (1 << 63)) % (1 << 64) - (1 << 63)  # as int64, with the same bits
     of_sources = _mixed(keys ^ _mixed(torch.full_like(keys, seed)))
     of_steps = _mixed(of_sources[:, None] + (steps + 1) * _INCREMENT)
     bits = _mixed(of_steps[..., None] + _counted(positions, device=keys.device))
-    # A float32 resolves 24 bits between 0 and 1; the half avoids 0, whose logarithm is infinite.
-    return -((_shifted(bits, 40) + 0.5) / (1 << 24)).log()
+    uniform = (_shifted(bits, 1).to(torch.float32) + 0.5) / (1 << 63)
+    # The smallest numbers win a race. A float32 tells numbers near 0 apart, but not those near 1, of which the largest
+    # is rounded to it.
+    return -(-uniform.clamp(max=1 - 2**-24)).log1p()
 
 
 def _counted(count: int, *, device: torch.device) -> Tensor:

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncli.data.tokens import Tokens
-from attncli.models.encoder_decoder import EncoderDecoder, prefix_of
+from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.recurrent import RecurrentEncoder, first_states, run_whole
 from attncli.models.recurrence import Layers, RecurrentLayers
 
@@ -84,10 +83,9 @@ def _mean_losses(model: EncoderDecoder, source: Tokens, target: Tokens, run: _Pr
     """Return the mean loss [B] per target token of each source."""
     encoder = model.encoder
     assert isinstance(encoder, RecurrentEncoder)
-    memory = model.with_keys(encoder.read(source, run), source)
-    logits, _ = model.decoder(prefix_of(target), memory)
-    losses = F.cross_entropy(logits.float().transpose(1, 2), target.ids, reduction="none")  # [B, T]
-    return (losses * target.mask).sum(1) / target.lengths
+    memory = model.completed(encoder.read(source, run), source)
+    log_probs = model.log_probs_of(model.force_memory(memory, target), target)  # [B, T]
+    return -log_probs.sum(1) / target.lengths
 
 
 def _beside_cell(gradients: Sequence[Tensor], *, tensors: int) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
 
-from attncli.data.tokens import TokenColumn, pad_tokens
+from attncli.data.tokens import Copies, TokenColumn, pad_tokens
 from attncli.text.tokenizer import EOS, PAD
 
 ROWS = [[5, 6, 7], [8], [], [9, 5]]
@@ -58,5 +58,19 @@ def test_real_tokens_are_taken_out_and_put_back() -> None:
 
 
 def test_every_tensor_of_moved_tokens_has_a_row_a_sequence() -> None:
-    moved = pad_tokens([np.array([5, EOS]), np.array([EOS])]).to(torch.device("cpu"))
-    assert [len(getattr(moved, field.name)) for field in dataclasses.fields(moved)] == [2, 2]
+    given = pad_tokens([np.array([5, EOS]), np.array([EOS])])
+    moved = replace(given, copies=Copies(given.ids, 9)).to(torch.device("cpu"))
+    assert moved.copies is not None
+    assert moved.copies.words == 9
+    assert [len(each) for each in (moved.ids, moved.lengths, moved.copies.ids)] == [2, 2, 2]
+    # The places of real tokens are none of the fields, whose tensors are taken row by row.
+    assert {field.name for field in fields(moved)} == {"ids", "lengths", "copies"}
+
+
+def test_places_found_in_inference_serve_training() -> None:
+    found = pad_tokens([np.array([5, EOS]), np.array([EOS])])
+    with torch.inference_mode():
+        found.real(found.ids)
+    weights = torch.ones(2, 2, 3, requires_grad=True)
+    found.real(weights * 2).sum().backward()  # type: ignore[no-untyped-call]
+    assert weights.grad is not None

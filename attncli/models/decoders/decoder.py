@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from attncli.data.tokens import Copies, Tokens
+from attncli.losses import log_probs_of
 from attncli.models.attention import Marks
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer
@@ -36,6 +38,8 @@ class Forced:
     weights: Tensor | None  # [B, T, S], None without attention
     marks: Marks | None = None  # [B, T, ...], what the attention reports besides its weights
     draws: Draws | None = None  # [B, T], of an attention that learns from its draws, in training
+    generates: Tensor | None = None  # [B, T], of a decoder that copies: the logit of generating instead
+    copies: Copies | None = None  # what it copies from
 
 
 class Stepwise(Protocol):
@@ -67,6 +71,16 @@ class Decoder(nn.Module, ABC):
     def needs_keys(self) -> bool:
         """Whether a memory must have the keys of its sources."""
         return False
+
+    @property
+    def copies(self) -> bool:
+        """Whether tokens are copied from sources, so that a memory must have theirs."""
+        return False
+
+    def log_probs(self, forced: Forced, target: Tokens) -> Tensor:
+        """Return the log-probability [n] of every real token of `target`, with gradient, given what forcing it gave."""
+        read = self.output.project(target.real(forced.features))
+        return log_probs_of(read, self.output.classify, target.real(target.ids))
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Any:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from attncli.data.tokens import Tokens
 from attncli.losses import doubly_stochastic, repeated_attention
 from attncli.models.attention import Attention, Glimpse, PreparedAttention
+from attncli.models.copying import Copying, mixed, mixed_log_probs
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.dropout import Dropout
 from attncli.models.history import Past
@@ -23,6 +25,7 @@ from attncli.models.positions import Placing
 from attncli.models.readouts import OutputLayer, Readout
 from attncli.models.recurrence import Layers, State, Steps
 from attncli.models.rows import map_tensors, stack_steps
+from attncli.text.tokenizer import UNK
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class RecurrentParts:
     fed_size: int  # F
     place: Placing
     output_dropout: float
+    copying: Copying | None = None
 
 
 class RecurrentDecoder(Decoder):
@@ -78,6 +82,12 @@ class RecurrentDecoder(Decoder):
         self.readout, self.output = parts.readout, parts.output
         self.summary_enters, self.fed_size = parts.summary_enters, parts.fed_size
         self.place, self.output_dropout = parts.place, Dropout(parts.output_dropout)
+        self.copying = parts.copying
+
+    @property
+    def copies(self) -> bool:
+        """Whether tokens are copied from sources."""
+        return self.copying is not None
 
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` alone; a decoder with attention adds its keys."""
@@ -94,7 +104,29 @@ class RecurrentDecoder(Decoder):
         gates = steps.first_gates(self.inputs(embedded, state))
         feature, glimpse, state = self.advance(steps, gates, embedded, state, prepared)
         logits = self.output(feature)
-        return Step(logits, None, state) if glimpse is None else Step(logits, glimpse.weights, state, glimpse.marks)
+        if glimpse is None:
+            return Step(logits, None, state)
+        if self.copying is not None:
+            assert prepared.memory.copies is not None, "a source has its tokens for a decoder that copies them"
+            generates = self.copying(glimpse.context, state.hidden, embedded)
+            logits = mixed(logits, glimpse.weights, generates, prepared.memory.copies)
+        return Step(logits, glimpse.weights, state, glimpse.marks)
+
+    def log_probs(self, forced: Forced, target: Tokens) -> Tensor:
+        """Return the log-probability [n] of every real token of `target`, with gradient, given what forcing it gave."""
+        if forced.generates is None:
+            return super().log_probs(forced, target)
+        assert forced.copies is not None, "a source has its tokens for a decoder that copies them"
+        assert forced.weights is not None, "only a decoder with attention copies"
+        steps = target.ids.shape[1]
+        return mixed_log_probs(
+            self.output.project(target.real(forced.features)),
+            self.output.classify,
+            target.real(target.ids),
+            weights=target.real(forced.weights),
+            generates=target.real(forced.generates),
+            ids=target.real(forced.copies.ids[:, None].expand(-1, steps, -1)),
+        )
 
     def self_weights(self, tokens: Tensor, prepared: PreparedSource) -> Tensor | None:
         """Return the weights [B, L, 1, T, T] of layers that look back; None where none does."""
@@ -116,7 +148,9 @@ class RecurrentDecoder(Decoder):
         return self.layers.steps(fed_size=self.fed_size)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Return the embeddings [..., E] of `tokens` [...]."""
+        """Return the embeddings [..., E] of `tokens` [...]; a copied one that has none is read as unknown."""
+        if self.copying is not None:
+            tokens = tokens.where(tokens < self.embedding.num_embeddings, torch.full_like(tokens, UNK))
         return self.place(self.embedding(tokens))  # type: ignore[no-any-return]
 
     def inputs(self, embedded: Tensor, state: RecurrentState) -> Tensor:
@@ -193,6 +227,15 @@ class AttentionalDecoder(RecurrentDecoder):
         glimpse: Glimpse = self.attention(hidden[:, None], prepared.attention, step, state.past)
         return map_tensors(glimpse, lambda tensor: tensor[:, 0])
 
+    def forced(
+        self, features: Tensor, glimpse: Glimpse, hidden: Tensor, embedded: Tensor, prepared: PreparedSource
+    ) -> Forced:
+        """Return what a target gave: of `features` [B, T, R], states [B, T, H] and embedded tokens [B, T, E]."""
+        generates = None if self.copying is None else self.copying(glimpse.context, hidden, embedded)
+        return Forced(
+            features, glimpse.weights, glimpse.marks, glimpse.draws, generates=generates, copies=prepared.memory.copies
+        )
+
     def further_loss(self, forced: Forced, memory: Memory, *, real: Tensor, log_probs: Tensor) -> Tensor | None:
         """Return the loss of the attention's selection plus the doubly stochastic term and that of coverage."""
         assert forced.weights is not None, "a decoder with an attention reports weights"
@@ -224,7 +267,7 @@ class CurrentStateDecoder(AttentionalDecoder):
         embedded, state = self.embed(tokens), self.start(prepared)
         hidden = self.layers(self.inputs(embedded, state), state.layers)  # [B, T, H]
         glimpse = (self._one_by_one if self.attention.looks_back else self._all_at_once)(hidden, state, prepared)
-        return _forced(self.read(hidden, embedded, glimpse.context), glimpse)
+        return self.forced(self.read(hidden, embedded, glimpse.context), glimpse, hidden, embedded, prepared)
 
     def _all_at_once(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
         numbers = torch.arange(hidden.shape[1], device=hidden.device)
@@ -260,12 +303,13 @@ class InputFeedingDecoder(AttentionalDecoder):
     def force(self, tokens: Tensor, prepared: PreparedSource) -> Forced:
         """Return the features after each of `tokens` [B, T], step by step."""
         embedded, steps = self.embed(tokens), self.steps()
-        state, features, glimpses = self.start(prepared), [], []
+        state, features, glimpses, hidden = self.start(prepared), [], [], []
         for gates, at in zip(self.gates(steps, embedded, state), embedded.unbind(1), strict=True):
             feature, glimpse, state = self.advance(steps, gates, at, state, prepared)
             features.append(feature)
             glimpses.append(glimpse)
-        return _forced(torch.stack(features, 1), stack_steps(glimpses))
+            hidden.append(state.hidden)
+        return self.forced(torch.stack(features, 1), stack_steps(glimpses), torch.stack(hidden, 1), embedded, prepared)
 
 
 class PreviousStateDecoder(AttentionalDecoder):
@@ -287,8 +331,8 @@ class PreviousStateDecoder(AttentionalDecoder):
             glimpse, state = self._attend_and_advance(steps, gates, state, prepared)
             hidden.append(state.hidden)
             glimpses.append(glimpse)
-        glimpse = stack_steps(glimpses)
-        return _forced(self.read(torch.stack(hidden, 1), embedded, glimpse.context), glimpse)
+        glimpse, states = stack_steps(glimpses), torch.stack(hidden, 1)
+        return self.forced(self.read(states, embedded, glimpse.context), glimpse, states, embedded, prepared)
 
     def _attend_and_advance(
         self, steps: Steps, gates: Tensor, state: RecurrentState, prepared: PreparedSource
@@ -296,7 +340,3 @@ class PreviousStateDecoder(AttentionalDecoder):
         glimpse = self.attend(state.hidden, state, prepared)
         layers = steps.advance(steps.fed_gates(gates, glimpse.context), state.layers)
         return glimpse, state.after(layers, glimpse.weights)
-
-
-def _forced(features: Tensor, glimpse: Glimpse) -> Forced:
-    return Forced(features, glimpse.weights, glimpse.marks, glimpse.draws)
