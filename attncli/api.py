@@ -10,6 +10,8 @@ Everything else in the package is private and may change with any version.
 
 from __future__ import annotations
 
+import base64
+import html
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -25,10 +27,10 @@ from attncli.config.problems import explained
 from attncli.config.search import Search as SearchSection
 from attncli.decoding.strategies import drawing
 from attncli.decoding.written import Written, WrittenHypothesis
-from attncli.errors import CommandError, DataError, UserError, unknown
+from attncli.errors import CommandError, DataError, UserError, escaped, unknown
 from attncli.models.memory import Memory
 from attncli.runs.writing import WritingRun
-from attncli.sources.source import Drawer
+from attncli.sources.source import Drawer, Look
 
 __all__ = ["Attention", "Encoded", "Hypothesis", "Output", "Run", "UserError", "load"]
 
@@ -72,6 +74,7 @@ class Output:
     hypotheses: tuple[Hypothesis, ...]
     _written: Written = field(repr=False, compare=False)
     _drawer: Drawer = field(repr=False, compare=False)
+    _look: Look = field(repr=False, compare=False)
     _forced: bool = field(repr=False, compare=False)
 
     @property
@@ -100,12 +103,23 @@ class Output:
             raise CommandError("there is no attention to draw; ask for it with attention=True")
         with tempfile.TemporaryDirectory() as folder:
             drawn = self._drawer.draw(
-                [self._written], Path(folder), format, title=self.source, forced=self._forced, tell=lambda _: None
+                [self._written], Path(folder), format, look=self._look, forced=self._forced, tell=lambda _: None
             )
             return next(iter(drawn)).read_bytes()
 
-    def _repr_png_(self) -> bytes | None:
-        return None if self.attention is None else self.figure()
+    def _repr_html_(self) -> str | None:
+        """Return the figure with source and text for a notebook; None without attention."""
+        if self.attention is None:
+            return None
+        source, text = (html.escape(escaped(each)) for each in (self.source, self.text))
+        columns = "regions of the image" if self.attention.source is None else "tokens of the source"
+        described = f"Attention weights: for each token of “{text}” over the {columns} “{source}”"
+        image = base64.b64encode(self.figure()).decode("ascii")
+        return (
+            f'<figure style="margin: 0"><figcaption><bdi>{source}</bdi> → <bdi>{text}</bdi></figcaption>'
+            f'<img src="data:image/png;base64,{image}" alt="{described}" style="max-width: 100%; max-height: 40em">'
+            "</figure>"
+        )
 
 
 @dataclass(frozen=True)
@@ -212,7 +226,7 @@ class Run:
             cells,
             n_best=n_best,
             with_weights=attention,
-            strategy=drawing(self._run.model.device, **drawn) if sample else None,
+            strategy=drawing(**drawn) if sample else None,
             prefix=prefix,
             replaces_unknown=replaces_unknown,
         )
@@ -228,12 +242,12 @@ class Run:
         return search
 
     def _outputs(self, found: Iterable[Written], *, forced: bool) -> Iterator[Output]:
-        drawer = self._run.drawer()
+        drawer, look = self._run.drawer(), Look(self._run.caption)
         for number, each in enumerate(found, start=1):
             if each.problem is not None:
                 raise DataError(f"source {number}: {each.problem}")
             hypotheses = tuple(_hypothesis(hypothesis, each) for hypothesis in each.hypotheses)
-            yield Output(each.cell, hypotheses, each, drawer, forced)
+            yield Output(each.cell, hypotheses, each, drawer, look, forced)
 
 
 def load(

@@ -65,7 +65,7 @@ def search(
         step = decoder.step(front.written[:, -1], front.state, front.prepared)
         log_probs = step.logits.float().log_softmax(-1)
         constraints.apply(log_probs, front.written, front.sources.repeat_interleave(beam_size))
-        extension = strategy.extend(log_probs, front.log_prob, beam_size)
+        extension = strategy.extend(log_probs, front.log_prob, sources=front.sources, step=length - 1)
         trace.add(step, front.log_prob, extension)
         front = front.extended(step, extension, _finished(extension, length, length_penalty))
         if length == max_length:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from attncli.errors import CommandError
+from attncli.models.source_draws import exponentials
 from attncli.text.tokenizer import EOS
 
 
@@ -36,11 +37,16 @@ class Strategy(ABC):
         """Return the log-probability [N] that the empty hypotheses start with."""
 
     @abstractmethod
-    def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
+    def extend(self, log_probs: Tensor, log_prob: Tensor, *, sources: Tensor, step: int) -> Extension:
         """Return the extension of hypotheses of total `log_prob` [N] by the next token's `log_probs` [N, V].
 
-        Both are float32; tokens that may not be written have -inf.
+        Both are float32; tokens that may not be written have -inf. `sources` [B] are the places of the sources in what
+        was searched, and `step` counts from 0.
         """
+
+    def for_rows(self, rows: Sequence[int]) -> Strategy:
+        """Return the strategy for a search of sources which are these `rows` of the whole input."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,9 @@ class BestK(Strategy):
         first[:, 0] = 0.0
         return first.view(-1)
 
-    def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
+    def extend(self, log_probs: Tensor, log_prob: Tensor, *, sources: Tensor, step: int) -> Extension:
         """Return the best extensions of each source."""
+        beam_size = len(log_prob) // len(sources)
         # A row can contribute its K best words and the end symbol, no more: K*(K+1) candidates instead of K*V.
         best, tokens = largest(log_probs, min(beam_size + 1, log_probs.shape[1]))
         candidates = best.shape[1]
@@ -85,26 +92,33 @@ class BestK(Strategy):
 class Sampling(Strategy):
     """Draws each hypothesis from the model on its own, so that a source's may be equal.
 
+    What is drawn depends on the seed, the row of the source in the whole input, the hypothesis's number and the step
+    alone, and so neither on how sources are batched nor on what else is drawn.
+
     The distribution is sharpened by a temperature under 1 and flattened by one over it, and then cut to the `top_k`
     likeliest tokens (Fan et al. 2018), and to the fewest likeliest that have the mass `top_p` together (Holtzman et al.
     2020).
     """
 
-    generator: torch.Generator
+    seed: int
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
+    rows: tuple[int, ...] | None = None  # of the sources that are searched; None where they are the whole input
+
+    def for_rows(self, rows: Sequence[int]) -> Sampling:
+        """Return the sampling for sources which are these `rows` of the whole input."""
+        return replace(self, rows=tuple(rows))
 
     def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
         """Return 0 for every row."""
         return torch.zeros(sources * beam_size)
 
-    def extend(self, log_probs: Tensor, log_prob: Tensor, beam_size: int) -> Extension:
+    def extend(self, log_probs: Tensor, log_prob: Tensor, *, sources: Tensor, step: int) -> Extension:
         """Return one draw for every row."""
-        probabilities = self._probabilities(log_probs)
-        # torch.multinomial draws the same, but checks its input, for which it waits for the device twice.
-        clocks = torch.empty_like(probabilities).exponential_(generator=self.generator)
-        tokens = (probabilities / clocks).argmax(-1, keepdim=True)
+        probabilities, beam_size = self._probabilities(log_probs), len(log_prob) // len(sources)
+        # Of exponential clocks with these rates, the first to ring is each with its probability.
+        tokens = (probabilities / self._clocks(log_probs, sources, step)).argmax(-1, keepdim=True)
         total = log_prob + log_probs.gather(1, tokens)[:, 0]
         rows, ends = torch.arange(len(tokens), device=tokens.device), tokens[:, 0] == EOS
         return Extension(
@@ -114,6 +128,13 @@ class Sampling(Strategy):
             ended_rows=rows.view(-1, beam_size),
             ended_log_prob=total.masked_fill(~ends, -math.inf).view(-1, beam_size),
         )
+
+    def _clocks(self, log_probs: Tensor, sources: Tensor, step: int) -> Tensor:
+        """Return exponentially distributed numbers [N, V] for this step of each hypothesis."""
+        rows = sources if self.rows is None else torch.tensor(self.rows, device=sources.device)[sources]
+        numbers = torch.arange(len(log_probs) // len(sources), device=sources.device)
+        steps = (numbers * _MOST_STEPS + step).expand(len(sources), -1)  # [B, K]
+        return exponentials(rows, steps, log_probs.shape[1], seed=self.seed).view(log_probs.shape)
 
     def _probabilities(self, log_probs: Tensor) -> Tensor:
         probabilities = (log_probs / self.temperature).softmax(-1)
@@ -128,13 +149,13 @@ class Sampling(Strategy):
         return probabilities
 
 
+_MOST_STEPS = 1 << 32
 # Beyond them, scores divided by the temperature overflow, or every token is as likely.
 _COLDEST, _HOTTEST = 1e-6, 1e6
-_LARGEST_SEED = 2**64 - 1  # of PyTorch's generators
+_LARGEST_SEED = 2**64 - 1
 
 
 def drawing(
-    device: torch.device,
     *,
     temperature: float | None = None,
     top_k: int | None = None,
@@ -155,8 +176,7 @@ def drawing(
         raise CommandError(f"{named('top_p')} {top_p:g}: must be a number over 0, and at most 1")
     if seed is not None and not 0 <= seed <= _LARGEST_SEED:
         raise CommandError(f"{named('seed')} {seed}: must be from 0 to {_LARGEST_SEED}")
-    generator = torch.Generator(device).manual_seed(1 if seed is None else seed)
-    return Sampling(generator, 1.0 if temperature is None else temperature, top_k, top_p)
+    return Sampling(1 if seed is None else seed, 1.0 if temperature is None else temperature, top_k, top_p)
 
 
 def largest(values: Tensor, count: int, *, piece: int = 128) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,7 @@ class _Asked:
     with_weights: bool
     replaces_unknown: bool = False
     prefix: str = ""
+    first: int = 0
     advance: Advance = no_progress
 
 
@@ -64,6 +65,7 @@ class Writer(Generic[Item]):
         strategy: Strategy | None = None,
         replaces_unknown: bool = False,
         prefix: str = "",
+        first: int = 0,
         advance: Advance = no_progress,
     ) -> Iterator[Written]:
         """Yield what is written for `cells` in their order: nothing for a source without a position.
@@ -71,12 +73,14 @@ class Writer(Generic[Item]):
         Sources are read some way ahead, so that those of like lengths share a batch; one that cannot be read comes with
         its problem. The strategy is beam search unless another is given. `replaces_unknown` writes, for an unknown
         token, the word of the source that has the largest weight (Luong et al. 2015, "rare word" experiments; needs
-        attention). Every target begins with `prefix`. `advance` is told how many more are done, batch by batch.
+        attention). Every target begins with `prefix`. `first` is the number of the first of `cells` in the
+        whole input, on which draws depend. `advance` is told how many more are done, batch by batch.
         """
         strategy = strategy or BestK()
-        asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix, advance)
+        asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix, first, advance)
         for group in self._groups(cells):
-            yield from self._answers(group, asked, lambda memory, _: self._searched(memory, asked))
+            yield from self._answers(group, asked, partial(self._searched, asked=asked))
+            asked = replace(asked, first=asked.first + len(group))
 
     def align(
         self, pairs: Iterable[tuple[str, str]], *, with_weights: bool = True, advance: Advance = no_progress
@@ -112,7 +116,9 @@ class Writer(Generic[Item]):
         for cell, text in pairs:
             item = self.reader.read(cell)
             memory = self._memory([item])
-            ids = self._searched(memory, asked)[0][0].tokens if text is None else (*self.tokenizer.encode(text), EOS)
+            if text is None:
+                [[best, *_]] = self._searched(memory, [0], asked=asked)
+            ids = best.tokens if text is None else (*self.tokenizer.encode(text), EOS)
             with self._inference():
                 source = self.reader.pack([item]).to(self.model.device)
                 found = self._model.head_weights(source, memory, self._target(ids))
@@ -183,13 +189,14 @@ class Writer(Generic[Item]):
             kind = next(self._model.parameters()).dtype
             return map_tensors(memory, lambda tensor: tensor.to(kind) if tensor.is_floating_point() else tensor)
 
-    def _searched(self, memory: SourceMemory, asked: _Asked) -> list[list[Hypothesis]]:
+    def _searched(self, memory: SourceMemory, batch: Sequence[int], *, asked: _Asked) -> list[list[Hypothesis]]:
+        """Return what is found for the sources of `memory`, whose places are `batch`."""
         settings = self.settings
         with self._inference():
             return search(
                 self._model.decoder,
                 memory,
-                strategy=asked.strategy,
+                strategy=asked.strategy.for_rows([asked.first + at for at in batch]),
                 beam_size=settings.beam_size,
                 max_length=settings.max_length,
                 length_penalty=settings.length_penalty,

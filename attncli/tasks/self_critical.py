@@ -27,6 +27,7 @@ Targets = Sequence[Sequence[Sequence[int]]]
 """Targets of each source as token ids, closed by the end symbol unless they reached the maximum length."""
 Reward = Callable[[Targets], Sequence[Sequence[float]]]
 """Returns the reward of each target of each source."""
+_SEEDS = 1 << 62  # of which one is drawn for each batch
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class SelfCritic:
         It reports minus the sum of their rewards, whose expectation is minimised.
         """
         memory = model.encode(source)
-        drawn = self._found(model, memory, Sampling(generator), count=self.samples)
+        seed = int(torch.randint(_SEEDS, (), generator=generator, device=generator.device))
+        drawn = self._found(model, memory, Sampling(seed), count=self.samples)
         rewards = _tensor(reward(drawn), memory.mask.device)  # [B, K]
         advantages = rewards - self._baseline(model, memory, reward, rewards)
         log_probs = drawn_log_probs(model, memory, drawn)

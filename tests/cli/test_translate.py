@@ -190,6 +190,14 @@ def test_an_unknown_token_is_replaced_by_the_source_token_most_looked_at(
     assert replaced > 0
 
 
+def test_samples_depend_on_seed_and_line_alone(attncli: Command, trained: Path, source: Path) -> None:
+    command = ("translate", trained, "--sample", "--n-best", 2, "--temperature", 2, "--seed", 2**64 - 1)
+    expected = attncli(*command, source, "--batch-size", 1).out
+    assert len(set(expected.splitlines())) > 3
+    assert attncli(*command, source, "--batch-size", 3).out == expected
+    assert attncli(*command, given=source.read_bytes()).out == expected
+
+
 def test_draws_repeat_with_their_seed(attncli: Command, trained: Path, source: Path) -> None:
     command = ("translate", trained, source, "--sample", "--n-best", 5, "--temperature", 2)
     first, second, other = (attncli(*command, "--seed", seed) for seed in (1, 1, 2))

@@ -129,9 +129,7 @@ def test_forbidden_tokens_are_never_written_and_cost_nothing() -> None:
     [found] = found_by(Chain(table), constraints=Constraints(forbidden=(PAD, BOS, A)))
     assert told(found) == {(B, EOS): 0.3, (EOS,): 0.1}
     only_b = Constraints(forbidden=(PAD, BOS, A, EOS))
-    [[drawn]] = found_by(
-        Chain(table), beam_size=1, constraints=only_b, strategy=Sampling(torch.Generator()), max_length=1
-    )
+    [[drawn]] = found_by(Chain(table), beam_size=1, constraints=only_b, strategy=Sampling(0), max_length=1)
     assert drawn.tokens == (B,)
 
 
@@ -308,9 +306,7 @@ def test_padding_and_the_begin_symbol_are_never_written() -> None:
     [found] = found_by(Chain(table))
     assert told(found) == {(EOS,): 0.05, (A, EOS): 0.015}
     for draw in range(5):
-        [[drawn]] = found_by(
-            Chain(table), beam_size=1, strategy=Sampling(torch.Generator().manual_seed(draw)), max_length=2
-        )
+        [[drawn]] = found_by(Chain(table), beam_size=1, strategy=Sampling(draw), max_length=2)
         assert not {PAD, BOS} & set(drawn.tokens)
 
 
@@ -318,7 +314,7 @@ DRAWN = {BOS: {A: 0.5, B: 0.2, EOS: 0.3}, A: {EOS: 0.75, B: 0.25}, B: {EOS: 1.0}
 
 
 def draws(count: int, *, seed: int, temperature: float = 1.0) -> Counter[tuple[int, ...]]:
-    strategy = Sampling(torch.Generator().manual_seed(seed), temperature)
+    strategy = Sampling(seed, temperature)
     [found] = found_by(Chain(DRAWN), beam_size=count, strategy=strategy, max_length=3)
     return Counter(hypothesis.tokens for hypothesis in found)
 
@@ -355,7 +351,7 @@ def test_draws_are_as_frequent_as_they_are_likely(temperature: float) -> None:
     ],
 )
 def test_draws_are_of_the_likeliest_tokens(cut: dict[str, Any], kept: list[int]) -> None:
-    strategy = Sampling(torch.Generator().manual_seed(1), **cut)
+    strategy = Sampling(1, **cut)
     [found] = found_by(Chain({BOS: DRAWN[BOS]}), beam_size=600, strategy=strategy, max_length=1)
     counts = Counter(hypothesis.tokens[0] for hypothesis in found)
     assert sorted(counts) == sorted(kept)
@@ -372,8 +368,36 @@ def test_the_seed_decides_the_draws() -> None:
     assert draws(50, seed=7) != draws(50, seed=8)
 
 
+def test_draws_of_different_sources_are_as_frequent_as_they_are_likely() -> None:
+    sources = 3000
+    found = found_by(Chain(*[DRAWN] * sources), beam_size=2, strategy=Sampling(2**64 - 1), max_length=3)
+    one, other = ([hypotheses[at].tokens for hypotheses in found] for at in (0, 1))
+    expected = {(A, EOS): 0.375, (A, B, EOS): 0.125, (B, EOS): 0.2, (EOS,): 0.3}
+    counts = Counter((*one, *other))
+    chi_square = sum((counts[each] - 2 * sources * p) ** 2 / (2 * sources * p) for each, p in expected.items())
+    assert chi_square < 16.27  # three degrees of freedom, which one seed in a thousand exceeds
+    # Hypotheses of a source are drawn on their own.
+    equal = sum(first == second for first, second in zip(one, other, strict=True))
+    share = sum(p**2 for p in expected.values())
+    assert abs(equal - sources * share) < 4 * math.sqrt(sources * share * (1 - share))
+
+
+def test_a_source_is_drawn_for_by_its_row_alone() -> None:
+    tables = [random_tables(random.Random(seed), longest=6) for seed in range(9)]
+    asked = {"beam_size": 3, "max_length": 6}
+    together = found_by(Timed(*tables), strategy=Sampling(5), **asked)
+    assert len({hypothesis.tokens for hypotheses in together for hypothesis in hypotheses}) > 9
+    for rows in ([4], [7, 2], [8, 0, 4]):
+        strategy = Sampling(5).for_rows(rows)
+        found = found_by(Timed(*(tables[row] for row in rows)), strategy=strategy, **asked)
+        assert [told(hypotheses) for hypotheses in found] == [told(together[row]) for row in rows]
+    # A draw does not depend on how many there are.
+    [more] = found_by(Timed(tables[4]), strategy=Sampling(5).for_rows([4]), beam_size=8, max_length=6)
+    assert told(together[4]).keys() < told(more).keys()
+
+
 def test_draws_may_be_equal_and_each_has_the_models_log_probability() -> None:
-    strategy = Sampling(torch.Generator().manual_seed(1), temperature=0.5)
+    strategy = Sampling(1, temperature=0.5)
     [found] = found_by(Chain(DRAWN), beam_size=20, strategy=strategy, max_length=3, length_penalty=1.0)
     assert len(found) == 20
     likely = {(A, EOS): 0.375, (A, B, EOS): 0.125, (B, EOS): 0.2, (EOS,): 0.3}

@@ -196,7 +196,7 @@ def test_an_unknown_token_is_written_only_where_it_is_asked_for(tokenizers: Toke
     # Each unknown token becomes a word of the source.
     assert set(written(settings(), replaces_unknown=True).split()) <= {"der", "Hund", "rennt"}
     for seed in range(3):
-        drawn = written(settings(), strategy=Sampling(torch.Generator().manual_seed(seed)))
+        drawn = written(settings(), strategy=Sampling(seed))
         assert "⁇" not in drawn
 
 
@@ -547,7 +547,7 @@ def test_captions_are_drawn_by_a_seed_and_have_the_models_log_probability(
     writer = captioner(tokenizers)
 
     def drawn(seed: int) -> list[Written]:
-        strategy = Sampling(torch.Generator().manual_seed(seed), temperature=1.5)
+        strategy = Sampling(seed, temperature=1.5)
         return list(writer.write(images, n_best=3, with_weights=True, strategy=strategy))
 
     first, again, other = drawn(1), drawn(1), drawn(2)
@@ -557,6 +557,25 @@ def test_captions_are_drawn_by_a_seed_and_have_the_models_log_probability(
         assert len(each.hypotheses) == 3
         for found in each.hypotheses:
             assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+
+
+def test_draws_depend_on_the_row_of_a_source_and_not_on_its_batch(
+    tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Equal sources get draws of their own.
+    sources = [*SOURCES, "Kuh", "Kuh", "Kuh"]
+
+    def drawn(size: int, *, first: int = 0) -> list[list[str]]:
+        writer, strategy = made(tokenizers, settings(batch_size=size)), Sampling(3, temperature=2.0)
+        found = writer.write(sources[first:], n_best=2, strategy=strategy, first=first)
+        return [[hypothesis.text for hypothesis in each.hypotheses] for each in found]
+
+    expected = drawn(64)
+    assert len({tuple(texts) for texts in expected[-3:]}) > 1
+    assert drawn(1) == drawn(2) == expected
+    monkeypatch.setattr(TextReader, "ahead", 4)
+    assert drawn(2) == expected
+    assert drawn(2, first=5) == expected[5:]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ B=3 sources, T=4 steps, S=6 positions.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -38,8 +39,17 @@ def test_numbers_are_those_of_the_definition() -> None:
         for t in range(T):
             state = splitmix64(splitmix64(int(KEYS[b]) ^ splitmix64(7)) + (t + 1) * increment)
             for s in range(S):
-                bits = splitmix64(state + (s + 1) * increment) % 2**64 >> 40
-                assert float(found[b, t, s]) == pytest.approx(-math.log((bits + 0.5) / 2**24), rel=1e-5)
+                bits = splitmix64(state + (s + 1) * increment) % 2**64 >> 1
+                assert float(found[b, t, s]) == pytest.approx(-math.log1p(-(bits + 0.5) / 2**63), rel=1e-5)
+
+
+def test_the_least_likely_number_is_neither_0_nor_infinite(monkeypatch: pytest.MonkeyPatch) -> None:
+    # All bits 0, and all bits 1; float32 cannot tell the latter from 1.
+    for bits, low, high in ((0, 0.0, 1e-18), (-1, 16.0, 17.0)):
+        planted = partial(torch.full_like, fill_value=bits)
+        monkeypatch.setattr("attncli.models.source_draws._mixed", planted)
+        found = exponentials(KEYS, STEPS, S, seed=7)
+        assert ((found > low) & (found < high)).all()
 
 
 def test_numbers_are_distributed_exponentially_and_depend_on_nothing_else() -> None:

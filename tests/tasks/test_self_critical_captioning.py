@@ -49,7 +49,8 @@ CRITICAL = """\
 base: base.yaml
 model: {{dropout: 0, decoder: {{doubly_stochastic: 0}}}}
 training:
-  objective: {{kind: self_critical, start_from: {root}/run, samples: 3}}
+  objective: {{kind: self_critical, samples: 3}}
+  start_from: {root}/run
   batch_sentences: 7
   max_steps: 8
   learning_rate: 0.005
@@ -105,7 +106,7 @@ def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None
         found = search(
             task.model.decoder,
             task.model.encode(source),
-            strategy=Sampling(torch.Generator().manual_seed(1)),
+            strategy=Sampling(1),
             beam_size=3,
             max_length=12,
             length_penalty=0.0,
@@ -138,7 +139,7 @@ def test_features_of_a_fixed_encoder_are_those_of_the_other_run(folder: Path, tm
     (store,) = (tmp_path / "cache" / "features").iterdir()
     before = (store / "pictures").read_bytes()
     weights.unlink()
-    begun = ("--set", encoder % "null", "--set", f"training.objective.start_from={tmp_path}/start")
+    begun = ("--set", encoder % "null", "--set", f"training.start_from={tmp_path}/start")
     train(folder / "critical.yaml", tmp_path / "run", *sets, *begun)
     assert list((tmp_path / "cache" / "features").iterdir()) == [store]
     assert (store / "pictures").read_bytes() == before
@@ -162,9 +163,9 @@ def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
-        (["training.objective.start_from={root}/runn"], "{root}/runn: no such folder; did you mean {root}/run?"),
+        (["training.start_from={root}/runn"], "{root}/runn: no such folder; did you mean {root}/run?"),
         (
-            ["training.objective.start_from={root}/images"],
+            ["training.start_from={root}/images"],
             "{root}/images: not a run: missing metadata.json, config.yaml; found dev-00001.png, dev-00002.png, "
             "dev-00003.png, dev-00004.png, test-00001.png, test-00002.png and 21 more",
         ),
@@ -186,21 +187,21 @@ def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
 def test_what_cannot_be_started_from_is_said(folder: Path, overrides: list[str], problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         opened(folder, *(override.replace("{root}", str(folder)) for override in overrides))
-    assert str(caught.value) == "training.objective.start_from: " + problem.format(root=folder)
+    assert str(caught.value) == "training.start_from: " + problem.format(root=folder)
 
 
 def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        opened(folder, f"training.objective.start_from={trained}")
+        opened(folder, f"training.start_from={trained}")
     assert str(caught.value) == (
-        f"training.objective.start_from: {trained} is a run of task translation; name one of task captioning"
+        f"training.start_from: {trained} is a run of task translation; name one of task captioning"
     )
     shutil.copytree(folder / "run", tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     with pytest.raises(ConfigError) as caught:
-        opened(folder, f"training.objective.start_from={tmp_path}/run")
+        opened(folder, f"training.start_from={tmp_path}/run")
     assert str(caught.value).startswith(
-        f"training.objective.start_from: {tmp_path}/run: not a checkpoint: missing checkpoints/best/model.safetensors"
+        f"training.start_from: {tmp_path}/run: not a checkpoint: missing checkpoints/best/model.safetensors"
     )
 
 
@@ -236,7 +237,7 @@ def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trai
             "training.objective: baseline: others is the mean of a source's other samples, so samples must be 2 or "
             "more",
         ),
-        ("training.objective={kind: self_critical}", "training.objective.start_from: missing, and there is no default"),
+        ("training.objective={kind: self_critical}", "training.start_from: missing, and there is no default"),
     ],
 )
 def test_what_does_not_go_with_drawn_captions_is_refused(folder: Path, override: str, problem: str) -> None:

@@ -34,7 +34,8 @@ training: {max_steps: 40, validate_every: 20}
 CRITICAL = """\
 base: base.yaml
 training:
-  objective: {{kind: self_critical, start_from: {root}/run, reward: gleu, samples: 3}}
+  objective: {{kind: self_critical, reward: gleu, samples: 3}}
+  start_from: {root}/run
   batch_sentences: 7
   max_steps: 8
   learning_rate: 0.005
@@ -73,7 +74,7 @@ def drawn_rewards(task: WritingTask, corpus: Corpus, rows: list[int], references
     found = search(
         task.model.decoder,
         task.model.encode(corpus.source.start(np.array(rows), None)()),
-        strategy=Sampling(torch.Generator().manual_seed(seed)),
+        strategy=Sampling(seed),
         beam_size=3,
         max_length=9,
         length_penalty=0.0,
