@@ -24,7 +24,7 @@ from attncli.errors import DataError
 from attncli.models.build import Needs
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory, mean_of_real
-from attncli.sources.source import Drawer, Shared, SourceKind, Tell
+from attncli.sources.source import Drawer, Look, Shared, SourceKind, Tell
 
 LARGEST = 9.0
 
@@ -136,14 +136,14 @@ class NumbersDrawer(Drawer):
     formats = ("json",)
 
     def draw(
-        self, found: Sequence[Written], folder: Path, format: str, *, title: str, forced: bool, tell: Tell
+        self, found: Sequence[Written], folder: Path, format: str, *, look: Look, forced: bool, tell: Tell
     ) -> Iterator[Path]:
         path = folder / "numbers.json"
         rows = []
         for each in found:
             assert each.best.weights is not None, "a decoder with attention"
             rows.append({"numbers": each.cell, "text": each.best.text, "weights": each.best.weights.tolist()})
-        path.write_text(json.dumps({"title": title, "forced": forced, "found": rows}))
+        path.write_text(json.dumps({"title": look.caption, "forced": forced, "found": rows}))
         yield path
 
 

@@ -13,7 +13,7 @@ from attncli.errors import CommandError, escaped, unknown
 if TYPE_CHECKING:
     from attncli.config.load import Config
 
-_DRAWN = ("png", "svg")
+_DRAWN = ("png", "svg", "pdf")
 
 
 @takes(VisualizationOptions)
@@ -66,7 +66,7 @@ def visualize(options: VisualizationOptions) -> None:
 def _draw_curves(options: VisualizationOptions, config: Config | None) -> Path:
     if options.format in ("html", "json"):
         raise CommandError(
-            f"--curves: drawn as png or svg, not {options.format}; the numbers are in the run's log.jsonl"
+            f"--curves: drawn as png, svg or pdf, not {options.format}; the numbers are in the run's log.jsonl"
         )
     if options.format not in (None, *_DRAWN):
         raise CommandError(f"--format: {unknown('value', options.format, _DRAWN)}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from attncli.runs.autoencoding import AutoencoderRun
     from attncli.sources.rows.examples import Examples
 
-_FORMATS = ("png", "svg")
+_FORMATS = ("png", "svg", "pdf")
 _SHOWN = 8  # examples of the test set that are drawn
 
 
@@ -37,12 +37,25 @@ def visualize_autoencoding(options: VisualizationOptions) -> None:
     loaded = AutoencoderRun.load(run, device=options.device, checkpoint=options.checkpoint)
     if options.corruption is None:
         corruption = loaded.config.eval_corruption
+    _check_used(loaded, options)
     found = _figures(loaded, options, corruption)
     with writing_into(options.folder):
         for name, figure in found.items():
             path = options.folder / f"{name}.{suffix}"
             save_figure(figure, path)
             say(f"wrote {path}")
+
+
+def _check_used(run: AutoencoderRun, options: VisualizationOptions) -> None:
+    """Raise a CommandError for a given option that would change no figure of `run`."""
+    from attncli.config.tasks.autoencoding import PictureData
+
+    has_pictures, draws_codes = isinstance(run.config.data, PictureData), run.config.model.bottleneck == 2
+    for option, value in (("--image", options.image), ("--corruption", options.corruption)):
+        if value is not None and not has_pictures:
+            raise CommandError(f"{option}: reconstructions are drawn of images, but {run.folder} is of vectors")
+    if options.test is not None and options.image and not draws_codes:
+        raise CommandError("--test: names the images to draw, as --image does; leave one of them out")
 
 
 def _figures(

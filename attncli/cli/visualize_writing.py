@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from attncli.cli.options import as_text, searched_by
 from attncli.cli.tasks import check_alone, names_of
 from attncli.cli.terminal import say, tell, tell_error
+from attncli.cli.visualize_options import VisualizationOptions
 from attncli.errors import CommandError, DataError, RunError, escaped_json, unknown
 
 if TYPE_CHECKING:
-    from attncli.cli.visualize_options import VisualizationOptions
     from attncli.decoding.writer import Writer
     from attncli.decoding.written import Inspection
     from attncli.runs.writing import WritingRun
+    from attncli.sources.source import Look
     from attncli.visualization.heads import HeadDrawing
 
 _NOTHING = "none of the files can be read, so nothing was drawn"
-FORMATS = ("png", "svg", "html", "json")
+FORMATS = ("png", "svg", "pdf", "html", "json")
 """The formats of drawings of all kinds of sources."""
 
 
@@ -40,7 +41,10 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
     if options.layer is not None and not draws_heads:
         raise CommandError("--layer: selects what --self-attention and --heads draw; add one of them")
     if options.format == "html" and draws_heads:
-        raise CommandError("--format: self-attention and heads are drawn as png or svg, or written as json, not html")
+        raise CommandError(
+            "--format: self-attention and heads are drawn as png, svg or pdf, or written as json, not html"
+        )
+    _check_look(options, draws_heads=draws_heads)
     options = replace(
         options,
         text=[as_text("--text", text) for text in options.text or ()],
@@ -58,6 +62,20 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
         drawn = (_draw_heads if draws_heads else _draw_sources)(run, cells, options)
     if drawn < len(cells):
         raise DataError(f"{len(cells) - drawn} of {len(cells)} files could not be drawn")
+
+
+def _check_look(options: VisualizationOptions, *, draws_heads: bool) -> None:
+    given = _given_look(options)
+    if given and options.format == "json":
+        raise CommandError(f"{given[0]}: says how to draw, but json has the weights as they are; leave it out")
+    if "--colormap" in given and draws_heads:
+        raise CommandError("--colormap: colours weights over an image, but --self-attention and --heads draw maps")
+
+
+def _given_look(options: VisualizationOptions) -> list[str]:
+    """Return the options that say how to draw weights and are not at their defaults."""
+    names = ("scale", "colormap")
+    return [f"--{name}" for name in names if getattr(options, name) != getattr(VisualizationOptions, name)]
 
 
 def _check_format(format: str, formats: Sequence[str]) -> None:
@@ -92,6 +110,9 @@ def _files(options: VisualizationOptions) -> list[str]:
 
 def _check_targets(cells: Sequence[str], options: VisualizationOptions) -> None:
     targets = options.target or []
+    for option, value in (("--beam-size", options.beam_size), ("--length-penalty", options.length_penalty)):
+        if targets and value is not None:
+            raise CommandError(f"{option}: nothing is searched for where --target gives what is drawn; leave it out")
     if targets and len(targets) != len(cells):
         raise CommandError(f"--target: {len(targets)} for {len(cells)} sources; give one for each, in their order")
     if not all(target.strip() for target in targets):
@@ -102,6 +123,12 @@ def _writer(run: WritingRun, options: VisualizationOptions) -> Writer[Any]:
     given = {"beam_size": options.beam_size, "length_penalty": options.length_penalty}
     # What a person names is drawn whole, however long it is.
     return run.writer(searched_by(run.config.search, given).model_copy(update={"max_source_length": None}))
+
+
+def _look(run: WritingRun, options: VisualizationOptions) -> Look:
+    from attncli.sources.source import Look
+
+    return Look(run.caption, shared_scale=options.scale == "shared", colormap=options.colormap)
 
 
 def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> int:
@@ -116,6 +143,8 @@ def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationO
         )
         if not drawer.shows_sources or format == "json" or options.target:
             raise RunError(f"{problem}; choose a run trained with an attention")
+        for option in _given_look(options):
+            raise CommandError(f"{option}: {problem}; leave it out")
         tell(f"attncli: {problem}; only what was written is drawn")
     writer = _writer(run, options)
     if options.target:
@@ -130,8 +159,8 @@ def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationO
             tell_error(each.problem)
     if not found:
         raise RunError(_NOTHING)
-    title = f"{run.name}: attention"
-    for path in drawer.draw(found, options.folder, format, title=title, forced=bool(options.target), tell=tell):
+    look, forced = _look(run, options), bool(options.target)
+    for path in drawer.draw(found, options.folder, format, look=look, forced=forced, tell=tell):
         say(f"wrote {path}")
     return len(found)
 
@@ -162,7 +191,13 @@ def _draw_heads(run: WritingRun, cells: Sequence[str], options: VisualizationOpt
     if options.format == "json":
         paths = [write_heads(found, options.folder)]
     else:
-        paths = draw_heads(found, options.folder, options.format or "png", warn=lambda line: tell(f"warning: {line}"))
+        paths = draw_heads(
+            found,
+            options.folder,
+            options.format or "png",
+            look=_look(run, options),
+            warn=lambda line: tell(f"warning: {line}"),
+        )
     for path in paths:
         say(f"wrote {path}")
     return drawn
@@ -195,11 +230,11 @@ def _drawings(run: WritingRun, number: int, found: Inspection, options: Visualiz
 
 def _draw_gradients(options: VisualizationOptions) -> Path:
     draws = "the encoder's states over a dev or test set"
-    check_alone("--gradients", options, draws=draws, takes={"gradients", "test", "format"})
+    check_alone("--gradients", options, draws=draws, takes={"gradients", "test", "format", "checkpoint", "device"})
     format = options.format or "png"
     _check_format(format, FORMATS)
     if format == "html":
-        raise CommandError("--gradients: drawn as png, svg or json, not html")
+        raise CommandError("--gradients: drawn as png, svg, pdf or json, not html")
 
     from attncli.drawing.figures import save_figure
     from attncli.files.writing import write_text, writing_into

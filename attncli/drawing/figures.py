@@ -36,15 +36,14 @@ def quiet_glyphs() -> Iterator[None]:
 
 
 def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = 150) -> None:
-    """Write `figure` to `path` (PNG or SVG by its suffix), with no date inside; the same figure gives the same file.
+    """Write `figure` to `path` (PNG, SVG or PDF by its suffix), with no date inside; the same figure, the same file.
 
     SVG keeps text as text, so that the viewer's fonts show every script.
     """
-    is_svg = path.suffix == ".svg"
-    metadata = {"Date": None} if is_svg else {"Software": None}
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}[path.suffix]
     with (
         replacing(path) as partial,
-        rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}),
+        rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli", "pdf.fonttype": 42}),
         quiet_glyphs(),
     ):
         figure.savefig(

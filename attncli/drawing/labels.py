@@ -12,6 +12,7 @@ SPACE = "▁"  # sentencepiece: a word begins here
 JOINER = "￭"  # the word tokenizer: no space here
 CONTINUES = "·"
 BLANK = "␣"
+_LONGEST = 40  # characters; there are words of hundreds in what is found on the web
 _CASED_OR_DIGIT = ("Lu", "Ll", "Lt", "Nd")
 
 
@@ -19,8 +20,12 @@ def readable(tokens: Sequence[str]) -> list[str]:
     """Return one label per token: a piece that continues a word begins with `·`, and a space alone is `␣`.
 
     The dot stands only between letters with case or digits: it would not help with punctuation, and scripts without
-    case either write no spaces or run from right to left. Characters as tokens need no dots.
+    case either write no spaces or run from right to left. Characters as tokens need no dots. Long tokens are cut.
     """
+    return [label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…" for label in _labels(tokens)]
+
+
+def _labels(tokens: Sequence[str]) -> list[str]:
     tokens = [escaped(token) for token in tokens]
     if not any(token.startswith(SPACE) for token in tokens) or _are_characters(tokens):
         return [_plain(token) for token in tokens]

@@ -90,6 +90,11 @@ class TrainedRun(Generic[AnyConfig, AnyModel]):
         return self.checkpoint.step
 
     @property
+    def caption(self) -> str:
+        """The run and its step, as figures say whose they are."""
+        return f"{self.name}, step {self.step:,}"
+
+    @property
     def parameters(self) -> int:
         """The number of parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())

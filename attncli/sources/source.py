@@ -19,7 +19,7 @@ from attncli.decoding.written import Written
 from attncli.errors import DataError
 from attncli.models.build import Needs
 from attncli.models.encoders.encoder import Encoder
-from attncli.text.tokenizer import Tokenizer
+from attncli.text.tokenizer import Tokenizers
 
 Tell = Callable[[str], None]
 AnySection = TypeVar("AnySection", bound=EncoderSection)
@@ -30,7 +30,7 @@ class Shared:
     """What the readers of one configuration share."""
 
     config: WritingConfig
-    tokenizer: Tokenizer  # of sources that are text
+    tokenizers: Tokenizers  # that of sources is for those that are text
     search: Search | None = None  # replaces the one in the configuration
     sums: dict[Path, str] = field(default_factory=dict)  # fingerprints of files, each computed once
 

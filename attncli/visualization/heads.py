@@ -6,7 +6,7 @@ L layers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
 from attncli.errors import CommandError, escaped_json
 from attncli.files.writing import write_text, writing_into
+from attncli.sources.source import Look, Tell
 from attncli.sources.text.heat_map import HeadMaps, check_size, head_maps_figure
 
 
@@ -105,10 +106,8 @@ def _placed(layer: int, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"layer {layer}, {name}" if name else f"layer {layer}" for name in names)
 
 
-def draw_heads(
-    drawings: Sequence[HeadDrawing], folder: Path, suffix: str, *, warn: Callable[[str], None]
-) -> list[Path]:
-    """Write a file per drawing, such as `heads-1.png`, into `folder` and return the paths; `suffix` is png or svg.
+def draw_heads(drawings: Sequence[HeadDrawing], folder: Path, suffix: str, *, look: Look, warn: Tell) -> list[Path]:
+    """Write a file per drawing, such as `heads-1.png`, into `folder` and return the paths; `suffix` is png, svg or pdf.
 
     `warn` receives a warning about characters that no installed font has; in SVG the viewer chooses the fonts.
     """
@@ -117,13 +116,14 @@ def draw_heads(
     fonts = fonts_for(
         label for found in drawings for tokens in (found.maps.rows, found.maps.columns) for label in readable(tokens)
     )
-    if fonts.warning and suffix == "png":
+    if fonts.warning and suffix != "svg":
         warn(fonts.warning)
+    largest = max(float(found.maps.weights.max()) for found in drawings) if look.shared_scale else None
     digits = len(str(max(found.number for found in drawings)))
     paths = [folder / f"{found.kind}-{found.number:0{digits}}.{suffix}" for found in drawings]
     with writing_into(folder):
         for path, found in zip(paths, drawings, strict=True):
-            save_figure(head_maps_figure(found.maps, fonts), path)
+            save_figure(head_maps_figure(found.maps, fonts, caption=look.caption, largest=largest), path)
     return paths
 
 

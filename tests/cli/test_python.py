@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -76,11 +77,20 @@ def test_a_draw_repeats_with_its_seed(place: Path) -> None:
 def test_a_notebook_shows_attention_alone(place: Path) -> None:
     run = attncli.load("runs/toy-translation", device="cpu")
     [with_attention], [without] = run.translate(["Hund"], attention=True), run.translate(["Hund"])
-    shown = with_attention._repr_png_()
+    shown = with_attention._repr_html_()
     assert shown is not None
-    assert Image.open(io.BytesIO(shown)).format == "PNG"
-    assert b"<svg" in with_attention.figure("svg")
-    assert without._repr_png_() is None
+    found = re.search(r'src="data:image/png;base64,([^"]*)" alt="([^"]*)"', shown)
+    assert found is not None
+    assert Image.open(io.BytesIO(base64.b64decode(found[1]))).format == "PNG"
+    assert (
+        found[2] == f"Attention weights: for each token of “{with_attention.text}” over the tokens of the source “Hund”"
+    )
+    assert f"<figcaption><bdi>Hund</bdi> → <bdi>{with_attention.text}</bdi></figcaption>" in shown
+    assert len(shown) < 100_000, "a notebook stays small"
+    assert re.search(r"toy-translation, step [0-9]+<", with_attention.figure("svg").decode())
+    assert without._repr_html_() is None
+    [hostile] = run.translate(["<script> \u202e"], attention=True)
+    assert not re.search("<script>|\u202e", hostile._repr_html_() or "<script>")
     assert "_drawer" not in repr(without)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ class FakeRun:
     """Translates by writing everything backwards."""
 
     def __init__(self, folder: Path, attention: object):
-        self.folder, self.name, self.attends = folder, escaped(folder.name), attention != "none"
+        self.folder, self.caption, self.attends = folder, f"{escaped(folder.name)}, step 7", attention != "none"
         self.config = SimpleNamespace(model=SimpleNamespace(attention=attention), search=Search())
         self.searches: list[Search] = []
 
@@ -73,9 +74,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
 def run_visualize(*arguments: object) -> Result:
     app = typer.Typer()
     app.command()(visualize)
-    return CliRunner().invoke(
-        app, [str(argument) for argument in (*arguments, "--device", "cpu", "--checkpoint", "last")]
-    )
+    # The training log is of no checkpoint, and nothing is computed from it.
+    where = () if "--curves" in arguments else ("--device", "cpu", "--checkpoint", "last")
+    return CliRunner().invoke(app, [str(argument) for argument in (*arguments, *where)])
 
 
 def refused(result: Result, kind: type[UserError]) -> str:
@@ -111,8 +112,8 @@ def test_hostile_text_is_shown_as_escapes(tmp_path: Path, loaded: list[FakeRun])
         result = run_visualize(folder, "--text", text, "--format", suffix, "--output", tmp_path / "out")
         assert result.exit_code == 0, result.output
     page = (tmp_path / "out" / "alignments.html").read_text(encoding="utf-8")
-    assert "<h1>r\\udcff\\x1b[2J: attention</h1>" in page
-    assert '<span dir="auto">a\\x1b[2J \\u202eb &lt;script&gt;</span>' in page
+    assert "<h1>r\\udcff\\x1b[2J, step 7: attention</h1>" in page
+    assert "<bdi>a\\x1b[2J \\u202eb &lt;script&gt;</bdi>" in page
     written = (tmp_path / "out" / "alignments.json").read_text(encoding="utf-8")
     assert json.loads(written)[0]["source"] == text
     for shown in (page, written, (tmp_path / "out" / "alignment-1.svg").read_text(encoding="utf-8")):
@@ -136,12 +137,22 @@ def test_given_target_is_aligned_instead(tmp_path: Path, loaded: list[FakeRun]) 
     assert not loaded[0].searches
 
 
-@pytest.mark.parametrize("suffix", ["svg", "html"])
+@pytest.mark.parametrize("suffix", ["svg", "pdf", "html"])
 def test_other_formats_are_written(tmp_path: Path, loaded: list[FakeRun], suffix: str) -> None:
     result = run_visualize(tmp_path, "--text", "a b", "--format", suffix)
     assert result.exit_code == 0, result.output
     [path] = (tmp_path / "visualization").iterdir()
     assert path.suffix == f".{suffix}"
+
+
+def test_drawings_name_their_run_and_may_share_a_scale(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    asked = ("--text", "a b", "--text", "c", "--format", "html", "--output", tmp_path)
+    for more, shares in ([], {"1.000"}), (["--scale", "shared"], {"0.500"}):
+        assert run_visualize(tmp_path / "run", *asked, *more).exit_code == 0
+        page = (tmp_path / "alignments.html").read_text(encoding="utf-8")
+        first, _ = page.split("<h2>2</h2>")
+        assert {*re.findall(r"--w:([0-9.]+)", first)} == shares
+        assert "<h1>run, step 7: attention</h1>" in page
 
 
 def test_missing_glyphs_are_told_on_standard_error(tmp_path: Path, loaded: list[FakeRun]) -> None:
@@ -193,7 +204,11 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
             CommandError,
             "--curves: draws the training log, so --text means nothing here; leave one of them out",
         ),
-        (["--curves", "--format", "json"], CommandError, "--curves: drawn as png or svg, not json; the numbers are in"),
+        (
+            ["--curves", "--format", "json"],
+            CommandError,
+            "--curves: drawn as png, svg or pdf, not json; the numbers are in",
+        ),
         (
             ["--gradients", "--input", "in.txt"],
             CommandError,
@@ -204,8 +219,15 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
             CommandError,
             "--gradients: draws the encoder's states over a dev or test set, so --heads means nothing here; leave one",
         ),
+        (
+            ["--text", "a", "--scale", "shared", "--format", "json"],
+            CommandError,
+            "--scale: says how to draw, but json has the weights as they are; leave it out",
+        ),
+        (["--text", "a", "--colormap", "viridis"], CommandError, "--colormap: means nothing for runs of task translat"),
+        (["--curves", "--scale", "shared"], CommandError, "--curves: draws the training log, so --scale means nothing"),
         (["--curves", "--layer", "1"], CommandError, "--curves: draws the training log, so --layer means nothing here"),
-        (["--gradients", "--format", "html"], CommandError, "--gradients: drawn as png, svg or json, not html"),
+        (["--gradients", "--format", "html"], CommandError, "--gradients: drawn as png, svg, pdf or json, not html"),
         (
             ["--text", "a", "--test", "x"],
             CommandError,

@@ -68,7 +68,7 @@ def test_a_recurrent_run_has_no_self_attention(attncli: Command, trained: Path) 
         (["--layer", "2"], "--layer: selects what --self-attention and --heads draw; add one of them"),
         (
             ["--heads", "--format", "html"],
-            "--format: self-attention and heads are drawn as png or svg, or written as json, not html",
+            "--format: self-attention and heads are drawn as png, svg or pdf, or written as json, not html",
         ),
     ],
 )

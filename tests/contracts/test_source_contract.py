@@ -48,7 +48,7 @@ class Case:
 
     @property
     def shared(self) -> Shared:
-        return Shared(self.config, TOKENIZER)
+        return Shared(self.config, Tokenizers(TOKENIZER, TOKENIZER))
 
 
 def _text(overrides: tuple[str, ...]) -> Callable[[Path], Case]:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import overlapping_texts
+from matplotlib.figure import Figure
 from PIL import Image
 
 from attncli.data.columns import Places
 from attncli.decoding.written import Inspection
 from attncli.drawing.fonts import fonts_for
 from attncli.errors import CommandError
+from attncli.sources.source import Look
 from attncli.sources.text.heat_map import head_maps_figure
 from attncli.visualization.heads import (
     cross_attention_drawings,
@@ -31,6 +34,7 @@ def weights(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).dirichlet(np.ones(shape[-1]), size=shape[:-1]).astype(np.float32)
 
 
+LOOK = Look("run-1, step 20")
 CROSS = weights(3, 2, 3, 4)
 FOUND = Inspection(
     "ein Snowboard",
@@ -103,23 +107,49 @@ def test_every_head_is_a_panel_with_labels_where_they_are_needed() -> None:
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes[:4]))
 
 
-@pytest.mark.parametrize("tokens", [1, 60])
+@pytest.mark.parametrize("tokens", [1, 30])
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_short_and_long_sentences_can_be_drawn(tmp_path: Path, tokens: int, suffix: str) -> None:
     words = tuple(f"▁Wort{number}" for number in range(tokens))
     long = replace(FOUND, places=Places(words), encoder=weights(1, 2, tokens, tokens), decoder=None)
     pictures = list(self_attention_drawings(7, long, None, directions=False))
-    [path] = draw_heads(pictures, tmp_path, suffix, warn=print)
+    [path] = draw_heads(pictures, tmp_path, suffix, look=LOOK, warn=print)
     assert path.name == f"encoder-self-attention-7.{suffix}"
     if suffix == "png":
         with Image.open(path) as picture:
             assert min(picture.size) > 20
 
 
+def test_drawings_of_a_call_may_share_their_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr("attncli.visualization.heads.save_figure", lambda figure, path: drawn.append(figure))
+    sharp = replace(FOUND, encoder=np.eye(4)[None, None].repeat(2, 1), decoder=None, cross=None)
+    drawings = [*self_attention_drawings(1, FOUND, None, directions=False)]
+    drawings += self_attention_drawings(2, sharp, None, directions=False)
+    for look, tops in (
+        (LOOK, [float(each.maps.weights.max()) for each in drawings]),
+        (replace(LOOK, shared_scale=True), [1.0, 1.0, 1.0]),
+    ):
+        drawn.clear()
+        draw_heads(drawings, tmp_path, "png", look=look, warn=print)
+        assert [figure.axes[0].collections[0].get_clim() for figure in drawn] == [(0, top) for top in tops]
+        assert all(figure.texts[-1].get_text() == "run-1, step 20" for figure in drawn)
+
+
+@pytest.mark.parametrize(("heads", "tokens"), [(1, 20), (2, 5), (5, 4)])
+def test_no_text_covers_another(heads: int, tokens: int) -> None:
+    words = tuple(f"▁Nahrungsmittel{number}" for number in range(tokens))
+    wide = replace(FOUND, places=Places(words), encoder=weights(1, heads, tokens, tokens), decoder=None)
+    [found] = self_attention_drawings(1, wide, None, directions=False)
+    figure = head_maps_figure(found.maps, fonts_for(words), caption="multi30k-hard_straight_through, step 12,000")
+    assert not overlapping_texts(figure)
+
+
 def test_missing_glyphs_are_reported_once(tmp_path: Path) -> None:
     strange = replace(FOUND, places=Places(("\U000f0000", *SOURCE[1:])))
     said: list[str] = []
-    draw_heads(list(self_attention_drawings(1, strange, None, directions=False)), tmp_path, "png", warn=said.append)
+    drawings = list(self_attention_drawings(1, strange, None, directions=False))
+    draw_heads(drawings, tmp_path, "png", look=LOOK, warn=said.append)
     assert len(said) == 1
     assert "U+F0000" in said[0]
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from attncli.drawing.captions import add_caption
 from attncli.drawing.figures import new_figure
 from attncli.drawing.fonts import Fonts
 from attncli.drawing.wrapping import Measure, measure_of, wrapped
@@ -42,12 +43,12 @@ class _Cell:
     lines: list[str]
 
 
-def contact_sheets(shown: Sequence[Captioned], fonts: Fonts) -> list[Figure]:
-    """Return pages of at most MOST images each, in their order, row by row."""
-    return [_page(shown[start : start + MOST], fonts) for start in range(0, len(shown), MOST)]
+def contact_sheets(shown: Sequence[Captioned], fonts: Fonts, *, caption: str = "") -> list[Figure]:
+    """Return pages of at most MOST images each, in their order, row by row, over a small `caption`."""
+    return [_page(shown[start : start + MOST], fonts, caption) for start in range(0, len(shown), MOST)]
 
 
-def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
+def _page(shown: Sequence[Captioned], fonts: Fonts, caption: str) -> Figure:
     measure = measure_of(fonts.families, _FONT_SIZE)
     cells = [_cell(each, measure) for each in shown]
     rows = [cells[start : start + _COLUMNS] for start in range(0, len(cells), _COLUMNS)]
@@ -58,6 +59,8 @@ def _page(shown: Sequence[Captioned], fonts: Fonts) -> Figure:
     for row, height in zip(rows, heights, strict=True):
         _draw_row(figure, row, top, fonts)
         top -= height + _GAP
+    if caption:
+        add_caption(figure, caption, left=0, top=-0.05, width=figure.get_figwidth())
     return figure
 
 

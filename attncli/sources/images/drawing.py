@@ -16,7 +16,7 @@ from attncli.sources.images.contact_sheet import Captioned, contact_sheets
 from attncli.sources.images.files import read_image
 from attncli.sources.images.placement import place
 from attncli.sources.images.regions import LONGEST_SIDE, LookedAt, json_text, reduced, regions_figure
-from attncli.sources.source import Drawer, Tell
+from attncli.sources.source import Drawer, Look, Tell
 
 _LONGEST_STEM = 50  # characters, so that a name of up to four bytes each is shorter than the 255 that systems allow
 
@@ -27,11 +27,11 @@ class ImageDrawer(Drawer):
 
     preprocessing: Preprocessing
 
-    formats = ("png", "svg", "json")
+    formats = ("png", "svg", "pdf", "json")
     shows_sources = True
 
     def draw(
-        self, found: Sequence[Written], folder: Path, format: str, *, title: str, forced: bool, tell: Tell
+        self, found: Sequence[Written], folder: Path, format: str, *, look: Look, forced: bool, tell: Tell
     ) -> Iterator[Path]:
         """Draw `attention-1-NAME.png` and so on; also contact sheets, if there are several images or no weights.
 
@@ -46,12 +46,13 @@ class ImageDrawer(Drawer):
         has_weights = all(each.best.weights is not None for each in found)
         if has_weights:
             digits = len(str(len(found)))
+            largest = max(float(each.best.weights.max()) for each in found) if look.shared_scale else None
             for number, each in enumerate(found, start=1):
                 path = folder / f"attention-{number:0{digits}}-{Path(each.cell).stem[:_LONGEST_STEM]}.{format}"
-                save_figure(regions_figure(self._looked_at(each), fonts), path)
+                save_figure(regions_figure(self._looked_at(each), fonts, look, largest=largest), path)
                 yield path
         if len(found) > 1 or not has_weights:
-            yield from _draw_sheets(found, fonts, folder, format)
+            yield from _draw_sheets(found, fonts, folder, format, caption=look.caption)
 
     def _looked_at(self, found: Written) -> LookedAt:
         path, best = Path(found.cell), found.best
@@ -61,12 +62,12 @@ class ImageDrawer(Drawer):
         return LookedAt(path, image, placement, best.text, best.tokens, best.weights, best.log_prob, best.marks)
 
 
-def _draw_sheets(found: Sequence[Written], fonts: Fonts, folder: Path, format: str) -> Iterator[Path]:
+def _draw_sheets(found: Sequence[Written], fonts: Fonts, folder: Path, format: str, *, caption: str) -> Iterator[Path]:
     # Read as small as they are shown: sheets may have hundreds of images.
     shown = [
         Captioned(reduced(read_image(Path(each.cell), shorter_side=LONGEST_SIDE)), each.best.text) for each in found
     ]
-    pages = contact_sheets(shown, fonts)
+    pages = contact_sheets(shown, fonts, caption=caption)
     for number, page in enumerate(pages, start=1):
         part = f"-{number:0{len(str(len(pages)))}}" if len(pages) > 1 else ""
         path = folder / f"contact-sheet{part}.{format}"

@@ -13,25 +13,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from attncli.drawing.figures import COLOURS, new_figure
+from attncli.drawing.captions import add_caption
+from attncli.drawing.figures import COLOURS, GREY, new_figure
 from attncli.drawing.fonts import Fonts
 from attncli.drawing.labels import readable
+from attncli.drawing.wrapping import measure_of, wrapped
 from attncli.errors import escaped_json
 from attncli.models.attention import Marks
 from attncli.sources.images.placement import Box, Placement
+from attncli.sources.source import Look
 from attncli.text.tokenizer import EOS, SPECIAL
 
-_TILE = 1.6  # inches; the width of a tile
+EVEN = 0.9
+"""Weights are all but even where the exponential of their entropy is at least this share of the regions' number."""
+
+_TILE = 1.5  # inches; the width of a tile
+_PITCH = 1.7  # from one tile to the next
+_LABEL, _NOTE, _SCALE = 0.26, 0.2, 0.36  # heights: above a tile, below it, and of the scale below all
 _HIGHEST = 2.0  # times its width; higher images are drawn narrower
 _COLUMNS = 6
 LONGEST_SIDE = 320  # pixels of the image in a tile
+_BAR = 2.2  # inches; the width of the scale
 _DARK = 0.25  # brightness where the weight is 0
+_OPAQUE = 0.85  # of a colour where the weight is largest
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
 _MARK = COLOURS[1]
 
 
@@ -87,36 +99,124 @@ def json_text(found: Iterable[LookedAt]) -> str:
     return escaped_json(json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1) + "\n")
 
 
-def regions_figure(found: LookedAt, fonts: Fonts) -> Figure:
-    """Return the image as it is, and once per word, brighter where the weight of the word is larger.
+def is_all_but_even(weights: NDArray[np.floating[Any]]) -> bool:
+    """Return whether a word looks everywhere: at as many regions as `EVEN` of all, counted by the entropy."""
+    shares = weights[weights > 0] / weights.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum())) >= EVEN * weights.size
 
-    What the encoder did not see is black. The brightest place of every word is as bright as the image, so words can be
-    compared by where they look, but not by how sharply. A frame marks the region that hard attention chose, a cross the
-    centre of a local window. The end symbol has no image; its weights are in `as_json`.
+
+def regions_figure(found: LookedAt, fonts: Fonts, look: Look, *, largest: float | None = None) -> Figure:
+    """Return the caption, the image as it is, and once per word, shaded by the weights of the word.
+
+    The strongest shade stands for the weight `largest`, by default for the largest of each word, so that words can be
+    compared by where they look, but not by how sharply; below each is its largest weight, or that its weights are all
+    but even. A frame marks the region that hard attention chose, a cross the centre of a local window. The end symbol
+    has no image; its weights are in `as_json`.
     """
     labels = readable(found.tokens[:-1] if found.tokens[-1:] == (SPECIAL[EOS],) else found.tokens)
-    tiles = len(labels) + 1
-    columns = min(_COLUMNS, tiles)
-    rows = math.ceil(tiles / columns)
     small = reduced(found.image)
-    # Without a bound one thin image would make a figure of gigabytes.
-    height = _TILE * min(small.height / small.width, _HIGHEST)
-    width = min(1.0, height / _TILE * small.width / small.height)  # share of the tile
-    figure = new_figure(columns * _TILE * 1.08, rows * (height + 0.42))
+    layout = _Layout.of(len(labels) + 1, small.size, found.caption, fonts)
+    figure = new_figure(layout.width, layout.height)
+    _write(figure, layout.left(0), layout.height, "\n".join(layout.caption), fonts, va="top", fontsize=12)
     pixels = np.asarray(small) / 255
-    cell = 1 / columns, 1 / rows
-    for number in range(tiles):
-        middle, top = (number % columns + 0.5) * cell[0], 1 - (number // columns) * cell[1]
-        share = height / (height + 0.42)
-        left = middle - 0.47 * width * cell[0]
-        axes = figure.add_axes((left, top - cell[1] * 0.97, cell[0] * 0.94 * width, cell[1] * share))
-        if number == 0:
-            _show(axes, pixels, "", fonts)
-        else:
-            field = _field(found, number - 1, small.size)
-            _show(axes, pixels * (_DARK + (1 - _DARK) * field)[:, :, None], labels[number - 1], fonts)
-            _mark(axes, found, number - 1, small.width / found.image.width)
+    _show(layout.tile(figure, 0), pixels)
+    for word, label in enumerate(labels):
+        axes, weights = layout.tile(figure, word + 1), found.weights[word]
+        most = float(weights.max())
+        _show(axes, shaded(pixels, _field(found, word, small.size) / max(largest or most, 1e-9), look.colormap))
+        axes.set_title(label, fontsize=11, pad=3, family=fonts.families, parse_math=False)
+        note = "all but even" if is_all_but_even(weights) else f"up to {most:#.2g}"
+        _write(figure, *layout.below(word + 1), note, fonts, ha="center", va="top", fontsize=7.5, color=GREY)
+        _mark(axes, found, word, small.width / found.image.width)
+    _draw_scale(figure, layout, look, largest)
+    add_caption(figure, look.caption, left=layout.left(0), top=0.0, width=layout.width - 0.2)
     return figure
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where caption, tiles and scale are, in inches from left and bottom."""
+
+    caption: list[str]
+    columns: int
+    rows: int
+    tile_size: tuple[float, float]
+
+    @classmethod
+    def of(cls, tiles: int, image: tuple[int, int], caption: str, fonts: Fonts) -> _Layout:
+        # Without a bound one thin image would make a figure of gigabytes.
+        height = _TILE * min(image[1] / image[0], _HIGHEST)
+        width = min(_TILE, height * image[0] / image[1])
+        columns = min(_COLUMNS, tiles)
+        lines = wrapped(caption, columns * _PITCH - 0.1, measure_of(fonts.families, 12))
+        return cls(lines, columns, math.ceil(tiles / columns), (width, height))
+
+    @property
+    def width(self) -> float:
+        return self.columns * _PITCH
+
+    @property
+    def height(self) -> float:
+        return 0.1 + 0.21 * len(self.caption) + self.rows * (self.tile_size[1] + _LABEL + _NOTE) + _SCALE
+
+    def left(self, tile: int) -> float:
+        return (tile % self.columns + 0.5) * _PITCH - self.tile_size[0] / 2
+
+    def bottom(self, tile: int) -> float:
+        return _SCALE + _NOTE + (self.rows - 1 - tile // self.columns) * (self.tile_size[1] + _LABEL + _NOTE)
+
+    def below(self, tile: int) -> tuple[float, float]:
+        return self.left(tile) + self.tile_size[0] / 2, self.bottom(tile) - 0.03
+
+    def tile(self, figure: Figure, number: int) -> Axes:
+        width, height = self.tile_size
+        box = (
+            self.left(number) / self.width,
+            self.bottom(number) / self.height,
+            width / self.width,
+            height / self.height,
+        )
+        return figure.add_axes(box)
+
+
+def _draw_scale(figure: Figure, layout: _Layout, look: Look, largest: float | None) -> None:
+    """Draw the shades from weight 0 to the largest, as they are over a grey image."""
+    left = layout.left(0)
+    axes = figure.add_axes((left / layout.width, 0.2 / layout.height, _BAR / layout.width, 0.1 / layout.height))
+    axes.imshow(
+        shaded(np.full((1, 256, 3), 0.5), np.linspace(0, 1, 256)[None], look.colormap),
+        aspect="auto",
+        extent=(0, 1, 0, 1),
+    )
+    axes.set_xticks([0, 1], ["weight 0", "largest of a word" if largest is None else f"{largest:#.2g}"])
+    axes.tick_params(axis="x", labelsize=7.5, length=0, pad=2, labelcolor=GREY)
+    for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
+        label.set_horizontalalignment(side)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def shaded(
+    pixels: NDArray[np.floating[Any]], share: NDArray[np.floating[Any]], colormap: str
+) -> NDArray[np.floating[Any]]:
+    """Return `pixels` [H, W, 3], from 0 to 1, shaded by `share` [H, W], from 0 to 1 and NaN where nothing was seen.
+
+    A colour map covers a grey copy of the image, the more the larger the share, so that it is seen on dark images and
+    bright ones; `brightness` keeps the image's colours and darkens where the share is small.
+    """
+    seen = np.nan_to_num(share)[:, :, None]
+    if colormap == "brightness":
+        return np.where(np.isnan(share)[:, :, None], 0, pixels * (_DARK + (1 - _DARK) * seen))
+    # Never quite black nor white, so that no colour of a map is lost on it.
+    grey = 0.15 + 0.7 * pixels @ _LUMINANCE
+    colours = colormaps[colormap](seen[:, :, 0])[:, :, :3]
+    covered = grey[:, :, None] * (1 - _OPAQUE * seen) + colours * _OPAQUE * seen
+    return np.where(np.isnan(share)[:, :, None], 1, covered)
+
+
+def _write(figure: Figure, x: float, y: float, text: str, fonts: Fonts, **look: Any) -> None:
+    width, height = figure.get_size_inches()
+    figure.text(x / width, y / height, text, family=fonts.families, parse_math=False, **look)
 
 
 def _mark(axes: Axes, found: LookedAt, word: int, factor: float) -> None:
@@ -138,15 +238,11 @@ def reduced(image: Image.Image) -> Image.Image:
 
 
 def _field(found: LookedAt, word: int, size: tuple[int, int]) -> NDArray[np.floating[Any]]:
-    """Return the weights of a word over the reduced image [H, W], at most 1, negative where nothing was seen."""
+    """Return the weights of a word over the reduced image [H, W], NaN where nothing was seen."""
     scaled = found.placement.scaled(size[0] / found.image.width, size[1] / found.image.height)
-    field = scaled.spread(found.weights[word], size)
-    largest = max(float(np.nanmax(field)), 1e-9)
-    # Chosen so that the brightness _DARK + (1 - _DARK) * field is 0 there.
-    return np.where(np.isnan(field), -_DARK / (1 - _DARK), field / largest)
+    return scaled.spread(found.weights[word], size)
 
 
-def _show(axes: Axes, pixels: NDArray[np.floating[Any]], label: str, fonts: Fonts) -> None:
+def _show(axes: Axes, pixels: NDArray[np.floating[Any]]) -> None:
     axes.imshow(np.clip(pixels, 0, 1), aspect="auto")
     axes.set_axis_off()
-    axes.set_title(label, fontsize=11, pad=3, family=fonts.families, parse_math=False)

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import BboxBase
 
+from attncli.drawing.captions import add_caption
 from attncli.drawing.figures import COLOURS, GREY, new_figure, quiet_glyphs
 from attncli.drawing.fonts import Fonts, fonts_for
 from attncli.drawing.labels import readable
@@ -77,14 +78,17 @@ def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:
     )
 
 
-def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
-    """Return `alignment` as a grid of squares, darker for larger weights."""
+def heat_map(alignment: Alignment, fonts: Fonts, *, caption: str = "", largest: float | None = None) -> Figure:
+    """Return `alignment` as a grid of squares, darker for larger weights, over a small `caption`.
+
+    The darkest stands for the weight `largest`, by default the largest of these.
+    """
     rows, columns = alignment.weights.shape
     size = _Size.of(max(rows, columns))
     width, height = columns * size.cell, rows * size.cell
     figure = new_figure(width + 1.0, height + 0.5)
     axes = figure.add_axes((0.0, 0.0, width / (width + 1.0), height / (height + 0.5)))
-    mesh = _draw_cells(axes, alignment.weights)
+    mesh = _draw_cells(axes, alignment.weights, largest=largest)
     _draw_windows(axes, alignment)
     _draw_choices(axes, alignment)
     _label_columns(axes, readable(alignment.source_tokens), size, fonts, on_both_ends=rows >= _LONG)
@@ -92,15 +96,21 @@ def heat_map(alignment: Alignment, fonts: Fonts) -> Figure:
     axes.set_xlabel("source", color=GREY)
     axes.xaxis.set_label_position("top")
     axes.set_ylabel("given target" if alignment.forced else "output", color=GREY)
-    _add_scale(figure, axes, mesh)
-    _add_legend(figure, axes, alignment)
+    box = _extent(figure, axes)
+    top = min(box.y0 / figure.dpi, _add_scale(figure, axes, mesh, box)) - 0.1
+    if handles := _marks(alignment):
+        _add_legend(axes, handles, top=top / height)
+        top -= 0.25
+    if caption:
+        add_caption(figure, caption, left=box.x0 / figure.dpi, top=top, width=box.width / figure.dpi)
     return figure
 
 
-def _draw_cells(axes: Axes, weights: np.ndarray) -> QuadMesh:
+def _draw_cells(axes: Axes, weights: np.ndarray, *, largest: float | None) -> QuadMesh:
+    largest = max(float(weights.max()) if largest is None else largest, 1e-6)
     rows, columns = weights.shape
     edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
-    mesh = axes.pcolormesh(*edges, weights, cmap="Blues", vmin=0, vmax=max(float(weights.max()), 1e-6))
+    mesh = axes.pcolormesh(*edges, weights, cmap="Blues", vmin=0, vmax=largest)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_aspect("equal")
     _draw_lines(axes.axvline, edges[0])
@@ -137,8 +147,8 @@ def _draw_choices(axes: Axes, alignment: Alignment) -> None:
         axes.add_patch(frame)
 
 
-def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
-    """Explain the marks, below all labels."""
+def _marks(alignment: Alignment) -> list[Artist]:
+    """Return an example of each kind of mark that is drawn, with its explanation."""
     handles: list[Artist] = []
     if alignment.windows():
         handles += [
@@ -147,20 +157,22 @@ def _add_legend(figure: Figure, axes: Axes, alignment: Alignment) -> None:
         ]
     if alignment.chosen():
         handles.append(Patch(fill=False, edgecolor=_MARK, linewidth=1.8, label="the position read"))
-    if handles:
-        box = axes.get_window_extent()
-        below = (_extent(figure, axes).y0 - 4 - box.y0) / box.height
-        axes.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(0.0, below),
-            ncols=len(handles),
-            frameon=False,
-            fontsize=9,
-            labelcolor=GREY,
-            borderpad=0,
-            handlelength=1.2,
-        )
+    return handles
+
+
+def _add_legend(axes: Axes, handles: list[Artist], *, top: float) -> None:
+    """Explain the marks; `top` is in heights of `axes`, above its lower edge."""
+    axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.0, top),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+        labelcolor=GREY,
+        borderpad=0,
+        handlelength=1.2,
+    )
 
 
 def _extent(figure: Figure, axes: Axes) -> BboxBase:
@@ -195,23 +207,32 @@ def _width(label: str) -> float:
     return sum(1.7 if ord(character) >= 0x2E80 else 1.0 for character in label)
 
 
-def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
-    """Add the colour scale to the right of all labels, at most 2 inches high."""
-    right = _extent(figure, axes).x1 / figure.dpi
+def _add_scale(figure: Figure, axes: Axes, mesh: QuadMesh, box: BboxBase) -> float:
+    """Add the colour scale to the right of `box`, which has all labels, as high as its own label and at most 2 inches.
+
+    Returns where it ends, in inches from below.
+    """
+    right = box.x1 / figure.dpi
     width, height = figure.get_size_inches()
     top, bottom = axes.get_position().y1, axes.get_position().y0
-    length = min(2.0 / height, top - bottom)
+    length = min(2.0 / height, max(1.1 / height, top - bottom))
     bar = figure.add_axes(((right + 0.25) / width, top - length, 0.12 / width, length))
     figure.colorbar(mesh, cax=bar).outline.set_visible(False)
     bar.tick_params(labelsize=9, colors=GREY)
     bar.set_ylabel("attention weight", color=GREY, fontsize=9)
+    return float((top - length) * height)
 
 
 _PANELS = 4  # the most panels side by side
 
 
-def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
-    """Return one panel per head of `maps`, all on the same colour scale."""
+def head_maps_figure(maps: HeadMaps, fonts: Fonts, *, caption: str = "", largest: float | None = None) -> Figure:
+    """Return one panel per head of `maps`, all on the same colour scale, over a small `caption`.
+
+    The darkest cell stands for the weight `largest`, by default the largest of all heads.
+    """
+    # A scale of its own would make a head that looks nowhere seem as sharp as any.
+    largest = float(maps.weights.max()) if largest is None else largest
     heads, rows, columns = maps.weights.shape
     cell = float(np.clip((9.0 if heads == 1 else 3.6) / max(rows, columns), 0.17, 0.4))
     size = _Size(cell, font=min(10.0, 0.68 * cell * POINTS_AN_INCH))
@@ -228,9 +249,7 @@ def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
         bottom = whole[1] - (at_row + 1) * (height + gap) + 0.3
         box = (at_column * (width + 0.2) / whole[0], bottom / whole[1], width / whole[0], height / whole[1])
         axes = figure.add_axes(box)
-        mesh = _draw_cells(axes, weights)
-        # The scale of all heads: one of its own would make a head that looks nowhere seem as sharp as any.
-        mesh.set_clim(0, max(float(maps.weights.max()), 1e-6))
+        mesh = _draw_cells(axes, weights, largest=largest)
         _label_columns(axes, column_labels, size, fonts, on_both_ends=False)
         _label_rows(axes, row_labels, size, fonts, on_both_ends=False)
         axes.tick_params(axis="y", labelleft=at_column == 0)
@@ -239,5 +258,7 @@ def head_maps_figure(maps: HeadMaps, fonts: Fonts) -> Figure:
             axes.set_ylabel(maps.looking, color=GREY)
         if head == 0:
             axes.set_title(maps.looked_at, color=GREY, fontsize=axes.xaxis.label.get_fontsize())
-    _add_scale(figure, figure.axes[across - 1], mesh)
+    _add_scale(figure, figure.axes[across - 1], mesh, _extent(figure, figure.axes[across - 1]))
+    if caption:
+        add_caption(figure, caption, left=0, top=-0.05, width=whole[0] - 1.0)
     return figure

@@ -2,79 +2,94 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attncli.drawing.labels import readable
 from attncli.errors import escaped
 from attncli.sources.text.alignment import Alignment
 
-_STYLE = """
-body { font: 15px/1.4 system-ui, sans-serif; margin: 2em; color: #222; background: #fff }
-h2 { font-size: 1em; margin: 2.5em 0 .3em } p { margin: .2em 0; color: #555 }
-.map { overflow-x: auto } table { border-collapse: collapse; margin-top: .8em }
-td { width: 1.4em; min-width: 1.4em; height: 1.4em; padding: 0; border: 1px solid #e2e2e2 }
-td.outside { background: #ececec } td.centre { border-bottom: 3px solid #D55E00 }
-td.chosen { box-shadow: inset 0 0 0 2px #D55E00 }
-td:hover { outline: 2px solid #D55E00 }
-tr:hover th { color: #D55E00 }
-th { font-weight: normal; padding: 0 .4em; white-space: pre; text-align: right }
-thead th { height: 1px; vertical-align: bottom; padding: .4em 0; text-align: left }
-thead th span { writing-mode: vertical-rl; transform: rotate(180deg); display: inline-block }
-"""
-
-
-def page(alignments: Sequence[Alignment], *, title: str) -> str:
-    """Return an HTML page of `alignments` that refers to nothing outside itself."""
-    sections = "\n".join(_section(number, alignment) for number, alignment in enumerate(alignments, start=1))
-    return (
-        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{_text(title)}</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{sections}\n</body></html>\n"
-    )
-
-
-def _text(text: str) -> str:
+_TEMPLATES = Environment(
+    loader=PackageLoader("attncli.sources.text", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
     # A browser obeys an override of the direction of text as a terminal does.
-    return html.escape(escaped(text))
+    finalize=lambda value: escaped(value) if type(value) is str else value,
+)
 
 
-def _section(number: int, alignment: Alignment) -> str:
+@dataclass(frozen=True)
+class _Cell:
+    """A cell of a map: what pointing at it tells, the share of its colour, and its marks as classes."""
+
+    says: str
+    share: str
+    classes: str
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What the page shows of an alignment."""
+
+    source: str
+    target: str
+    kind: str  # given target, or output
+    columns: list[str]
+    rows: list[tuple[str, list[_Cell]]]
+    largest: str
+    has_windows: bool
+    has_choices: bool
+
+
+def page(alignments: Sequence[Alignment], *, of: str, largest: float | None = None) -> str:
+    """Return an HTML page of `alignments` `of` a run, which refers to nothing outside itself.
+
+    The darkest cells stand for the weight `largest`, by default the largest of each alignment.
+    """
+    maps = [_map(alignment, largest) for alignment in alignments]
+    return _TEMPLATES.get_template("page.html").render(of=of, maps=maps)
+
+
+def _map(alignment: Alignment, largest: float | None) -> _Map:
     source, target = (readable(tokens) for tokens in (alignment.source_tokens, alignment.target_tokens))
-    head = "".join(f'<th><span dir="auto">{_text(label)}</span></th>' for label in source)
-    rows = "\n".join(
-        f'<tr><th dir="auto">{_text(label)}</th>{_cells(alignment, at, label, source)}</tr>'
-        for at, label in enumerate(target)
+    most = max(float(alignment.weights.max()) if largest is None else largest, 1e-6)
+    classes = _classes(alignment)
+    rows = [
+        (
+            label,
+            [
+                _Cell(f"{label} → {column}: {weight:.3f}", f"{weight / most:.3f}", " ".join(marks))
+                for column, weight, marks in zip(source, weights, of_row, strict=True)
+            ],
+        )
+        for label, weights, of_row in zip(target, alignment.weights, classes, strict=True)
+    ]
+    return _Map(
+        source=alignment.source,
+        target=alignment.target,
+        kind="given target" if alignment.forced else "output",
+        columns=source,
+        rows=rows,
+        largest=f"{most:.2g}",
+        has_windows=bool(alignment.windows()),
+        has_choices=bool(alignment.chosen()),
     )
-    kind = "given target" if alignment.forced else "output"
-    return (
-        f'<h2>{number}</h2><p>source: <span dir="auto">{_text(alignment.source)}</span></p>\n'
-        f'<p>{kind}: <span dir="auto">{_text(alignment.target)}</span></p>\n'
-        f'<div class="map"><table><thead><tr><th></th>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>'
-    )
 
 
-def _cells(alignment: Alignment, row: int, label: str, source: Sequence[str]) -> str:
-    largest = max(float(alignment.weights.max()), 1e-6)
-    return "".join(
-        f'<td{_classes(alignment, row, at)} title="{_text(f"{label} → {column}: {weight:.3f}")}"'
-        f"{_shade(weight / largest)}></td>"
-        for at, (column, weight) in enumerate(zip(source, alignment.weights[row], strict=True))
-    )
-
-
-def _shade(share: float) -> str:
-    return f' style="background:rgba(8,48,107,{share:.3f})"' if share else ""
-
-
-def _classes(alignment: Alignment, row: int, column: int) -> str:
-    """Return the class attribute of a cell: outside the window, its centre, the position read."""
-    classes = []
-    if windows := alignment.windows():
-        centre, first, last = windows[row]
-        if not first <= column <= last:
-            classes.append("outside")
-        elif column == round(centre):
-            classes.append("centre")
-    if column in alignment.chosen()[row : row + 1]:
-        classes.append("chosen")
-    return f' class="{" ".join(classes)}"' if classes else ""
+def _classes(alignment: Alignment) -> list[list[list[str]]]:
+    """Return the classes of each cell of each row: outside the window, its centre, the position read."""
+    found: list[list[list[str]]] = [[[] for _ in row] for row in np.asarray(alignment.weights)]
+    for cells, (centre, first, last) in zip(found, alignment.windows(), strict=False):
+        for at, cell in enumerate(cells):
+            if not first <= at <= last:
+                cell.append("outside")
+            elif at == round(centre):
+                cell.append("centre")
+    for cells, at in zip(found, alignment.chosen(), strict=False):
+        cells[at].append("chosen")
+    return found

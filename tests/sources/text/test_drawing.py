@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from figures import overlapping_texts
+from matplotlib.figure import Figure
 from PIL import Image
 
 from attncli.data.columns import Places
@@ -22,6 +24,7 @@ from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.drawing.figures import save_figure
 from attncli.errors import DataError
 from attncli.models.attention import Marks
+from attncli.sources.source import Look
 from attncli.sources.text.alignment import Alignment, json_text
 from attncli.sources.text.drawing import TextDrawer
 from attncli.sources.text.heat_map import heat_map, heat_map_fonts
@@ -38,13 +41,21 @@ def marked(marks: Marks) -> Alignment:
     return replace(alignment([f"▁s{i}" for i in range(5)], ["▁a", "▁b", "</s>"]), marks=marks)
 
 
+LOOK = Look("run-1, step 20")
 LOCAL = marked(Marks(1, torch.tensor([[0.0], [1.25], [4.0]]), None))
 HARD = marked(Marks(None, None, torch.tensor([2, 0, 4])))
 
 SMALL = alignment(["▁ein", "▁Snow", "board", "$5$", "</s>"], ["▁a", "▁snow", "board", "</s>"])
 
 
-def drawn(found: Sequence[Alignment], folder: Path, suffix: str, *, tell: Callable[[str], None] = print) -> list[Path]:
+def drawn(
+    found: Sequence[Alignment],
+    folder: Path,
+    suffix: str,
+    *,
+    tell: Callable[[str], None] = print,
+    look: Look | None = None,
+) -> list[Path]:
     """Return the files that are drawn of what would give the alignments `found`."""
     written = [
         Written(
@@ -54,7 +65,7 @@ def drawn(found: Sequence[Alignment], folder: Path, suffix: str, *, tell: Callab
         )
         for each in found
     ]
-    return list(TextDrawer().draw(written, folder, suffix, title="t", forced=False, tell=tell))
+    return list(TextDrawer().draw(written, folder, suffix, look=look or LOOK, forced=False, tell=tell))
 
 
 def texts(figure: Any) -> list[str]:
@@ -88,6 +99,48 @@ def test_labels_of_sixty_tokens_neither_overlap_nor_shrink_away() -> None:
         extents = [getattr(label.get_window_extent(), side) for label in labels]
         size = axes.get_window_extent()
         assert max(extents) <= getattr(size, side) / 60
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "marks"),
+    [(1, 1, True), (2, 3, False), (24, 6, True), (6, 24, False), (150, 5, False)],
+)
+def test_no_text_covers_another(source: int, target: int, marks: bool) -> None:
+    words = ("▁Nahrungsmittelunverträglichkeit", "dampf", "▁,", "▁我们", "▁نحن")
+    found = alignment([words[at % 5] for at in range(source)], [words[at % 4] for at in range(target)])
+    if marks:
+        found = replace(found, marks=Marks(1, torch.zeros(target, 1), torch.zeros(target, dtype=torch.long)))
+    figure = heat_map(found, heat_map_fonts([found]), caption="multi30k-hard_straight_through-seed-3, step 12,000")
+    assert not overlapping_texts(figure)
+    assert figure.texts[-1].get_text().replace("\n", "").replace(" ", "") == (
+        "multi30k-hard_straight_through-seed-3,step12,000"
+    )
+
+
+def test_a_long_token_is_cut_in_labels_alone() -> None:
+    found = alignment(["▁" + "x" * 41, "▁" + "y" * 40], ["▁a", "▁b", "▁c"])
+    assert texts(heat_map(found, heat_map_fonts([found])))[:2] == ["x" * 39 + "…", "y" * 40]
+    assert "x" * 41 in json_text([found])
+
+
+def test_figures_of_a_call_have_a_scale_each_or_one_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps: list[Figure] = []
+    monkeypatch.setattr("attncli.sources.text.drawing.save_figure", lambda figure, path: maps.append(figure))
+    even = replace(SMALL, weights=np.full_like(SMALL.weights, 0.2))
+    drawn([SMALL, even], tmp_path, "png")
+    drawn([SMALL, even], tmp_path, "png", look=replace(LOOK, shared_scale=True))
+    most = pytest.approx(float(SMALL.weights.max()))
+    scales = [figure.axes[0].collections[0].get_clim() for figure in maps]
+    assert scales == [(0, most), (0, pytest.approx(0.2)), (0, most), (0, most)]
+    assert [figure.axes[1].get_ylim()[1] for figure in maps] == [top for _, top in scales]
+
+
+def test_a_page_has_a_scale_each_or_one_for_all(tmp_path: Path) -> None:
+    even = replace(SMALL, weights=np.full_like(SMALL.weights, 0.2))
+    for look, shares in ((LOOK, {"1.000"}), (replace(LOOK, shared_scale=True), {f"{0.2 / SMALL.weights.max():.3f}"})):
+        [path] = drawn([SMALL, even], tmp_path, "html", look=look)
+        second = path.read_text(encoding="utf-8").split("<h2>2</h2>")[1]
+        assert {*re.findall(r"--w:([0-9.]+)", second)} == shares
 
 
 def rectangles(figure: Any) -> list[tuple[float, float, float]]:
@@ -129,10 +182,10 @@ def test_json_and_page_tell_windows_and_choices() -> None:
     assert not {"half_width", "centres", "chosen"} & {*plain}
     assert "centres" not in chosen
     assert "chosen" not in local
-    classes = re.findall(r'<td class="([a-z ]*)"', page([LOCAL, HARD], title="t"))
+    classes = re.findall(r'<td class="([a-z ]*)"', page([LOCAL, HARD], of="t"))
     assert classes.count("outside") == 3 + 3 + 3
     assert classes.count("centre") == classes.count("chosen") == 3
-    assert "<td class" not in page([SMALL], title="t")
+    assert "<td class" not in page([SMALL], of="t")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (70, 12)])
@@ -214,14 +267,14 @@ class _Cells(HTMLParser):
 
 def test_page_tells_each_weight_and_needs_nothing_else() -> None:
     strange = alignment(["▁<script>", "▁&"], ['▁"quoted"', "▁b", "</s>"])
-    text = page([strange], title="a<b")
+    text = page([strange], of="a<b")
     cells = _Cells()
     cells.feed(text)
     assert len(cells.titles) == 6
     assert cells.titles[0] == f'"quoted" → <script>: {strange.weights[0, 0]:.3f}'
     assert "<script>" not in text
     assert not cells.links
-    assert "<title>a&lt;b</title>" in text
+    assert "<title>a&lt;b: attention</title>" in text
 
 
 def test_text_forms_are_one_file_of_all(tmp_path: Path) -> None:
