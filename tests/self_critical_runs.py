@@ -68,7 +68,7 @@ def broken_and_whole(folder: Path, into: Path, *overrides: str) -> tuple[Result,
     step.
     """
     shutil.copytree(folder / "run", into / "start")
-    asked = with_set([f"training.objective.start_from={into}/start", *overrides])
+    asked = with_set([f"training.start_from={into}/start", *overrides])
     result = train(folder / "critical.yaml", into / "whole", *asked)
     train(folder / "critical.yaml", into / "parts", *asked, "--set", "training.max_steps=4")
     shutil.rmtree(into / "start")

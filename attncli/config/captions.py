@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from attncli.config.quantities import ColumnNumber, PathText, SetName
-from attncli.config.section import DataSection, Section
+from attncli.config.section import MAY_CHANGE, DataSection, Section
 
 CaptionFormat = Literal["flickr8k", "coco", "karpathy", "csv", "tsv", "jsonl", "lines"]
 
@@ -87,7 +87,7 @@ class CaptioningData(DataSection):
     bad_sources_key: ClassVar[str] = "bad_pictures"
     """The key that says what to do about a training source that cannot be read."""
 
-    root: PathText = "."
+    root: Annotated[PathText, MAY_CHANGE] = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     images: PathText
     """Folder of the images."""
@@ -98,7 +98,7 @@ class CaptioningData(DataSection):
     """The training images: a file of names, or keys."""
     dev: Split
     """The dev images, which select the checkpoint; never trained on."""
-    test: dict[SetName, Split] = Field(default={})
+    test: Annotated[dict[SetName, Split], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
     match_names: Literal["exact", "flickr_id"] = "exact"
     """How names are matched to image files: exactly, or by the number before `_` or `.`, so that Multi30k's
@@ -111,7 +111,7 @@ class CaptioningData(DataSection):
     many were skipped."""
     bad_pictures: Literal["error", "skip"] = "error"
     """What to do about a training image that cannot be read: stop, or skip it and report how many were skipped."""
-    cache: PathText | None = None
+    cache: Annotated[PathText | None, MAY_CHANGE] = None
     """Cache for image features; by default `attncli` in the user's cache folder."""
 
     def splits(self) -> Iterator[tuple[str, CaptionSplit]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from attncli.config.quantities import ColumnNumber, Length, PathText, SetName
-from attncli.config.section import DataSection, Section
+from attncli.config.section import MAY_CHANGE, DataSection, Section
 
 
 class ParallelFiles(Section):
@@ -53,13 +53,13 @@ class MaximumLength(Section):
 class TranslationData(DataSection):
     """Parallel text for training, validation and test."""
 
-    root: PathText = "."
+    root: Annotated[PathText, MAY_CHANGE] = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     train: Corpus
     """The training pairs."""
     dev: Corpus
     """The dev pairs, which select the checkpoint; never trained on."""
-    test: dict[SetName, Corpus] = Field(default={})
+    test: Annotated[dict[SetName, Corpus], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
     bad_lines: Literal["error", "skip"] = "error"
     """What to do about a training pair with an empty side or invalid UTF-8: stop and report its file and line, or skip
@@ -69,5 +69,5 @@ class TranslationData(DataSection):
     too_long: Literal["drop", "error", "cut"] = "drop"
     """What to do about a training pair over `maximum_length`: skip it and report how many were skipped (`drop`), stop
     (`error`), or cut its source and skip it only if its target is too long (`cut`). Dev sources are cut too."""
-    cache: PathText | None = None
+    cache: Annotated[PathText | None, MAY_CHANGE] = None
     """Cache for encoded corpora and tokenizers; by default `attncli` in the user's cache folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import yaml
@@ -19,6 +20,14 @@ def values_to_yaml(values: dict[str, Any]) -> str:
     return yaml.dump(
         values, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
     )
+
+
+def in_line(value: Any) -> str:
+    """Return `value` as it may stand behind a key, on one line."""
+    text = yaml.dump(
+        value, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, default_flow_style=True, width=math.inf
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 class _CoreDumper(yaml.SafeDumper):

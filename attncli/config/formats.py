@@ -22,6 +22,21 @@ FORMAT = 3
 AnySection = TypeVar("AnySection", bound=Section)
 
 
+def in_present_places(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the `values` of a configuration with `training.objective.start_from`, its older place, as that of now.
+
+    Where both are given, the older one stays, an unknown key.
+    """
+    training = values.get("training")
+    objective = training.get("objective") if isinstance(training, dict) else None
+    if not isinstance(training, dict) or not isinstance(objective, dict):
+        return values
+    if "start_from" not in objective or "start_from" in training:
+        return values
+    rest = {key: value for key, value in objective.items() if key != "start_from"}
+    return {**values, "training": {**training, "objective": rest, "start_from": objective["start_from"]}}
+
+
 def as_meant(config: AnySection, *, format: int) -> AnySection:
     """Return `config`, read from a file of `format`, with every key that the file leaves out as it was meant then."""
     for number in range(format, FORMAT):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from attncli.config.bases import read_values
-from attncli.config.formats import FORMAT, as_meant
+from attncli.config.formats import FORMAT, as_meant, in_present_places
 from attncli.config.problems import as_written, explained
 from attncli.config.shipped import meant_file
 from attncli.config.tasks.autoencoding import AutoencodingConfig
@@ -96,6 +96,7 @@ class _Checked:
 
 
 def _checked(values: dict[str, Any]) -> _Checked:
+    values = in_present_places(values)
     task = values.get("task")
     if not isinstance(task, str) or task not in CONFIGS:
         what = (

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from attncli.config.quantities import BeamSize, PathText
+from attncli.config.quantities import BeamSize
 from attncli.config.section import Section
 
 RewardName = Literal["cider", "gleu", "rougeL"]
@@ -26,7 +26,8 @@ class CrossEntropy(Section):
 
 
 class SelfCritical(Section):
-    """A reward of targets sampled from the model, after training with cross-entropy (Rennie et al. 2017).
+    """A reward of targets sampled from the model, after training with cross-entropy (Rennie et al. 2017), from whose
+    run `training.start_from` takes the weights.
 
     An epoch is a pass over sources, and `loss` in the log, for training and dev set alike, is minus the mean reward of
     sampled targets.
@@ -34,9 +35,6 @@ class SelfCritical(Section):
 
     kind: Literal["self_critical"] = "self_critical"
     """The kind of objective."""
-    start_from: PathText
-    """Run folder whose best weights and tokenizer to start from; its `model` must be the same except for `dropout`,
-    `doubly_stochastic` and the encoder's fine-tuning. No longer needed once the first checkpoint is saved."""
     reward: RewardName = "cider"
     """The reward: CIDEr-D with document frequencies of the training targets (`cider`), designed for captions with
     several references; GLEU (Wu et al. 2016, 8.1; `gleu`), designed for single sentences of translation; or the F1 of

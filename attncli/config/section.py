@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+MAY_CHANGE: Final = object()
+"""Marks a key that may have another value when a run is resumed: when training ends, and what is kept and reported.
+
+The weights are then those of a run that had this value from the start. `resuming.py` has the exceptions.
+"""
 
 
 class Section(BaseModel):

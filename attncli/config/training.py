@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from attncli.config.quantities import Count, LearningRate, Rate, Seed, Share, Size, Updates
-from attncli.config.section import Section
+from attncli.config.section import MAY_CHANGE, Section
 
 # From what float32 can add to a gradient's size without losing it in its smallest normal numbers, to what hides all.
 Epsilon = Annotated[float, Field(ge=1e-30, le=1)]
@@ -133,11 +133,11 @@ class Training(Section):
     """Seed for weights, dropout and the order of batches."""
     accumulate: Count = 1
     """Batches per update, each weighted by the number of terms in its loss, such as real target tokens."""
-    max_steps: Count | None = None
+    max_steps: Annotated[Count | None, MAY_CHANGE] = None
     """Stop after this many updates."""
-    max_epochs: Count | None = None
+    max_epochs: Annotated[Count | None, MAY_CHANGE] = None
     """Stop after this many passes over the data."""
-    max_minutes: float | None = Field(default=None, ge=0.001, le=1e7)
+    max_minutes: Annotated[float | None, MAY_CHANGE] = Field(default=None, ge=0.001, le=1e7)
     """Stop after this many minutes of training, including validation and earlier parts of a resumed run."""
     optimizer: Annotated[Adam | AdamW | SGD, Field(discriminator="kind")] = Adam()
     """The optimiser."""
@@ -157,17 +157,17 @@ class Training(Section):
     """Updates between validations; there is always one at the end of training."""
     validation: Validation
     """Settings of the validation."""
-    checkpoint_every: Count = 1000
+    checkpoint_every: Annotated[Count, MAY_CHANGE] = 1000
     """Updates between saves of the training state, from which `--resume` continues. Every validation saves it too."""
-    keep_best: Count = 1
+    keep_best: Annotated[Count, MAY_CHANGE] = 1
     """How many of the best checkpoints to keep."""
-    average_best: bool = False
+    average_best: Annotated[bool, MAY_CHANGE] = False
     """At the end, average the kept checkpoints, and use the average if it does better on the dev set."""
-    early_stopping: EarlyStopping | None = None
+    early_stopping: Annotated[EarlyStopping | None, MAY_CHANGE] = None
     """Stop training when the dev set has stopped improving; off by default."""
-    log_every: Count = 50
+    log_every: Annotated[Count, MAY_CHANGE] = 50
     """Updates between records in `log.jsonl`."""
-    tensorboard: bool = False
+    tensorboard: Annotated[bool, MAY_CHANGE] = False
     """Also write TensorBoard events into the run folder (requires the extra `tensorboard`)."""
 
     @model_validator(mode="after")

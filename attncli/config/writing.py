@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from attncli.config.attention import Attention, AttentionChoice
 from attncli.config.conflicts import conflicts_with_a_grid, decoder_conflicts
@@ -81,18 +81,6 @@ class WritingTraining(Training):
     validation: WritingValidation
     """Settings of the validation."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _older_place(cls, values: Any) -> Any:
-        """Read `objective.start_from`, which only self-critical training had, as `start_from`."""
-        objective = values.get("objective") if isinstance(values, dict) else None
-        if not isinstance(objective, dict) or "start_from" not in objective:
-            return values
-        if "start_from" in values:
-            raise ValueError("objective.start_from is the older name of start_from; give one of them")
-        rest = {key: value for key, value in objective.items() if key != "start_from"}
-        return {**values, "objective": rest, "start_from": objective["start_from"]}
-
 
 class WritingConfig(Section):
     """Text for sources of any kind."""
@@ -119,6 +107,11 @@ class WritingConfig(Section):
     measured: ClassVar[tuple[str, ...]] = ("bleu",)
     """Metrics that every validation computes."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether the decoder copies words of the source."""
+        return not isinstance(self.model.decoder, TransformerDecoder) and self.model.decoder.copying
+
     def warnings(self) -> Iterator[str]:
         """Yield what is valid but probably a mistake, as `key: what and why`."""
         yield from warnings_of_data(self.data)
@@ -143,7 +136,7 @@ class WritingConfig(Section):
                 "model.tied_embeddings: 'all' needs a shared vocabulary, but tokenizer.shared is false; "
                 "choose 'target' or share the vocabulary"
             )
-        if not isinstance(model.decoder, TransformerDecoder) and model.decoder.copying:
+        if self.copies:
             yield from self._copying_conflicts()
         if isinstance(self.training.objective, SelfCritical):
             yield from self._self_critical_conflicts()

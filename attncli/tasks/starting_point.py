@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from attncli.config.differences import differing
-from attncli.config.objectives import SelfCritical
+from attncli.config.differences import Difference, differences
 from attncli.config.writing import WritingConfig
 from attncli.errors import ConfigError, RunError
-from attncli.runs.folder import RunFolder
+from attncli.runs.folder import WEIGHTS, RunFolder
 from attncli.runs.weights import put_weights
 
 # Keys of `model` that may differ from the run it starts from: they say how weights are learned, not what they are.
 FREE = (
-    "dropout",
+    "attention.coverage_loss",
     "decoder.doubly_stochastic",
+    "dropout",
     "encoder.fine_tune_from",
     "encoder.learning_rate_factor",
     "encoder.weights",
+    "initial_weights",
 )
-_KEY = "training.objective.start_from"
-_SHOWN = 3  # keys that differ
+_KEY = "training.start_from"
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,30 @@ class StartingPoint:
         run = RunFolder(self.folder)
         put_weights(model, run.load_weights(self.checkpoint), where=str(run.checkpoint(self.checkpoint)))
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What metadata say of it."""
+        facts = RunFolder(self.folder).checkpoint_facts(self.checkpoint)
+        return {
+            "folder": str(self.folder),
+            "checkpoint": self.checkpoint,
+            "step": facts.step,
+            "sha256": facts.sha256.get(WEIGHTS),
+        }
+
 
 def starting_point(config: WritingConfig, run: Path | None) -> StartingPoint | None:
     """Return where `config` starts from: the best checkpoint of another run, or the last of `run` once it has one.
 
-    None means fresh weights. Raises a ConfigError where the other folder is not a run, or its model differs.
+    None means fresh weights. Raises a ConfigError where the other folder is not a run, or its tokenizers or model
+    differ.
     """
-    objective = config.training.objective
-    if not isinstance(objective, SelfCritical):
+    if config.training.start_from is None:
         return None
     if run is not None and RunFolder(run).has_checkpoint("last"):
+        # Before anything else reads the model, such as a fixed network whose features are stored.
         return StartingPoint(run, "last")
-    folder = Path(objective.start_from)
+    folder = Path(config.training.start_from)
     other = RunFolder(folder)
     try:
         other.check()
@@ -60,21 +73,21 @@ def starting_point(config: WritingConfig, run: Path | None) -> StartingPoint | N
         raise ConfigError([f"{_KEY}: {error}"]) from None
     if found.task != config.task or not isinstance(found, WritingConfig):
         raise ConfigError([f"{_KEY}: {folder} is a run of task {found.task}; name one of task {config.task}"])
-    if problems := list(_differences(found, config)):
-        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    if found_differences := list(_differences(found, config)):
         free = ", ".join(f"model.{key}" for key in FREE)
         raise ConfigError(
             [
-                f"{_KEY}: {folder} was trained with another model: {'; '.join(problems[:_SHOWN])}{more}; give the same "
-                f"(only {free} may change)"
+                f"{_KEY}: {folder} has another tokenizer or model, so its weights do not fit:",
+                *(f"  {difference.said('there', 'here')}" for difference in found_differences),
+                f"give what it was trained with; only {free} may differ",
             ]
         )
     return StartingPoint(folder, "best")
 
 
-def _differences(before: WritingConfig, after: WritingConfig) -> Iterator[str]:
+def _differences(before: WritingConfig, after: WritingConfig) -> Iterator[Difference]:
     for section in ("tokenizer", "model"):
-        old, new = (getattr(config, section).model_dump() for config in (before, after))
-        for key, (found, wanted) in differing(old, new, section).items():
-            if not any(f"{key}.".startswith(f"model.{free}.") for free in FREE):
-                yield f"{key} {found!r}, here {wanted!r}"
+        there, here = (getattr(config, section).model_dump(mode="json") for config in (before, after))
+        for difference in differences(there, here, section):
+            if not any(f"{difference.key}.".startswith(f"model.{free}.") for free in FREE):
+                yield difference

@@ -26,15 +26,25 @@ from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
 from attncli.tasks.fingerprints import data_fingerprints
 from attncli.tasks.objectives import build_objective
-from attncli.tasks.starting_point import starting_point
+from attncli.tasks.starting_point import StartingPoint, starting_point
 from attncli.text.tokenizer import Tokenizers
 
 
 class WritingTask:
     """An encoder-decoder with the corpora it is trained and validated on, and its objective."""
 
-    def __init__(self, config: WritingConfig, corpora: Corpora, tokenizers: Tokenizers, model: EncoderDecoder):
+    def __init__(
+        self,
+        config: WritingConfig,
+        corpora: Corpora,
+        tokenizers: Tokenizers,
+        model: EncoderDecoder,
+        *,
+        origin: StartingPoint | None = None,
+    ):
+        """Take what is trained; `origin` is where the weights come from that are not fresh."""
         self.config, self.corpora, self.tokenizers, self.model = config, corpora, tokenizers, model
+        self._origin = origin
         self.objective = build_objective(config, corpora, tokenizers.target)
 
     @property
@@ -44,8 +54,14 @@ class WritingTask:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the data."""
-        return self.corpora.notes
+        """What a user should know about the data, and where the weights come from."""
+        if self._origin is None:
+            return self.corpora.notes
+        facts = self._origin.facts
+        return (
+            f"starting from {facts['folder']}: its best weights, of step {facts['step']:,}, and its tokenizers",
+            *self.corpora.notes,
+        )
 
     @property
     def examples(self) -> str:
@@ -54,12 +70,11 @@ class WritingTask:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """The signatures of the metrics that validation measures."""
+        """The signatures of the metrics that validation measures, and the run that this one started from."""
         references = self._references(len(self.corpora.dev.texts))[:1]
         texts = [text or "" for text in references[0]]
-        return {
-            "signatures": {key: ALL_METRICS[key].measure(texts, references).signature for key in self.config.measured}
-        }
+        signatures = {key: ALL_METRICS[key].measure(texts, references).signature for key in self.config.measured}
+        return {"signatures": signatures, **({"started_from": self._origin.facts} if self._origin else {})}
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
@@ -124,7 +139,7 @@ class WritingTask:
         section, dev = self.config.model.encoder, self.corpora.dev
         reader: Reader[Any] = _Stored(dev.source, dev.cells)
         if section.is_text:
-            reader = kind_of(section).reader(section, Shared(self.config, self.tokenizers.source))
+            reader = kind_of(section).reader(section, Shared(self.config, self.tokenizers))
         return Writer(self.model, reader, self.tokenizers.target, settings)
 
 
@@ -154,6 +169,7 @@ def open_writing(config: WritingConfig, device: torch.device, run: Path | None) 
     `run` has its own. A `run` that has saved a checkpoint continues from it, and no longer needs the other run.
     """
     start = starting_point(config, run)
+    origin = None if start is None or start.folder == run else start
     known = start.folder if start is not None else None
     if run is not None and _has_tokenizers(run):
         known = run
@@ -169,7 +185,8 @@ def open_writing(config: WritingConfig, device: torch.device, run: Path | None) 
     if start is not None:
         start.put_weights(model)
     model.to(device)
-    return WritingTask(config, make_corpora(config, splits, tokenizers, model.encoder), tokenizers, model)
+    corpora = make_corpora(config, splits, tokenizers, model.encoder)
+    return WritingTask(config, corpora, tokenizers, model, origin=origin)
 
 
 def _has_tokenizers(folder: Path) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -55,13 +56,15 @@ def train(
     *,
     device: torch.device,
     resume: bool = False,
+    changed: Mapping[str, Any] = MappingProxyType({}),
     progress: bool = True,
 ) -> Outcome:
     """Train `task` until an end that `config` sets, saving into the created folder `run`.
 
     With `resume` it continues from the last checkpoint, or from the start if there is none yet, and ends with the
     weights that an uninterrupted run would have, on CUDA up to rounding. Dropout draws from PyTorch's global
-    generators: seed them before the model is built. `progress` shows a bar where there are any. Raises Stopped on
+    generators: seed them before the model is built. `changed` are settings that have become others since the run was
+    begun, for its log. `progress` shows a bar where there are any. Raises Stopped on
     SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a checkpoint cannot be
     read.
     """
@@ -77,7 +80,7 @@ def train(
             _bar(trainer, shown=progress and shows_progress()) as bar,
             stop_request() as stop,
         ):
-            return trainer.run(reports, stop, bar)
+            return trainer.run(reports, stop, bar, changed)
 
 
 def _reports(config: Training, run: RunFolder, saved: SavedState | None) -> Reports:
@@ -116,10 +119,10 @@ class _Trainer:
         self.saved: tuple[int, int] | None = None  # step and validations of the last checkpoint
         self.started = time.perf_counter()
 
-    def run(self, reports: Reports, stop: StopRequest, bar: Bar | None) -> Outcome:
+    def run(self, reports: Reports, stop: StopRequest, bar: Bar | None, changed: Mapping[str, Any]) -> Outcome:
         """Train to the end. The state alone decides what is due, so a resumed run does what an unbroken one does."""
         self.reports, self.stop, self.bar = reports, stop, bar
-        self.tell("start" if self.saved is None else "resume", {})
+        self.tell("start" if self.saved is None else "resume", {"changed": dict(changed)} if changed else {})
         self.task.model.train()
         try:
             while (reason := self.reason_to_end()) is None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from attncli.config.networks import Positions
 from attncli.config.quantities import Index, Layers, Length, PathText, Pixels, RateFactor, Size
-from attncli.config.section import Section
+from attncli.config.section import MAY_CHANGE, Section
 from attncli.config.sources.encoder import EncoderSection
 
 # The network reads regions that are at least this large.
@@ -158,5 +158,5 @@ class ImageReading(Section):
 
     augmentation: Augmentation = Augmentation()
     """Random augmentation of training images."""
-    workers: Annotated[int, Field(ge=0, le=256)] = 2
+    workers: Annotated[int, Field(ge=0, le=256), MAY_CHANGE] = 2
     """Threads that read images ahead of training; 0 reads each image when it is needed."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from attncli.config.quantities import Count, PathText, Pixels, Resamples, Seed, SetName, Size
-from attncli.config.section import DataSection, Section
+from attncli.config.section import MAY_CHANGE, DataSection, Section
 from attncli.config.training import Training, Validation
 from attncli.config.warnings import warnings_of_data, warnings_of_schedule
 
@@ -44,7 +44,7 @@ class PictureData(DataSection):
 
     kind: Literal["pictures"] = "pictures"
     """The kind of data."""
-    root: PathText = "."
+    root: Annotated[PathText, MAY_CHANGE] = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     height: Pixels = 32
     """Height in pixels to which every image is resized."""
@@ -56,9 +56,9 @@ class PictureData(DataSection):
     """The training images."""
     dev: PictureSet
     """The dev images, which select the checkpoint; never trained on."""
-    test: dict[SetName, PictureSet] = Field(default={})
+    test: Annotated[dict[SetName, PictureSet], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval` and `visualize`."""
-    cache: PathText | None = None
+    cache: Annotated[PathText | None, MAY_CHANGE] = None
     """Cache for decoded images; by default `attncli` in the user's cache folder."""
 
     @property
@@ -77,7 +77,7 @@ class VectorData(DataSection):
 
     kind: Literal["vectors"] = "vectors"
     """The kind of data."""
-    root: PathText = "."
+    root: Annotated[PathText, MAY_CHANGE] = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     size: Annotated[int, Field(ge=1, le=10**6)]
     """Number of components of a vector; files with another number are refused."""
@@ -85,9 +85,9 @@ class VectorData(DataSection):
     """The training vectors."""
     dev: VectorSet
     """The dev vectors, which select the checkpoint; never trained on."""
-    test: dict[SetName, VectorSet] = Field(default={})
+    test: Annotated[dict[SetName, VectorSet], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
-    cache: PathText | None = None
+    cache: Annotated[PathText | None, MAY_CHANGE] = None
     """Cache for the vectors in a format that loads quickly; by default `attncli` in the user's cache folder."""
 
 
@@ -217,7 +217,7 @@ class AutoencodingConfig(Section):
     """The network."""
     training: AutoencodingTraining
     """Settings of the training."""
-    evaluation: AutoencodingEvaluation = AutoencodingEvaluation()
+    evaluation: Annotated[AutoencodingEvaluation, MAY_CHANGE] = AutoencodingEvaluation()
     """Settings of `eval`."""
 
     @property

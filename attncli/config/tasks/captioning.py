@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from attncli.config.captions import CaptioningData
 from attncli.config.evaluation import Evaluation
 from attncli.config.quantities import Count, Length, RateFactor
+from attncli.config.section import MAY_CHANGE
 from attncli.config.sources.images import CNN, ImageEncoders, ImageReading
 from attncli.config.writing import WritingConfig, WritingModel, WritingTraining, WritingValidation
 
@@ -58,7 +59,7 @@ class CaptioningConfig(WritingConfig):
     """The network."""
     training: CaptioningTraining
     """Settings of the training."""
-    evaluation: CaptioningEvaluation = CaptioningEvaluation()
+    evaluation: Annotated[CaptioningEvaluation, MAY_CHANGE] = CaptioningEvaluation()
     """Settings of `eval`."""
 
     example = "caption"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from attncli.config.data import MaximumLength, TranslationData
 from attncli.config.quantities import Length
 from attncli.config.search import Search
+from attncli.config.section import MAY_CHANGE
 from attncli.config.tasks.translation import TranslationModel
 from attncli.config.writing import WritingConfig, WritingTraining, WritingValidation
 
@@ -57,7 +58,7 @@ class SummarisationConfig(WritingConfig):
     """The network."""
     training: SummarisationTraining
     """Settings of the training."""
-    search: SummarisationSearch = SummarisationSearch()
+    search: Annotated[SummarisationSearch, MAY_CHANGE] = SummarisationSearch()
     """Settings of the search."""
 
     metrics: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "bleu", "chrf")
