@@ -42,7 +42,7 @@ evaluation: {{bootstrap_samples: 20}}
 TRANSFORMER = "{kind: transformer, hidden_size: 6, heads: 2, layers: 1, feed_forward_size: 9}"
 SMALL = ["training.max_steps=1", "model.encoder.hidden_size=8", "model.decoder.hidden_size=8", "tokenizer.kind=word"]
 CUT_SHORT = {
-    "train": [part for each in SMALL[:1] for part in ("--set", each)],
+    "train": ["--overwrite", "--set", SMALL[0]],
     "compare": ["--seeds", "1", *(part for each in SMALL for part in ("--set", each))],
 }
 """What is added to an example that would train for long."""
