@@ -1,0 +1,146 @@
+"""An option that is given and not used is refused with the reason; every option of every command is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from command_line import Command
+from typer.testing import CliRunner
+
+from attncli.cli.main import app
+
+ALWAYS = {
+    "train": {"--set", "--run", "--overwrite", "--device"},
+    "eval": {"--output", "--label", "--metric", "--reference", "--hypotheses", "--test"},
+    "translate": {
+        *("--output", "--format", "--beam-size", "--length-penalty", "--max-length", "--min-length", "--n-best"),
+        *("--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--max-source-length", "--sample"),
+        *("--checkpoint", "--device", "--with"),
+    },
+    "caption": {
+        *("--output", "--format", "--beam-size", "--length-penalty", "--max-length", "--min-length", "--n-best"),
+        *("--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--sample", "--checkpoint", "--device"),
+        "--with",
+    },
+    "score": {
+        *("--source", "--target", "--output", "--format", "--batch-size", "--precision", "--checkpoint", "--device"),
+        "--with",
+    },
+    "visualize": {"--output", "--format"},
+    "compare": {"--seeds", "--only", "--run", "--test", "--metric", "--set", "--device"},
+    "data get": {"--from", "--to"},
+    "data make": {"--to", "--seed", "--train", "--dev", "--test"},
+    "config check": {"--set"},
+    "config show": {"--set"},
+}
+"""The options of each command that change something whatever else is given."""
+EVERYWHERE = {"--help", "--quiet", "--verbose"}
+
+FILES = "eval --hypotheses TEXT --reference TEXT"
+TRANSLATE, CAPTION = "translate RUN TEXT", "caption CAPTIONER IMAGE"
+LOOK, SEE = "visualize RUN --text x", "visualize CAPTIONER --image IMAGE"
+MEANS_NOTHING = "means nothing for runs of task"
+REFUSED = {
+    "train CONFIG --dry-run --resume": "--dry-run tries how a training begins, so --resume means nothing",
+    "eval RUN --source TEXT": "--source is given without --reference",
+    "eval RUN --corruption masking:0.3": f"--corruption: {MEANS_NOTHING} translation",
+    "eval RUN --comet-model x": "--comet-model: names the model of --metric comet",
+    "eval CAPTIONER --length source": f"--length: {MEANS_NOTHING} captioning",
+    "eval RUN --source TEXT --reference TEXT --too-long cut --device cpu": "--too-long: no source is too long without",
+    f"{FILES} --length source": "--length source: the sources are not known",
+    f"{FILES} --with RUN": "--with: nothing is decoded without a RUN",
+    f"{FILES} --beam-size 2": "--beam-size: nothing is decoded without a RUN",
+    f"{FILES} --length-penalty 2": "--length-penalty: nothing is decoded without a RUN",
+    f"{FILES} --batch-size 2": "--batch-size: nothing is decoded without a RUN",
+    f"{FILES} --precision fp32": "--precision: nothing is decoded without a RUN",
+    f"{FILES} --too-long cut": "--too-long: nothing is decoded without a RUN",
+    f"{FILES} --checkpoint last": "--checkpoint: nothing is decoded without a RUN",
+    f"{FILES} --device cpu": "--device: nothing is decoded without a RUN",
+    f"{TRANSLATE} --attention": "--attention writes weights into JSON; add --format jsonl",
+    f"{TRANSLATE} --temperature 2": "--temperature is for drawing; add --sample",
+    f"{TRANSLATE} --top-k 2": "--top-k is for drawing; add --sample",
+    f"{TRANSLATE} --top-p 0.5": "--top-p is for drawing; add --sample",
+    f"{TRANSLATE} --seed 2": "--seed is for drawing; add --sample",
+    f"{TRANSLATE} --sample --beam-size 2": "--sample draws each hypothesis on its own, without a beam",
+    f"{TRANSLATE} --too-long cut": "--too-long: no source is too long without a limit, search.max_source_length",
+    "translate BLIND TEXT --replace-unknown": "--replace-unknown: BLIND has model.attention: none",
+    "translate BLIND TEXT --attention --format jsonl": "--attention: BLIND has model.attention: none",
+    f"{CAPTION} --attention": "--attention writes weights into JSON; add --format jsonl",
+    f"{CAPTION} --temperature 2": "--temperature is for drawing; add --sample",
+    f"{CAPTION} --top-k 2": "--top-k is for drawing; add --sample",
+    f"{CAPTION} --top-p 0.5": "--top-p is for drawing; add --sample",
+    f"{CAPTION} --seed 2": "--seed is for drawing; add --sample",
+    f"{LOOK} --image IMAGE": f"--image: {MEANS_NOTHING} translation",
+    f"{LOOK} --test dev": "--test: names the sentences for --gradients",
+    f"{LOOK} --corruption masking:0.3": f"--corruption: {MEANS_NOTHING} translation",
+    f"{LOOK} --layer 1": "--layer: selects what --self-attention and --heads draw",
+    f"{LOOK} --target y --beam-size 2": "--beam-size: nothing is searched for where --target gives what is drawn",
+    f"{LOOK} --target y --length-penalty 2": "--length-penalty: nothing is searched for where --target gives",
+    f"{LOOK} --curves": "--curves: draws the training log, so --text means nothing here",
+    f"{LOOK} --gradients": "--gradients: draws the encoder's states over a dev or test set, so --text means nothing",
+    f"{LOOK} --scale shared --format json": "--scale: says how to draw, but json has the weights as they are",
+    f"{SEE} --colormap viridis --format json": "--colormap: says how to draw, but json has the weights as they are",
+    f"{SEE} --text x": f"--text: {MEANS_NOTHING} captioning",
+    f"{SEE} --gradients": f"--gradients: {MEANS_NOTHING} captioning",
+    "visualize RUN --curves --input TEXT": "--curves: draws the training log, so --input means nothing here",
+    "visualize RUN --curves --target x": "--curves: draws the training log, so --target means nothing here",
+    "visualize RUN --curves --checkpoint last": "--curves: draws the training log, so --checkpoint means nothing here",
+    "visualize RUN --curves --device cpu": "--curves: draws the training log, so --device means nothing here",
+    "visualize RUN --curves --self-attention": "--curves: draws the training log, so --self-attention means nothing",
+    "visualize RUN --curves --heads": "--curves: draws the training log, so --heads means nothing here",
+}
+"""Command lines with an option, the last one, or several that are not used together, and how each is refused."""
+
+
+def options_of(command: typer.core.TyperCommand) -> set[str]:
+    return {name for found in command.params for name in found.opts if name.startswith("--")} - EVERYWHERE
+
+
+def commands() -> dict[str, typer.core.TyperCommand]:
+    found = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        below = getattr(command, "commands", None)
+        found |= {name: command} if below is None else {f"{name} {each}": below[each] for each in below}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_option_is_always_used_or_refused_somewhere(name: str) -> None:
+    words = [line.split() for line in REFUSED if line.startswith(f"{name} ")]
+    refused = {word for line in words for word in line if word.startswith("--")}
+    assert options_of(commands()[name]) == ALWAYS.get(name, set()) | refused
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSED.items())
+def test_options_that_are_not_used_are_refused(
+    attncli: Command, trained: Path, blind: Path, captioners: Path, tmp_path: Path, line: str, message: str
+) -> None:
+    (tmp_path / "text").write_text("der Hund rennt .\n")
+    places = {
+        "RUN": trained,
+        "BLIND": blind,
+        "CAPTIONER": captioners / "trained",
+        "IMAGE": captioners / "images" / "test-00001.png",
+        "TEXT": tmp_path / "text",
+        "CONFIG": captioners / "small.yaml",
+    }
+    output = () if line.startswith(("train", "translate", "caption")) else ("--output", tmp_path / "out")
+    result = attncli(*(places.get(word, word) for word in line.split()), *output)
+    message = message.replace("BLIND", str(blind))
+    assert f"attncli: {message}" in result.err
+    assert result.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="session")
+def blind(trained: Path) -> Path:
+    """Return a translator without attention."""
+    run = trained.parent / "blind"
+    config = trained.parent / "small.yaml"
+    arguments = ["train", config, "--run", run, "--device", "cpu", "--set", "model.attention=none"]
+    arguments += ["--set", "training.max_steps=1", "--set", "model.decoder={hidden_size: 8}"]
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    return run
