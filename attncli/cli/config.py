@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from attncli.cli.help import Command, Group
 from attncli.cli.options import ConfigArgument, Overrides
 from attncli.cli.terminal import say, tell
 from attncli.cli.voice import voiced
+
+if TYPE_CHECKING:
+    from attncli.config.load import Config
 
 app = typer.Typer(cls=Group, help="Start, check and show configurations.", no_args_is_help=True)
 
@@ -86,13 +89,14 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
     """
     from attncli.assembly.summary import summarise
     from attncli.config.load import read_config
-    from attncli.errors import DataError
+    from attncli.errors import DataError, counted
 
     checked = read_config(config, overrides or ())
     summary = summarise(checked)
     missing = [f"{config}: {problem}" for problem in missing_data(checked)]
     width = max(map(len, [*summary.parameters, *summary.bytes]))
-    say(f"{config}: the keys are ok" if missing else f"{config}: ok")
+    ok = "the keys are ok" if missing else "ok"
+    say(f"{config}: {ok}, {counted(summary.total, 'parameter')}, {_update(checked)} an update")
     say(f"parameters ({summary.condition})" if summary.condition else "parameters")
     for part, count in summary.parameters.items():
         say(f"  {part:<{width}}  {count:>12,}")
@@ -104,6 +108,20 @@ def check(config: ConfigArgument, overrides: Overrides = None) -> None:
         tell(f"warning: {warning}")
     if missing:
         raise DataError(*missing)
+
+
+def _update(config: Config) -> str:
+    """Return what an update of the weights reads."""
+    from attncli.config.objectives import SelfCritical
+    from attncli.config.writing import WritingConfig
+    from attncli.errors import counted
+
+    training = config.training
+    if not isinstance(config, WritingConfig):
+        return f"up to {counted(config.training.batch_size * training.accumulate, 'example')}"
+    if isinstance(config.training.objective, SelfCritical):
+        return f"up to {counted((config.training.batch_sentences or 0) * training.accumulate, 'source')}"
+    return f"up to {counted(config.training.batch_tokens * training.accumulate, 'token')}"
 
 
 @app.command(cls=Command)

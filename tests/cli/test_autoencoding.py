@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def test_a_configuration_can_say_only_what_differs_from_its_base(
 
 def test_the_configuration_is_checked_and_counted(attncli: Command, config: Path) -> None:
     lines = attncli("config", "check", config).out.splitlines()
-    assert lines[:2] == [f"{config}: ok", "parameters"]
+    assert re.fullmatch(rf"{config}: ok, [\d,]+ parameters, up to 5 examples an update", lines[0])
+    assert lines[1] == "parameters"
     assert [line.split() for line in lines[2:5]] == [
         ["encoder", f"{96 * 10 + 10 + 10 * 2 + 2:,}"],
         ["decoder", f"{2 * 10 + 10 + 10 * 96 + 96:,}"],

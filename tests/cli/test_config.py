@@ -20,7 +20,8 @@ def test_check_tells_the_parameters_and_memory_of_each_part(attncli: Command, co
     assert (result.code, result.err) == (0, "")
     summary = summarise(read_config(config, ["model.encoder.hidden_size=2000"]))
     lines = [line.rsplit(maxsplit=1) for line in result.out.splitlines()]
-    assert result.out.splitlines()[0] == f"{config}: ok"
+    total = f"{summary.total:,} parameters"
+    assert result.out.splitlines()[0] == f"{config}: ok, {total}, up to 60 tokens an update"
     counts = {name: int(count.replace(",", "")) for name, count in lines[2 : 3 + len(summary.parameters)]}
     assert {name.strip(): count for name, count in counts.items()} == {**summary.parameters, "total": summary.total}
     assert f"{summary.parameters['encoder']:,}" in result.out, "with thousands apart"
@@ -45,7 +46,7 @@ def test_check_names_files_that_are_missing(attncli: Command, config: Path) -> N
     (folder / "dev.de").rename(folder / "dav.de")
     result = attncli("config", "check", config, "--set", "data.test.new={pairs: none.tsv}")
     assert result.code == 1
-    assert result.out.startswith(f"{config}: the keys are ok\nparameters")
+    assert re.match(rf"{config}: the keys are ok, [\d,]+ parameters, up to 60 tokens an update\nparameters", result.out)
     assert result.err == (
         f"attncli: {config}: data.dev.source: {folder}/dev.de: no such file or folder\n"
         f"{config}: data.test.new.pairs: {folder}/none.tsv: no such file or folder\n"
@@ -79,7 +80,8 @@ def test_check_and_show_read_a_file_over_its_base(attncli: Command, config: Path
     changed = tmp_path / "changed.yaml"
     changed.write_text(f"base: {config}\ntraining: {{seed: 5}}\n")
     result = attncli("config", "check", changed)
-    assert (result.code, result.out.splitlines()[0]) == (0, f"{changed}: ok")
+    assert result.code == 0
+    assert result.out.startswith(f"{changed}: ok, ")
     assert attncli("config", "show", changed).out == attncli("config", "show", config, "--set", "training.seed=5").out
 
 
@@ -159,3 +161,15 @@ def test_check_finds_data_in_a_folder_below_the_current_one(
     monkeypatch.chdir(config.parent.parent)
     result = attncli("config", "check", config, "--set", f"data.root={config.parent.name}")
     assert (result.code, result.err) == (0, "")
+
+
+def test_check_tells_what_an_update_reads(attncli: Command, config: Path) -> None:
+    def told(*overrides: str, name: Path | str = config) -> str:
+        result = attncli("config", "check", name, *(f"--set={each}" for each in overrides))
+        return result.out.splitlines()[0].rpartition("parameters, ")[2]
+
+    assert told("training.batch_tokens=1500", "training.accumulate=4") == "up to 6,000 tokens an update"
+    assert told("training.batch_size=20", "training.accumulate=3", name="autoencoder-linear") == (
+        "up to 60 examples an update"
+    )
+    assert told("training.accumulate=2", name="flickr8k-self-critical") == "up to 128 sources an update"

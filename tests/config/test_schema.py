@@ -244,7 +244,7 @@ def test_check_jsonschema_says_of_typical_mistakes_what_was_meant_and_no_more(tm
     for number, text in enumerate(MISTAKES):
         paths.append(tmp_path / f"{number}.yaml")
         paths[-1].write_text(yaml.safe_dump({**yaml.safe_load(TINY.read_text()), **yaml.safe_load(text)}))
-    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", SCHEMA, *paths]
+    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(SCHEMA), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     said = [line.strip().partition("::")[2] for line in done.stdout.splitlines() if "::" in line]
