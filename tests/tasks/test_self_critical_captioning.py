@@ -171,16 +171,23 @@ def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
         ),
         (
             ["model.attention.size=5", "model.decoder.hidden_size=9"],
-            "{root}/run was trained with another model: model.attention.size 7, here 5; model.decoder.hidden_size 8, "
-            "here 9; give the same (only model.dropout, model.decoder.doubly_stochastic, model.encoder.fine_tune_from, "
-            "model.encoder.learning_rate_factor, model.encoder.weights may change)",
+            "{root}/run has another tokenizer or model, so its weights do not fit:\n"
+            "  model.attention.size: there 7, here 5\n"
+            "  model.decoder.hidden_size: there 8, here 9\n"
+            "give what it was trained with; only model.attention.coverage_loss, model.decoder.doubly_stochastic, "
+            "model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
+            "model.initial_weights may differ",
         ),
         (
             ["tokenizer={kind: char}", "model.embedding_size=5", "model.decoder.bridge=zero"],
-            "{root}/run was trained with another model: tokenizer.kind 'word', here 'char'; tokenizer.vocabulary_size "
-            "60, here 8000; model.embedding_size 6, here 5, and 1 more; give the same (only model.dropout, "
-            "model.decoder.doubly_stochastic, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, "
-            "model.encoder.weights may change)",
+            "{root}/run has another tokenizer or model, so its weights do not fit:\n"
+            "  tokenizer.kind: there word, here char\n"
+            "  tokenizer.vocabulary_size: there 60, here 8000\n"
+            "  model.embedding_size: there 6, here 5\n"
+            "  model.decoder.bridge: there mean_mlp, here zero\n"
+            "give what it was trained with; only model.attention.coverage_loss, model.decoder.doubly_stochastic, "
+            "model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
+            "model.initial_weights may differ",
         ),
     ],
 )
@@ -237,7 +244,11 @@ def test_a_run_of_another_task_or_without_weights_is_no_start(folder: Path, trai
             "training.objective: baseline: others is the mean of a source's other samples, so samples must be 2 or "
             "more",
         ),
-        ("training.objective={kind: self_critical}", "training.start_from: missing, and there is no default"),
+        (
+            "training.start_from=null",
+            "training.start_from: is required with training.objective.kind 'self_critical'; name a run that was "
+            "trained with cross_entropy",
+        ),
     ],
 )
 def test_what_does_not_go_with_drawn_captions_is_refused(folder: Path, override: str, problem: str) -> None:
