@@ -15,12 +15,13 @@ from attncli.config.decoders import TransformerDecoder
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.config.writing import WritingConfig
 from attncli.data.cache import DamagedError, cache_folder, cached, key_of
+from attncli.data.columns import Column
 from attncli.data.corpus import Array, Corpus
 from attncli.data.forms.example import Example, Form
 from attncli.data.forms.forms import open_form
 from attncli.data.forms.pairs import PairReader, left_out
 from attncli.data.stored import FORMAT, Limits, StoredPairs, open_pairs, write_pairs
-from attncli.data.tokens import TokenColumn
+from attncli.data.tokens import CopiedColumn, TokenColumn
 from attncli.errors import DataError, Problems, RunError, counted
 from attncli.files.reading import count_lines
 from attncli.models.encoders.encoder import Encoder
@@ -105,22 +106,28 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
 
 def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:
     data, cache = config.data, cache_folder(config.data.cache)
-    train = _stored(splits.train, tokenizers, Limits(data.maximum_length, data.too_long), cache)
+    copies = config.copies
+    train = _stored(splits.train, tokenizers, Limits(data.maximum_length, data.too_long), cache, copies=copies)
     dev_limits = Limits()
     if data.too_long == "cut":
         dev_limits = Limits(MaximumLength(source=data.maximum_length.source), "cut")
-    dev = _stored(splits.dev, tokenizers, dev_limits, cache)
+    dev = _stored(splits.dev, tokenizers, dev_limits, cache, copies=copies)
     cells = [example.cell for example in splits.dev_examples]
     texts = [example.targets for example in splits.dev_examples]
     return Corpora(
-        _pairs_corpus(train, (), _Decoded(train.target, tokenizers.target)),
-        _pairs_corpus(dev, cells, texts),
+        _pairs_corpus(train, tokenizers, (), _Decoded(train.target, tokenizers.target)),
+        _pairs_corpus(dev, tokenizers, cells, texts),
         (*_pair_notes("train", train, data.maximum_length), *_pair_notes("dev", dev, dev_limits.maximum)),
     )
 
 
-def _pairs_corpus(pairs: StoredPairs, cells: Sequence[str], texts: Sequence[Sequence[str]]) -> Corpus:
-    return Corpus(pairs.source, pairs.target, np.arange(len(pairs), dtype=np.int32), cells, texts)
+def _pairs_corpus(
+    pairs: StoredPairs, tokenizers: Tokenizers, cells: Sequence[str], texts: Sequence[Sequence[str]]
+) -> Corpus:
+    source: Column = pairs.source
+    if pairs.copies is not None:
+        source = CopiedColumn(pairs.source, pairs.copies, tokenizers.target.size)
+    return Corpus(source, pairs.target, np.arange(len(pairs), dtype=np.int32), cells, texts)
 
 
 class _Decoded(Sequence[Sequence[str]]):
@@ -138,7 +145,7 @@ class _Decoded(Sequence[Sequence[str]]):
         return (text.replace(UNKNOWN_TEXT, "\N{REPLACEMENT CHARACTER}"),)
 
 
-def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path) -> StoredPairs:
+def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path, *, copies: bool) -> StoredPairs:
     assert isinstance(form, PairReader)
     key = key_of(
         {
@@ -150,12 +157,13 @@ def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path) -> 
             ],
             "maximum": limits.maximum.model_dump(),
             "too_long": limits.too_long,
+            "copies": copies,
         }
     )
     pairs = cached(
         cache / "corpora",
         key,
-        make=lambda folder: write_pairs(folder, tokenizers, form, limits=limits),
+        make=lambda folder: write_pairs(folder, tokenizers, form, limits=limits, copies=copies),
         open_folder=open_pairs,
     )
     if len(pairs) == 0:
@@ -166,7 +174,7 @@ def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path) -> 
 
 
 def _of_files(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, encoder: Encoder) -> Corpora:
-    shared = Shared(config, tokenizers.source)
+    shared = Shared(config, tokenizers)
     notes: list[str] = []
     made = {
         key: _corpus_of_files(examples, shared, tokenizers.target, encoder, key=key, notes=notes)

@@ -14,6 +14,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy.typing as npt
 import torch
 
+from attncli.text.copies import Vocabulary
+from attncli.text.tokenizer import Tokenizer
+
 Array = npt.NDArray[Any]
 Item = TypeVar("Item")
 Seeds = Sequence[Sequence[int]]
@@ -75,6 +78,10 @@ class Reader(ABC, Generic[Item]):
     def words(self, cell: str, item: Item) -> Sequence[str]:
         """Return a word for each position, which may replace an unknown token; empty if the source has no words."""
         return ()
+
+    def vocabulary(self, cell: str, item: Item, tokenizer: Tokenizer) -> Vocabulary:
+        """Return what can be written for `cell`: the entries of `tokenizer`, and words of its own that are copied."""
+        return Vocabulary(tokenizer)
 
 
 class Column(Protocol):

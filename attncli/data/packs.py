@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from attncli.data.columns import Packed, Places, Reader
+from attncli.text.copies import Vocabulary
+from attncli.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,7 @@ class JointReader(Reader[tuple[Any, ...]]):
     def words(self, cell: str, item: tuple[Any, ...]) -> Sequence[str]:
         """Return a word for each position."""
         return self.readers[0].words(cell, item[0])
+
+    def vocabulary(self, cell: str, item: tuple[Any, ...], tokenizer: Tokenizer) -> Vocabulary:
+        """Return what can be written for `cell`."""
+        return self.readers[0].vocabulary(cell, item[0], tokenizer)

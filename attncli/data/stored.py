@@ -21,12 +21,15 @@ from attncli.data.forms.example import Example
 from attncli.data.forms.pairs import PairReader
 from attncli.data.tokens import TokenColumn
 from attncli.errors import Problems, counted
+from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import EOS, Tokenizers
 
 FORMAT = 3
 _CHUNK = 8192  # pairs in memory while encoding
 
 Array = npt.NDArray[Any]
+_Row = dict[str, list[int]]
+_MOST_WORDS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class StoredPairs:
 
     source: TokenColumn
     target: TokenColumn
+    copies: TokenColumn | None  # the sources as a decoder that copies writes them
     skipped: dict[str, int]  # unusable pairs that were left out, by reason
     too_long: int  # pairs that were left out for their length
     cut: int  # sources that were cut to the longest length
@@ -49,6 +53,11 @@ class Limits:
 
     maximum: MaximumLength = field(default_factory=MaximumLength)
     too_long: Literal["drop", "error", "cut"] = "drop"
+
+    @property
+    def longest(self) -> int | None:
+        """How many tokens of a source are kept; None if sources are not cut."""
+        return self.maximum.source if self.too_long == "cut" else None
 
 
 class _SideWriter:
@@ -84,52 +93,72 @@ class _SideWriter:
         return {"dtype": self._dtype.name, "sums": self._sums}
 
 
-def write_pairs(folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limits: Limits) -> None:
-    """Encode `pairs` into `folder`, a chunk at a time.
+def write_pairs(
+    folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limits: Limits, copies: bool = False
+) -> None:
+    """Encode `pairs` into `folder`, a chunk at a time; with `copies` for a decoder that copies words of the source.
 
     Raises DataError for pairs that cannot be used, and for pairs that are too long if `limits` makes that an error.
     Where it cuts sources, only targets can be too long, and their pairs are left out.
     """
-    source = _SideWriter(folder, "source", tokenizers.source.size)
-    target = _SideWriter(folder, "target", tokenizers.target.size)
+    # Words of a source are numbered after the vocabulary, and it has fewer than a file can have in a line.
+    written = _MOST_WORDS if copies else tokenizers.target.size
+    sides = {"source": _SideWriter(folder, "source", tokenizers.source.size)}
+    sides["target"] = _SideWriter(folder, "target", written)
+    if copies:
+        sides["copies"] = _SideWriter(folder, "copies", written)
     counts = {"pairs": 0, "too_long": 0, "cut": 0}
     problems = Problems()
     iterator = iter(pairs)
     while chunk := list(islice(iterator, _CHUNK)):
         sources = tokenizers.source.encode_all([example.cell for example in chunk])
-        if limits.too_long == "cut" and (most := limits.maximum.source) is not None:
-            counts["cut"] += sum(len(row) > most for row in sources)
-            sources = [row[:most] for row in sources]
-        targets = tokenizers.target.encode_all([example.targets[0] for example in chunk])
-        kept = list(_within(chunk, zip(sources, targets, strict=True), limits, pairs, problems))
+        if limits.longest is not None:
+            counts["cut"] += sum(len(row) > limits.longest for row in sources)
+        encoded = _copied if copies else _encoded
+        rows = encoded(chunk, [row[: limits.longest] for row in sources], tokenizers)
+        kept = list(_within(chunk, rows, limits, pairs, problems))
         counts["too_long"] += len(chunk) - len(kept)
         counts["pairs"] += len(kept)
         if kept:
-            source.add([row for row, _ in kept])
-            target.add([row for _, row in kept])
-    sides = {"source": source.close(), "target": target.close()}
+            for name, side in sides.items():
+                side.add([row[name] for row in kept])
+    described = {name: side.close() for name, side in sides.items()}
     problems.raise_if_any("raise data.maximum_length, or leave such pairs out with data.too_long: drop")
-    description = {**counts, "skipped": dict(pairs.skipped), "sides": sides}
+    description = {**counts, "skipped": dict(pairs.skipped), "sides": described}
     write_description(folder / "corpus.json", description, format=FORMAT)
 
 
+def _encoded(chunk: Sequence[Example], sources: Sequence[list[int]], tokenizers: Tokenizers) -> list[_Row]:
+    """Return the ids of each side of every example, whose `sources` are encoded."""
+    targets = tokenizers.target.encode_all([example.targets[0] for example in chunk])
+    return [{"source": source, "target": target} for source, target in zip(sources, targets, strict=True)]
+
+
+def _copied(chunk: Sequence[Example], sources: Sequence[list[int]], tokenizers: Tokenizers) -> list[_Row]:
+    """Return the same, with targets that may be words of their source, and the sources as those are numbered."""
+    rows = []
+    for example, source in zip(chunk, sources, strict=True):
+        pieces = tokenizers.source.pieces(example.cell)[: len(source)]
+        vocabulary = Vocabulary.of_source(tokenizers.target, pieces)
+        target = vocabulary.encode(example.targets[0])
+        rows.append({"source": source, "target": target, "copies": vocabulary.ids(pieces)})
+    return rows
+
+
 def _within(
-    chunk: list[Example],
-    rows: Iterator[tuple[list[int], list[int]]],
-    limits: Limits,
-    pairs: PairReader,
-    problems: Problems,
-) -> Iterator[tuple[list[int], list[int]]]:
+    chunk: Sequence[Example], rows: Sequence[_Row], limits: Limits, pairs: PairReader, problems: Problems
+) -> Iterator[_Row]:
     """Yield those of `rows` that are within `limits`; note the others as problems if `limits` makes them errors."""
     maximum = limits.maximum
-    for example, (source, target) in zip(chunk, rows, strict=True):
+    for example, row in zip(chunk, rows, strict=True):
         over = [
-            f"{pairs.place(side, example.number)}: {counted(len(row), 'token')}, over data.maximum_length.{side} {most}"
-            for side, row, most in (("source", source, maximum.source), ("target", target, maximum.target))
-            if most is not None and len(row) > most
+            f"{pairs.place(side, example.number)}: {counted(len(row[side]), 'token')}, over "
+            f"data.maximum_length.{side} {most}"
+            for side, most in (("source", maximum.source), ("target", maximum.target))
+            if most is not None and len(row[side]) > most
         ]
         if not over:
-            yield source, target
+            yield row
         elif limits.too_long == "error":
             for problem in over:
                 problems.add(problem)
@@ -142,6 +171,7 @@ def open_pairs(folder: Path) -> StoredPairs:
         return StoredPairs(
             _open_side(folder, "source", description),
             _open_side(folder, "target", description),
+            _open_side(folder, "copies", description) if "copies" in description["sides"] else None,
             skipped=description["skipped"],
             too_long=description["too_long"],
             cut=description["cut"],

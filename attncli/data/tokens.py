@@ -6,7 +6,7 @@ N sequences, B of a batch, L positions, n real tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -89,6 +89,12 @@ def pad_tokens(sequences: Sequence[np.ndarray]) -> Tokens:
     return Tokens(torch.from_numpy(ids), lengths)
 
 
+def pad_copies(sequences: Sequence[np.ndarray], vocabulary: int) -> Copies:
+    """Return the numbers of what is copied from each source, for a decoder with `vocabulary` entries of its own."""
+    ids = pad_tokens(sequences).ids
+    return Copies(ids, max(vocabulary, int(ids.max()) + 1))
+
+
 @dataclass(frozen=True)
 class TokenColumn:
     """Token sequences end to end; row n is `tokens[offsets[n] : offsets[n + 1]]` and ends with the end symbol."""
@@ -119,3 +125,26 @@ class TokenColumn:
     def start(self, rows: Array, seeds: Any) -> Callable[[], Tokens]:
         """Return a function that gives the sequences `rows` [B]; text is not augmented."""
         return lambda: self.batch(rows)
+
+
+@dataclass(frozen=True)
+class CopiedColumn:
+    """Sources with their tokens as a decoder that copies writes them."""
+
+    source: TokenColumn
+    copies: TokenColumn
+    vocabulary: int  # entries of the decoder's own
+
+    @property
+    def lengths(self) -> Array:
+        """[N] int32, including the end symbol."""
+        return self.source.lengths
+
+    def start(self, rows: Array, seeds: Any) -> Callable[[], Tokens]:
+        """Return a function that gives the sources `rows` [B]; text is not augmented."""
+
+        def batch() -> Tokens:
+            copies = pad_copies([self.copies.row(int(row)) for row in rows], self.vocabulary)
+            return replace(self.source.batch(rows), copies=copies)
+
+        return batch

@@ -26,6 +26,7 @@ from attncli.machine.device import arithmetic, autocast, in_precision
 from attncli.machine.progress import Advance, no_progress
 from attncli.models.network import Network, SourceMemory
 from attncli.models.rows import map_tensors
+from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 Item = TypeVar("Item")
@@ -92,7 +93,8 @@ class Writer(Generic[Item]):
         asked = _Asked(BestK(), 1, with_weights, advance=advance)
         for_sources, for_targets = tee(pairs)
         for group in self._groups(cell for cell, _ in for_sources):
-            targets = [(*self.tokenizer.encode(text), EOS) for _, text in islice(for_targets, len(group))]
+            given = zip(group, islice(for_targets, len(group)), strict=True)
+            targets = [(*self._vocabulary(*read).encode(text), EOS) for read, (_, text) in given]
             yield from self._answers(group, asked, partial(self._forced, targets=targets))
 
     def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, SourceMemory | DataError]]:
@@ -115,19 +117,19 @@ class Writer(Generic[Item]):
         asked = _Asked(BestK(), 1, with_weights=False)
         for cell, text in pairs:
             item = self.reader.read(cell)
-            memory = self._memory([item])
+            memory, vocabulary = self._memory([item]), self._vocabulary(cell, item)
             if text is None:
                 [[best, *_]] = self._searched(memory, [0], asked=asked)
-            ids = best.tokens if text is None else (*self.tokenizer.encode(text), EOS)
+            ids = best.tokens if text is None else (*vocabulary.encode(text), EOS)
             with self._inference():
                 source = self.reader.pack([item]).to(self.model.device)
                 found = self._model.head_weights(source, memory, self._target(ids))
             yield Inspection(
                 cell,
-                self.tokenizer.decode(ids),
+                vocabulary.decode(ids),
                 self._places(cell, item, memory),
-                tuple(self.tokenizer.tokens(ids)),
-                tuple(self.tokenizer.tokens([BOS, *ids[:-1]])),
+                tuple(vocabulary.tokens(ids)),
+                tuple(vocabulary.tokens([BOS, *ids[:-1]])),
                 *(_of_one(weights) for weights in (found.encoder, found.decoder, found.cross)),
             )
 
@@ -248,6 +250,12 @@ class Writer(Generic[Item]):
     def _target(self, ids: Sequence[int]) -> Tokens:
         return pad_tokens([np.array(ids)]).to(self.model.device)
 
+    def _vocabulary(self, cell: str, item: Item | DataError) -> Vocabulary:
+        """Return what can be written for the source `cell`."""
+        if isinstance(item, DataError):
+            return Vocabulary(self.tokenizer)
+        return self.reader.vocabulary(cell, item, self.tokenizer)
+
     def _places(self, cell: str, item: Item, memory: SourceMemory) -> Places:
         return replace(self.reader.places(item), grid=memory.grid, words=tuple(self.reader.words(cell, item)))
 
@@ -255,13 +263,19 @@ class Writer(Generic[Item]):
         self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: SourceMemory, asked: _Asked
     ) -> Written:
         words = self.reader.words(cell, item) if asked.replaces_unknown else ()
-        written = tuple(self._written(found, words, memory.grid, asked) for found in ranked)
+        vocabulary = self._vocabulary(cell, item)
+        written = tuple(self._written(found, vocabulary, words, memory.grid, asked) for found in ranked)
         return Written(cell, self._places(cell, item, memory), written)
 
     def _written(
-        self, found: Hypothesis, words: Sequence[str], grid: tuple[int, int] | None, asked: _Asked
+        self,
+        found: Hypothesis,
+        vocabulary: Vocabulary,
+        words: Sequence[str],
+        grid: tuple[int, int] | None,
+        asked: _Asked,
     ) -> WrittenHypothesis:
-        tokens, text = self.tokenizer.tokens(found.tokens), self.tokenizer.decode(found.tokens)
+        tokens, text = vocabulary.tokens(found.tokens), vocabulary.decode(found.tokens)
         if words and found.weights is not None and UNK in found.tokens:
             looked_at = found.weights[:, : len(words)].argmax(-1)
             tokens = [

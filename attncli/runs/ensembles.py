@@ -34,11 +34,13 @@ class _Member:
 
     folder: Path
     encoder: EncoderSection
+    copies: bool
     tokenizers: Tokenizers
 
     @classmethod
     def read(cls, folder: Path) -> _Member:
-        return cls(folder, config_of(folder, WritingConfig).model.encoder, Tokenizers.load(folder))
+        config = config_of(folder, WritingConfig)
+        return cls(folder, config.model.encoder, config.copies, Tokenizers.load(folder))
 
 
 def _problems(other: _Member, before: Sequence[_Member]) -> Iterator[str]:
@@ -50,6 +52,9 @@ def _problems(other: _Member, before: Sequence[_Member]) -> Iterator[str]:
     if other.encoder.noun != first.encoder.noun:
         yield f"it reads {other.encoder.noun}s and not {first.encoder.noun}s; name runs that read the same"
         return
+    if other.copies != first.copies:
+        has, lacks = ("true", "false") if other.copies else ("false", "true")
+        yield f"it has model.decoder.copying: {has} and not {lacks}, so they do not choose among the same words"
     sides = [("target", first.tokenizers.target, other.tokenizers.target)]
     if first.encoder.is_text:
         sides.append(("source", first.tokenizers.source, other.tokenizers.source))

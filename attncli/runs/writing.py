@@ -96,7 +96,7 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
                 f"--max-length {search.max_length}: the decoder of {escaped(str(self.folder))} has learned positions "
                 f"for {most} tokens (model.decoder.maximum_length); give at most {most}"
             )
-        return self.kind.reader(self.config.model.encoder, Shared(self.config, self.tokenizers.source, search=search))
+        return self.kind.reader(self.config.model.encoder, Shared(self.config, self.tokenizers, search=search))
 
     def drawer(self) -> Drawer:
         """Return the drawer of this kind of source, which shows where the model looks."""

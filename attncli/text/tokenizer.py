@@ -77,6 +77,10 @@ class Tokenizer:
         # Sentencepiece would merge neighbouring unknown words into one token.
         return [[self._ids.get(SPACE + word, UNK) for word in split_words(text)] for text in texts]
 
+    def id_of(self, piece: str) -> int | None:
+        """Return the id of one of the `pieces` of a text; None if the vocabulary lacks it."""
+        return self._ids.get(SPACE + piece if self.kind == "word" else piece)
+
     def pieces(self, text: str) -> list[str]:
         """Return the tokens of `text` as `tokens` shows them, except that unknown ones stay as they are written."""
         text = _prepared(text, lowercase=self.lowercase)

@@ -11,8 +11,9 @@ from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.data.cache import DamagedError, read_description, write_description
 from attncli.data.forms.pairs import PairReader
 from attncli.data.stored import FORMAT, Limits, StoredPairs, open_pairs, write_pairs
+from attncli.data.tokens import CopiedColumn
 from attncli.errors import DataError
-from attncli.text.tokenizer import EOS, PAD, Tokenizers, train_tokenizers
+from attncli.text.tokenizer import EOS, PAD, UNK, Tokenizers, train_tokenizers
 
 SOURCES = ["a b c", "a", "b c a b c", "c b"]
 TARGETS = ["x y", "x x x", "y", "x y x y x y"]
@@ -80,6 +81,28 @@ def test_sources_over_the_limit_are_cut_where_that_is_asked_for(tmp_path: Path, 
         for source, target in zip(SOURCES[:3], TARGETS[:3], strict=True)  # the fourth target has 6 tokens
     ]
     assert (corpus.cut, corpus.too_long) == (2, 1)
+
+
+def test_words_of_a_source_are_numbered_after_the_vocabulary(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    (tmp_path / "x.s").write_text("a zig b zag zig\nzug c\n")
+    (tmp_path / "x.t").write_text("x zag zig y\nzig x zug\n")
+    made = tmp_path / "made"
+    made.mkdir()
+    reader = PairReader(ParallelFiles(source="x.s", target="x.t"), tmp_path)
+    write_pairs(made, tokenizers, reader, limits=Limits(MaximumLength(source=4), "cut"), copies=True)
+    corpus = open_pairs(made)
+    assert corpus.copies is not None
+    size, [x, y] = tokenizers.target.size, tokenizers.target.encode("x y")
+    # Words of the first source, cut after four: a, zig, b, zag. The second has no zig of its own.
+    assert corpus.copies.row(0).tolist() == [size, size + 1, size + 2, size + 3, EOS]
+    assert corpus.target.row(0).tolist() == [x, size + 3, size + 1, y, EOS]
+    assert corpus.copies.row(1).tolist() == [size, size + 1, EOS]
+    assert corpus.target.row(1).tolist() == [UNK, x, size, EOS]
+    batch = CopiedColumn(corpus.source, corpus.copies, size).start(np.array([1, 0]), None)()
+    assert batch.copies is not None
+    assert batch.copies.words == size + 4
+    assert batch.copies.ids.tolist()[0] == [size, size + 1, EOS, PAD, PAD]
+    assert batch.ids.tolist()[0][:3] == corpus.source.row(1).tolist()
 
 
 def test_pairs_over_the_limits_are_refused_where_that_is_asked_for(tmp_path: Path, tokenizers: Tokenizers) -> None:

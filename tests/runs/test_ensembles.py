@@ -112,3 +112,11 @@ def test_captioners_need_no_words_to_read(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_named(first: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="nothing: no such folder"):
         check_ensemble(first, [tmp_path / "nothing"])
+
+
+def test_runs_that_copy_and_runs_that_do_not_choose_among_other_words(first: Path, tmp_path: Path) -> None:
+    copying = run(tmp_path / "copying", words(), TEXT + "model: {decoder: {copying: true}}\n")
+    assert refusal(first, copying) == (
+        f"{copying}: no ensemble with {first}: it has model.decoder.copying: true and not false, so they do not choose "
+        "among the same words"
+    )

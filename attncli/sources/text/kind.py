@@ -23,7 +23,12 @@ class Text(SourceKind[Section]):
     def reader(self, section: Section, shared: Shared) -> TextReader:
         """Return the reader that turns sentences into token ids."""
         search = shared.decoding
-        return TextReader(shared.tokenizer, limit=search.max_source_length, cuts=search.too_long == "cut")
+        return TextReader(
+            shared.tokenizers.source,
+            limit=search.max_source_length,
+            cuts=search.too_long == "cut",
+            copied_to=shared.tokenizers.target if shared.config.copies else None,
+        )
 
     def encoder(self, section: Section, model: WritingModel, needs: Needs, *, vocabulary: int) -> Encoder:
         """Return the network over embedded tokens, which gives states and summary at the same cost as either."""

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from attncli.data.columns import Places, Reader
-from attncli.data.tokens import Tokens, pad_tokens
+from attncli.data.tokens import Tokens, pad_copies, pad_tokens
 from attncli.errors import DataError
+from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import EOS, Tokenizer
 
 
 @dataclass(frozen=True)
 class TextReader(Reader[np.ndarray]):
-    """Reads sentences as token ids that end with the end symbol."""
+    """Reads sentences as token ids that end with the end symbol.
+
+    For a decoder that copies, an item has two rows: those ids, and the numbers under which its tokens are written.
+    """
 
     tokenizer: Tokenizer
     limit: int | None = None  # the most tokens, not counting the end symbol
     cuts: bool = False  # longer sentences are cut; otherwise they are errors
+    copied_to: Tokenizer | None = None  # of a decoder that copies words of the sentence
 
     ahead = 4096
 
@@ -33,20 +38,34 @@ class TextReader(Reader[np.ndarray]):
                     "(--max-source-length) or have long sources cut (--too-long cut)"
                 )
             ids = ids[: self.limit]
-        return np.array([*ids, EOS])
+        if self.copied_to is None:
+            return np.array([*ids, EOS])
+        pieces = self.tokenizer.pieces(cell)[: len(ids)]
+        copies = Vocabulary.of_source(self.copied_to, pieces).ids(pieces)
+        return np.array([[*ids, EOS], [*copies, EOS]])
 
     def pack(self, items: Sequence[np.ndarray]) -> Tokens:
         """Return the sentences padded to the longest."""
-        return pad_tokens(items)
+        if self.copied_to is None:
+            return pad_tokens(items)
+        copies = pad_copies([item[1] for item in items], self.copied_to.size)
+        return replace(pad_tokens([item[0] for item in items]), copies=copies)
 
     def length(self, item: np.ndarray) -> int:
         """Return the number of tokens, not counting the end symbol."""
-        return len(item) - 1
+        return item.shape[-1] - 1
 
     def places(self, item: np.ndarray) -> Places:
         """Return the tokens as text, including the end symbol."""
-        return Places(tokens=tuple(self.tokenizer.tokens(item.tolist())))
+        ids = item if self.copied_to is None else item[0]
+        return Places(tokens=tuple(self.tokenizer.tokens(ids.tolist())))
 
     def words(self, cell: str, item: np.ndarray) -> Sequence[str]:
         """Return the pieces of the sentence; those that the vocabulary lacks keep their text."""
-        return self.tokenizer.pieces(cell)[: len(item) - 1]
+        return self.tokenizer.pieces(cell)[: self.length(item)]
+
+    def vocabulary(self, cell: str, item: np.ndarray, tokenizer: Tokenizer) -> Vocabulary:
+        """Return the entries of `tokenizer`, and the pieces of the sentence that it lacks if the decoder copies."""
+        if self.copied_to is None:
+            return Vocabulary(tokenizer)
+        return Vocabulary.of_source(tokenizer, self.words(cell, item))
