@@ -57,7 +57,7 @@ def test_every_variant_is_trained_the_one_without_attention_first_and_all_are_sc
     assert result.err.splitlines()[:2] == ["runs/small: 3 trainings, 0 done", "training 1 of 3, none-seed-1"]
     assert order(result.err) == ["none-seed-1", "additive-seed-1", "dot-seed-1"]
     report = json.loads((place / "runs/small/evaluation/report.json").read_text())
-    assert [system["name"] for system in report["systems"]] == ["none", "additive", "dot"]
+    assert [run["run"] for run in report["runs"]] == ["none", "additive", "dot"]
     assert "chrF" in result.out
     assert (place / "runs/small/evaluation/by_length.png").stat().st_size > 0
     assert read_config(Path("small/dot.yaml")) == RunFolder(place / "runs/small/dot-seed-1").config()
@@ -68,7 +68,6 @@ def test_every_variant_is_trained_the_one_without_attention_first_and_all_are_sc
     assert (again.code, order(again.err)) == (0, [])
     assert again.err.splitlines()[0] == "runs/small: 3 trainings, 3 done"
     assert trained(place) == before, "what is trained is left alone"
-    assert again.out == result.out[result.out.index("test: ") :] or "sentences/s" in again.out
 
 
 def test_seeds_variants_folder_and_keys_can_be_chosen(attncli: Command, place: Path) -> None:
@@ -79,7 +78,7 @@ def test_seeds_variants_folder_and_keys_can_be_chosen(attncli: Command, place: P
     config = RunFolder(place / "elsewhere/none-seed-5").config()
     assert (config.training.seed, config.training.max_steps) == (5, 1)
     report = json.loads((place / "elsewhere/evaluation/report.json").read_text())
-    assert [system["name"] for system in report["systems"]] == [
+    assert [run["run"] for run in report["runs"]] == [
         "dot-seed-3",
         "none-seed-3",
         "dot-seed-5",
