@@ -7,7 +7,7 @@ from attack import attack_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attncli.errors import ConfigError, escaped, escaped_json, shortened, unknown
+from attncli.errors import ConfigError, DataError, Problems, escaped, escaped_json, shortened, unknown
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,15 @@ def test_json_keeps_its_values_and_is_utf_8() -> None:
     assert "猫 ä 👩\u200d💻" in text
     assert not set(text) & set("\x1b\x7f\u202e\U000e0001")
     assert text.count("\n") == 6
+
+
+def test_a_name_stays_within_its_line() -> None:
+    error = DataError("a\nb.de: no such file", "c: \x1b[2J")
+    assert str(error) == "a\\nb.de: no such file\nc: \\x1b[2J"
+    problems = Problems()
+    problems.add("a\nb: empty")
+    with pytest.raises(DataError, match=r"^a\\nb: empty\nmend it$"):
+        problems.raise_if_any("mend it")
 
 
 def test_problems_beyond_those_told_are_counted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -333,8 +334,9 @@ class _Trainer:
         self.tell("stopped", {"signal": self.stop.name})
         self.save()
         path = self.checkpoints.run.path
+        command = shlex.join(["attncli", "train", str(path / "config.yaml"), "--run", str(path), "--resume"])
         return Stopped(
             f"{path}: stopped by {self.stop.name} after step {self.state.step} (epoch {self.state.epoch}) and saved; "
-            f"go on with: attncli train {path / 'config.yaml'} --run {path} --resume",
+            f"go on with: {command}",
             signal_number=self.stop.number,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,6 +78,30 @@ def test_what_a_terminal_might_obey_is_written_as_escapes(attncli: Command, tmp_
     assert (result.code, result.err) == (2, f"attncli: {tmp_path}/a\\x1b[2J\\udcff\\n.yaml: no such file\n")
 
 
+def test_a_folder_with_a_line_break_in_its_name_stays_within_the_lines_of_all_messages(
+    attncli: Command, config: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a\nb"
+    (folder / "corpus").parent.mkdir()
+    shutil.copytree(config.parent, folder / "corpus")
+    moved = ("train", folder / "corpus" / "small.yaml", "--set", f"data.root={json.dumps(str(folder / 'corpus'))}")
+    run = ("--run", folder / "run", "--set", "training.max_steps=1")
+    results = [
+        attncli(*moved, *run),
+        attncli(*moved, *run),  # exists
+        attncli(*moved, *run, "--resume", "--set", "model.embedding_size=7"),  # differs
+        attncli(*moved, *run, "--resume", "--set", "training.max_steps=2"),  # goes on, and says what changed
+        attncli(*moved, "--run", folder / "other", "--set", f"training.start_from={json.dumps(str(folder / 'run'))}"),
+        attncli("translate", folder / "run", folder / "none.de"),
+        attncli("translate", folder / "nothing"),
+        attncli("visualize", folder / "run", "--curves"),
+    ]
+    assert [result.code for result in results] == [0, 1, 2, 0, 0, 1, 1, 0]
+    lines = [line for result in results for line in (result.err + result.out).splitlines()]
+    assert sum(r"a\nb" in line for line in lines) >= len(results)
+    assert not [line for line in lines if line.startswith("b/") or line.endswith("/a")]
+
+
 def test_a_huge_message_is_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     tell(*(f"line {number}" for number in range(1000)))
     lines = capsys.readouterr().err.splitlines()
@@ -93,8 +118,7 @@ def test_an_error_of_the_program_is_one_line_and_a_traceback_on_request(
 
     monkeypatch.setattr("attncli.config.load.read_config", fail)
     message = (
-        "attncli: internal error: KeyError: 'key'; please report it in the issue tracker with the output of "
-        "--verbose\n"
+        "attncli: internal error: KeyError: 'key'; please report it in the issue tracker with the output of --verbose\n"
     )
     result = attncli("config", "show", "x.yaml")
     assert (result.code, result.out, result.err) == (1, "", message)
