@@ -47,6 +47,7 @@ def begun_part(device: torch.device) -> Part:
     return Part(
         command=_command(),
         begun=_now(),
+        ended=None,
         versions=versions(),
         commit=commit,
         modified=modified,
