@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
+from PIL import Image
 from pydantic import ValidationError
 from typing_extensions import Unpack
 
@@ -113,13 +115,22 @@ class Output:
             return None
         source, text = (html.escape(escaped(each)) for each in (self.source, self.text))
         columns = "regions of the image" if self.attention.source is None else "tokens of the source"
+        style = "max-width: 100%; max-height: 40em"
         described = f"Attention weights: for each token of “{text}” over the {columns} “{source}”"
-        image = base64.b64encode(self.figure()).decode("ascii")
+        kind, image = ("jpeg", _as_jpeg(self.figure())) if self.attention.source is None else ("png", self.figure())
+        encoded = base64.b64encode(image).decode("ascii")
         return (
             f'<figure style="margin: 0"><figcaption><bdi>{source}</bdi> → <bdi>{text}</bdi></figcaption>'
-            f'<img src="data:image/png;base64,{image}" alt="{described}" style="max-width: 100%; max-height: 40em">'
+            f'<img src="data:image/{kind};base64,{encoded}" alt="{described}" style="{style}">'
             "</figure>"
         )
+
+
+def _as_jpeg(png: bytes) -> bytes:
+    """Return the image much smaller: a notebook keeps all that it shows, and photographs as PNG take a megabyte."""
+    found = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(found, "JPEG", quality=85)
+    return found.getvalue()
 
 
 @dataclass(frozen=True)

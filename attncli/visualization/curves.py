@@ -102,6 +102,7 @@ def _finish(axes: Axes, label: str, *, last_step: int) -> None:
     axes.set_xlim(-0.02 * last_step, max(1.02 * last_step, 1))
     axes.set_title(label, loc="left", fontsize=10)
     axes.set_xlabel("step", color=GREY)
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.grid(color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

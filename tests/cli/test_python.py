@@ -89,6 +89,12 @@ def test_a_notebook_shows_attention_alone(place: Path) -> None:
     assert len(shown) < 100_000, "a notebook stays small"
     assert re.search(r"toy-translation, step [0-9]+<", with_attention.figure("svg").decode())
     assert without._repr_html_() is None
+    image = place / "data/toy-captioning/images/test-00001.png"
+    [captioned] = attncli.load("runs/toy-captioning", device="cpu").caption([image], attention=True)
+    photograph = re.search(r'src="data:image/jpeg;base64,([^"]*)" alt="([^"]*)"', captioned._repr_html_() or "")
+    assert photograph is not None
+    assert Image.open(io.BytesIO(base64.b64decode(photograph[1]))).format == "JPEG"
+    assert f"over the regions of the image “{image}”" in photograph[2]
     [hostile] = run.translate(["<script> \u202e"], attention=True)
     assert not re.search("<script>|\u202e", hostile._repr_html_() or "<script>")
     assert "_drawer" not in repr(without)
