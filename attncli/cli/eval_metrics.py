@@ -57,9 +57,10 @@ def _meteor() -> Metric:
 def _comet(data: EvaluationSet, options: EvaluationOptions) -> Metric:
     from attncli.machine.device import resolve_device
     from attncli.machine.progress import shows_progress
-    from attncli.metrics.comet import DEFAULT_MODEL, comet
+    from attncli.metrics.comet import DEFAULT_MODEL, comet, package
 
     assert data.sources is not None, "refused before"
+    package()
     device = resolve_device(options.device)
     gpu = (device.index or 0) if device.type == "cuda" else None
     model = options.comet_model or DEFAULT_MODEL

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from attncli.errors import UserError
-from attncli.metrics.metric import Array, Metric, References, SentenceStatistics, by_sentence
+from attncli.metrics.metric import Metric, References, SentenceStatistics, by_sentence, mean_of_scores
 
 DEFAULT_MODEL = "Unbabel/wmt22-comet-da"
 
@@ -43,31 +43,32 @@ def comet(
         means = np.bincount(owners, weights=scores) / np.bincount(owners)
         version = importlib.metadata.version("unbabel-comet")
         signature = f"nrefs:{len(references)}|model:{model}|version:{version}"
-        return SentenceStatistics(np.stack([means, np.ones(len(means))], axis=1), signature, _mean)
+        return mean_of_scores(means.tolist(), signature)
 
     return Metric("COMET", lower_is_better=False, measure=measure, digits=4)
 
 
-def _loaded(model: str) -> Any:
+def package() -> Any:
+    """Return the package, or raise a UserError that says what is missing."""
     if importlib.util.find_spec("comet") is None:
         raise UserError(
             "COMET needs the package unbabel-comet; install it with: pip install 'attncli[comet]', or leave out comet. "
             f"It downloads its model when it is first used, {DEFAULT_MODEL} (2.3 GB) or that of --comet-model"
         )
-    package = importlib.import_module("comet")
-    if not hasattr(package, "load_from_checkpoint"):
+    found = importlib.import_module("comet")
+    if not hasattr(found, "load_from_checkpoint"):
         raise UserError("COMET needs the package unbabel-comet, but another one called comet is installed")
+    return found
+
+
+def _loaded(model: str) -> Any:
+    found = package()
     try:
-        path = model if Path(model).is_file() else package.download_model(model)
-        return package.load_from_checkpoint(path)
+        path = model if Path(model).is_file() else found.download_model(model)
+        return found.load_from_checkpoint(path)
     except Exception as error:  # the package raises whatever it meets: of the network, of files, and plain ones
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"COMET: the model {model} cannot be loaded: {said}; choose one that the package knows, or the path of a "
             "checkpoint, with --comet-model"
         ) from None
-
-
-def _mean(totals: Array) -> float:
-    total, sentences = totals
-    return float(total / sentences)

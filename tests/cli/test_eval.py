@@ -509,6 +509,7 @@ def test_comet_judges_beside_the_sources(
 
         return Metric("COMET", lower_is_better=False, measure=measure, digits=4)
 
+    monkeypatch.setattr("attncli.metrics.comet.package", lambda: None)
     monkeypatch.setattr("attncli.metrics.comet.comet", metric)
     write_lines(tmp_path / "x.en", TARGETS)
     result = run_eval(run, "--hypotheses", tmp_path / "x.en", "--metric", "comet", "--comet-model", "some/model")

@@ -30,6 +30,7 @@ NAMES = {
     "SIDE": "source|target",
     "HEAD": ".+",
     "FILE": ".+",
+    "KEY": ".+",
 }
 """What stands for the names in pointed brackets."""
 MARKED = (
@@ -166,7 +167,7 @@ def test_keys_of_a_run(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         stopping.setattr(JsonLines, "record", record_and_stop)
         stopped = CliRunner().invoke(app, ["train", str(config), "--run", str(run), *sets])
         assert isinstance(stopped.exception, Stopped), stopped.output
-    invoke("train", config, "--run", run, *sets, "--resume")
+    invoke("train", config, "--run", run, *sets, "--resume", "--set", "search.beam_size=2")
     log = lines((run / "log.jsonl").read_text())
     events = {"start", "train", "validation", "stopped", "resume", "average", "end"}
     assert {found["event"] for found in log} == events
