@@ -12,7 +12,7 @@ CONFIG = """\
 task: translation
 data:
   root: {root}
-  cache: cache
+  cache: {root}/cache
   train: {{source: train.s, target: train.t}}
   dev: {{source: dev.s, target: dev.t}}
 tokenizer: {{kind: word, vocabulary_size: 12}}
