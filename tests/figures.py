@@ -59,6 +59,6 @@ def _texts(figure: Figure) -> Iterator[Text]:
                 yield axis.label
                 low, high = sorted(axis.get_view_interval())
                 for tick in axis.get_major_ticks():
-                    if low - 1e-9 <= tick.get_loc() <= high + 1e-9:  # type: ignore[no-untyped-call]
+                    if low - 1e-9 <= tick.get_loc() <= high + 1e-9:
                         yield from (tick.label1, tick.label2)
         yield from (text for text in axes.get_children() if isinstance(text, Text) and text not in axes.texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def draw_line(axes: Axes, variant: VariantReport, number: int, *, shift: float =
     axes.vlines(positions, lows, highs, colors=[to_rgba(colour, _PALE if few else 0.8) for few in small], linewidth=1.4)
     for system in variant.systems if len(variant.systems) > 1 else ():
         axes.plot(positions, scores_of(system.by_length), color=colour, linewidth=0.7, alpha=0.7)
-    look = {"marker": marker, "markersize": size, "linewidth": 2.2, "clip_on": False}
+    look: dict[str, Any] = {"marker": marker, "markersize": size, "linewidth": 2.2, "clip_on": False}
     axes.plot(positions, scores, color=to_rgba(colour, _PALE), markerfacecolor="white", **look)
     # Strong as far as both ends of a stroke stand for enough.
     [line] = axes.plot(positions, np.where(small, np.nan, scores), color=colour, gid=variant.name, **look)
@@ -87,8 +88,9 @@ def draw_line(axes: Axes, variant: VariantReport, number: int, *, shift: float =
 
 def finish_axes(axes: Axes, report: Report) -> None:
     """Give `axes` limits that hold all lines and bounds, from 0 and in half a bin's distance from the sides."""
-    drawn = (*report.variants, *report.systems)  # single seeds are drawn, too
-    scores = [found.score for each in drawn for found in each.by_length]
+    # Single seeds are drawn, too.
+    bins = [each.by_length for each in report.variants] + [each.by_length for each in report.systems]
+    scores = [found.score for each in bins for found in each]
     # So high at least that scores near 0 look small: 1 for percentages, 0.1 for CIDEr.
     least_top = float(10 ** (2 - report.by_length_metric.digits))
     low, high = min(0.0, *(score.low for score in scores)), max(least_top, *(score.high for score in scores))

@@ -129,7 +129,9 @@ def test_lengths_of_few_sources_are_pale_and_hollow() -> None:
 
 
 def test_a_long_name_is_wrapped_where_it_has_joints() -> None:
-    [text] = by_length_figure(length_report(["multi30k-hard_straight_through-seed-3"])).axes[0].get_legend().get_texts()
+    legend = by_length_figure(length_report(["multi30k-hard_straight_through-seed-3"])).axes[0].get_legend()
+    assert legend is not None
+    [text] = legend.get_texts()
     assert text.get_text().split("\n") == [" multi30k-hard_straight_through-", " seed-3 (89.2\u00a0overall)"]
 
 

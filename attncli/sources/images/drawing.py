@@ -43,10 +43,11 @@ class ImageDrawer(Drawer):
             yield path
             return
         fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.tokens)))
-        has_weights = all(each.best.weights is not None for each in found)
+        weights = [each.best.weights for each in found if each.best.weights is not None]
+        has_weights = len(weights) == len(found)
         if has_weights:
             digits = len(str(len(found)))
-            largest = max(float(each.best.weights.max()) for each in found) if look.shared_scale else None
+            largest = max(float(each.max()) for each in weights) if look.shared_scale else None
             for number, each in enumerate(found, start=1):
                 path = folder / f"attention-{number:0{digits}}-{Path(each.cell).stem[:_LONGEST_STEM]}.{format}"
                 save_figure(regions_figure(self._looked_at(each), fonts, look, largest=largest), path)

@@ -190,8 +190,9 @@ def _draw_scale(figure: Figure, layout: _Layout, look: Look, largest: float | No
     )
     axes.set_xticks([0, 1], ["weight 0", "largest of a word" if largest is None else f"{largest:#.2g}"])
     axes.tick_params(axis="x", labelsize=7.5, length=0, pad=2, labelcolor=GREY)
-    for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        label.set_horizontalalignment(side)
+    first, last = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
 

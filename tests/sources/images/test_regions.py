@@ -129,8 +129,7 @@ def test_the_caption_is_on_top_and_below_each_word_how_sharply_it_looks() -> Non
 @pytest.mark.parametrize("size", [(64, 64), (30, 90), (10, 200), (200, 20)])
 @pytest.mark.parametrize("words", [1, 5, 13])
 def test_no_text_covers_another_or_an_image(size: tuple[int, int], words: int) -> None:
-    tokens = ("a", "snowboarder", ".", "photographer", "in")
-    tokens = (*(tokens * 3)[:words], "</s>")
+    tokens = (*(("a", "snowboarder", ".", "photographer", "in") * 3)[:words], "</s>")
     whole = looked_at(size, Preprocessing(size=16, fit="pad"))
     found = replace(whole, tokens=tokens, caption=" ".join(tokens[:-1]), weights=np.full((words + 1, 4, 4), 1 / 16))
     figure = regions_figure(found, fonts_for(tokens), Look("multi30k-hard_straight_through-seed-3, step 12,000"))
