@@ -53,7 +53,7 @@ class TextReader(Reader[np.ndarray]):
 
     def length(self, item: np.ndarray) -> int:
         """Return the number of tokens, not counting the end symbol."""
-        return item.shape[-1] - 1
+        return int(item.shape[-1]) - 1
 
     def places(self, item: np.ndarray) -> Places:
         """Return the tokens as text, including the end symbol."""
