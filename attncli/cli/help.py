@@ -10,13 +10,11 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from attncli.cli.options import HEADINGS
-from attncli.cli.parameters import Parameter, parameters, prose_and_examples, usage
+from attncli.cli.parameters import OPTIONS, Parameter, by_heading, parameters, prose_and_examples, usage
 
 _WIDEST = 100  # longer lines are hard to read
 _NARROW = 60  # where explanations stand below what they explain
 _TERM = 27  # columns of the longest term that has its explanation beside it
-_LAST = "Options"  # the group of what every command takes
 
 Row = tuple[str, str]
 
@@ -72,15 +70,14 @@ def _function(command: Any) -> Callable[..., Any] | None:
 
 def _groups(command: Any, ctx: Any) -> dict[str, list[Row]]:
     """Return what `command` takes by heading: first the arguments, last what every command takes."""
-    groups: dict[str, list[Row]] = {}
     known = list(parameters(_function(command)))
-    for each in sorted(known, key=lambda each: not each.is_argument):
-        groups.setdefault(each.panel, []).append((each.written, _explained(each)))
+    groups = {
+        heading: [(each.written, _explained(each)) for each in group] for heading, group in by_heading(known).items()
+    }
     # What typer and click add to every command or to the first.
     own = {each.name for each in known}
-    last = [*groups.pop(_LAST, []), *(_added(each) for each in command.get_params(ctx) if each.name not in own)]
-    ordered = sorted(groups, key=lambda heading: HEADINGS.index(heading) if heading in HEADINGS else -1)
-    return {**{heading: groups[heading] for heading in ordered}, _LAST: last}
+    added = [_added(each) for each in command.get_params(ctx) if each.name not in own]
+    return {**groups, OPTIONS: [*groups.get(OPTIONS, []), *added]}
 
 
 def _added(option: Any) -> Row:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from typer.models import ArgumentInfo, OptionInfo, ParameterInfo
+
+from attncli.cli.options import HEADINGS
+
+ARGUMENTS, OPTIONS = "Arguments", "Options"
+"""The headings of what has none of its own."""
 
 _DEFAULT = re.compile(r"\s*(?:\[default: (.*?)\]|; default: (.*?)(?=\.$))")  # in a help that says it itself
 _EXAMPLE = re.compile(r"Examples?:\s+")
@@ -45,7 +50,7 @@ class Parameter:
     @property
     def panel(self) -> str:
         """The heading under which the help has it."""
-        return self.info.rich_help_panel or ("Arguments" if self.is_argument else "Options")
+        return self.info.rich_help_panel or (ARGUMENTS if self.is_argument else OPTIONS)
 
     @property
     def metavar(self) -> str:
@@ -100,6 +105,15 @@ def parameters(function: Callable[..., Any] | None) -> Iterator[Parameter]:
         if not info.hidden:
             is_list = "list[" in str(annotated)
             yield Parameter(info, name, _plain(annotated), is_list, parameter.default)
+
+
+def by_heading(taken: Iterable[Parameter]) -> dict[str, list[Parameter]]:
+    """Return what a command takes by heading: first the arguments, last what has no heading of its own."""
+    groups: dict[str, list[Parameter]] = {}
+    for each in taken:
+        groups.setdefault(each.panel, []).append(each)
+    order = [ARGUMENTS, *HEADINGS, OPTIONS]
+    return {heading: groups[heading] for heading in sorted(groups, key=order.index)}
 
 
 def _plain(annotation: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from attncli.cli.main import app
-from attncli.cli.parameters import Parameter, parameters, prose_and_examples, usage
+from attncli.cli.parameters import Parameter, by_heading, parameters, prose_and_examples, usage
 
 _MADE = """\
 ---
@@ -104,12 +104,8 @@ def _command(name: str, function: Callable[..., Any] | None, *, depth: int) -> I
     if examples:
         shown = "\n".join(f"$ {each}" for each in examples)
         yield f"{below} Examples\n\n```console\n{shown}\n```\n"
-    for heading, group in (
-        ("Arguments", [each for each in taken if each.is_argument]),
-        ("Options", [each for each in taken if not each.is_argument]),
-    ):
-        if group:
-            yield f"{below} {heading}\n\n{_table(group, heading[:-1].lower())}\n"
+    for heading, group in by_heading(taken).items():
+        yield f"{below} {heading}\n\n{_table(group, 'argument' if group[0].is_argument else 'option')}\n"
 
 
 def _table(parameters: list[Parameter], what: str) -> str:

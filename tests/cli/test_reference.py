@@ -54,6 +54,11 @@ def test_an_option_tells_how_it_is_written_what_it_does_its_range_and_its_defaul
     assert _row("attncli train", "CONFIG")[2] == "required"
 
 
+def test_options_are_grouped_as_in_the_help(attncli: Command) -> None:
+    said = re.findall(r"^([A-Z][a-z ]+):$", attncli("translate", "--help").out, re.MULTILINE)
+    assert re.findall(r"^## (.*)", _part("attncli translate"), re.MULTILINE) == ["Examples", *said[:-1]]
+
+
 def test_examples_stand_as_they_are_typed() -> None:
     assert '$ echo "Ein Hund rennt." | attncli translate runs/multi30k-de-en\n' in _part("attncli translate")
 
