@@ -17,6 +17,7 @@ Offer = str | tuple[str, str]
 
 METRICS: dict[str, tuple[str, ...]] = {
     "translation": ("bleu", "chrf", "ter", "comet"),
+    "summarisation": ("rouge1", "rouge2", "rougeL", "bleu", "chrf"),
     "captioning": ("bleu", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "cider", "meteor"),
 }
 """The scores of `eval` by task, as the configurations of the tasks have them."""

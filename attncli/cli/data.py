@@ -27,6 +27,10 @@ _TOYS = {
         "an artificial language pair with far reordering, 3 to 60 words, learned in minutes",
         "about 10 MB in 6 files",
     ),
+    "toy-paragraphs": (
+        "paragraphs about people, and the last thing one of them does, with names of places never seen before",
+        "about 5 MB in 6 files",
+    ),
     "toy-captioning": (
         "images of coloured shapes with captions, and where each shape lies, learned in minutes",
         "about 4 MB in 4,602 files",
@@ -130,14 +134,25 @@ def make(
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Put it here.", show_default="data/NAME")] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed and sizes give the same files.")] = 1,
     train: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Examples to train on.", show_default="30000, pictures 4000")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Examples to train on.", show_default="30000, paragraphs 10000, pictures 4000"
+        ),
     ] = None,
     dev: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Examples to choose by.", show_default="500, captioned 200")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Examples to choose by.", show_default="500, paragraphs 300, captioned 200"
+        ),
     ] = None,
     test: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Examples to test on.", show_default="1200, pictures 500, captioned 400"),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Examples to test on.",
+            show_default="1200, paragraphs 600, pictures 500, captioned 400",
+        ),
     ] = None,
 ) -> None:
     """Make an artificial data set from a seed.
@@ -160,6 +175,12 @@ def _make_sentences(folder: Path, sizes: dict[str, int], seed: int) -> None:
     make_toy_translation(folder, ToySizes(**sizes), seed=seed)
 
 
+def _make_paragraphs(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_paragraphs import ToyParagraphSizes, make_toy_paragraphs
+
+    make_toy_paragraphs(folder, ToyParagraphSizes(**sizes), seed=seed)
+
+
 def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
     from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
@@ -174,6 +195,7 @@ def _make_captioned(folder: Path, sizes: dict[str, int], seed: int) -> None:
 
 _MAKERS: dict[str, Callable[[Path, dict[str, int], int], None]] = {
     "toy-translation": _make_sentences,
+    "toy-paragraphs": _make_paragraphs,
     "toy-captioning": _make_captioned,
     "toy-pictures": _make_pictures,
 }

@@ -17,6 +17,7 @@ from attncli.config.problems import as_written, explained
 from attncli.config.shipped import meant_file
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.tasks.summarisation import SummarisationConfig
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.writing import WritingConfig
 from attncli.config.yaml_core import DEEPEST, parse_yaml
@@ -25,6 +26,7 @@ from attncli.errors import ConfigError, escaped, shortened, unknown
 Config = WritingConfig | AutoencodingConfig
 CONFIGS: dict[str, type[Config]] = {
     "translation": TranslationConfig,
+    "summarisation": SummarisationConfig,
     "captioning": CaptioningConfig,
     "autoencoding": AutoencodingConfig,
 }

@@ -71,8 +71,8 @@ def test_schema_prints_json(attncli: Command) -> None:
     result = attncli("config", "schema", "captionning")
     assert (result.code, result.out) == (2, "")
     assert result.err == (
-        "attncli: unknown task 'captionning'; did you mean 'captioning'? choose from translation, captioning, "
-        "autoencoding\n"
+        "attncli: unknown task 'captionning'; did you mean 'captioning'? choose from translation, summarisation, "
+        "captioning, autoencoding\n"
     )
 
 

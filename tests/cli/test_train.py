@@ -380,7 +380,11 @@ def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
             2,
             "--set training.max_step: unknown key 'max_step'; did you mean 'max_steps'? choose from ",
         ),
-        (["--set", "task=speech"], 2, "--set task: unknown task 'speech'; choose from translation, captioning, "),
+        (
+            ["--set", "task=speech"],
+            2,
+            "--set task: unknown task 'speech'; choose from translation, summarisation, captioning, ",
+        ),
         (["--set", "data.train.source=train.xx"], 1, "{corpus}/train.xx: no such file\n"),
         (["--set", "data.dev.target=train.en"], 1, "{corpus}/dev.de has 5 lines, but {corpus}/train.en has 36; line n"),
         (["--device", "gpu"], 2, "--device gpu: unknown device; choose from auto, cpu, cuda, cuda:N\n"),

@@ -208,11 +208,17 @@ def refused(path: Path) -> str:
         # The task.
         (
             "task=translatoin",
-            "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, captioning, "
-            "autoencoding",
+            "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, summarisation, "
+            "captioning, autoencoding",
         ),
-        ("task=painting", "task: unknown task 'painting'; choose from translation, captioning, autoencoding"),
-        ("task=[pictures]", "task: unknown task '[\"pictures\"]'; choose from translation, captioning, autoencoding"),
+        (
+            "task=painting",
+            "task: unknown task 'painting'; choose from translation, summarisation, captioning, autoencoding",
+        ),
+        (
+            "task=[pictures]",
+            "task: unknown task '[\"pictures\"]'; choose from translation, summarisation, captioning, autoencoding",
+        ),
         # What is wrong before any key is looked at.
         ('data.root="\\ud800"', "data.root:1: half of a surrogate pair, which is not a character"),
         ("data.root=!!binary aGk=", "data.root:1: '!!binary' is not the tag of such a value; remove it"),
@@ -329,7 +335,7 @@ def test_a_missing_task_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("data: {}\n")
     assert (
         refused(tmp_path / "c.yaml")
-        == f"{tmp_path}/c.yaml: task: missing; choose from translation, captioning, autoencoding"
+        == f"{tmp_path}/c.yaml: task: missing; choose from translation, summarisation, captioning, autoencoding"
     )
 
 

@@ -76,7 +76,8 @@ def _modules_imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["config", "show", "toy-translation"], ["config", "new"]]
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["config", "show", "toy-translation"], ["config", "new"]],
 )
 def test_what_needs_no_torch_imports_none(arguments: list[str]) -> None:
     code = (

@@ -27,7 +27,7 @@ from attncli.errors import DataError
 from attncli.models.build import needs_of
 from attncli.sources.kinds import KINDS, kind_of
 from attncli.sources.source import Look, Shared
-from attncli.text.tokenizer import Tokenizers, train_tokenizers
+from attncli.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
 SENTENCES = ["der Hund rennt", "Kuh", "die Kuh und der Hund schlafen", "der Hund"]
 TOKENIZER = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=30), SENTENCES, SENTENCES).target
