@@ -386,6 +386,7 @@ def test_images_of_a_test_set_have_their_own_references(captioners: Path) -> Non
     found = configured_set(read_config(captioners / "small.yaml"), "test", where="here")  # type: ignore[arg-type]
     records = [json.loads(line) for line in (captioners / "captions.jsonl").read_text().splitlines()]
     captions = {record["image"]: record["captions"] for record in records}
+    assert found.sources is not None
     assert len(found) == len({*found.sources}) == 6
     assert [Path(cell).name for cell in found.cells] == list(found.sources)
     for name, texts in zip(found.sources, zip(*found.references, strict=True), strict=True):

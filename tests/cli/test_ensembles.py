@@ -90,8 +90,9 @@ def test_translations_have_the_mean_of_the_probabilities_and_the_attention_of_th
             assert hypothesis["token_log_probs"] == pytest.approx(expected, abs=1e-4)
             if target[-1] != EOS:
                 continue
-            [alone] = first.writer().align([(sentence, hypothesis["text"])])
-            np.testing.assert_allclose(hypothesis["attention"], alone.best.weights, atol=1e-4)
+            [aligned] = first.writer().align([(sentence, hypothesis["text"])])
+            assert aligned.best.weights is not None
+            np.testing.assert_allclose(hypothesis["attention"], aligned.best.weights, atol=1e-4)
     alone = attncli("translate", translators[0], source, *asked).out
     assert records(alone)[0]["hypotheses"][0]["log_prob"] != records(result.out)[0]["hypotheses"][0]["log_prob"]
 

@@ -99,7 +99,7 @@ def options_of(command: typer.core.TyperCommand) -> set[str]:
 
 
 def commands() -> dict[str, typer.core.TyperCommand]:
-    found = {}
+    found: dict[str, typer.core.TyperCommand] = {}
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         below = getattr(command, "commands", None)
         found |= {name: command} if below is None else {f"{name} {each}": below[each] for each in below}

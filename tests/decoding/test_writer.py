@@ -80,6 +80,12 @@ def sharpened(model: EncoderDecoder, *, by: float) -> EncoderDecoder:
     return model.eval()
 
 
+def model_of(writer: Writer[Any]) -> EncoderDecoder:
+    """Return the one model of `writer`."""
+    assert isinstance(writer.model, EncoderDecoder)
+    return writer.model
+
+
 def texts(written: Iterable[Written]) -> list[str]:
     return [found.best.text for found in written]
 
@@ -107,7 +113,7 @@ def test_batches_are_as_large_as_asked_for_and_of_like_lengths(
 ) -> None:
     writer = made(tokenizers, settings(batch_size=3))
     seen: list[list[int]] = []
-    encode = writer.model.encode
+    encode = model_of(writer).encode
 
     def noted(_: EncoderDecoder, source: Tokens) -> Memory:
         seen.append(source.lengths.tolist())
@@ -141,7 +147,7 @@ def test_hypotheses_are_what_the_model_gives_them(tokenizers: Tokenizers) -> Non
             written = [tokenizers.target._ids.get(f"▁{token}", UNK) for token in found.tokens if token != "</s>"]
             if found.tokens[-1] != "</s>":
                 continue
-            log_probs, weights = scored(writer.model, tokens(ids), tokens(written))
+            log_probs, weights = scored(model_of(writer), tokens(ids), tokens(written))
             assert found.log_prob == pytest.approx(float(log_probs.sum()), abs=1e-4)
             assert found.score == pytest.approx(found.log_prob / ((5 + len(found.tokens)) / 6) ** 0.5)
             assert found.text == tokenizers.target.decode(written)
@@ -188,7 +194,7 @@ def test_an_unknown_token_is_written_only_where_it_is_asked_for(tokenizers: Toke
     def written(search: Search, **asked: Any) -> str:
         writer = made(tokenizers, search)
         with torch.no_grad():
-            writer.model.decoder.output.classify.bias[UNK] += 50.0
+            model_of(writer).decoder.output.classify.bias[UNK] += 50.0
         return next(iter(writer.write(["der Hund rennt"], **asked))).best.text
 
     assert "⁇" not in written(settings())
@@ -245,7 +251,7 @@ def test_a_given_target_is_aligned(tokenizers: Tokenizers) -> None:
         ids, written = tokenizers.source.encode(source), tokenizers.target.encode(target)
         assert hypothesis.tokens == (*target.split(), "</s>")
         assert hypothesis.text == target
-        log_probs, weights = scored(writer.model, tokens(ids), tokens(written))
+        log_probs, weights = scored(model_of(writer), tokens(ids), tokens(written))
         assert hypothesis.log_prob == pytest.approx(float(log_probs.sum()), abs=1e-5)
         assert hypothesis.score == pytest.approx(hypothesis.log_prob / ((5 + len(written) + 1) / 6) ** 2)
         assert weights is not None
@@ -386,7 +392,7 @@ def test_every_hypothesis_of_a_beam_has_its_own_weights_windows_and_choices(toke
     different = set()
     for each in writer.write([SOURCES[0], SOURCES[3]], n_best=3, with_weights=True):
         for found in each.hypotheses:
-            assert_forced(writer.model, tokens(tokenizers.source.encode(each.cell)), found, tokenizers)
+            assert_forced(model_of(writer), tokens(tokenizers.source.encode(each.cell)), found, tokenizers)
         different.add(len({str(found.marks.as_json()) for found in each.hypotheses if found.marks}))
     assert max(different) > 1
 
@@ -447,7 +453,7 @@ def test_captions_of_images_are_what_the_model_gives_them(tokenizers: Tokenizers
         assert each.places == Places(grid=(2, 2))
         assert len(each.hypotheses) == 2
         for found in each.hypotheses:
-            assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+            assert_forced(model_of(writer), pixels_of(each.cell), found, tokenizers)
             assert found.score == pytest.approx(found.log_prob / ((5 + len(found.tokens)) / 6) ** 0.5)
             assert found.weights is not None
             assert found.weights.shape == (len(found.tokens), 2, 2)
@@ -470,7 +476,7 @@ def test_windows_and_choices_in_an_image_are_rows_and_columns(tokenizers: Tokeni
     writer = captioner(tokenizers, attention=attention)
     for each in writer.write(images, n_best=3, with_weights=True):
         for found in each.hypotheses:
-            assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+            assert_forced(model_of(writer), pixels_of(each.cell), found, tokenizers)
         for hypothesis in each.as_json(name="path")["hypotheses"]:
             weights = np.array(hypothesis["attention"])
             assert hypothesis["chosen"] == weights.reshape(-1, 4).argmax(-1).tolist(), "row by row"
@@ -489,7 +495,7 @@ def test_a_given_caption_is_aligned_with_its_image(tokenizers: Tokenizers, image
         [hypothesis] = each.hypotheses
         assert each.places == Places(grid=(2, 2))
         assert (hypothesis.text, hypothesis.tokens) == (target, (*target.split(), "</s>"))
-        assert_forced(writer.model, pixels_of(path), hypothesis, tokenizers)
+        assert_forced(model_of(writer), pixels_of(path), hypothesis, tokenizers)
         assert hypothesis.score == pytest.approx(hypothesis.log_prob / ((5 + len(hypothesis.tokens)) / 6) ** 2)
         assert hypothesis.weights is not None
         assert hypothesis.weights.shape == (len(hypothesis.tokens), 2, 2)
@@ -556,7 +562,7 @@ def test_captions_are_drawn_by_a_seed_and_have_the_models_log_probability(
     for each in first:
         assert len(each.hypotheses) == 3
         for found in each.hypotheses:
-            assert_forced(writer.model, pixels_of(each.cell), found, tokenizers)
+            assert_forced(model_of(writer), pixels_of(each.cell), found, tokenizers)
 
 
 def test_draws_depend_on_the_row_of_a_source_and_not_on_its_batch(
@@ -620,7 +626,7 @@ def test_captions_are_aligned_with_the_good_files_among_bad_ones(tokenizers: Tok
     for at, each in enumerate(found):
         if at not in problems:
             assert each.best.text == words[at]
-            assert_forced(writer.model, pixels_of(mixed[at]), each.best, tokenizers)
+            assert_forced(model_of(writer), pixels_of(mixed[at]), each.best, tokenizers)
 
 
 def test_a_bad_file_cannot_be_inspected(tokenizers: Tokenizers, mixed: list[str]) -> None:

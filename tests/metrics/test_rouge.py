@@ -43,7 +43,7 @@ def test_the_score_of_a_corpus_is_the_mean_of_the_package() -> None:
 
 
 def test_of_several_references_the_best_counts() -> None:
-    references = [REFERENCES, [None, "a b c d", "nothing", None]]
+    references: list[list[str | None]] = [[*REFERENCES], [None, "a b c d", "nothing", None]]
     scores = ROUGE["rougeL"].measure(TEXTS, references).sentence_scores()
     assert scores == pytest.approx([100 * 6 / 7, 100.0, 100 * 2 / 3, 0.0])
 
