@@ -31,6 +31,8 @@ def test_list_shows_every_set_and_how_to_get_it() -> None:
         "laws-en-fr",
         "    size:    20.4 MB in 8 files",
         "    licence: Open Government Licence - Canada; name the source",
+        "debian-descriptions",
+        "    size:    4.7 MB in 6 files",
         "flickr8k",
         "    size:    1,117.3 MB in 2 files",
         "toy-translation",

@@ -255,7 +255,14 @@ def test_the_archives_of_a_set_are_named(tmp_path: Path, packed: Path) -> None:
 
 
 @pytest.mark.shared_data
-@pytest.mark.parametrize(("name", "folder"), [("multi30k", "multi30k"), ("laws-en-fr", "canada_laws_en_fr")])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("multi30k", "multi30k"),
+        ("laws-en-fr", "canada_laws_en_fr"),
+        ("debian-descriptions", "debian_descriptions"),
+    ],
+)
 def test_the_sums_of_the_catalogue_are_right(shared_data: Path, tmp_path: Path, name: str, folder: str) -> None:
     fetch(name, tmp_path / "to", origin=str(shared_data / folder), report=lambda text: None)
     assert set(found(tmp_path / "to")) == set(DATA_SETS[name].files)
