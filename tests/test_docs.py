@@ -115,6 +115,11 @@ STARTS = [
     training: {max_steps: 9}
     """,
         """
+    task: summarisation
+    data: {train: {source: a, target: b}, dev: {source: c, target: d}}
+    training: {max_steps: 9}
+    """,
+        """
     task: captioning
     data: {images: a, train: b, dev: c}
     training: {max_steps: 9}
