@@ -36,6 +36,8 @@ class Vocabulary:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the tokens of `ids` for display."""
+        if not self.words:
+            return self.tokenizer.tokens(ids)
         size = self.tokenizer.size
         return [self.words[each - size] if each >= size else self.tokenizer.tokens([each])[0] for each in ids]
 
