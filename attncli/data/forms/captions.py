@@ -202,4 +202,4 @@ class CaptionForm:
 
     def __iter__(self) -> Iterator[Example]:
         for number, image in enumerate(self._found.images, start=1):
-            yield Example(number, str(image.path), image.captions)
+            yield Example(number, {"source": str(image.path)}, image.captions)

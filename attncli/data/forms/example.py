@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 
 class Example(NamedTuple):
-    """A source and its targets."""
+    """One or several sources and their targets."""
 
     number: int  # its line or index, for `Form.place`
-    cell: str  # the source: a sentence, or the path of a file
+    cells: Mapping[str, str]  # the sources by their names, each a sentence or the path of a file
     targets: tuple[str, ...]  # one for each reference
+
+    @property
+    def cell(self) -> str:
+        """The source, where there is one."""
+        [cell] = self.cells.values()
+        return cell
 
 
 class Form(Protocol):

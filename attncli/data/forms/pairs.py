@@ -75,7 +75,7 @@ class PairReader:
         for number, (source, target) in enumerate(self._rows(problems), start=self._first_line):
             bad = [side for side in (source, target) if isinstance(side, _Bad)]
             if isinstance(source, str) and isinstance(target, str):
-                yield Example(number, source, (target,))
+                yield Example(number, {"source": source}, (target,))
             elif self._bad_lines == "skip":
                 self.skipped[bad[0].kind] += 1
             else:

@@ -75,9 +75,12 @@ def test_json_lines_are_read_by_key(tmp_path: Path) -> None:
 
 def test_pairs_know_their_line(tmp_path: Path) -> None:
     corpus = parallel(tmp_path, b"a\n\nc\n", b"x\ny\nz\n")
-    assert list(PairReader(corpus, tmp_path, bad_lines="skip")) == [Example(1, "a", ("x",)), Example(3, "c", ("z",))]
+    assert list(PairReader(corpus, tmp_path, bad_lines="skip")) == [
+        Example(1, {"source": "a"}, ("x",)),
+        Example(3, {"source": "c"}, ("z",)),
+    ]
     with_header = pair_file(tmp_path, "x.tsv", "s\tt\na\tx\n", source_field="s", target_field="t")
-    assert list(PairReader(with_header, tmp_path)) == [Example(2, "a", ("x",))]
+    assert list(PairReader(with_header, tmp_path)) == [Example(2, {"source": "a"}, ("x",))]
 
 
 @pytest.mark.parametrize("skip", [True, False])
