@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attncli.metrics.accuracy import ACCURACY
 from attncli.metrics.bleu import BLEU
 from attncli.metrics.chrf import CHRF
 from attncli.metrics.coco import BLEU_N, CIDER, ROUGE_L
@@ -22,4 +23,6 @@ CAPTION_METRICS: dict[str, Metric] = {
 }
 # For summaries. ROUGE_L of captions is another: that of the COCO evaluation.
 SUMMARY_METRICS: dict[str, Metric] = {**ROUGE, "bleu": BLEU, "chrf": CHRF}
-ALL_METRICS = {**METRICS, **CAPTION_METRICS, **SUMMARY_METRICS}
+# For answers and labels.
+ANSWER_METRICS: dict[str, Metric] = {"accuracy": ACCURACY}
+ALL_METRICS = {**METRICS, **CAPTION_METRICS, **SUMMARY_METRICS, **ANSWER_METRICS}

@@ -196,6 +196,24 @@ def test_files_without_sources_are_grouped_by_the_length_of_the_reference(tmp_pa
     assert (first["source"], first["references"]) == (None, [TARGETS[0]])
 
 
+def test_answers_in_files_are_scored_by_their_accuracy_and_compared(tmp_path: Path) -> None:
+    write_lines(tmp_path / "answers", ["red", "two", "circle", "left"])
+    write_lines(tmp_path / "others", ["crimson", "2", "a circle", "left"])
+    write_lines(tmp_path / "good", ["crimson", " two", "square", "left"])
+    write_lines(tmp_path / "bad", ["blue", "Two", "square", "left"])
+    files = [f"--hypotheses={tmp_path / name}" for name in ("good", "bad")]
+    references = [f"--reference={tmp_path / name}" for name in ("answers", "others")]
+    result = run_eval(*files, *references, "--metric", "accuracy", "--output", tmp_path / "out", where=())
+    assert result.exit_code == 0, result.output
+    found = report(tmp_path / "out")
+    assert [run["accuracy"]["score"] for run in found["runs"]] == [75, 25]
+    assert all(run["accuracy"]["low"] <= run["accuracy"]["score"] <= run["accuracy"]["high"] for run in found["runs"])
+    assert [(c["metric"], c["difference"]) for c in found["comparisons"] if c["metric"] == "accuracy"] == [
+        ("accuracy", 50)
+    ]
+    assert "Accuracy" in result.stdout
+
+
 def test_runs_and_files_are_scored_together_and_compared_in_pairs(tmp_path: Path, loaded: list[FakeRun]) -> None:
     runs = [make_run(tmp_path / name, tests=("small", "other")) for name in ("fourteen", "fo")]
     for name, lines in (("good.txt", TARGETS), ("bad.txt", TARGETS[::-1])):
