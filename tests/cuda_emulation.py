@@ -361,6 +361,7 @@ def _functions(emulation: Emulation) -> dict[str, Callable[..., Any]]:
         "is_bf16_supported": lambda including_emulation=True: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
+        "get_device_name": lambda device=None: "Emulated",
         "synchronize": lambda device=None: emulation.wait("synchronize"),
         "reset_peak_memory_stats": lambda device=None: None,
         "max_memory_allocated": lambda device=None: 123 << 20,

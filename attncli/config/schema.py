@@ -49,11 +49,11 @@ def json_schema(task: str | None = None) -> Schema:
 
 
 def schema_text(task: str | None = None) -> str:
-    """Return the JSON Schema as text, a definition a line."""
+    """Return the JSON Schema as text, a key and a definition a line."""
     schema = json_schema(task)
     definitions = ",\n".join(f"    {_compact(name)}: {_compact(each)}" for name, each in schema.pop("$defs").items())
-    head = json.dumps(schema, indent=2, ensure_ascii=False).removesuffix("\n}")
-    return f'{head},\n  "$defs": {{\n{definitions}\n  }}\n}}\n'
+    head = "".join(f"  {_compact(key)}: {_compact(value)},\n" for key, value in schema.items())
+    return f'{{\n{head}  "$defs": {{\n{definitions}\n  }}\n}}\n'
 
 
 def _compact(value: Any) -> str:

@@ -15,12 +15,14 @@ from attncli.config.writing import WritingConfig
 from attncli.data.batches import epoch_batches
 from attncli.data.columns import Packed
 from attncli.data.corpus import Array, Batch, Corpus, CorpusBatches, DrawnBatch
+from attncli.decoding.strategies import Sampling
 from attncli.errors import counted
 from attncli.losses import SummedLoss
 from attncli.metrics.rewards import REWARDS
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.tasks.self_critical import SelfCritic, Targets
 from attncli.text.tokenizer import Tokenizer
+from attncli.training.task import Batches
 
 _AHEAD = 4  # batches whose sources are read while one is computed
 
@@ -36,7 +38,7 @@ class Objective(Protocol):
     def examples(self) -> str:
         """The number of training examples, in words."""
 
-    def epoch(self, number: int) -> Sequence[Any]:
+    def epoch(self, number: int) -> Batches:
         """Return the batches of epoch `number`, which depend on the seed and the number alone."""
 
     def largest_batch(self) -> tuple[Any, str]:
@@ -168,14 +170,13 @@ class SelfCriticalObjective:
         return self._loss(model, self.corpora.dev, batch, self.config.training.seed)
 
     def _loss(self, model: EncoderDecoder, corpus: Corpus, batch: DrawnBatch, seed: int) -> SummedLoss:
-        generator = torch.Generator(model.device).manual_seed(seed)
         references = [corpus.texts[row] for row in batch.rows]
 
         def reward(drawn: Targets) -> list[list[float]]:
             texts = [[self.tokenizer.decode(ids) for ids in of_source] for of_source in drawn]
             return self.reward(texts, references)
 
-        return self.critic.loss(model, batch.source, reward, generator)
+        return self.critic.loss(model, batch.source, reward, Sampling(seed).for_rows(batch.rows))
 
 
 def build_objective(config: WritingConfig, corpora: Corpora, tokenizer: Tokenizer) -> Objective:

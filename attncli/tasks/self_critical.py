@@ -27,7 +27,6 @@ Targets = Sequence[Sequence[Sequence[int]]]
 """Targets of each source as token ids, closed by the end symbol unless they reached the maximum length."""
 Reward = Callable[[Targets], Sequence[Sequence[float]]]
 """Returns the reward of each target of each source."""
-_SEEDS = 1 << 62  # of which one is drawn for each batch
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,13 @@ class SelfCritic:
     max_length: int
     greedy: bool
 
-    def loss(self, model: EncoderDecoder, source: Any, reward: Reward, generator: torch.Generator) -> SummedLoss:
+    def loss(self, model: EncoderDecoder, source: Any, reward: Reward, draws: Sampling) -> SummedLoss:
         """Return a loss with the estimated gradient, summed over the N targets, which are its terms.
 
         It reports minus the sum of their rewards, whose expectation is minimised.
         """
         memory = model.encode(source)
-        seed = int(torch.randint(_SEEDS, (), generator=generator, device=generator.device))
-        drawn = self._found(model, memory, Sampling(seed), count=self.samples)
+        drawn = self._found(model, memory, draws, count=self.samples)
         rewards = _tensor(reward(drawn), memory.mask.device)  # [B, K]
         advantages = rewards - self._baseline(model, memory, reward, rewards)
         log_probs = drawn_log_probs(model, memory, drawn)

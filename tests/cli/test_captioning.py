@@ -122,8 +122,8 @@ def test_eval_scores_against_all_references(captioners: Path, tmp_path: Path) ->
         tmp_path / "again",
     )
     assert again.exit_code == 0, again.output
-    (files,) = json.loads((tmp_path / "again" / "report.json").read_text())["runs"]
-    assert files["cider"] == run["cider"]
+    found, file = json.loads((tmp_path / "again" / "report.json").read_text())["runs"]
+    assert found["cider"] == file["cider"] == run["cider"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def invoke(*arguments: str) -> Result:
 def test_every_command_shows_an_example(command: list[str]) -> None:
     result = invoke(*command, "--help")
     assert result.exit_code == 0
-    assert f"Example: attncli data {' '.join(command)}".strip() in result.stdout
+    assert f"Example:\n  attncli data {' '.join(command)}".rstrip() in result.stdout
 
 
 def test_list_shows_every_set_and_how_to_get_it() -> None:
@@ -73,7 +73,7 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
     assert isinstance(made, CommandError)
     assert str(made) == (
         "unknown data set to make 'toy-translations'; did you mean 'toy-translation'? choose from toy-translation, "
-        "toy-captioning, toy-pictures"
+        "toy-paragraphs, toy-captioning, toy-pictures"
     )
     got = invoke("get", "multi30").exception
     assert isinstance(got, CommandError)

@@ -235,7 +235,9 @@ MISTAKES = {
     "model: {dropout: 1.5}": "$.model.dropout: 1.5 is greater than or equal to the maximum of 1",
     "search: {beam_size: 0}": "$.search.beam_size: 0 is less than the minimum of 1",
     "data: {train: {source: a}, dev: {pairs: b}}": "$.data.train: 'target' is a required property",
-    "task: translate": "$.task: 'translate' is not one of ['translation', 'captioning', 'autoencoding']",
+    "task: translate": (
+        "$.task: 'translate' is not one of ['translation', 'summarisation', 'captioning', 'autoencoding']"
+    ),
 }
 
 

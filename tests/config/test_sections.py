@@ -30,6 +30,8 @@ def test_all_sections_are_found() -> None:
         *("LSTMNEncoder", "LSTMNDecoder", "TransformerEncoder", "TransformerDecoder"),
         *("TranslationTraining", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
         *("TranslationValidation", "EarlyStopping", "Search", "Evaluation"),
+        *("SummarisationConfig", "SummarisationData", "SummarisationTraining", "SummarisationValidation"),
+        "SummarisationSearch",
         *("CaptioningConfig", "CaptioningData", "CaptionFile", "CaptionSplit", "CaptioningModel", "CNN"),
         *("EfficientNetLite0", "Timm", "Preprocessing", "Augmentation"),
         *("CaptioningTraining", "CaptioningValidation", "CaptioningEvaluation", "CrossEntropy", "SelfCritical"),

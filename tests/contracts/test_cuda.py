@@ -261,7 +261,7 @@ def test_rewards_are_learned_from(name: str, greedy: bool, card: Card) -> None:
     model, critic = CASES[name].build(), SelfCritic(2, max_length=5, greedy=greedy)
 
     def loss(batch: Batch) -> SummedLoss:
-        return critic.loss(model, batch.source, reward, torch.Generator(model.device).manual_seed(1))
+        return critic.loss(model, batch.source, reward, Sampling(1))
 
     updater = updater_of(Learner(model, loss), card.precision, CUDA)
     with arithmetic(card.precision, CUDA):

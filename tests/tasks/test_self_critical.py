@@ -88,7 +88,7 @@ def test_the_mean_is_the_gradient_of_the_expected_reward(model: EncoderDecoder, 
     directions = torch.cat([exact[None], directions])
     directions = directions / directions.norm(dim=1, keepdim=True)
 
-    critic, generator = SelfCritic(samples, max_length=2, greedy=greedy), torch.Generator().manual_seed(2)
+    critic = SelfCritic(samples, max_length=2, greedy=greedy)
     # Many copies of the two pictures, so that one call makes many estimates.
     copies = 50
     source = Pixels(TWO.pixels.repeat(copies, 1, 1, 1))
@@ -97,8 +97,8 @@ def test_the_mean_is_the_gradient_of_the_expected_reward(model: EncoderDecoder, 
         return [[reward_of(at % 2, caption) for caption in each] for at, each in enumerate(captions)]
 
     estimates = []
-    for _ in range(60):
-        loss = critic.loss(model, source, reward, generator)
+    for seed in range(60):
+        loss = critic.loss(model, source, reward, Sampling(seed))
         assert loss.terms == 2 * copies * samples
         estimates.append(directions @ gradient(model, loss.total / loss.terms))
     found = torch.stack(estimates)
@@ -116,7 +116,7 @@ def test_the_loss_is_its_definition(model: EncoderDecoder, greedy: bool) -> None
         return rewards_of(captions)
 
     critic = SelfCritic(3, max_length=2, greedy=greedy)
-    loss = critic.loss(model, TWO, reward, torch.Generator().manual_seed(4))
+    loss = critic.loss(model, TWO, reward, Sampling(4))
     drawn, total = asked[0], torch.zeros(())
     assert [len(captions) for captions in drawn] == [3, 3]
     for picture, captions in enumerate(drawn):
@@ -143,7 +143,7 @@ def best_first(model: EncoderDecoder, picture: int) -> tuple[int, ...]:
 def test_equal_rewards_teach_nothing(model: EncoderDecoder) -> None:
     for greedy in (False, True):
         critic = SelfCritic(3, max_length=2, greedy=greedy)
-        loss = critic.loss(model, TWO, lambda captions: [[0.5] * len(each) for each in captions], torch.Generator())
+        loss = critic.loss(model, TWO, lambda captions: [[0.5] * len(each) for each in captions], Sampling(1))
         assert not gradient(model, loss.total).any()
 
 
@@ -155,7 +155,7 @@ def test_the_same_seed_draws_the_same(model: EncoderDecoder) -> None:
             model,
             TWO,
             lambda captions: asked.append(captions) or rewards_of(captions),  # type: ignore[func-returns-value]
-            torch.Generator().manual_seed(seed),
+            Sampling(seed),
         )
     assert asked[0] == asked[1] != asked[2]
 
@@ -182,7 +182,7 @@ def test_every_parameter_learns(attention: str, decoder: str, precision: str) ->
             model,
             IMAGES,
             lambda captions: [[float(len(caption)) for caption in each] for each in captions],
-            torch.Generator().manual_seed(1),
+            Sampling(1),
         )
     loss.total.backward()  # type: ignore[no-untyped-call]
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]

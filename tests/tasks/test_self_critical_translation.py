@@ -74,7 +74,7 @@ def drawn_rewards(task: WritingTask, corpus: Corpus, rows: list[int], references
     found = search(
         task.model.decoder,
         task.model.encode(corpus.source.start(np.array(rows), None)()),
-        strategy=Sampling(seed),
+        strategy=Sampling(seed).for_rows(rows),
         beam_size=3,
         max_length=9,
         length_penalty=0.0,
