@@ -79,10 +79,10 @@ def evaluate(
 ) -> Report:
     """Return the scores of `systems` on `test` by `metrics`, the first of which is also reported by length.
 
-    BLEU is always among them. `length_of` is "reference" where the sources are not known. The same arguments give the
+    BLEU is always among them, last unless asked for. `length_of` is "reference" where the sources are not known. The same arguments give the
     same numbers.
     """
-    first, metrics = next(iter(metrics)), {"bleu": BLEU, **metrics}
+    first, metrics = next(iter(metrics)), {**metrics, "bleu": BLEU}
     measured = {
         key: [metric.measure(system.hypotheses, test.references) for system in systems]
         for key, metric in metrics.items()
