@@ -79,8 +79,8 @@ def evaluate(
 ) -> Report:
     """Return the scores of `systems` on `test` by `metrics`, the first of which is also reported by length.
 
-    BLEU is always among them, last unless asked for. `length_of` is "reference" where the sources are not known. The same arguments give the
-    same numbers.
+    BLEU is always among them, last unless asked for. `length_of` is "reference" where the sources are not known. The
+    same arguments give the same numbers.
     """
     first, metrics = next(iter(metrics)), {**metrics, "bleu": BLEU}
     measured = {
