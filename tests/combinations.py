@@ -39,7 +39,7 @@ HISTORY: dict[str, Overrides] = {
 }
 
 
-def _score(name: str) -> Overrides:
+def score_overrides(name: str) -> Overrides:
     if name == "location":
         return ("model.attention={score: location, maximum_source_length: 12}",)
     same_width = ("model.encoder.hidden_size=8",) if "dot" in name else ()
@@ -48,7 +48,7 @@ def _score(name: str) -> Overrides:
 
 READERS: dict[str, Overrides] = {
     **WITHOUT_ATTENTION,
-    **{f"{query}-{score}": (*QUERIES[query], *_score(score)) for query in QUERIES for score in SCORES},
+    **{f"{query}-{score}": (*QUERIES[query], *score_overrides(score)) for query in QUERIES for score in SCORES},
     **{f"{query}-{name}": (*QUERIES[query], *HISTORY[name]) for query in QUERIES for name in HISTORY},
 }
 CELL: dict[str, Overrides] = {name: (f"model.encoder.cell={name}", f"model.decoder.cell={name}") for name in CELLS}
@@ -132,6 +132,18 @@ DECODER_KINDS: dict[str, Overrides] = {
         "positions: learned, maximum_length: 9}",
         "model.attention={score: scaled_dot}",
         "model.tied_embeddings=target",
+    ),
+}
+LABEL_TARGETS: Overrides = ("tokenizer.target={kind: label}",)
+CLASSIFIER: Overrides = ("model.decoder={kind: classifier, hidden_size: 8}", *LABEL_TARGETS)
+# A search for labels has one step, after which all that a classifier writes is a tie.
+CLASSIFIERS: dict[str, Overrides] = {
+    "recurrent-classifier-none": (*ENCODER_KINDS["recurrent"], *CLASSIFIER, *WITHOUT_ATTENTION["none"]),
+    "lstmn-classifier": (*ENCODER_KINDS["lstmn"], *CLASSIFIER),
+    "transformer-classifier": (
+        *ENCODER_KINDS["transformer"],
+        *CLASSIFIER,
+        "model.attention={score: scaled_dot, projections: learned}",
     ),
 }
 # Every kind of encoder with every kind of decoder.

@@ -27,7 +27,8 @@ from attncli.files.reading import count_lines
 from attncli.models.encoders.encoder import Encoder
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
-from attncli.text.tokenizer import UNKNOWN_TEXT, Tokenizer, Tokenizers, train_tokenizers
+from attncli.text.labels import unknown_label_notes
+from attncli.text.tokenizer import SPECIAL, UNK, UNKNOWN_TEXT, Tokenizer, Tokenizers, fitted_labels, train_tokenizers
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
     # Not cached: which captions are read depends on the images that are there, which the caption files do not tell.
     if not config.model.encoder.is_text:
         targets = [text for example in train for text in example.targets]
+        if settings.target is not None:
+            labels = fitted_labels(settings, targets)
+            return Tokenizers(labels, labels)
         return train_tokenizers(settings.model_copy(update={"shared": True}), targets, ())
 
     def make(folder: Path) -> None:
@@ -101,7 +105,8 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
         made = _of_files(config, splits, tokenizers, encoder)
     _check_lengths(config, made)
     warnings = [f"warning: {text}" for text in config.warnings()]
-    return replace(made, notes=(*_tokenizer_notes(config.tokenizer, tokenizers), *made.notes, *warnings))
+    labels = _label_notes(splits, made.train, tokenizers.target)
+    return replace(made, notes=(*_tokenizer_notes(config.tokenizer, tokenizers), *made.notes, *labels, *warnings))
 
 
 def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:
@@ -152,7 +157,7 @@ def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path, *, 
             "format": FORMAT,
             "text": form.facts,
             "tokenizers": [
-                [key_of({"model": side.model.hex()}), side.kind, side.lowercase]
+                [key_of({"model": side.content.hex()}), side.kind, side.lowercase]
                 for side in (tokenizers.source, tokenizers.target)
             ],
             "maximum": limits.maximum.model_dump(),
@@ -207,7 +212,8 @@ def _corpus_of_files(
     kept = [example for example, _ in good]
     texts = [example.targets for example in kept]
     cells = [example.cell for example in kept]
-    target = TokenColumn.of(tokenizer.encode_all([text for targets in texts for text in targets]))
+    encoded = tokenizer.encode_all([text for targets in texts for text in targets])
+    target = TokenColumn.of(encoded, end=tokenizer.end)
     source_of: Array = np.repeat(np.arange(len(kept)), list(map(len, texts)))
     column = kind.column(cells, [length for _, length in good], section, shared, encoder, varies=key == "train")
     corpus = Corpus(column, target, source_of, cells, texts)
@@ -223,10 +229,21 @@ def _tokenizer_notes(config: TokenizerConfig, tokenizers: Tokenizers) -> Iterato
     if not tokenizers.shared:
         sides = {"source tokenizer": tokenizers.source, "target tokenizer": tokenizers.target}
     for name, tokenizer in sides.items():
+        if tokenizer.kind == "label":
+            yield f"labels: {len(tokenizer.entries) - len(SPECIAL):,}"
+            continue
         note = f"{name}: {tokenizer.kind}, {tokenizer.size:,} entries"
         if tokenizer.size < config.vocabulary_size:
             note += f" (the text has no more; tokenizer.vocabulary_size allows {config.vocabulary_size:,})"
         yield note
+
+
+def _label_notes(splits: Splits, train: Corpus, tokenizer: Tokenizer) -> Iterator[str]:
+    """Yield notes on targets that are no labels, where targets are labels."""
+    if tokenizer.kind == "label" and (rare := int((train.target.tokens == UNK).sum())):
+        yield f"train: {counted(rare, 'target')} whose labels are over tokenizer.vocabulary_size, and so never written"
+    examples = ((splits.dev.place("target", example.number), example.targets) for example in splits.dev_examples)
+    yield from unknown_label_notes("dev", tokenizer, examples)
 
 
 def _pair_notes(key: str, pairs: StoredPairs, maximum: MaximumLength) -> Iterator[str]:

@@ -79,7 +79,7 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
     parts: dict[str, Any] = {
         "source embeddings": getattr(model.encoder, "embedding", None),
         "encoder": model.encoder,
-        "target embeddings": model.decoder.embedding,
+        "target embeddings": getattr(model.decoder, "embedding", None),
         "attention": getattr(model.decoder, "attention", None),
         "output layer": model.decoder.output,
         "decoder": model.decoder,

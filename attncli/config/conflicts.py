@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 from attncli.config.attention import Attention
-from attncli.config.decoders import Decoder, LSTMNDecoder, RecurrentDecoder, TransformerDecoder
+from attncli.config.decoders import ClassifierDecoder, Decoder, LSTMNDecoder, RecurrentDecoder, TransformerDecoder
 from attncli.config.networks import width_conflict
 
 
 def decoder_conflicts(
     attention: Literal["none"] | Attention,
-    decoder: RecurrentDecoder | LSTMNDecoder | TransformerDecoder,
+    decoder: Decoder,
     *,
     embedding_size: int,
     memory_size: int | None,
@@ -23,6 +23,10 @@ def decoder_conflicts(
     longest_target: int,
 ) -> Iterator[str]:
     """Yield the conflicts of a decoder with its attention and the memory; a `memory_size` of None is not known."""
+    if isinstance(decoder, ClassifierDecoder):
+        if isinstance(attention, Attention):
+            yield from conflicts_of_a_classifier(attention, decoder, memory_size=memory_size, memory_key=memory_key)
+        return
     if not isinstance(decoder, TransformerDecoder):
         yield from conflicts_of_readout_activation(decoder, attends=attention != "none")
         yield from conflicts_of_copied_state(decoder, memory_size=memory_size, memory_key=memory_key)
@@ -90,21 +94,40 @@ def _beyond_scaled_dot(attention: Attention) -> str:
     return ", ".join(f"{key}: {value}" for key, value in attention.model_dump().items() if value != plain[key])
 
 
-def conflicts_with_attention(
-    attention: Attention, decoder: RecurrentDecoder | LSTMNDecoder, *, memory_size: int | None, memory_key: str
+def conflicts_of_a_classifier(
+    attention: Attention, decoder: ClassifierDecoder, *, memory_size: int | None, memory_key: str
 ) -> Iterator[str]:
-    """Yield the conflicts of a recurrent decoder that has an attention."""
+    """Yield the conflicts of a classifier that has an attention."""
+    yield from conflicts_of_widths(attention, decoder.hidden_size, memory_size=memory_size, memory_key=memory_key)
+    if attention.looks_back:
+        yield (
+            "model.attention: coverage and location_aware look at the weights of earlier tokens, but a decoder of kind "
+            "'classifier' writes one; remove them"
+        )
+
+
+def conflicts_of_widths(
+    attention: Attention, query_size: int, *, memory_size: int | None, memory_key: str
+) -> Iterator[str]:
+    """Yield the conflict of a plain product with a query and a memory of different widths."""
     if (
         attention.score in ("dot", "scaled_dot")
         and not attention.is_projected
-        and memory_size not in (None, decoder.hidden_size)
+        and memory_size not in (None, query_size)
     ):
         way_out = "projections: learned" if attention.score == "scaled_dot" else "'general'"
         yield (
             f"model.attention.score: {attention.score!r} needs query and memory of equal width, but "
-            f"model.decoder.hidden_size is {decoder.hidden_size} and {memory_key} is {memory_size}; "
+            f"model.decoder.hidden_size is {query_size} and {memory_key} is {memory_size}; "
             f"make them equal or choose {way_out}"
         )
+
+
+def conflicts_with_attention(
+    attention: Attention, decoder: RecurrentDecoder | LSTMNDecoder, *, memory_size: int | None, memory_key: str
+) -> Iterator[str]:
+    """Yield the conflicts of a recurrent decoder that has an attention."""
+    yield from conflicts_of_widths(attention, decoder.hidden_size, memory_size=memory_size, memory_key=memory_key)
     if decoder.input_feeding and decoder.query == "previous_state":
         yield (
             "model.decoder.input_feeding: needs model.decoder.query 'current_state', but it is 'previous_state'; "

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Tag
 
 from attncli.config.networks import LSTMN, Recurrent, TokenInput, Transformer, network_kind
 from attncli.config.quantities import Layers, Size, Weight
+from attncli.config.section import Section
 
 ActivationName = Literal["tanh", "none"]
 
@@ -78,9 +79,22 @@ class TransformerDecoder(Transformer):
     """
 
 
+class ClassifierDecoder(Section):
+    """One label for each source: a question made of its summary asks the attention, and a layer reads the answer.
+
+    Without attention it reads the question alone. It needs `tokenizer.target: {kind: label}`.
+    """
+
+    kind: Literal["classifier"]
+    """The kind of network."""
+    hidden_size: Size = 512
+    """Width of the question, and of what the output layer reads."""
+
+
 Decoder = Annotated[
     Annotated[RecurrentDecoder, Tag("recurrent")]
     | Annotated[LSTMNDecoder, Tag("lstmn")]
-    | Annotated[TransformerDecoder, Tag("transformer")],
+    | Annotated[TransformerDecoder, Tag("transformer")]
+    | Annotated[ClassifierDecoder, Tag("classifier")],
     Discriminator(network_kind),
 ]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from attncli.config.attention import Attention
-from attncli.config.decoders import TransformerDecoder
+from attncli.config.decoders import ClassifierDecoder, TransformerDecoder
 from attncli.config.section import Section
 from attncli.config.sources.text import TransformerEncoder
 from attncli.config.tasks.autoencoding import AutoencodingConfig
@@ -67,6 +67,8 @@ def _reader_of_format_1(part: Any) -> Any:
 
 
 def _decoder_of_format_1(decoder: Any, *, attends: bool) -> Any:
+    if isinstance(decoder, ClassifierDecoder):
+        return decoder
     if not isinstance(decoder, TransformerDecoder) and decoder.readout_name(attends=attends) == "attentional":
         decoder = _unsaid(decoder, readout_activation="tanh")
     return _reader_of_format_1(decoder)

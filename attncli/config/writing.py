@@ -12,7 +12,7 @@ from pydantic import Field
 
 from attncli.config.attention import Attention, AttentionChoice
 from attncli.config.conflicts import conflicts_with_a_grid, decoder_conflicts
-from attncli.config.decoders import Decoder, RecurrentDecoder, TransformerDecoder
+from attncli.config.decoders import ClassifierDecoder, Decoder, LSTMNDecoder, RecurrentDecoder
 from attncli.config.evaluation import Evaluation
 from attncli.config.networks import Dropout, InitialWeights
 from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
@@ -110,7 +110,12 @@ class WritingConfig(Section):
     @property
     def copies(self) -> bool:
         """Whether the decoder copies words of the source."""
-        return not isinstance(self.model.decoder, TransformerDecoder) and self.model.decoder.copying
+        return isinstance(self.model.decoder, (RecurrentDecoder, LSTMNDecoder)) and self.model.decoder.copying
+
+    @property
+    def longest_target(self) -> int:
+        """The most tokens that are written for a source, the end symbol included."""
+        return self.search.max_length if self.tokenizer.target is None else 1
 
     def warnings(self) -> Iterator[str]:
         """Yield what is valid but probably a mistake, as `key: what and why`."""
@@ -127,19 +132,44 @@ class WritingConfig(Section):
             embedding_size=model.embedding_size,
             memory_size=encoder.width,
             memory_key=f"model.encoder.{encoder.width_key}",
-            longest_target=self.search.max_length,
+            longest_target=self.longest_target,
         )
         if isinstance(model.attention, Attention) and encoder.axes > 1:
             yield from conflicts_with_a_grid(model.attention)
-        if model.tied_embeddings == "all" and not self.tokenizer.shared:
+        if model.tied_embeddings == "all" and not self.tokenizer.is_shared:
             yield (
                 "model.tied_embeddings: 'all' needs a shared vocabulary, but tokenizer.shared is false; "
                 "choose 'target' or share the vocabulary"
+                if self.tokenizer.target is None
+                else "model.tied_embeddings: 'all' needs a shared vocabulary, but labels (tokenizer.target) have their "
+                "own; choose 'none'"
             )
+        yield from self._label_conflicts()
         if self.copies:
             yield from self._copying_conflicts()
         if isinstance(self.training.objective, SelfCritical):
             yield from self._self_critical_conflicts()
+
+    def _label_conflicts(self) -> Iterator[str]:
+        """Yield what does not go with targets that are labels, or with a decoder that writes only those."""
+        classifies = isinstance(self.model.decoder, ClassifierDecoder)
+        if classifies and self.tokenizer.target is None:
+            yield (
+                "model.decoder.kind: 'classifier' writes one label, but targets are text; set tokenizer.target: "
+                "{kind: label}, or choose another decoder"
+            )
+        if classifies and self.model.tied_embeddings == "target":
+            yield (
+                "model.tied_embeddings: 'target' shares the embeddings of targets, which a decoder of kind "
+                "'classifier' does not read; choose 'none'"
+            )
+        if self.tokenizer.target is not None and self.copies:
+            yield "model.decoder.copying: copies words of the source, but labels are a closed set; remove it"
+        if self.tokenizer.target is not None and isinstance(self.training.objective, SelfCritical):
+            yield (
+                "training.objective.kind: 'self_critical' rewards text, but targets are labels (tokenizer.target); "
+                "choose cross_entropy"
+            )
 
     def _copying_conflicts(self) -> Iterator[str]:
         """Yield what does not go with a decoder that copies."""
@@ -177,7 +207,7 @@ class WritingConfig(Section):
                 "model.attention.selection: 'hard' samples positions, and would score a sampled target with others "
                 "than those it was sampled with; choose 'soft' for training.objective.kind 'self_critical'"
             )
-        if not isinstance(model.decoder, TransformerDecoder) and model.decoder.doubly_stochastic:
+        if isinstance(model.decoder, (RecurrentDecoder, LSTMNDecoder)) and model.decoder.doubly_stochastic:
             yield (
                 "model.decoder.doubly_stochastic: is a term beside cross-entropy; set it to 0 for "
                 "training.objective.kind 'self_critical'"

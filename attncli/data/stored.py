@@ -61,9 +61,10 @@ class Limits:
 
 
 class _SideWriter:
-    """Writes the tokens and offsets of one side as they come."""
+    """Writes the tokens and offsets of one side as they come, `end` after each row."""
 
-    def __init__(self, folder: Path, side: str, size: int):
+    def __init__(self, folder: Path, side: str, size: int, *, end: tuple[int, ...] = (EOS,)):
+        self._closing = end
         self._dtype = np.dtype(np.uint16 if size <= 1 << 16 else np.uint32)
         self._paths = {"tokens": folder / f"{side}.tokens", "offsets": folder / f"{side}.offsets"}
         self._files = {name: path.open("wb") for name, path in self._paths.items()}
@@ -72,11 +73,11 @@ class _SideWriter:
         self._write("offsets", np.zeros(1, np.int64))
 
     def add(self, rows: Sequence[list[int]]) -> None:
-        """Append `rows`, adding the end symbol to each."""
-        lengths = np.fromiter((len(row) + 1 for row in rows), np.int64, len(rows))
+        """Append `rows`, adding what closes each."""
+        lengths = np.fromiter((len(row) + len(self._closing) for row in rows), np.int64, len(rows))
         offsets = self._end + np.cumsum(lengths)
         # An iterator with a known count: a list of all tokens would take many times the array's memory.
-        closed = chain.from_iterable(chain(row, (EOS,)) for row in rows)
+        closed = chain.from_iterable(chain(row, self._closing) for row in rows)
         self._write("tokens", np.fromiter(closed, self._dtype, int(lengths.sum())))
         self._write("offsets", offsets)
         self._end = int(offsets[-1])
@@ -104,7 +105,7 @@ def write_pairs(
     # Words of a source are numbered after the vocabulary, and it has fewer than a file can have in a line.
     written = _MOST_WORDS if copies else tokenizers.target.size
     sides = {"source": _SideWriter(folder, "source", tokenizers.source.size)}
-    sides["target"] = _SideWriter(folder, "target", written)
+    sides["target"] = _SideWriter(folder, "target", written, end=tokenizers.target.end)
     if copies:
         sides["copies"] = _SideWriter(folder, "copies", written)
     counts = {"pairs": 0, "too_long": 0, "cut": 0}

@@ -37,7 +37,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token sequences, one per row, each ending with the end symbol and padded to the longest."""
+    """Token sequences, one per row, padded to the longest; each but a label ends with the end symbol."""
 
     ids: Tensor  # [B, L] int64, PAD beyond a row's length
     lengths: Tensor  # [B] int64, including the end symbol
@@ -81,7 +81,7 @@ class Tokens:
 
 
 def pad_tokens(sequences: Sequence[np.ndarray]) -> Tokens:
-    """Return `sequences`, which already end with the end symbol, as rows padded to the longest."""
+    """Return `sequences`, which already have their end symbols, as rows padded to the longest."""
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
     for row, sequence in zip(ids, sequences, strict=True):
@@ -97,16 +97,16 @@ def pad_copies(sequences: Sequence[np.ndarray], vocabulary: int) -> Copies:
 
 @dataclass(frozen=True)
 class TokenColumn:
-    """Token sequences end to end; row n is `tokens[offsets[n] : offsets[n + 1]]` and ends with the end symbol."""
+    """Token sequences end to end; row n is `tokens[offsets[n] : offsets[n + 1]]`, its end symbol included."""
 
     tokens: Array  # [all tokens] uint16 or uint32
     offsets: Array  # [N + 1] int64
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int]]) -> TokenColumn:
-        """Return the sequences `rows`, adding the end symbol to each."""
-        offsets = np.cumsum([0, *(len(row) + 1 for row in rows)])
-        closed = (token for row in rows for token in (*row, EOS))
+    def of(cls, rows: Sequence[Sequence[int]], *, end: tuple[int, ...] = (EOS,)) -> TokenColumn:
+        """Return the sequences `rows`, adding `end` to each."""
+        offsets = np.cumsum([0, *(len(row) + len(end) for row in rows)])
+        closed = (token for row in rows for token in (*row, *end))
         return cls(np.fromiter(closed, np.uint32, int(offsets[-1])), offsets)
 
     @cached_property

@@ -94,7 +94,7 @@ class Writer(Generic[Item]):
         for_sources, for_targets = tee(pairs)
         for group in self._groups(cell for cell, _ in for_sources):
             given = zip(group, islice(for_targets, len(group)), strict=True)
-            targets = [(*self._vocabulary(*read).encode(text), EOS) for read, (_, text) in given]
+            targets = [(*self._vocabulary(*read).encode(text), *self.tokenizer.end) for read, (_, text) in given]
             yield from self._answers(group, asked, partial(self._forced, targets=targets))
 
     def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, SourceMemory | DataError]]:
@@ -120,7 +120,7 @@ class Writer(Generic[Item]):
             memory, vocabulary = self._memory([item]), self._vocabulary(cell, item)
             if text is None:
                 [[best, *_]] = self._searched(memory, [0], asked=asked)
-            ids = best.tokens if text is None else (*vocabulary.encode(text), EOS)
+            ids = best.tokens if text is None else (*vocabulary.encode(text), *self.tokenizer.end)
             with self._inference():
                 source = self.reader.pack([item]).to(self.model.device)
                 found = self._model.head_weights(source, memory, self._target(ids))
@@ -200,7 +200,8 @@ class Writer(Generic[Item]):
                 memory,
                 strategy=asked.strategy.for_rows([asked.first + at for at in batch]),
                 beam_size=settings.beam_size,
-                max_length=settings.max_length,
+                # What nothing closes is a label, of one token.
+                max_length=settings.max_length if self.tokenizer.end else 1,
                 length_penalty=settings.length_penalty,
                 with_weights=asked.with_weights or asked.replaces_unknown,
                 constraints=self._constraints(asked, len(memory.mask)),
@@ -235,8 +236,9 @@ class Writer(Generic[Item]):
         settings = self.settings
         # What is replaced must be written first.
         may_be_unknown = settings.unknown == "allow" or asked.replaces_unknown
+        forbidden = [PAD, BOS, *(() if may_be_unknown else (UNK,)), *(() if self.tokenizer.end else (EOS,))]
         return Constraints(
-            forbidden=(PAD, BOS) if may_be_unknown else (PAD, BOS, UNK),
+            forbidden=forbidden,
             min_length=settings.min_length,
             no_repeat_ngram_size=settings.no_repeat_ngram_size,
             prefixes=[self.tokenizer.encode(asked.prefix)] * sources if asked.prefix else None,

@@ -13,6 +13,7 @@ from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.machine.progress import progress
 from attncli.runs.writing import WritingRun
+from attncli.text.labels import unknown_label_notes
 
 
 def decode(
@@ -39,6 +40,9 @@ def decode(
     notes: tuple[str, ...] = ()
     if run.config.tokenizer.lowercase:
         notes = (f"{name}: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart",)
+    if run.config.tokenizer.target is not None:
+        of_sources = zip(test.places, zip(*test.references, strict=True), strict=True)
+        notes += unknown_label_notes(name, run.tokenizers.target, of_sources)
     # Runs of an ensemble were trained apart, so that there is no one speed.
     training, notes_on_training = (None, ()) if run.others else training_cost_or_note(run.folder, name)
     details = {

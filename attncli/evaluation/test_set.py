@@ -21,8 +21,9 @@ class EvaluationSet:
     sources: tuple[str, ...] | None  # sentences, or the names of files; None where they are not known
     references: tuple[tuple[str | None, ...], ...]  # for each set of references, one a source; None for fewer
     noun: str = "sentence"  # what a source is called
-    # Sentences, or the paths of files: the same set may lie in several folders.
+    # Sentences, or the paths of files, and where the references are found: the same set may lie in several folders.
     cells: tuple[str, ...] = field(default=(), compare=False)
+    places: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         """Return N."""
@@ -50,13 +51,15 @@ def configured_set(config: WritingConfig, name: str | None, *, where: str) -> Ev
     noun, is_text = config.model.encoder.noun, config.model.encoder.is_text
     otherwise = "give --source and --reference" if is_text else "add one under data.test"
     name = chosen_test_set(config.data.test, name, where=where, otherwise=otherwise)
-    examples = list(open_form(config.data, f"test.{name}"))
+    form = open_form(config.data, f"test.{name}")
+    examples = list(form)
     if not examples:
         raise DataError(f"{where}: the test set {name!r} holds no {noun}s")
     cells = tuple(example.cell for example in examples)
     references = tuple(tuple(stream) for stream in reference_sets([example.targets for example in examples]))
     names = cells if is_text else tuple(Path(cell).name for cell in cells)
-    return EvaluationSet(name, names, references, noun, cells)
+    places = tuple(form.place("target", example.number) for example in examples)
+    return EvaluationSet(name, names, references, noun, cells, places)
 
 
 def set_of_files(source: Path | None, references: Sequence[Path], *, name: str | None = None) -> EvaluationSet:
@@ -70,7 +73,9 @@ def set_of_files(source: Path | None, references: Sequence[Path], *, name: str |
         raise DataError(f"{first}: empty; a test set needs at least one sentence")
     streams = tuple(read_aligned(path, len(lines), beside=str(first)) for path in references)
     sources = None if source is None else lines
-    return EvaluationSet(name or first.name.removesuffix(".gz"), sources, streams, cells=sources or ())
+    places = tuple(f"{references[0]}:{number}" for number in range(1, len(lines) + 1))
+    name = name or first.name.removesuffix(".gz")
+    return EvaluationSet(name, sources, streams, cells=sources or (), places=places)
 
 
 def read_aligned(path: Path, sources: int, *, beside: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from torch import nn
 
 from attncli.config.attention import FILTER_WIDTH, FILTERS
 from attncli.config.attention import Attention as AttentionConfig
+from attncli.config.decoders import ClassifierDecoder as ClassifierDecoderConfig
 from attncli.config.decoders import Decoder as DecoderConfig
 from attncli.config.decoders import LSTMNDecoder as LSTMNDecoderConfig
 from attncli.config.decoders import RecurrentDecoder as RecurrentDecoderConfig
@@ -21,6 +22,7 @@ from attncli.config.writing import WritingModel
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
 from attncli.models.copying import Copying
+from attncli.models.decoders.classifier import ClassifierDecoder
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
     AttentionalDecoder,
@@ -61,7 +63,7 @@ from attncli.models.transformer import LayerSizes
 from attncli.models.windows import build_window
 
 Recurrence = RecurrentEncoderConfig | LSTMNEncoderConfig | RecurrentDecoderConfig | LSTMNDecoderConfig
-TokenReader = TextEncoder | DecoderConfig
+TokenReader = TextEncoder | RecurrentDecoderConfig | LSTMNDecoderConfig | TransformerDecoderConfig
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def needs_of(model: WritingModel) -> Needs:
     attends, decoder = model.attention != "none", model.decoder
     if isinstance(decoder, TransformerDecoderConfig):
         return Needs(states=True, summary=False)
+    if isinstance(decoder, ClassifierDecoderConfig):
+        return Needs(states=attends, summary=True)
     return Needs(
         states=attends or decoder.bridge in ("mean", "mean_mlp"),
         summary=not attends or decoder.bridge in ("final", "copy") or decoder.context == "every_step",
@@ -105,7 +109,34 @@ def build_decoder(
             memory_size=memory_size,
             output_dropout=model.dropout.outputs,
         )
+    if isinstance(config, ClassifierDecoderConfig):
+        return build_classifier(config, embedding, model, memory_size=memory_size, memory_axes=memory_axes)
     return build_recurrent_decoder(config, embedding, model, memory_size=memory_size, memory_axes=memory_axes)
+
+
+def build_classifier(
+    config: ClassifierDecoderConfig,
+    embedding: nn.Embedding,
+    model: WritingModel,
+    *,
+    memory_size: int,
+    memory_axes: int,
+) -> ClassifierDecoder:
+    """Return the classifier that `config` describes; there are as many labels as entries of `embedding`."""
+    size = config.hidden_size
+    attention: Attention | None = None
+    readout: Readout = StateReadout(size)
+    if model.attention != "none":
+        attention = build_attention(model.attention, query_size=size, memory_size=memory_size, memory_axes=memory_axes)
+        readout = AttentionalReadout(size, memory_size, activation=ACTIVATIONS["tanh"])
+    return ClassifierDecoder(
+        attention,
+        readout,
+        OutputLayer(size, embedding, tied=False),
+        memory_size=memory_size,
+        question_size=size,
+        output_dropout=model.dropout.outputs,
+    )
 
 
 def layer_sizes(config: TransformerConfig, model: WritingModel) -> LayerSizes:

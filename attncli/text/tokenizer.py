@@ -1,22 +1,24 @@
-"""Tokenizers: raw text to ids and back, through sentencepiece."""
+"""Tokenizers: raw text to ids and back, through sentencepiece or, for labels, as a whole."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from attncli.config.facts import Facts, read_facts
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.errors import DataError, RunError
+from attncli.files.reading import not_utf8
 from attncli.files.untrusted import read_inside
 from attncli.files.writing import replacing, write_text
 from attncli.text.words import SPACE, join_words, split_words
@@ -31,18 +33,80 @@ _LONGEST_WORD = 1000
 _DESCRIPTION = "tokenizer.json"
 
 
+class Tokenizer(ABC):
+    """Turns text into ids and back."""
+
+    kind: str
+    lowercase: bool
+    end: ClassVar[tuple[int, ...]] = (EOS,)
+    """What follows the ids of a target."""
+
+    @property
+    @abstractmethod
+    def content(self) -> bytes:
+        """What is saved, from which the tokenizer is made again."""
+
+    @property
+    @abstractmethod
+    def entries(self) -> tuple[str, ...]:
+        """The vocabulary in the order of its ids."""
+
+    @property
+    def size(self) -> int:
+        """Size of the vocabulary, including the four special tokens."""
+        return len(self.entries)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`, without special symbols; what is unknown becomes UNK."""
+        return self.encode_all([text])[0]
+
+    @abstractmethod
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each of `texts`."""
+
+    @abstractmethod
+    def id_of(self, piece: str) -> int | None:
+        """Return the id of one of the `pieces` of a text; None if the vocabulary lacks it."""
+
+    @abstractmethod
+    def pieces(self, text: str) -> list[str]:
+        """Return the tokens of `text` as `tokens` shows them, except that unknown ones stay as they are written."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of `ids` without special symbols; UNK becomes `⁇`."""
+        shown = self.tokens(ids)
+        return self.join(
+            UNKNOWN_TEXT if i == UNK else piece for i, piece in zip(ids, shown, strict=True) if i not in (PAD, BOS, EOS)
+        )
+
+    @abstractmethod
+    def join(self, pieces: Iterable[str]) -> str:
+        """Return the text of `pieces` without special symbols; the inverse of `pieces` and `tokens`."""
+
+    @abstractmethod
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return the tokens of `ids` for display, EOS as `</s>`."""
+
+
 @dataclass(frozen=True)
-class Tokenizer:
+class SentencePieces(Tokenizer):
     """A trained sentencepiece model and the preparation of its text.
 
     Characters are not normalised, so that text comes out as it went in; sentencepiece's usual NFKC would turn `½` into
     `1⁄2` and a no-break space into a plain one. Only tabs and runs of spaces become one space, and those at the ends
     are removed: they carry no meaning, no metric counts them, and a model that has rarely seen them does worse.
+
+    In `tokens`, `▁` begins a word, and `￭` joins words.
     """
 
     model: bytes = field(repr=False)
     kind: str
     lowercase: bool
+
+    @property
+    def content(self) -> bytes:
+        """The sentencepiece model."""
+        return self.model
 
     @cached_property
     def _processor(self) -> Any:
@@ -55,18 +119,9 @@ class Tokenizer:
         return {entry: i for i, entry in enumerate(self.entries)}
 
     @cached_property
-    def size(self) -> int:
-        """Size of the vocabulary, including the four special tokens."""
-        return int(self._processor.vocab_size())
-
-    @cached_property
     def entries(self) -> tuple[str, ...]:
         """The vocabulary in the order of its ids."""
-        return tuple(self._processor.id_to_piece(list(range(self.size))))
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, without special symbols; unknown characters or words become UNK."""
-        return self.encode_all([text])[0]
+        return tuple(self._processor.id_to_piece(list(range(int(self._processor.vocab_size())))))
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each of `texts`, in parallel on all processors."""
@@ -78,32 +133,69 @@ class Tokenizer:
         return [[self._ids.get(SPACE + word, UNK) for word in split_words(text)] for text in texts]
 
     def id_of(self, piece: str) -> int | None:
-        """Return the id of one of the `pieces` of a text; None if the vocabulary lacks it."""
+        """Return the id of a piece."""
         return self._ids.get(SPACE + piece if self.kind == "word" else piece)
 
     def pieces(self, text: str) -> list[str]:
-        """Return the tokens of `text` as `tokens` shows them, except that unknown ones stay as they are written."""
+        """Return the pieces of `text`."""
         text = _prepared(text, lowercase=self.lowercase)
         return split_words(text) if self.kind == "word" else list(self._processor.encode(text, out_type=str))
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of `ids` without special symbols; UNK becomes `⁇`."""
-        return self.join(UNKNOWN_TEXT if i == UNK else self._shown(i) for i in ids if i not in (PAD, BOS, EOS))
-
     def join(self, pieces: Iterable[str]) -> str:
-        """Return the text of `pieces` without special symbols; the inverse of `pieces` and `tokens`."""
+        """Return the text of `pieces`."""
         kept = (piece for piece in pieces if piece not in SPECIAL)
         if self.kind == "word":
             return join_words(kept)
         return "".join(kept).replace(SPACE, " ").removeprefix(" ")
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens of `ids` for display: `▁` begins a word (`￭` joins words), EOS is `</s>`."""
-        return [self._shown(i) for i in ids]
+        """Return the pieces of `ids`."""
+        shown = [str(self._processor.id_to_piece(int(token))) for token in ids]
+        return [piece.removeprefix(SPACE) for piece in shown] if self.kind == "word" else shown
 
-    def _shown(self, token: int) -> str:
-        piece = str(self._processor.id_to_piece(int(token)))
-        return piece.removeprefix(SPACE) if self.kind == "word" else piece
+
+@dataclass(frozen=True)
+class Labels(Tokenizer):
+    """A closed set of labels, each one token whatever words are in it, which nothing has to follow."""
+
+    labels: tuple[str, ...]
+    lowercase: bool
+    kind: str = field(default="label", init=False)
+    end = ()
+
+    @property
+    def content(self) -> bytes:
+        """The labels, one a line."""
+        return "".join(f"{label}\n" for label in self.labels).encode()
+
+    @cached_property
+    def entries(self) -> tuple[str, ...]:
+        """The special tokens and the labels."""
+        return (*SPECIAL, *self.labels)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {label: i for i, label in enumerate(self.labels, start=len(SPECIAL))}
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the one id of each of `texts`, UNK for what is no label."""
+        return [[self._ids.get(label, UNK)] for text in texts for label in self.pieces(text)]
+
+    def id_of(self, piece: str) -> int | None:
+        """Return the id of a label."""
+        return self._ids.get(piece)
+
+    def pieces(self, text: str) -> list[str]:
+        """Return the whole of `text`, without the white space around it."""
+        return [_label(text, lowercase=self.lowercase)]
+
+    def join(self, pieces: Iterable[str]) -> str:
+        """Return the label."""
+        return " ".join(piece for piece in pieces if piece not in SPECIAL)
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return the labels of `ids`."""
+        return [self.entries[int(token)] for token in ids]
 
 
 @dataclass(frozen=True)
@@ -119,17 +211,17 @@ class Tokenizers:
         return self.source is self.target
 
     def save(self, folder: Path) -> None:
-        """Write `tokenizer.json` and one sentencepiece model, or one a side, into `folder`."""
-        names: dict[str, FileName] = {"source": "tokenizer.source.model", "target": "tokenizer.target.model"}
-        if self.shared:
-            names = {"source": "tokenizer.model", "target": "tokenizer.model"}
+        """Write `tokenizer.json` and one sentencepiece model, or one a side, into `folder`; labels as text."""
         description: dict[str, Any] = {"format": FORMAT}
         for side, tokenizer in (("source", self.source), ("target", self.target)):
-            with replacing(folder / names[side]) as path:
-                path.write_bytes(tokenizer.model)
+            name = "tokenizer.model" if self.shared else f"tokenizer.{side}.model"
+            if isinstance(tokenizer, Labels):
+                name = "labels.txt"
+            with replacing(folder / name) as path:
+                path.write_bytes(tokenizer.content)
             description[side] = {
-                "file": names[side],
-                "sha256": hashlib.sha256(tokenizer.model).hexdigest(),
+                "file": name,
+                "sha256": hashlib.sha256(tokenizer.content).hexdigest(),
                 "kind": tokenizer.kind,
                 "lowercase": tokenizer.lowercase,
             }
@@ -150,7 +242,7 @@ class Tokenizers:
         return cls(source, source if found.target == found.source else _load_side(folder, found.target))
 
 
-FileName = Literal["tokenizer.model", "tokenizer.source.model", "tokenizer.target.model"]
+FileName = Literal["tokenizer.model", "tokenizer.source.model", "tokenizer.target.model", "labels.txt"]
 
 
 class _Side(Facts):
@@ -158,7 +250,7 @@ class _Side(Facts):
 
     file: FileName
     sha256: str
-    kind: Literal["bpe", "unigram", "word", "char"]
+    kind: Literal["bpe", "unigram", "word", "char", "label"]
     lowercase: bool
 
 
@@ -180,7 +272,9 @@ def _load_side(folder: Path, side: _Side) -> Tokenizer:
     found = hashlib.sha256(model).hexdigest()
     if found != side.sha256:
         raise RunError(f"{path}: damaged: its SHA-256 is {found}, but tokenizer.json says {side.sha256[:64]}")
-    tokenizer = Tokenizer(model, side.kind, side.lowercase)
+    if side.kind == "label":
+        return _labels_of(model, side, path)
+    tokenizer = SentencePieces(model, side.kind, side.lowercase)
     try:
         special = tuple(tokenizer.tokens(range(len(SPECIAL)))) if tokenizer.size >= len(SPECIAL) else ()
     except RuntimeError as error:  # of sentencepiece
@@ -190,24 +284,53 @@ def _load_side(folder: Path, side: _Side) -> Tokenizer:
     return tokenizer
 
 
+def _labels_of(model: bytes, side: _Side, path: Path) -> Labels:
+    try:
+        *labels, rest = model.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: damaged: {not_utf8(error)}") from None
+    if rest or not labels or not all(labels) or len({*labels}) < len(labels):
+        raise RunError(f"{path}: damaged: not one label a line, each once")
+    return Labels(tuple(labels), side.lowercase)
+
+
 def _prepared(text: str, *, lowercase: bool) -> str:
     # Several times faster than str.translate on text without any of them.
     text = text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
     return text.lower() if lowercase else text
 
 
+def _label(text: str, *, lowercase: bool) -> str:
+    return _prepared(text, lowercase=lowercase).strip()
+
+
 def train_tokenizers(config: TokenizerConfig, source_lines: Iterable[str], target_lines: Iterable[str]) -> Tokenizers:
-    """Return tokenizers trained on raw sentences: one for both sides if `config.shared`, else one for each.
+    """Return tokenizers trained on raw sentences: one for both sides if `config.is_shared`, else one for each.
 
     The same sentences in the same order give the same bytes. Raises DataError if a side has no words.
     """
     source = _count_words(config, source_lines)
+    if config.target is not None:
+        return Tokenizers(_train(config, source, "the source side"), fitted_labels(config, target_lines))
     target = _count_words(config, target_lines)
-    if config.shared:
+    if config.is_shared:
         source.update(target)
         tokenizer = _train(config, source, "either side")
         return Tokenizers(tokenizer, tokenizer)
     return Tokenizers(_train(config, source, "the source side"), _train(config, target, "the target side"))
+
+
+def fitted_labels(config: TokenizerConfig, targets: Iterable[str]) -> Labels:
+    """Return the labels that occur in `targets`, the most frequent first; the rarest are left out if they are too many.
+
+    Raises DataError if there are none.
+    """
+    counts = Counter(_label(target, lowercase=config.lowercase) for target in targets)
+    del counts[""]
+    if not counts:
+        raise DataError("no labels on the target side of the training text")
+    ranked = sorted(counts, key=lambda label: (-counts[label], label))
+    return Labels(tuple(ranked[: config.vocabulary_size - len(SPECIAL)]), config.lowercase)
 
 
 def _count_words(config: TokenizerConfig, lines: Iterable[str]) -> Counter[str]:
@@ -247,7 +370,7 @@ def _train(config: TokenizerConfig, counts: Counter[str], what: str) -> Tokenize
         unk_surface=UNKNOWN_TEXT,
         minloglevel=2,
     )
-    return Tokenizer(model.getvalue(), config.kind, config.lowercase)
+    return SentencePieces(model.getvalue(), config.kind, config.lowercase)
 
 
 def _without_rare_characters(config: TokenizerConfig, counts: Counter[str]) -> Counter[str]:

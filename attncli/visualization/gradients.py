@@ -25,7 +25,6 @@ from attncli.drawing.fonts import fonts_for
 from attncli.errors import CommandError, RunError, escaped, unknown
 from attncli.models.state_gradients import StateGradients, state_gradients
 from attncli.runs.writing import WritingRun
-from attncli.text.tokenizer import EOS
 
 SENTENCES = 100
 """How many sentences are measured: those with the longest sources."""
@@ -100,8 +99,9 @@ def gradient_profile(run: WritingRun, pairs: Sequence[tuple[str, str]], *, name:
 
 def _encoded(run: WritingRun, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for source, target in pairs:
-        ids = run.tokenizers.source.encode(source), run.tokenizers.target.encode(target)
-        yield np.array([*ids[0], EOS]), np.array([*ids[1], EOS])
+        sides = (run.tokenizers.source, source), (run.tokenizers.target, target)
+        ids = [np.array([*tokenizer.encode(text), *tokenizer.end]) for tokenizer, text in sides]
+        yield ids[0], ids[1]
 
 
 def _rows(

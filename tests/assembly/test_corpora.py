@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, open_splits
@@ -14,7 +15,7 @@ from attncli.data.stored import write_pairs
 from attncli.data.tokens import TokenColumn
 from attncli.errors import DataError
 from attncli.models.encoders.encoder import Encoder
-from attncli.text.tokenizer import Tokenizers
+from attncli.text.tokenizer import UNK, Tokenizers
 
 TRAIN = [(f"wort {n} und noch eins" + " mehr" * (n % 7), f"word {n} and one" + " more" * (n % 5)) for n in range(40)]
 DEV = [("wort eins", "word one"), ("noch mehr", "one  more")]
@@ -227,3 +228,28 @@ def test_no_pair_to_train_on_is_an_error(folder: Path) -> None:
 def test_a_missing_file_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match=r"missing\.de: no such file"):
         prepared(config_of(folder, train={"source": "missing.de", "target": "train.en"}))
+
+
+def test_labels_are_one_token_without_an_end_and_unknown_ones_are_told(folder: Path) -> None:
+    pairs = [(f"wort {n}", label) for n, label in enumerate(["a dog", "a cat", "a dog", "a cow"] * 3)]
+    write(folder, "train", pairs)
+    write(folder, "dev", [("wort 1", "a dog"), ("wort 2", "zebra"), ("wort 3", "lion")])
+    corpora, tokenizers = prepared(config_of(folder, {"target": {"kind": "label"}, "vocabulary_size": 30}))
+    assert tokenizers.target.entries[4:] == ("a dog", "a cat", "a cow")
+    assert corpora.train.target.batch(np.arange(4)).ids.tolist() == [[4], [5], [4], [6]]
+    assert corpora.train.target_lengths.tolist() == [1] * 12
+    assert corpora.dev.target.batch(np.arange(3)).ids.tolist() == [[4], [UNK], [UNK]]
+    assert corpora.train.texts[1] == ("a cat",)
+    assert "labels: 3" in corpora.notes
+    assert [note for note in corpora.notes if "never written" in note] == [
+        f"dev: 2 targets outside of the 3 labels of training, and so never written, such as {folder}/dev.en:2: 'zebra'"
+    ]
+
+
+def test_labels_over_the_vocabulary_are_told(folder: Path) -> None:
+    write(folder, "train", [(f"wort {n}", f"label {n}" if n > 8 else f"label {n % 4}") for n in range(12)])
+    write(folder, "dev", [("wort 1", "label 1")])
+    corpora, _ = prepared(config_of(folder, {"target": {"kind": "label"}, "vocabulary_size": 8}))
+    assert [note for note in corpora.notes if "never written" in note] == [
+        "train: 3 targets whose labels are over tokenizer.vocabulary_size, and so never written"
+    ]

@@ -13,7 +13,7 @@ from command_line import Command
 from safetensors.torch import load_file
 
 from attncli.config.attention import Attention
-from attncli.config.decoders import Decoder, TransformerDecoder
+from attncli.config.decoders import ClassifierDecoder, Decoder, RecurrentDecoder
 from attncli.config.formats import FORMAT
 from attncli.config.load import read_config
 from attncli.config.writing import WritingConfig
@@ -57,8 +57,13 @@ def config_of(run: Path) -> WritingConfig:
 
 
 def activation(decoder: Decoder) -> str | None:
-    assert not isinstance(decoder, TransformerDecoder)
+    assert isinstance(decoder, RecurrentDecoder)
     return decoder.readout_activation
+
+
+def scale(decoder: Decoder) -> str:
+    assert not isinstance(decoder, ClassifierDecoder)
+    return decoder.embedding_scale
 
 
 def assert_near(found: Any, expected: Any) -> None:
@@ -121,9 +126,9 @@ def test_it_resumes_to_the_weights_it_would_have_had(attncli: Command, runs: Pat
 def test_what_it_leaves_unsaid_is_what_was_done_then(runs: Path) -> None:
     of_format_1 = [config_of(runs / "format_1" / name) for name in ("translator", "mixture", "captioner")]
     translator, mixture, captioner = (config.model for config in of_format_1)
-    assert (translator.encoder.embedding_scale, translator.decoder.embedding_scale) == ("none", "none")
-    assert (mixture.encoder.embedding_scale, mixture.decoder.embedding_scale) == ("root", "none")
-    assert captioner.decoder.embedding_scale == "none"
+    assert (translator.encoder.embedding_scale, scale(translator.decoder)) == ("none", "none")
+    assert (mixture.encoder.embedding_scale, scale(mixture.decoder)) == ("root", "none")
+    assert scale(captioner.decoder) == "none"
     assert (activation(translator.decoder), activation(captioner.decoder)) == ("tanh", "tanh")
     assert activation(mixture.decoder) is None  # a maxout has none
     assert isinstance(mixture.attention, Attention)
@@ -142,7 +147,7 @@ def test_what_it_says_is_kept(runs: Path) -> None:
         path.read_text().replace("encoder: {kind: recurrent,", "encoder: {embedding_scale: root, kind: recurrent,")
     )
     model = config_of(runs / "format_1/translator").model
-    assert (model.encoder.embedding_scale, model.decoder.embedding_scale) == ("root", "none")
+    assert (model.encoder.embedding_scale, scale(model.decoder)) == ("root", "none")
 
 
 def test_a_new_run_is_not_resumed_by_what_an_old_file_meant(attncli: Command, runs: Path) -> None:

@@ -144,7 +144,7 @@ def test_hypotheses_are_what_the_model_gives_them(tokenizers: Tokenizers) -> Non
         ids = tokenizers.source.encode(each.cell)
         assert each.places.tokens == tuple(tokenizers.source.tokens([*ids, EOS]))
         for found in each.hypotheses:
-            written = [tokenizers.target._ids.get(f"▁{token}", UNK) for token in found.tokens if token != "</s>"]
+            written = [tokenizers.target.id_of(token) or UNK for token in found.tokens if token != "</s>"]
             if found.tokens[-1] != "</s>":
                 continue
             log_probs, weights = scored(model_of(writer), tokens(ids), tokens(written))
@@ -209,7 +209,7 @@ def test_an_unknown_token_is_written_only_where_it_is_asked_for(tokenizers: Toke
 def test_an_unknown_token_becomes_the_source_token_most_looked_at(
     tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    the, comma = tokenizers.target.encode("the ,")[0], tokenizers.target._ids["▁,"]
+    the, comma = tokenizers.target.encode("the ,")[0], tokenizers.target.id_of(",")
     looks = [
         [0.5, 0.3, 0.1, 0.1],
         [0.1, 0.7, 0.1, 0.1],
@@ -384,7 +384,7 @@ def assert_same_marks(found: Marks, expected: Marks) -> None:
 
 def ids_of(found: WrittenHypothesis, tokenizers: Tokenizers) -> list[int]:
     """Return the tokens of `found` without the end symbol."""
-    return [tokenizers.target._ids.get(f"▁{token}", UNK) for token in found.tokens if token != "</s>"]
+    return [tokenizers.target.id_of(token) or UNK for token in found.tokens if token != "</s>"]
 
 
 def test_every_hypothesis_of_a_beam_has_its_own_weights_windows_and_choices(tokenizers: Tokenizers) -> None:

@@ -11,7 +11,7 @@ from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.errors import CommandError, RunError
 from attncli.runs.ensembles import check_ensemble
 from attncli.runs.folder import RunFolder
-from attncli.text.tokenizer import Tokenizers, train_tokenizers
+from attncli.text.tokenizer import SentencePieces, Tokenizers, train_tokenizers
 
 GERMAN, ENGLISH = "der Hund die Kuh rennt", "the dog a cow runs"
 PAIRS = "{train: {source: a, target: b}, dev: {source: a, target: b}}"
@@ -69,7 +69,7 @@ def test_another_vocabulary_is_refused_with_the_difference(first: Path, tmp_path
         "larger": (words(target=f"{ENGLISH} sleeps"), "its target vocabulary has 10 entries and not 9"),
         "german": (words(source="der Hund die Kuh schläft"), "its source vocabulary has '▁schläft' as entry"),
         "lower": (
-            replace(same, target=replace(same.target, lowercase=True)),
+            replace(same, target=SentencePieces(same.target.content, "word", lowercase=True)),
             "its target vocabulary has tokenizer.lowercase: true and not false",
         ),
         "pieces": (replace(same, target=bpe.target), "its target vocabulary is of kind bpe and not word"),

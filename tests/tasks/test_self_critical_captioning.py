@@ -74,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_begins_with_the_best_weights_and_the_tokenizer_of_the_other_run(folder: Path) -> None:
     task = opened(folder)
     assert_begins_with_best_weights(task, folder / "run")
-    assert task.tokenizers.target.model == (folder / "run" / "tokenizer.model").read_bytes()
+    assert task.tokenizers.target.content == (folder / "run" / "tokenizer.model").read_bytes()
 
 
 def test_an_epoch_is_all_pictures_once(folder: Path) -> None:

@@ -67,7 +67,7 @@ def test_many_texts_are_encoded_as_each_alone(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_is_the_same_byte_for_byte(kind: str) -> None:
-    assert trained(kind).source.model == trained(kind).source.model
+    assert trained(kind).source.content == trained(kind).source.content
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,11 +168,14 @@ def test_a_missing_or_damaged_tokenizer_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"kind": "x"}, r"tokenizer\.json: damaged: source\.kind: input should be 'bpe', 'unigram', 'word' or 'char'"),
+        (
+            {"kind": "x"},
+            r"tokenizer\.json: damaged: source\.kind: input should be 'bpe', 'unigram', 'word', 'char' or 'label'",
+        ),
         ({"kind": []}, r"source\.kind: input should be 'bpe'"),
         ({"lowercase": "no"}, r"source\.lowercase: input should be a valid boolean"),
         ({"sha256": []}, r"source\.sha256: input should be a valid string"),
-        ({"file": 3}, r"source\.file: input should be 'tokenizer.model', 'tokenizer.source.model' or"),
+        ({"file": 3}, r"source\.file: input should be 'tokenizer.model', 'tokenizer.source.model', 'tok"),
         ({"file": "/dev/zero"}, r"source\.file: input should be"),
         ({"file": "../tokenizer.model"}, r"source\.file: input should be"),
         ({"file": "a\0b"}, r"source\.file: input should be"),
@@ -237,3 +240,85 @@ def test_real_text_comes_out_as_it_went_in(shared_data: Path, kind: str) -> None
     config = TokenizerConfig.model_validate({"kind": kind, "vocabulary_size": 20_000})
     tokenizer = train_tokenizers(config, lines, lines).source
     assert [tokenizer.decode(ids) for ids in tokenizer.encode_all(lines)] == lines
+
+
+LABELS = ["two dogs", "red", " red", "a cat", "red", "two dogs ", "no"]
+
+
+def labelled(*targets: str, size: int = 300, lowercase: bool = False) -> Tokenizers:
+    config = TokenizerConfig.model_validate(
+        {"vocabulary_size": size, "lowercase": lowercase, "target": {"kind": "label"}}
+    )
+    return train_tokenizers(config, SOURCES, targets or LABELS)
+
+
+def test_a_label_is_one_token_whatever_words_are_in_it() -> None:
+    tokenizer = labelled().target
+    assert tokenizer.entries == ("<pad>", "<s>", "</s>", "<unk>", "red", "two dogs", "a cat", "no")
+    assert (tokenizer.kind, tokenizer.size, tokenizer.end) == ("label", 8, ())
+    assert tokenizer.encode_all([" two dogs", "red", "zebra", "", "Red"]) == [[5], [4], [UNK], [UNK], [UNK]]
+    assert [tokenizer.decode([label]) for label in (4, 5, UNK)] == ["red", "two dogs", "⁇"]
+    assert tokenizer.tokens([5, UNK]) == ["two dogs", "<unk>"]
+    assert (tokenizer.pieces(" a cat "), tokenizer.id_of("a cat"), tokenizer.id_of("cat")) == (["a cat"], 6, None)
+    assert tokenizer.join(["a cat", "</s>"]) == "a cat"
+
+
+def test_labels_are_a_vocabulary_of_their_own_beside_the_text_of_sources() -> None:
+    tokenizers = labelled()
+    assert not tokenizers.shared
+    assert tokenizers.source.content == trained("bpe", shared=False).source.content
+    assert tokenizers.source.end == (EOS,)
+
+
+def test_the_rarest_labels_are_left_out_where_there_are_too_many() -> None:
+    # "a cat" and "no" occur once each; of equally frequent ones the first in order stays.
+    assert labelled(size=7 + 1).target.entries[4:] == ("red", "two dogs", "a cat", "no")
+    assert labelled(*LABELS, *"bcd", "a b", size=9).target.entries[4:] == ("red", "two dogs", "a b", "a cat", "b")
+
+
+def test_labels_are_lower_cased_with_all_text() -> None:
+    tokenizer = labelled("Red", "RED", "two", lowercase=True).target
+    assert tokenizer.entries[4:] == ("red", "two")
+    assert tokenizer.encode("rEd") == [4]
+
+
+def test_labels_are_the_same_after_saving_and_loading(tmp_path: Path) -> None:
+    tokenizers = labelled("größer", "two dogs", "ⅷ")
+    tokenizers.save(tmp_path)
+    assert (tmp_path / "labels.txt").read_bytes() == "größer\ntwo dogs\nⅷ\n".encode()
+    assert json.loads((tmp_path / "tokenizer.json").read_text())["format"] == 1
+    assert Tokenizers.load(tmp_path) == tokenizers
+
+
+def test_labels_of_images_are_saved_once(tmp_path: Path) -> None:
+    labels = labelled().target
+    Tokenizers(labels, labels).save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"labels.txt", "tokenizer.json"}
+    loaded = Tokenizers.load(tmp_path)
+    assert loaded.shared
+    assert loaded.target == labels
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"red\nblue", "not one label a line, each once"),
+        (b"", "not one label a line, each once"),
+        (b"red\n\nblue\n", "not one label a line, each once"),
+        (b"red\nblue\nred\n", "not one label a line, each once"),
+        (b"r\xffd\n", "not UTF-8: byte 0xff at position 2"),
+    ],
+)
+def test_labels_that_were_never_saved_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    labelled().save(tmp_path)
+    (tmp_path / "labels.txt").write_bytes(content)
+    description = json.loads((tmp_path / "tokenizer.json").read_text())
+    description["target"]["sha256"] = hashlib.sha256(content).hexdigest()
+    (tmp_path / "tokenizer.json").write_text(json.dumps(description))
+    with pytest.raises(RunError, match=rf"labels\.txt: damaged: {message}$"):
+        Tokenizers.load(tmp_path)
+
+
+def test_targets_without_a_label_are_refused() -> None:
+    with pytest.raises(DataError, match="no labels on the target side of the training text"):
+        labelled(" ", "")

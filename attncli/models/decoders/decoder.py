@@ -63,6 +63,7 @@ class Decoder(nn.Module, ABC):
     """
 
     embedding: nn.Embedding
+    """Of the tokens that are read; a classifier, which reads none, has no such attribute."""
     output: OutputLayer
     has_heads: ClassVar[bool] = False
     """Whether several heads look at the source, each with weights of its own."""

@@ -384,10 +384,10 @@ def check_file(folder: Path, name: str, draw: random.Random) -> None:
     else:
         corpus = ParallelFiles(source=name, target="good.t") if name.startswith("p.s") else PairFile(pairs=name)
         bad_lines = "skip" if draw.random() < 0.5 else "error"
-        for _, source, (target,) in PairReader(corpus, folder, bad_lines=bad_lines):  # type: ignore[arg-type]
-            assert source.strip()
-            assert target.strip()
-            (source + target).encode()
+        for example in PairReader(corpus, folder, bad_lines=bad_lines):  # type: ignore[arg-type]
+            assert example.cell.strip()
+            assert example.targets[0].strip()
+            (example.cell + example.targets[0]).encode()
 
 
 def test_no_mutated_data_file_raises_anything_but_a_message(folder: Path) -> None:

@@ -16,7 +16,7 @@ PAIRS = [("ein Hund", "a dog"), ("zwei", "two"), ("drei Kühe", "three cows")]
 
 
 def read_pairs(corpus: Corpus, root: Path) -> list[tuple[str, str]]:
-    return [(source, target) for _, source, (target,) in PairReader(corpus, root)]
+    return [(example.cell, example.targets[0]) for example in PairReader(corpus, root)]
 
 
 def parallel(folder: Path, source: bytes, target: bytes) -> Corpus:
