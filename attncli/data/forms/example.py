@@ -12,6 +12,7 @@ class Example(NamedTuple):
     number: int  # its line or index, for `Form.place`
     cells: Mapping[str, str]  # the sources by their names, each a sentence or the path of a file
     targets: tuple[str, ...]  # one for each reference
+    group: str | None = None  # by which scores are reported, such as the type of a question
 
     @property
     def cell(self) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 from attncli.config.captions import CaptioningData
 from attncli.config.data import TranslationData
 from attncli.config.section import Section
+from attncli.config.tables import TableData
 from attncli.config.tasks.summarisation import SummarisationData
 from attncli.data.forms.captions import CaptionForm
 from attncli.data.forms.example import Form
 from attncli.data.forms.pairs import PairReader
+from attncli.data.forms.table import TableForm
 
 
 def _pairs(data: TranslationData, split: Any, key: str) -> Form:
@@ -25,10 +27,15 @@ def _captions(data: CaptioningData, split: Any, key: str) -> Form:
     return CaptionForm(data, split, key=key)
 
 
+def _table(data: TableData, split: Any, key: str) -> Form:
+    return TableForm(data, split, key=key, bad_lines=data.bad_lines if key == "train" else "error")
+
+
 FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {
     TranslationData: _pairs,
     SummarisationData: _pairs,
     CaptioningData: _captions,
+    TableData: _table,
 }
 
 

@@ -98,12 +98,12 @@ class PairReader:
         raise DataError(f"{self.paths[0]}: unknown format; a file of pairs ends with .tsv or .jsonl, or these with .gz")
 
 
-def left_out(key: str, skipped: Mapping[str, int]) -> tuple[str, ...]:
-    """Return a note that counts, by reason, the pairs of the split `key` that were left out; empty if none were."""
+def left_out(key: str, skipped: Mapping[str, int], *, noun: str = "bad pair") -> tuple[str, ...]:
+    """Return a note that counts, by reason, what of the split `key` was left out, called `noun`; empty if none was."""
     if not skipped:
         return ()
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items()))
-    return (f"{key}: left out {counted(sum(skipped.values()), 'bad pair')} ({reasons})",)
+    return (f"{key}: left out {counted(sum(skipped.values()), noun)} ({reasons})",)
 
 
 def _parallel(source: Path, target: Path, problems: Problems) -> Iterator[tuple[str | _Bad, str | _Bad]]:

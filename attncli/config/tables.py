@@ -1,0 +1,78 @@
+"""Data in a table: a row an example, whose columns are its sources and its target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from attncli.config.quantities import PathText, SetName
+from attncli.config.section import MAY_CHANGE, DataSection, Section
+from attncli.errors import unknown
+
+NO_SOURCES = ("target", "split", "group")
+"""The columns that are no source."""
+
+
+class TableSplit(Section):
+    """Which rows belong to a split: those of a name, those of a table of its own, or both."""
+
+    split: str | None = None
+    """Only the rows that have this in the column `split`."""
+    table: PathText | None = None
+    """The table of this split, instead of `data.table`."""
+
+    @model_validator(mode="after")
+    def _says_which(self) -> TableSplit:
+        if self.split is None and self.table is None:
+            raise ValueError("does not say which rows it has; give split, table or both")
+        return self
+
+
+class TableData(DataSection):
+    """A table for training, validation and test: `.tsv`, `.csv` or `.jsonl`, each with or without `.gz`.
+
+    The first line of a TSV or CSV file names its columns.
+    """
+
+    root: Annotated[PathText, MAY_CHANGE] = "."
+    """Folder to which the other paths are relative; itself relative to the current directory."""
+    table: PathText | None = None
+    """The table of all splits that have none of their own."""
+    columns: dict[SetName, str]
+    """For each source, by the name of its encoder, the column (JSONL: the key) that it is in; besides, that of the
+    `target` and, if there are, those of the `split` and of the `group` by which scores are reported. Other columns are
+    ignored."""
+    folders: dict[SetName, PathText] = Field(default={})
+    """For each source that is a file, the folder to which its cells are relative."""
+    train: TableSplit
+    """The training examples."""
+    dev: TableSplit
+    """The dev examples, which select the checkpoint; never trained on."""
+    test: Annotated[dict[SetName, TableSplit], MAY_CHANGE] = Field(default={})
+    """Named test sets, read only by `eval`."""
+    bad_lines: Literal["error", "skip"] = "error"
+    """What to do about a training row that cannot be used, such as one with an empty cell or a file that is missing:
+    stop and report its file and line, or skip it and report how many were skipped."""
+    cache: Annotated[PathText | None, MAY_CHANGE] = None
+    """Cache for encoded corpora, tokenizers and features; by default `attncli` in the user's cache folder."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources."""
+        return tuple(name for name in self.columns if name not in NO_SOURCES)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TableData:
+        if "target" not in self.columns or not self.sources:
+            raise ValueError("columns: names the columns of the target and of at least one source")
+        for name in self.folders:
+            if name not in self.sources:
+                raise ValueError(f"folders: {unknown('source', name, self.sources)}")
+        splits = {"train": self.train, "dev": self.dev, **{f"test.{name}": each for name, each in self.test.items()}}
+        for key, split in splits.items():
+            if split.table is None and self.table is None:
+                raise ValueError(f"{key}: has no table; give data.table or data.{key}.table")
+            if split.split is not None and "split" not in self.columns:
+                raise ValueError(f"{key}.split: no column says of which split a row is; give data.columns.split")
+        return self

@@ -1,0 +1,58 @@
+"""The section of data in a table: what must be there, and what does not go together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from attncli.config.tables import TableData
+
+COLUMNS = {"image": "file", "question": "asked", "target": "answer", "split": "part", "group": "type"}
+
+
+def data(**changes: Any) -> TableData:
+    values = {
+        "table": "all.tsv",
+        "columns": COLUMNS,
+        "folders": {"image": "images"},
+        "train": {"split": "train"},
+        "dev": {"split": "dev"},
+        **changes,
+    }
+    return TableData.model_validate({key: value for key, value in values.items() if value is not None})
+
+
+def test_every_column_but_target_split_and_group_is_a_source() -> None:
+    assert data().sources == ("image", "question")
+    assert data(
+        columns={"target": "b", "question": "a"}, folders=None, train={"table": "x"}, dev={"table": "y"}
+    ).sources == ("question",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"columns": {"question": "a", "split": "b"}}, "columns: names the columns of the target and of at least one"),
+        ({"columns": {"target": "a", "split": "b"}}, "columns: names the columns of the target and of at least one"),
+        (
+            {"folders": {"imagee": "x"}},
+            "folders: unknown source 'imagee'; did you mean 'image'? choose from image, question",
+        ),
+        ({"table": None}, "train: has no table; give data.table or data.train.table"),
+        (
+            {"table": None, "train": {"table": "a.tsv"}, "dev": {"table": "b.tsv"}, "test": {"x": {"split": "y"}}},
+            "test.x: has no table; give data.table or data.test.x.table",
+        ),
+        (
+            {"columns": {"question": "a", "target": "b"}, "folders": {}},
+            "train.split: no column says of which split a row is; give data.columns.split",
+        ),
+        ({"train": {}}, "does not say which rows it has; give split, table or both"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        data(**changes)
+    assert problem in str(caught.value)
