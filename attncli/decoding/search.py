@@ -73,8 +73,10 @@ def search(
             left.append((front.sources, front.pool.filled_up(unfinished)))
             break
         decided = _is_decided(front.pool, front.log_prob, length, max_length, length_penalty)
-        if decided.any():
-            leaving, staying = decided.nonzero()[:, 0], (~decided).nonzero()[:, 0]
+        # How many is all that a device is waited for at a step; which, it sorts out itself.
+        if count := int(decided.sum()):
+            order = decided.sort(stable=True).indices  # False before True
+            staying, leaving = order[:-count], order[-count:]
             left.append((front.sources[leaving], take_rows(front.pool, leaving)))
             if not len(staying):
                 break
