@@ -5,14 +5,18 @@ N rows, T steps, H hidden width, E embedding width, D memory width, R readout wi
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Activation = Callable[[Tensor], Tensor]
-ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "none": lambda values: values}
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "none": torch.positive}
 
 
 class Readout(nn.Module, ABC):
@@ -89,6 +93,29 @@ class DeepReadout(Readout):
         return self.activation(total if context is None or self.context is None else total + self.context(context))
 
 
+class PackedLinear:
+    """A linear layer for inference on a CPU, with its weights in the blocks that oneDNN's kernels read.
+
+    Plain ones are brought into them at every product. With few rows, as in a search, that is much of its time: with one
+    thread, 512 columns to 8,000 take 3.5 ms for 5 rows, and 1.9 ms packed; for 320 rows it makes no difference.
+    """
+
+    def __init__(self, layer: nn.Linear):
+        self.layer = layer
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _PACKED_FOR)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return what the layer does."""
+        return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.layer.bias, "none", [], "")  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[type[PackedLinear], tuple[nn.Linear]]:
+        """Return how another process gets it: packed anew, as the blocks are known to oneDNN alone."""
+        return PackedLinear, (self.layer,)
+
+
+_PACKED_FOR = 64  # rows
+
+
 class OutputLayer(nn.Module):
     """Maps a readout to the vocabulary.
 
@@ -105,7 +132,24 @@ class OutputLayer(nn.Module):
         self.classify.rate_factor = "output"  # type: ignore[assignment]
         if tied:
             self.classify.weight = embedding.weight
+        self.packed: PackedLinear | None = None
 
     def forward(self, readout: Tensor) -> Tensor:
         """Return logits [..., V] for `readout` [..., R]."""
-        return self.classify(self.project(readout))  # type: ignore[no-any-return]
+        return (self.packed or self.classify)(self.project(readout))
+
+
+def with_packed_output(model: AnyModel) -> AnyModel:
+    """Return `model` for inference, on a CPU as a copy that has the same weights, and those of output layers packed.
+
+    Weights that change later change in it, except packed ones.
+    """
+    weights = list(chain(model.parameters(), model.buffers()))
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not has_onednn or any(each.device.type != "cpu" for each in weights):
+        return model
+    copied = copy.deepcopy(model, {id(each): each for each in weights})
+    for layer in copied.modules():
+        if isinstance(layer, OutputLayer) and layer.classify.weight.dtype == torch.float32:
+            layer.packed = PackedLinear(layer.classify)
+    return copied
