@@ -13,7 +13,8 @@ import torch
 
 from attncli.config.load import read_config
 from attncli.config.tasks.captioning import CaptioningConfig
-from attncli.data.sets.toy_captioning import SIDE, ToyPictureSizes, make_toy_captioning
+from attncli.data.sets.toy_captioning import ToyPictureSizes, make_toy_captioning
+from attncli.data.sets.toy_shapes import SIDE
 from attncli.decoding.written import Written
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.folder import RunFolder

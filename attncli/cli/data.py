@@ -35,6 +35,10 @@ _TOYS = {
         "images of coloured shapes with captions, and where each shape lies, learned in minutes",
         "about 4 MB in 4,602 files",
     ),
+    "toy-questions": (
+        "questions about images of coloured shapes, with answers, and where the shape lies that is asked about",
+        "about 5 MB in 4,601 files",
+    ),
     "toy-pictures": (
         "images of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
         "about 10 MB in 5,000 files",
@@ -142,7 +146,10 @@ def make(
     dev: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Examples to choose by.", show_default="500, paragraphs 300, captioned 200"
+            metavar="N",
+            min=1,
+            help="Examples to choose by.",
+            show_default="500, paragraphs 300, captioned or asked about 200",
         ),
     ] = None,
     test: Annotated[
@@ -151,7 +158,7 @@ def make(
             metavar="N",
             min=1,
             help="Examples to test on.",
-            show_default="1200, paragraphs 600, pictures 500, captioned 400",
+            show_default="1200, paragraphs 600, pictures 500, captioned or asked about 400",
         ),
     ] = None,
 ) -> None:
@@ -181,6 +188,12 @@ def _make_paragraphs(folder: Path, sizes: dict[str, int], seed: int) -> None:
     make_toy_paragraphs(folder, ToyParagraphSizes(**sizes), seed=seed)
 
 
+def _make_questions(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_questions import ToyQuestionSizes, make_toy_questions
+
+    make_toy_questions(folder, ToyQuestionSizes(**sizes), seed=seed)
+
+
 def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
     from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
@@ -197,5 +210,6 @@ _MAKERS: dict[str, Callable[[Path, dict[str, int], int], None]] = {
     "toy-translation": _make_sentences,
     "toy-paragraphs": _make_paragraphs,
     "toy-captioning": _make_captioned,
+    "toy-questions": _make_questions,
     "toy-pictures": _make_pictures,
 }

@@ -79,7 +79,13 @@ def test_values_of_options_are_offered(offered: Offered) -> None:
 
 def test_data_sets_are_offered(offered: Offered) -> None:
     assert offered("data", "get", "") == list(DATA_SETS)
-    assert offered("data", "make", "toy-") == ["toy-translation", "toy-paragraphs", "toy-captioning", "toy-pictures"]
+    assert offered("data", "make", "toy-") == [
+        "toy-translation",
+        "toy-paragraphs",
+        "toy-captioning",
+        "toy-questions",
+        "toy-pictures",
+    ]
 
 
 def test_shipped_configurations_and_sets_and_own_files_are_offered(offered: Offered, tmp_path: Path) -> None:

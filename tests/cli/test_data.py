@@ -53,6 +53,13 @@ def test_make_writes_a_toy_language_of_the_sizes_asked_for(tmp_path: Path) -> No
         assert len((tmp_path / "toy" / f"{split}.source").read_text().splitlines()) == count
 
 
+def test_make_asks_about_toy_images_of_the_numbers_asked_for(tmp_path: Path) -> None:
+    result = invoke("make", "toy-questions", "--to", str(tmp_path / "toy"), "--train", "3", "--dev", "2", "--test", "1")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "toy" / "images").iterdir())) == 6
+    assert (tmp_path / "toy" / "questions.tsv").read_text().startswith("image\tquestion\tanswer\ttype\tsplit\tbox\n")
+
+
 def test_make_draws_toy_pictures_of_the_numbers_asked_for(tmp_path: Path) -> None:
     result = invoke(
         "make", "toy-captioning", "--to", str(tmp_path / "toy"), "--train", "3", "--dev", "2", "--test", "1"
@@ -73,7 +80,7 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
     assert isinstance(made, CommandError)
     assert str(made) == (
         "unknown data set to make 'toy-translations'; did you mean 'toy-translation'? choose from toy-translation, "
-        "toy-paragraphs, toy-captioning, toy-pictures"
+        "toy-paragraphs, toy-captioning, toy-questions, toy-pictures"
     )
     got = invoke("get", "multi30").exception
     assert isinstance(got, CommandError)

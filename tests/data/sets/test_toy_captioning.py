@@ -13,7 +13,8 @@ from PIL import Image
 
 from attncli.config.captions import CaptioningData
 from attncli.data.forms.captions import read_split
-from attncli.data.sets.toy_captioning import SIDE, ToyObject, ToyPictureSizes, describe, make_toy_captioning
+from attncli.data.sets.toy_captioning import ToyPictureSizes, describe, make_toy_captioning
+from attncli.data.sets.toy_shapes import SIDE, ToyObject
 from attncli.errors import DataError
 
 SIZES = ToyPictureSizes(train=40, dev=5, test=9)
