@@ -41,6 +41,16 @@ def tiny_batch(tokens: Tensor) -> TinyBatch:
     return TinyBatch(tokens, 2 * len(tokens) + 1, len(tokens))
 
 
+class TinyBatches(list[TinyBatch]):
+    def dealt(self, rank: int, count: int) -> TinyParts:
+        return TinyParts(tiny_batch(batch.tokens[rank::count]) if len(batch.tokens) > rank else None for batch in self)
+
+
+class TinyParts(list[TinyBatch | None]):
+    def dealt(self, rank: int, count: int) -> TinyParts:
+        raise NotImplementedError
+
+
 class TinyModel(nn.Module):
     def __init__(self, *, dropout: float = 0.3):
         super().__init__()
@@ -74,12 +84,14 @@ class TinyTask:
         self.validations = 0
         self.seen: list[TinyBatch] = []
 
-    def epoch(self, number: int) -> Sequence[TinyBatch]:
+    def epoch(self, number: int) -> TinyBatches:
         if self.epochs is not None:
-            return self.epochs[number]
+            return TinyBatches(self.epochs[number])
         generator = torch.Generator().manual_seed(number)
         lengths = [3 + index for index in range(EPOCH_BATCHES)]
-        return [tiny_batch(torch.randint(1, VOCABULARY, (length,), generator=generator)) for length in lengths]
+        return TinyBatches(
+            tiny_batch(torch.randint(1, VOCABULARY, (length,), generator=generator)) for length in lengths
+        )
 
     def loss(self, batch: TinyBatch) -> SummedLoss:
         self.seen.append(batch)

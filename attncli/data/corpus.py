@@ -122,13 +122,23 @@ class CorpusBatches(Sequence[Any]):
         self.corpus, self.rows, self.make, self.variation, self.ahead = corpus, rows, make, variation, ahead
         self._started: dict[int, Callable[[], Packed]] = {}
 
+    def dealt(self, rank: int, count: int) -> CorpusBatches:
+        """Return the same batches with every `count`-th of their examples, from the one at `rank`; or None for none.
+
+        Neighbours in a batch are of like length, so all parts of it take about the same time.
+        """
+        rows = [of_batch[rank::count] for of_batch in self.rows]
+        return CorpusBatches(self.corpus, rows, self.make, variation=self.variation, ahead=self.ahead)
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Any:  # type: ignore[override]
         for at in range(index, min(index + 1 + self.ahead, len(self.rows))):
-            if at not in self._started:
+            if at not in self._started and len(self.rows[at]):
                 self._started[at] = self._start(self.rows[at])
+        if not len(self.rows[index]):
+            return None
         return self.make(self.rows[index], self._started.pop(index)())
 
     def _start(self, rows: Array) -> Callable[[], Packed]:

@@ -170,6 +170,10 @@ class ReinforceSelection(Selection):
         entropy = (draws.entropies * real).sum()
         return -(self.reward_weight * (advantages * of_draws).sum() + self.entropy_weight * entropy)
 
+    def sums(self) -> tuple[Tensor, ...]:
+        """Return the sum of the rewards, and of how many sentences."""
+        return self.rewards, self.sentences
+
     def end_update(self) -> None:
         """Let the baseline follow the mean reward of the update."""
         self.baseline.lerp_(self.rewards / self.sentences, 1 - self.DECAY)
@@ -204,6 +208,10 @@ class StraightThroughSelection(Selection):
         soft = noisy.masked_fill(weights == 0, -math.inf).softmax(-1)
         hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
         return Selected((hard + (soft - soft.detach())) * weights.sum(-1, keepdim=True))
+
+    def sums(self) -> tuple[Tensor, ...]:
+        """Return nothing: batches add to no sum."""
+        return ()
 
     def end_update(self) -> None:
         """Count the update, which lowers the temperature."""

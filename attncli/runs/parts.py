@@ -17,7 +17,7 @@ import torch
 
 import attncli
 from attncli.config.facts import Facts
-from attncli.machine.description import Machine, answer_of, this_machine
+from attncli.machine.description import Count, Machine, answer_of, this_machine
 
 
 class Part(Facts):
@@ -35,14 +35,16 @@ class Part(Facts):
     modified: bool = False
     """Whether the checkout differed from that commit."""
     machine: Machine
+    processes: Count = 1
+    """How many trained together; `machine` is that of the first."""
 
     def ended_now(self) -> Part:
         """Return this part with the present time as its end."""
         return self.model_copy(update={"ended": _now()})
 
 
-def begun_part(device: torch.device) -> Part:
-    """Return the part that this process begins now on `device`."""
+def begun_part(device: torch.device, processes: int = 1) -> Part:
+    """Return the part that this process begins now on `device`, the first of `processes`."""
     commit, modified = _commit()
     return Part(
         command=_command(),
@@ -52,6 +54,7 @@ def begun_part(device: torch.device) -> Part:
         commit=commit,
         modified=modified,
         machine=this_machine(device),
+        processes=processes,
     )
 
 

@@ -18,6 +18,7 @@ from attncli.config.resuming import exception, is_movable, movable_keys
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.errors import ConfigError, RunError, TrainingError
 from attncli.machine.device import arithmetic, peak_memory, resolve_precision, wait_for
+from attncli.machine.processes import ALONE, Processes
 from attncli.runs.folder import RunFolder
 from attncli.runs.log import read_records
 from attncli.runs.parts import begun_part
@@ -82,8 +83,41 @@ def settled(config: Config, device: torch.device) -> Config:
 
 
 @contextmanager
+def opened_run(
+    config: Config,
+    run: RunFolder,
+    device: torch.device,
+    *,
+    resume: bool,
+    overwrite: bool,
+    tell: Tell,
+    processes: Processes = ALONE,
+) -> Iterator[LaunchedTask]:
+    """Yield the task of the run in the folder `run`, which the first of `processes` begins, or resumes, for all."""
+    if not processes.is_first:
+        processes.wait()
+        yield open_task(config, device, run.path)
+        return
+    opened = (
+        resumed_run(config, run, device, tell=tell, processes=processes)
+        if resume
+        else begun_run(config, run, device, overwrite=overwrite, tell=tell, processes=processes)
+    )
+    with opened as task:
+        # The others find the folder with its tokenizers, and the caches filled.
+        processes.wait()
+        yield task
+
+
+@contextmanager
 def begun_run(
-    config: Config, run: RunFolder, device: torch.device, *, overwrite: bool, tell: Tell
+    config: Config,
+    run: RunFolder,
+    device: torch.device,
+    *,
+    overwrite: bool,
+    tell: Tell,
+    processes: Processes = ALONE,
 ) -> Iterator[LaunchedTask]:
     """Yield the task of a new run in the folder `run`, which then holds everything but checkpoints, and is locked.
 
@@ -91,7 +125,7 @@ def begun_run(
     """
     run.check_free(overwrite=overwrite)
     check_extras(config)
-    part = begun_part(device)
+    part = begun_part(device, processes.count)
     with ExitStack() as contexts:
         replaces = run.exists()
         if replaces:
@@ -106,7 +140,9 @@ def begun_run(
 
 
 @contextmanager
-def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: Tell) -> Iterator[LaunchedTask]:
+def resumed_run(
+    config: Config, run: RunFolder, device: torch.device, *, tell: Tell, processes: Processes = ALONE
+) -> Iterator[LaunchedTask]:
     """Yield the task of the run in the folder `run`, locked, whose configuration becomes `config`.
 
     Raises a ConfigError that names every key that differs and may not, and a RunError that names data that have
@@ -115,7 +151,7 @@ def resumed_run(config: Config, run: RunFolder, device: torch.device, *, tell: T
     run.check()
     run.check_own_links()
     check_extras(config)
-    part = begun_part(device)
+    part = begun_part(device, processes.count)
     with run.locked():
         check_unchanged(config, run)
         moved = [change.said("was", "now") for change in changes(config, run)]

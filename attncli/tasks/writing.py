@@ -28,6 +28,7 @@ from attncli.tasks.fingerprints import data_fingerprints
 from attncli.tasks.objectives import build_objective
 from attncli.tasks.starting_point import StartingPoint, starting_point
 from attncli.text.tokenizer import Tokenizers
+from attncli.training.task import Batches
 
 
 class WritingTask:
@@ -89,7 +90,7 @@ class WritingTask:
         if not _has_tokenizers(folder):
             self.tokenizers.save(folder)
 
-    def epoch(self, number: int) -> Sequence[Any]:
+    def epoch(self, number: int) -> Batches:
         """Return the batches of epoch `number`, which depend on the seed and the number alone."""
         return self.objective.epoch(number)
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from attncli.machine.processes import ALONE, Processes
+
 _AT_ONCE = 0.05  # seconds between signals that are one request
+_AT_ONCE_TOGETHER = 5.0  # the same where a launcher passes on the signal that each process gets as well
 _NOTICE = b"\nstopping after this step, and saving; again to quit at once\n"
 
 
@@ -21,8 +24,10 @@ class StopNow(BaseException):
 class StopRequest:
     """Whether a signal has asked training to stop; `number` is None until one has."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: Processes = ALONE) -> None:
         self.number: int | None = None
+        self._at_once = _AT_ONCE if processes.count == 1 else _AT_ONCE_TOGETHER
+        self._notices = processes.is_first
         self._received = 0.0
         self._leaving = False
 
@@ -40,14 +45,15 @@ class StopRequest:
         if self.number is not None:
             # A scheduler may send both signals at once. Python warns of one that arrives while handlers are replaced,
             # so they stay until a signal is meant to kill.
-            if time.monotonic() - self._received > _AT_ONCE:
+            if time.monotonic() - self._received > self._at_once:
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
             return
         self.number, self._received = number, time.monotonic()
         # print() is not reentrant: the signal may have arrived while it was writing.
-        with suppress(OSError):
-            os.write(2, _NOTICE)
+        if self._notices:
+            with suppress(OSError):
+                os.write(2, _NOTICE)
         if self._leaving:
             raise StopNow
 
@@ -64,12 +70,12 @@ class StopRequest:
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
+def stop_request(processes: Processes = ALONE) -> Iterator[StopRequest]:
     """Yield a request that SIGINT and SIGTERM fill; the previous handlers are restored afterwards.
 
     Outside the main thread, where Python allows no signal handlers, it stays empty.
     """
-    request = StopRequest()
+    request = StopRequest(processes)
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

@@ -8,6 +8,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -86,6 +87,15 @@ def set_random_states(states: Mapping[str, Tensor], device: torch.device) -> Non
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
+
+
+def seed_update(seed: int, step: int, rank: int) -> None:
+    """Seed torch's global generators for an update in one of several processes.
+
+    So what is drawn depends on the update and the process alone, and nothing of it has to be saved for resuming.
+    """
+    found = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
+    torch.manual_seed(int(found[0]))
 
 
 def write_state(

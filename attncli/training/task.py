@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attncli.losses import SummedLoss
 
@@ -36,8 +36,24 @@ class FollowsUpdates(Protocol):
     only adds to sums, and the end of the update turns these into the next value.
     """
 
+    def sums(self) -> Sequence[Tensor]:
+        """Return what batches add to, which processes that train together add up before the end of the update."""
+
     def end_update(self) -> None:
         """Move on to the next update; called once the weights have changed."""
+
+
+class Batches(Protocol):
+    """The batches of a pass over the data, each built when asked for."""
+
+    def __len__(self) -> int: ...
+
+    # Any, since a task takes its own kind of batch only.
+    def __getitem__(self, index: int) -> Any:
+        """Return the batch (`CountedBatch`) at `index`, from 0; None where it has no example that was dealt here."""
+
+    def dealt(self, rank: int, count: int) -> Batches:
+        """Return the same batches with every `count`-th of their examples, from the one at `rank`."""
 
 
 class Task(Protocol):
@@ -51,10 +67,9 @@ class Task(Protocol):
     def unit(self) -> str:
         """What `CountedBatch.size` counts, in the plural, such as "tokens"."""
 
-    def epoch(self, number: int) -> Sequence[Any]:
-        """Return the batches (`CountedBatch`) of pass `number` (from 1): always the same, each built when asked for."""
+    def epoch(self, number: int) -> Batches:
+        """Return the batches of pass `number` (from 1), always the same."""
 
-    # Any, since a task takes its own kind of batch only.
     def loss(self, batch: Any) -> SummedLoss:
         """Return the loss of `batch`, which `epoch` gave."""
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from attncli.config.training import Training
 from attncli.errors import DataError, RunError, Stopped, TrainingError
 from attncli.machine.device import arithmetic, autocast
+from attncli.machine.processes import ALONE, LostError, Processes
 from attncli.machine.progress import shows_progress, wants_progress
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import put_weights, weights_of
@@ -32,10 +34,13 @@ from attncli.training.state import (
     TrainingState,
     Window,
     random_states,
+    seed_update,
     set_random_states,
 )
-from attncli.training.task import CountedBatch, Task
+from attncli.training.task import Batches, CountedBatch, Task
 from attncli.training.updates import NotFiniteError, Updater
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -59,27 +64,32 @@ def train(
     resume: bool = False,
     changed: Mapping[str, Any] = MappingProxyType({}),
     progress: bool = True,
+    processes: Processes = ALONE,
 ) -> Outcome:
     """Train `task` until an end that `config` sets, saving into the created folder `run`.
 
     With `resume` it continues from the last checkpoint, or from the start if there is none yet, and ends with the
     weights that an uninterrupted run would have, on CUDA up to rounding. Dropout draws from PyTorch's global
     generators: seed them before the model is built. `changed` are settings that have become others since the run was
-    begun, for its log. `progress` shows a bar where there are any. Raises Stopped on
-    SIGINT and SIGTERM after saving, TrainingError where training cannot continue, RunError where a checkpoint cannot be
-    read.
+    begun, for its log. `progress` shows a bar where there are any.
+
+    Each of several `processes` calls this, and computes its part of every batch; the first one validates, and it alone
+    writes. Their order of examples is that of one process, and so is each update but for rounding and for what is
+    random in it. Raises Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot continue,
+    RunError where a checkpoint cannot be read, and LostError where another process has ended.
     """
     checkpoints = Checkpoints(run)
     saved = checkpoints.read_last() if resume else None
     with arithmetic(config.precision, device):
-        trainer = _Trainer(task, config, checkpoints, device=device)
+        trainer = _Trainer(task, config, checkpoints, device=device, processes=processes)
         if saved is not None:
             trainer.restore(saved)
+        processes.copy_from_first(weights_of(task.model).values())
         # Only now, since the log loses the records after the checkpoint, which must be sound.
         with (
-            _reports(config, run, saved) as reports,
-            _bar(trainer, shown=progress and shows_progress()) as bar,
-            stop_request() as stop,
+            _reports(config, run, saved) if processes.is_first else nullcontext() as reports,
+            _bar(trainer, shown=progress and processes.is_first and shows_progress()) as bar,
+            stop_request(processes) as stop,
         ):
             return trainer.run(reports, stop, bar, changed)
 
@@ -111,24 +121,30 @@ class _Trainer:
         checkpoints: Checkpoints,
         *,
         device: torch.device,
+        processes: Processes,
     ):
         self.task, self.config, self.checkpoints, self.device = task, config, checkpoints, device
-        self.updater = Updater(task, config, device)
+        self.processes = processes
+        self.updater = Updater(task, config, device, processes)
         self.schedule = build_schedule(config)
         self.state = TrainingState()
-        self.batches: Sequence[CountedBatch] = ()
+        self.batches: Batches | None = None
         self.saved: tuple[int, int] | None = None  # step and validations of the last checkpoint
         self.started = time.perf_counter()
 
-    def run(self, reports: Reports, stop: StopRequest, bar: Bar | None, changed: Mapping[str, Any]) -> Outcome:
-        """Train to the end. The state alone decides what is due, so a resumed run does what an unbroken one does."""
+    def run(self, reports: Reports | None, stop: StopRequest, bar: Bar | None, changed: Mapping[str, Any]) -> Outcome:
+        """Train to the end. The state alone decides what is due, so a resumed run does what an unbroken one does.
+
+        `reports` are None in a process that does not write.
+        """
         self.reports, self.stop, self.bar = reports, stop, bar
-        self.tell("start" if self.saved is None else "resume", {"changed": dict(changed)} if changed else {})
+        facts = {"changed": dict(changed)} if changed else {}
+        if self.processes.count > 1:
+            facts["processes"] = self.processes.count
+        self.tell("start" if self.saved is None else "resume", facts)
         self.task.model.train()
         try:
             while (reason := self.reason_to_end()) is None:
-                if self.stop.requested:
-                    raise StopNow
                 if self.due(self.config.validate_every) and not self.validated():
                     self.validate()
                 elif self.save_due():
@@ -138,14 +154,18 @@ class _Trainer:
             return self.finish(reason)
         except StopNow:
             raise self.stopped() from None
+        except LostError as error:
+            raise self.lost(error) from None
 
     def update(self) -> None:
         """Make the next update, and report it with those before it where a record is due."""
         batches = self.next_batches()
         state = self.state
         state.learning_rate = self.config.learning_rate * self.schedule(state.step + 1, self.values())
+        if self.processes.count > 1:
+            seed_update(self.config.seed, state.step, self.processes.rank)
         try:
-            update = self.updater.update(batches, state.learning_rate)
+            update = self.updater.update([each for each in batches if each is not None], state.learning_rate)
         except NotFiniteError as error:
             raise self.not_finite(f"step {state.step + 1}", f"{error}; stopped before the update") from None
         state.step += 1
@@ -156,32 +176,53 @@ class _Trainer:
         if self.bar is not None:
             self.bar.updated(state.step, update, self.used())
 
-    def next_batches(self) -> list[CountedBatch]:
-        """Return the batches of one update; the last update of an epoch may have fewer."""
+    def next_batches(self) -> list[CountedBatch | None]:
+        """Return this process's part of the batches of one update; the last update of an epoch may have fewer."""
         state = self.state
         if state.batch >= state.epoch_batches:
             self.open_epoch(state.epoch + 1)
+        assert self.batches is not None
         last = min(state.batch + self.config.accumulate, state.epoch_batches)
         return [self.batches[index] for index in range(state.batch, last)]
 
     def open_epoch(self, number: int) -> None:
-        self.batches = self.task.epoch(number)
+        self.batches = self.batches_of(number)
         if not len(self.batches):
             raise DataError("data.train: holds nothing to train on")
         self.state.epoch, self.state.batch, self.state.epoch_batches = number, 0, len(self.batches)
+
+    def batches_of(self, epoch: int) -> Batches:
+        batches = self.task.epoch(epoch)
+        return batches if self.processes.count == 1 else batches.dealt(self.processes.rank, self.processes.count)
 
     def validate(self) -> None:
         """Measure the dev set, and keep the weights if they are among the best."""
         if self.saved is None:
             self.save()  # so that a run with other checkpoints always has the one that training continues from
-        validation, before = self.measured(), self.best()
+        validation, before = self.by_first(self.measured), self.best()
         best = before is None or validation.value(self.metric) > before.value(self.metric)
         self.state.history.append(validation)
-        if validation in self.wanted():
-            self.checkpoints.keep(validation, weights_of(self.task.model))
-        if best:
-            self.checkpoints.make_best(validation)
+        if self.processes.is_first:
+            if validation in self.wanted():
+                self.checkpoints.keep(validation, weights_of(self.task.model))
+            if best:
+                self.checkpoints.make_best(validation)
         self.tell("validation", {**validation.scores, "best": best})
+
+    def by_first(self, make: Callable[[], Value]) -> Value:
+        """Return what `make` returns in the first process; a signal that reaches it there stops all."""
+
+        def made() -> tuple[Value | None, int | None]:
+            try:
+                return make(), None
+            except StopNow:
+                return None, self.stop.number
+
+        found, number = self.processes.from_first(made)
+        if number is not None:
+            self.stop.number = number
+            raise StopNow
+        return found  # type: ignore[return-value]
 
     def measured(self) -> Validation:
         """Return the scores of the model as it is, and leave the random states as they were."""
@@ -208,14 +249,15 @@ class _Trainer:
     def save(self) -> None:
         """Save everything that training resumes from."""
         self.state.seconds, self.started = self.seconds(), time.perf_counter()
-        self.checkpoints.save_last(
-            weights_of(self.task.model),
-            self.state,
-            optimizer=self.updater.optimizer,
-            random=random_states(self.device),
-            log_size=self.reports.log.flushed_size(),
-        )
-        self.checkpoints.remove_all_but(self.wanted())
+        if self.reports is not None:
+            self.checkpoints.save_last(
+                weights_of(self.task.model),
+                self.state,
+                optimizer=self.updater.optimizer,
+                random=random_states(self.device),
+                log_size=self.reports.log.flushed_size(),
+            )
+            self.checkpoints.remove_all_but(self.wanted())
         self.saved = self.place()
 
     def restore(self, saved: SavedState) -> None:
@@ -228,8 +270,8 @@ class _Trainer:
         self.saved = self.place()
         if any(self.metric not in validation.scores for validation in self.state.history):
             raise RunError(f"{where}: cannot be resumed: a validation without {self.metric}")
-        self.batches = self.task.epoch(self.state.epoch) if self.state.epoch else ()
-        if len(self.batches) != self.state.epoch_batches:
+        self.batches = self.batches_of(self.state.epoch) if self.state.epoch else None
+        if self.batches is not None and len(self.batches) != self.state.epoch_batches:
             raise RunError(
                 f"{run.path}: cannot be resumed, its data or batch size have changed: epoch {self.state.epoch} had "
                 f"{self.state.epoch_batches} batches and now has {len(self.batches)}; restore them or start a new run"
@@ -238,7 +280,7 @@ class _Trainer:
             set_random_states(saved.random, self.device)
         except RuntimeError as error:
             raise RunError(f"{where}: cannot be resumed: not the state of a random generator: {error}") from None
-        if best := self.best():
+        if (best := self.best()) and self.processes.is_first:
             self.checkpoints.restore_best(best)
 
     def finish(self, reason: str) -> Outcome:
@@ -253,7 +295,7 @@ class _Trainer:
         best = self.best()
         assert best is not None
         if self.config.average_best:
-            best, steps = self.averaged(best)
+            best, steps = self.by_first(partial(self.averaged, best))
         self.tell("end", {"reason": reason, "best_step": best.step, "best_scores": best.scores})
         return Outcome(reason, self.state.step, self.state.epoch, self.seconds(), best, steps)
 
@@ -304,7 +346,14 @@ class _Trainer:
         return self.saved != self.place() and (self.validated() or self.due(self.config.checkpoint_every))
 
     def reason_to_end(self) -> str | None:
-        return reason_to_end(self.config, self.state, values=self.values(), seconds=self.seconds())
+        """Return the key that ends training now, or None; raises StopNow where a signal has reached a process."""
+        # What only one process knows, its clock and signals, must be the same for all.
+        seconds, number = self.processes.largest(self.seconds(), self.stop.number or 0)
+        reason = reason_to_end(self.config, self.state, values=self.values(), seconds=seconds)
+        if reason is None and number:
+            self.stop.number = int(number)
+            raise StopNow
+        return reason
 
     def used(self) -> dict[str, float]:
         return shares_used(self.config, self.state, seconds=self.seconds())
@@ -313,6 +362,8 @@ class _Trainer:
         return self.state.seconds + time.perf_counter() - self.started
 
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
+        if self.reports is None:
+            return
         place = {"step": self.state.step, "epoch": self.state.epoch}
         self.reports.tell(event, {**place, **facts, "seconds": round(self.seconds(), 3)})
 
@@ -322,21 +373,35 @@ class _Trainer:
 
     def not_finite(self, when: str, what: str) -> TrainingError:
         state = self.state
-        kept = "nothing was saved yet" if self.saved is None else f"the checkpoint of step {self.saved[0]} is good"
         return TrainingError(
-            f"{when} (epoch {state.epoch}, learning rate {state.learning_rate:.3g}): {what}, and {kept}; try a lower "
-            "training.learning_rate, a longer training.schedule.warmup or a lower training.clip_norm"
+            f"{when} (epoch {state.epoch}, learning rate {state.learning_rate:.3g}): {what}, and {self.kept()}; try a "
+            "lower training.learning_rate, a longer training.schedule.warmup or a lower training.clip_norm"
         )
+
+    def kept(self) -> str:
+        return "nothing was saved yet" if self.saved is None else f"the checkpoint of step {self.saved[0]} is good"
+
+    def lost(self, error: LostError) -> LostError:
+        """Return `error` with what can be done about it."""
+        path = self.checkpoints.run.path
+        return LostError(f"{path}: {error}; {self.kept()}; go on with: {self.command()}")
 
     def stopped(self) -> Stopped:
         """Save, and return the error that says how to resume."""
         assert self.stop.number is not None
         self.tell("stopped", {"signal": self.stop.name})
         self.save()
+        # A launcher ends the others as soon as one has left.
+        self.processes.wait()
         path = self.checkpoints.run.path
-        command = shlex.join(["attncli", "train", str(path / "config.yaml"), "--run", str(path), "--resume"])
         return Stopped(
             f"{path}: stopped by {self.stop.name} after step {self.state.step} (epoch {self.state.epoch}) and saved; "
-            f"go on with: {command}",
+            f"go on with: {self.command()}",
             signal_number=self.stop.number,
         )
+
+    def command(self) -> str:
+        """Return the command that goes on with this run."""
+        path = self.checkpoints.run.path
+        together = ["--processes", str(self.processes.count)] if self.processes.count > 1 else []
+        return shlex.join(["attncli", "train", str(path / "config.yaml"), "--run", str(path), "--resume", *together])

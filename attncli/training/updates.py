@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from attncli.config.training import Training
 from attncli.machine.device import autocast
+from attncli.machine.processes import ALONE, Processes
 from attncli.training.optimizers import build_optimizer
 from attncli.training.task import CountedBatch, FollowsUpdates, Task
 
@@ -33,24 +35,27 @@ class NotFiniteError(Exception):
 
 
 class Updater:
-    """Updates the weights of a task's model."""
+    """Updates the weights of a task's model, in each of several processes to the same bits."""
 
-    def __init__(self, task: Task, config: Training, device: torch.device):
-        self.task, self.config, self.device = task, config, device
+    def __init__(self, task: Task, config: Training, device: torch.device, processes: Processes = ALONE):
+        self.task, self.config, self.device, self.processes = task, config, device, processes
         self.optimizer = build_optimizer(config, task.model)
         self.followers = [module for module in task.model.modules() if isinstance(module, FollowsUpdates)]
 
     def update(self, batches: Sequence[CountedBatch], learning_rate: float) -> Update:
-        """Take one step on all `batches`; raises NotFiniteError before it if the loss or the gradient is not finite."""
+        """Take one step on the `batches` of all processes, and return what it measured of all of them.
+
+        Raises NotFiniteError before the step if the loss or the gradient is not finite.
+        """
         started = time.perf_counter()
-        terms = sum(batch.terms for batch in batches)
+        own = sum(batch.terms for batch in batches), sum(batch.size for batch in batches)
+        terms, size = map(int, self.processes.sums(*own))
         loss, reported, norm = self._gradients(batches, terms)
         if not math.isfinite(loss):
             raise NotFiniteError(f"the loss is {loss}")
         if not math.isfinite(norm):
             raise NotFiniteError(f"the norm of the gradient is {norm}")
         self._step(norm, learning_rate)
-        size = sum(batch.size for batch in batches)
         return Update(loss, reported, norm, terms, size, time.perf_counter() - started)
 
     def _gradients(self, batches: Sequence[CountedBatch], terms: int) -> tuple[float, float, float]:
@@ -64,10 +69,23 @@ class Updater:
                 loss = self.task.loss(batch.to(self.device))
             (loss.total / terms).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack((loss.total.detach(), loss.reported))
+        self._add_up(sums)
         norm = get_total_norm([each.grad for each in self.task.model.parameters() if each.grad is not None])
         # The only synchronisation with an accelerator in an update.
         loss_sum, reported_sum, norm_value = torch.cat((sums, norm[None])).tolist()
         return loss_sum, reported_sum, norm_value
+
+    def _add_up(self, sums: Tensor) -> None:
+        """Replace `sums` and the gradients by those of all processes."""
+        if self.processes.count == 1:
+            return
+        parameters = [each for each in self.task.model.parameters() if each.requires_grad]
+        # A process without examples of these batches has no gradients, but must take part in adding them up.
+        used = self.processes.sums(*(each.grad is not None for each in parameters))
+        for parameter, times in zip(parameters, used, strict=True):
+            if times and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.processes.add_up([sums, *(each.grad for each in parameters if each.grad is not None)])
 
     def _step(self, norm: float, learning_rate: float) -> None:
         clip = self.config.clip_norm
@@ -79,4 +97,5 @@ class Updater:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         for module in self.followers:
+            self.processes.add_up(module.sums())
             module.end_update()

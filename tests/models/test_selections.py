@@ -36,6 +36,7 @@ from attncli.models.selections import (
     ReinforceSelection,
     StraightThroughSelection,
 )
+from attncli.training.task import Batches
 from attncli.training.updates import Updater
 
 B, T, S, Q, D = 2, 4, 5, 6, 7
@@ -391,8 +392,8 @@ class Writing:
     model: EncoderDecoder
     unit: str = "tokens"
 
-    def epoch(self, number: int) -> Sequence[Pairs]:
-        return []
+    def epoch(self, number: int) -> Batches:
+        raise NotImplementedError
 
     def loss(self, batch: Pairs) -> SummedLoss:
         return self.model.loss(batch.source, batch.target, label_smoothing=0.1)

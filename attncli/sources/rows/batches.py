@@ -40,7 +40,7 @@ class ExampleBatch:
 
 
 @dataclass(frozen=True)
-class EpochExamples(Sequence[ExampleBatch]):
+class EpochExamples(Sequence[Any]):
     """The batches of an epoch, made on demand."""
 
     examples: Examples
@@ -49,8 +49,13 @@ class EpochExamples(Sequence[ExampleBatch]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> ExampleBatch:  # type: ignore[override]
-        return ExampleBatch(self.examples.rows(self.indices[index]))
+    def __getitem__(self, index: int) -> Any:  # type: ignore[override]
+        rows = self.indices[index]
+        return ExampleBatch(self.examples.rows(rows)) if len(rows) else None
+
+    def dealt(self, rank: int, count: int) -> EpochExamples:
+        """Return the same batches with every `count`-th of their examples, from the one at `rank`; or None for none."""
+        return EpochExamples(self.examples, [of_batch[rank::count] for of_batch in self.indices])
 
 
 def epoch_examples(examples: Examples, *, batch_size: int, seed: int, epoch: int) -> EpochExamples:
