@@ -174,6 +174,7 @@ class Writing(Search, total=False):
     top_k: int
     top_p: float
     seed: int
+    workers: int
 
 
 class Run:
@@ -216,7 +217,7 @@ class Run:
                 raise DataError(f"source {number}: {memory}")
             assert isinstance(memory, Memory), "a run by itself has one encoder"
             states, summary = (each[0].float().cpu().numpy() for each in (memory.states, memory.summary))
-            found.append(Encoded(cell, states, summary, places.tokens, memory.grid))
+            found.append(Encoded(cell, states, summary, places.tokens, places.grid))
         return found
 
     def _check(self, *, is_text: bool) -> None:
@@ -227,21 +228,24 @@ class Run:
     def _write(self, cells: Iterable[str], options: Writing, *, replaces_unknown: bool) -> list[Output]:
         given: dict[str, Any] = {**options}
         n_best, attention = given.pop("n_best", 1), given.pop("attention", False)
-        prefix, sample = given.pop("prefix", ""), given.pop("sample", False)
+        prefix, sample, workers = given.pop("prefix", ""), given.pop("sample", False), given.pop("workers", None)
         drawn = {name: given.pop(name) for name in ("temperature", "top_k", "top_p", "seed") if name in given}
         if drawn and not sample:
             raise CommandError(f"{next(iter(drawn))} is for drawing; add sample=True")
         if (attention or replaces_unknown) and not self._run.attends:
             raise CommandError(f"{self.folder}: has model.attention: none, so there are no weights")
-        found = self._run.writer(self._search(given, n_best, sample=sample)).write(
-            cells,
-            n_best=n_best,
-            with_weights=attention,
-            strategy=drawing(**drawn) if sample else None,
-            prefix=prefix,
-            replaces_unknown=replaces_unknown,
-        )
-        return list(self._outputs(found, forced=False))
+        if workers is not None and workers < 1:
+            raise CommandError(f"workers {workers}: must be at least 1")
+        with self._run.writer(self._search(given, n_best, sample=sample)).side_by_side(workers) as writer:
+            found = writer.write(
+                cells,
+                n_best=n_best,
+                with_weights=attention,
+                strategy=drawing(**drawn) if sample else None,
+                prefix=prefix,
+                replaces_unknown=replaces_unknown,
+            )
+            return list(self._outputs(found, forced=False))
 
     def _search(self, given: dict[str, Any], n_best: int, *, sample: bool) -> SearchSection:
         try:

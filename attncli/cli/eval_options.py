@@ -22,6 +22,7 @@ from attncli.cli.options import (
     Device,
     LengthPenalty,
     With,
+    Workers,
     searched,
 )
 from attncli.cli.tasks import WRITING, Only
@@ -107,6 +108,7 @@ class EvaluationOptions:
         ),
         Only(WRITING),
     ] = None
+    workers: Annotated[Workers, Only(WRITING)] = None
     too_long: Annotated[
         str | None,
         typer.Option(

@@ -26,12 +26,13 @@ _ON_REQUEST = ("ter", "comet", "meteor")
 
 def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: Runs) -> None:
     """Score the runs in `folders`, and files of hypotheses, together on one test set."""
-    from attncli.metrics.registry import ALL_METRICS
+    from attncli.metrics.registry import ALL_METRICS, ANSWER_METRICS
 
     # Files alone may be of any task.
     known = (*ALL_METRICS, "comet") if runs.config is None else runs.config.metrics
     files = options.hypotheses or []
-    check_choices(options, known)
+    # Any text can be labels or answers.
+    check_choices(options, (*known, *(key for key in ANSWER_METRICS if key not in known)))
     _check_files(folders, options)
     _check_used(folders, options)
     names = names_of([*folders, *files], options.label, ensemble=options.with_ or ())
@@ -122,6 +123,7 @@ def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
         "--length-penalty": options.length_penalty,
         "--batch-size": options.batch_size,
         "--precision": options.precision,
+        "--workers": options.workers,
         "--too-long": options.too_long,
         "--checkpoint": options.checkpoint if options.checkpoint != "best" else None,
         "--device": options.device if options.device != "auto" and "comet" not in asked else None,
@@ -182,7 +184,8 @@ def _decoded(
     systems = []
     for name, variant, run in zip(names, variants, runs, strict=True):
         tell(f"{name}: decoding {len(data)} {data.noun}s of {data.name}")
-        systems.append(decode(run, data, searched_by(run.config.search, given), name=name, variant=variant))
+        search = searched_by(run.config.search, given)
+        systems.append(decode(run, data, search, name=name, variant=variant, workers=options.workers))
     return systems
 
 

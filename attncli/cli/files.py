@@ -52,9 +52,12 @@ def caption(options: CaptionOptions) -> None:
     files = named_files(options.paths)
     refuse_input(options.output, files)
     run = opened_run(options, is_text=False)
-    write = writing(run, options, is_json=is_json)
     bad = 0
-    with opened_output(options.output) as stream, progress(len(files), f"{run.noun}s") as advance:
+    with (
+        writing(run, options, is_json=is_json) as write,
+        opened_output(options.output) as stream,
+        progress(len(files), f"{run.noun}s") as advance,
+    ):
         for found in write(map(str, files), advance=advance):
             if found.problem is not None:
                 bad += 1

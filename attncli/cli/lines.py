@@ -88,30 +88,29 @@ def translate(options: TranslateOptions) -> None:
         raise CommandError("standard input is closed; name a file to translate")
     refuse_input(options.output, [_STANDARD_INPUT if path is None else path])
     is_json = options.format == "jsonl"
-    run = opened_run(options, is_text=True)
-    write = writing(
-        run,
+    write_as_asked = writing(
+        opened_run(options, is_text=True),
         options,
         is_json=is_json,
         given={"max_source_length": options.max_source_length, "too_long": options.too_long},
         replaces_unknown=options.replace_unknown,
     )
-    total = _count(path)
-    chunks = _chunks(path)
-    # Read before the output is opened, so that a wrong input leaves no output behind.
-    first = next(chunks, [])
     unknown: list[int] = []
     shown = path is not None or not sys.stdin.isatty()
-    with opened_output(options.output) as stream, progress(total, "sentences", shown=shown) as advance:
-        line = 0
-        for lines in chain([first], chunks):
-            for found in write(lines, first=line, advance=advance):
-                line += 1
-                with beside_progress(stream):
-                    _put(found, stream, options, line=line)
-                if found.is_unknown:
-                    unknown.append(line)
-            stream.flush()
+    with write_as_asked as write:
+        total, chunks = _count(path), _chunks(path)
+        # Read before the output is opened, so that a wrong input leaves no output behind.
+        first = next(chunks, [])
+        with opened_output(options.output) as stream, progress(total, "sentences", shown=shown) as advance:
+            line = 0
+            for lines in chain([first], chunks):
+                for found in write(lines, first=line, advance=advance):
+                    line += 1
+                    with beside_progress(stream):
+                        _put(found, stream, options, line=line)
+                    if found.is_unknown:
+                        unknown.append(line)
+                stream.flush()
     if unknown:
         lines_without = (
             f"no word of {counted(len(unknown), 'line')} is known to the model, the first is line {unknown[0]}"

@@ -128,6 +128,19 @@ Precision = Annotated[
     ),
 ]
 
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Decode in N processes of one thread each, on a CPU; the output is the same for any N. More than one pays "
+        "from some hundred sources on, or some dozen images.",
+        show_default="one process, with all threads",
+        rich_help_panel=MACHINE,
+    ),
+]
+
 
 def searched_by(search: Search, given: Mapping[str, Any], *, options: Mapping[str, str] | None = None) -> Search:
     """Return `search` with those of `given` that are not None.

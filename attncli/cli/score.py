@@ -20,6 +20,7 @@ from attncli.cli.options import (
     Precision,
     RunArgument,
     With,
+    Workers,
     searched_by,
 )
 from attncli.cli.tasks import takes
@@ -63,6 +64,7 @@ class ScoreOptions:
     ] = "text"
     batch_size: BatchSize = None
     precision: Precision = None
+    workers: Workers = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"
 
@@ -90,8 +92,12 @@ def score(options: ScoreOptions) -> None:
     total = count_lines(options.source) if shows_progress() else None
     pairs, is_json = _pairs(options.source, options.target), options.format == "jsonl"
     log_prob, tokens = 0.0, 0
-    with opened_output(options.output) as stream, progress(total, "pairs") as advance:
-        for number, each in enumerate(run.writer(search).align(pairs, with_weights=False, advance=advance), start=1):
+    with (
+        run.writer(search).side_by_side(options.workers) as writer,
+        opened_output(options.output) as stream,
+        progress(total, "pairs") as advance,
+    ):
+        for number, each in enumerate(writer.align(pairs, with_weights=False, advance=advance), start=1):
             _check(each, f"{options.source}:{number}")
             log_prob, tokens = log_prob + each.best.log_prob, tokens + len(each.best.tokens)
             with beside_progress(stream):

@@ -27,6 +27,7 @@ from attncli.cli.options import (
     Precision,
     RunArgument,
     With,
+    Workers,
     as_text,
     searched,
     searched_by,
@@ -94,6 +95,7 @@ class WritingOptions:
     ] = ""
     batch_size: BatchSize = None
     precision: Precision = None
+    workers: Workers = None
     n_best: Annotated[
         int,
         typer.Option(
@@ -172,6 +174,7 @@ def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
     )
 
 
+@contextmanager
 def writing(
     run: WritingRun,
     options: WritingOptions,
@@ -179,8 +182,8 @@ def writing(
     is_json: bool,
     given: Mapping[str, Any] | None = None,
     replaces_unknown: bool = False,
-) -> Write:
-    """Return a function that writes for sources as `options` ask; `given` are further search settings."""
+) -> Iterator[Write]:
+    """Yield a function that writes for sources as `options` ask; `given` are further search settings."""
     if options.attention and not is_json:
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
     _check_sampling(options)
@@ -203,14 +206,15 @@ def writing(
     if (options.attention or replaces_unknown) and not run.attends:
         option = "--attention" if options.attention else "--replace-unknown"
         raise CommandError(f"{option}: {options.run} has model.attention: none, so there are no weights")
-    return partial(
-        run.writer(search).write,
-        n_best=options.n_best,
-        with_weights=options.attention,
-        replaces_unknown=replaces_unknown,
-        strategy=_strategy(options),
-        prefix=as_text("--prefix", options.prefix),
-    )
+    asked: dict[str, Any] = {
+        "n_best": options.n_best,
+        "with_weights": options.attention,
+        "replaces_unknown": replaces_unknown,
+        "strategy": _strategy(options),
+        "prefix": as_text("--prefix", options.prefix),
+    }
+    with run.writer(search).side_by_side(options.workers) as writer:
+        yield partial(writer.write, **asked)
 
 
 def _check_sampling(options: WritingOptions) -> None:

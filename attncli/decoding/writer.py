@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice, tee
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +19,10 @@ from attncli.config.search import Search
 from attncli.data.columns import Places, Reader
 from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.constraints import Constraints
-from attncli.decoding.search import Hypothesis, penalty, search, steps_of
+from attncli.decoding.search import Hypothesis, penalty, search, seen
 from attncli.decoding.strategies import BestK, Strategy
 from attncli.decoding.written import Inspection, Written, WrittenHypothesis
-from attncli.errors import DataError
+from attncli.errors import CommandError, DataError
 from attncli.machine.device import arithmetic, autocast, in_precision
 from attncli.machine.progress import Advance, no_progress
 from attncli.models.network import Network, SourceMemory
@@ -30,10 +31,15 @@ from attncli.models.rows import map_tensors
 from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
+if TYPE_CHECKING:
+    from attncli.machine.workers import Workers
+
 Item = TypeVar("Item")
 _THREADS, _GROUPS_AHEAD = 2, 2  # that read values, and how far
-# Gives the hypotheses of each source of a memory, whose places in their group are the second argument.
-_Hypotheses = Callable[[SourceMemory, Sequence[int]], list[list[Hypothesis]]]
+_Group = list[tuple[str, Any]]
+"""Sources that are read together, each with its value or what is wrong with it."""
+_Targets = Sequence[Sequence[int]]
+"""The ids of the given target of each source."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,38 @@ class _Asked:
     with_weights: bool
     replaces_unknown: bool = False
     prefix: str = ""
-    first: int = 0
-    advance: Advance = no_progress
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Sources that are encoded and searched together."""
+
+    sources: _Group  # without problems
+    rows: Sequence[int]  # their numbers in the whole input
+    asked: _Asked
+    targets: _Targets | None  # None where they are searched for
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A group whose batches are being answered."""
+
+    group: _Group
+    batches: Sequence[tuple[Sequence[int], Callable[[], list[Written]]]]
+    """The places in the group of each batch, and what waits for its answer."""
+
+    def answers(self, advance: Advance) -> Iterator[Written]:
+        """Yield what is written for the sources, in their order."""
+        found: dict[int, Written] = {}
+        for places, answer in self.batches:
+            found.update(zip(places, answer(), strict=True))
+            advance(len(places))
+        advance(len(self.group) - len(found))
+        for at, (cell, item) in enumerate(self.group):
+            if isinstance(item, DataError):
+                yield Written(cell, Places(), (), item)
+            else:
+                yield found.get(at) or Written(cell, Places(()), (WrittenHypothesis("", (), 0.0, 0.0, None),))
 
 
 @dataclass(frozen=True)
@@ -57,6 +93,31 @@ class Writer(Generic[Item]):
     reader: Reader[Item]
     tokenizer: Tokenizer
     settings: Search
+    workers: Workers[_Batch, list[Written]] | None = None  # that batches are answered by, instead of this process
+
+    @contextmanager
+    def side_by_side(self, count: int | None) -> Iterator[Writer[Item]]:
+        """Yield a writer whose batches are answered in `count` processes of one thread each, for the whole context.
+
+        What it writes does not depend on `count`. With None it is this one, with all threads in this process. Raises a
+        CommandError unless the model is on the CPU.
+        """
+        if count is None:
+            yield self
+            return
+        from attncli.machine.workers import Workers, in_shared_memory
+
+        if (device := self.model.device.type) != "cpu":
+            raise CommandError(
+                f"--workers {count}: is for CPUs, but the device is {device}, which is busy with one batch at a time; "
+                "leave it out, or add --device cpu"
+            )
+        model = in_precision(self.model, self.settings.precision)
+        alone = replace(self, model=in_shared_memory(model) if count > 1 else model)
+        weights = {id(each): each for each in (*model.parameters(), *model.buffers())}
+        twin = copy.deepcopy(alone, weights)
+        with Workers(alone._answer_batch, elsewhere=twin._answer_batch, count=count) as workers:
+            yield replace(alone, workers=workers)
 
     def write(
         self,
@@ -78,11 +139,9 @@ class Writer(Generic[Item]):
         attention). Every target begins with `prefix`. `first` is the number of the first of `cells` in the
         whole input, on which draws depend. `advance` is told how many more are done, batch by batch.
         """
-        strategy = strategy or BestK()
-        asked = _Asked(strategy, n_best, with_weights, replaces_unknown, prefix, first, advance)
-        for group in self._groups(cells):
-            yield from self._answers(group, asked, partial(self._searched, asked=asked))
-            asked = replace(asked, first=asked.first + len(group))
+        asked = _Asked(strategy or BestK(), n_best, with_weights, replaces_unknown, prefix)
+        groups = ((group, None) for group in self._groups(cells))
+        yield from self._answers(groups, asked, first=first, advance=advance)
 
     def align(
         self, pairs: Iterable[tuple[str, str]], *, with_weights: bool = True, advance: Advance = no_progress
@@ -91,12 +150,7 @@ class Writer(Generic[Item]):
 
         `advance` is told how many more are done, batch by batch.
         """
-        asked = _Asked(BestK(), 1, with_weights, advance=advance)
-        for_sources, for_targets = tee(pairs)
-        for group in self._groups(cell for cell, _ in for_sources):
-            given = zip(group, islice(for_targets, len(group)), strict=True)
-            targets = [(*self._vocabulary(*read).encode(text), *self.tokenizer.end) for read, (_, text) in given]
-            yield from self._answers(group, asked, partial(self._forced, targets=targets))
+        yield from self._answers(self._groups_of_pairs(pairs), _Asked(BestK(), 1, with_weights), advance=advance)
 
     def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, SourceMemory | DataError]]:
         """Yield each source with the memory of it alone, or with what is wrong with it."""
@@ -163,26 +217,57 @@ class Writer(Generic[Item]):
         except DataError as error:
             return error
 
-    def _answers(self, group: Sequence[tuple[str, Any]], asked: _Asked, hypotheses: _Hypotheses) -> Iterator[Written]:
-        """Yield what is written for the sources of `group`, in their order."""
-        found: dict[int, Written] = {}
+    def _groups_of_pairs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[_Group, _Targets]]:
+        """Yield sources with their values, and the ids of their given targets."""
+        for_sources, for_targets = tee(pairs)
+        for group in self._groups(cell for cell, _ in for_sources):
+            given = zip(group, islice(for_targets, len(group)), strict=True)
+            yield group, [(*self._vocabulary(*read).encode(text), *self.tokenizer.end) for read, (_, text) in given]
+
+    def _answers(
+        self, groups: Iterable[tuple[_Group, _Targets | None]], asked: _Asked, *, first: int = 0, advance: Advance
+    ) -> Iterator[Written]:
+        """Yield what is written for the sources of `groups`, of which the first is number `first`, in their order."""
+        started: deque[_Started] = deque()
+        # While a group is completed, every worker has a batch of a later one.
+        ahead = 0 if self.workers is None else self.workers.count
+        for group, targets in groups:
+            started.append(self._started(group, targets, asked, first))
+            first += len(group)
+            while started and sum(len(each.batches) for each in islice(started, 1, None)) >= ahead:
+                yield from started.popleft().answers(advance)
+        for each in started:
+            yield from each.answers(advance)
+
+    def _started(self, group: _Group, targets: _Targets | None, asked: _Asked, first: int) -> _Started:
         lengths = {
             at: self.reader.length(item) for at, (_, item) in enumerate(group) if not isinstance(item, DataError)
         }
         # Sources of like lengths share a batch; one without a position has no memory to read.
         order = sorted((at for at, length in lengths.items() if length), key=lambda at: lengths[at])
-        for first in range(0, len(order), self.settings.batch_size):
-            batch = order[first : first + self.settings.batch_size]
-            memory = self._memory([group[at][1] for at in batch])
-            for at, ranked in zip(batch, hypotheses(memory, batch), strict=True):
-                found[at] = self._answer(*group[at], ranked[: asked.n_best], memory, asked)
-            asked.advance(len(batch))
-        asked.advance(len(group) - len(order))
-        for at, (cell, item) in enumerate(group):
-            if isinstance(item, DataError):
-                yield Written(cell, Places(), (), item)
-            else:
-                yield found.get(at) or Written(cell, Places(()), (WrittenHypothesis("", (), 0.0, 0.0, None),))
+        size = self.settings.batch_size
+        batches = [order[at : at + size] for at in range(0, len(order), size)]
+        started = []
+        for places in reversed(batches):  # the longest first: nothing is left to wait for but short ones
+            given = None if targets is None else [targets[at] for at in places]
+            batch = _Batch([group[at] for at in places], [first + at for at in places], asked, given)
+            started.append((places, self._begin(batch)))
+        return _Started(group, started)
+
+    def _begin(self, batch: _Batch) -> Callable[[], list[Written]]:
+        return partial(self._answer_batch, batch) if self.workers is None else self.workers.start(batch)
+
+    def _answer_batch(self, batch: _Batch) -> list[Written]:
+        """Return what is written for the sources of `batch`."""
+        memory = self._memory([item for _, item in batch.sources])
+        if batch.targets is None:
+            found = self._searched(memory, batch.rows, asked=batch.asked)
+        else:
+            found = self._forced(memory, batch.targets)
+        return [
+            self._answer(*source, ranked[: batch.asked.n_best], memory, batch.asked)
+            for source, ranked in zip(batch.sources, found, strict=True)
+        ]
 
     def _memory(self, items: Sequence[Item]) -> SourceMemory:
         # Values that are no tokens come to the first layer in float32, whatever its weights are in.
@@ -192,14 +277,14 @@ class Writer(Generic[Item]):
             kind = next(self._model.parameters()).dtype
             return map_tensors(memory, lambda tensor: tensor.to(kind) if tensor.is_floating_point() else tensor)
 
-    def _searched(self, memory: SourceMemory, batch: Sequence[int], *, asked: _Asked) -> list[list[Hypothesis]]:
-        """Return what is found for the sources of `memory`, whose places are `batch`."""
+    def _searched(self, memory: SourceMemory, rows: Sequence[int], *, asked: _Asked) -> list[list[Hypothesis]]:
+        """Return what is found for the sources of `memory`, which are these `rows` of the whole input."""
         settings = self.settings
         with self._inference():
             return search(
                 self._model.decoder,
                 memory,
-                strategy=asked.strategy.for_rows([asked.first + at for at in batch]),
+                strategy=asked.strategy.for_rows(rows),
                 beam_size=settings.beam_size,
                 # What nothing closes is a label, of one token.
                 max_length=settings.max_length if self.tokenizer.end else 1,
@@ -208,29 +293,25 @@ class Writer(Generic[Item]):
                 constraints=self._constraints(asked, len(memory.mask)),
             )
 
-    def _forced(
-        self, memory: SourceMemory, batch: Sequence[int], *, targets: Sequence[Sequence[int]]
-    ) -> list[list[Hypothesis]]:
-        """Return for each source of `memory`, whose places are `batch`, its one of `targets` as the one hypothesis."""
-        given = [targets[at] for at in batch]
-        target = pad_tokens([np.array(ids) for ids in given]).to(self.model.device)
+    def _forced(self, memory: SourceMemory, targets: _Targets) -> list[list[Hypothesis]]:
+        """Return for each source of `memory` its one of `targets` as the one hypothesis."""
+        target = pad_tokens([np.array(ids) for ids in targets]).to(self.model.device)
         with self._inference():
             forced = self._model.force_target(memory, target)
         log_probs = forced.log_probs.cpu()
         weights = None if forced.weights is None else forced.weights.float().cpu()
-        marks, positions = map_tensors(forced.marks, torch.Tensor.cpu), memory.mask.sum(1).tolist()
+        marks, masks = map_tensors(forced.marks, torch.Tensor.cpu), memory.mask.cpu()
         return [
             [
                 Hypothesis(
-                    tokens=tuple(ids),
-                    log_prob=(total := float(log_probs[at].sum())),
-                    score=total / penalty(len(ids), self.settings.length_penalty),
-                    weights=None if weights is None else weights[at, : len(ids), : positions[at]].numpy(),
-                    marks=steps_of(marks, at, len(ids)),
+                    tuple(ids),
+                    total := float(log_probs[at].sum()),
+                    total / penalty(len(ids), self.settings.length_penalty),
+                    *seen(weights, marks, at, len(ids), masks[at]),
                     token_log_probs=tuple(log_probs[at, : len(ids)].tolist()),
                 )
             ]
-            for at, ids in enumerate(given)
+            for at, ids in enumerate(targets)
         ]
 
     def _constraints(self, asked: _Asked, sources: int) -> Constraints:
@@ -260,14 +341,14 @@ class Writer(Generic[Item]):
         return self.reader.vocabulary(cell, item, self.tokenizer)
 
     def _places(self, cell: str, item: Item, memory: SourceMemory) -> Places:
-        return replace(self.reader.places(item), grid=memory.grid, words=tuple(self.reader.words(cell, item)))
+        return replace(self.reader.places(item), grid=memory.parts[0].grid, words=tuple(self.reader.words(cell, item)))
 
     def _answer(
         self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: SourceMemory, asked: _Asked
     ) -> Written:
         words = self.reader.words(cell, item) if asked.replaces_unknown else ()
         vocabulary = self._vocabulary(cell, item)
-        written = tuple(self._written(found, vocabulary, words, memory.grid, asked) for found in ranked)
+        written = tuple(self._written(found, vocabulary, words, memory.parts[0].grid, asked) for found in ranked)
         return Written(cell, self._places(cell, item, memory), written)
 
     def _written(

@@ -23,14 +23,19 @@ def decode(
     *,
     name: str,
     variant: str | None = None,
+    workers: int | None = None,
 ) -> System:
     """Return the best hypotheses of `run` for the sources of `test`, with the time that decoding and training took.
 
-    The time to read the sources counts. Raises a DataError that names every source that cannot be read.
+    The time to read the sources counts, and so does that until `workers` have started. Raises a DataError that names
+    every source that cannot be read.
     """
     started = time.perf_counter()
-    with progress(len(test), f"{test.noun}s", what=name) as advance:
-        found = list(run.writer(search).write(test.cells, advance=advance))
+    with (
+        run.writer(search).side_by_side(workers) as writer,
+        progress(len(test), f"{test.noun}s", what=name) as advance,
+    ):
+        found = list(writer.write(test.cells, advance=advance))
     seconds = time.perf_counter() - started
     problems = Problems()
     for number, each in enumerate(found, start=1):

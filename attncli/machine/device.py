@@ -145,4 +145,6 @@ def in_precision(model: Model, precision: Precision) -> Model:
 
     `autocast` would cast them at every step of a decoder, half of the time that one sentence takes.
     """
-    return copy.deepcopy(model).to(torch.bfloat16) if precision == "bf16" else model
+    if precision != "bf16" or next(model.parameters()).dtype == torch.bfloat16:
+        return model
+    return copy.deepcopy(model).to(torch.bfloat16)

@@ -6,6 +6,7 @@ B sources, D memory width, H hidden width.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from attncli.models.memory import Memory
 from attncli.models.recurrence import State
 
-VECTORS: dict[str, Callable[[Memory], Tensor]] = {"final": lambda memory: memory.summary, "mean": Memory.mean}
+VECTORS: dict[str, Callable[[Memory], Tensor]] = {"final": attrgetter("summary"), "mean": Memory.mean}
 
 
 class Bridge(nn.Module):

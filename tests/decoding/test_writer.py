@@ -5,7 +5,9 @@ The tokenizers cut at words. Images are 8 Ã— 8 pixels, which encoders see as 2 Ã
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from attncli.decoding.search import Hypothesis
 from attncli.decoding.strategies import Sampling
 from attncli.decoding.writer import Writer
 from attncli.decoding.written import Written, WrittenHypothesis
-from attncli.errors import DataError
+from attncli.errors import CommandError, DataError
 from attncli.models.attention import Marks
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
@@ -121,7 +123,7 @@ def test_batches_are_as_large_as_asked_for_and_of_like_lengths(
 
     monkeypatch.setattr(type(writer.model), "encode", noted)
     list(writer.write(SOURCES))
-    assert seen == [[2, 4, 4], [7]]
+    assert seen == [[7], [2, 4, 4]], "the longest first, so that workers end together"
 
 
 def test_a_sentence_without_a_token_is_translated_as_nothing(tokenizers: Tokenizers) -> None:
@@ -635,3 +637,37 @@ def test_a_bad_file_cannot_be_inspected(tokenizers: Tokenizers, mixed: list[str]
     with pytest.raises(DataError) as caught:
         next(found)
     assert str(caught.value) == problems_of(mixed)[1]
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "local": {"attention": {"score": "general", "window": "local_p", "half_width": 2}},
+    "hard": {"attention": {"score": "general", "selection": "hard"}},
+    "deep": {"decoder": {"hidden_size": 6, "query": "previous_state", "bridge": "zero", "readout": "deep"}},
+    "transformer": {
+        "encoder": {"kind": "transformer", "hidden_size": 6, "heads": 2, "feed_forward_size": 9},
+        "attention": {"score": "scaled_dot"},
+        "decoder": {"kind": "transformer", "hidden_size": 6, "heads": 2, "feed_forward_size": 9},
+        "embedding_size": 6,
+    },
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_another_process_gets_a_writer_that_writes_the_same(tokenizers: Tokenizers, network: str) -> None:
+    writer = made(tokenizers, **NETWORKS[network])
+    list(writer.write(SOURCES))  # caches and packed weights, too
+    twin = pickle.loads(pickle.dumps(writer))
+    found = [each.write(SOURCES, with_weights=True) for each in (writer, twin)]
+    for one, other in zip(*found, strict=True):
+        assert pickle.loads(pickle.dumps(one)).as_json(name="source") == other.as_json(name="source")
+
+
+def test_workers_are_for_cpus(tokenizers: Tokenizers) -> None:
+    writer = made(tokenizers)
+    with pytest.raises(CommandError) as raised, replace(writer, model=writer.model.to("meta")).side_by_side(2):
+        pass
+    assert str(raised.value) == (
+        "--workers 2: is for CPUs, but the device is meta, which is busy with one batch at a time; leave it out, or "
+        "add --device cpu"
+    )
