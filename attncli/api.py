@@ -217,7 +217,7 @@ class Run:
                 raise DataError(f"source {number}: {memory}")
             assert isinstance(memory, Memory), "a run by itself has one encoder"
             states, summary = (each[0].float().cpu().numpy() for each in (memory.states, memory.summary))
-            found.append(Encoded(cell, states, summary, places.tokens, places.grid))
+            found.append(Encoded(cell, states, summary, places.tokens, memory.parts[0].grid))
         return found
 
     def _check(self, *, is_text: bool) -> None:

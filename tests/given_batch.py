@@ -9,10 +9,13 @@ import torch
 
 from attncli.data.columns import Reader
 from attncli.models.rows import take_rows
+from attncli.text.tokenizer import EOS
 
 
 class Numbers:
     """Writes tokens as their numbers."""
+
+    end = (EOS,)
 
     def encode(self, text: str) -> list[int]:
         return [int(number) for number in text.split()]

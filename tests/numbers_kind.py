@@ -127,7 +127,7 @@ class NumbersNetwork(Encoder):
         states = self.layer(
             torch.stack([source.values, places.expand_as(source.values)], -1).to(next(self.parameters()))
         )
-        return Memory(states, source.mask, mean_of_real(states, source.mask))
+        return Memory.of(states, source.mask, mean_of_real(states, source.mask))
 
 
 class NumbersDrawer(Drawer):

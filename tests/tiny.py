@@ -68,7 +68,7 @@ class Images(Encoder):
 
     def forward(self, source: Tokens) -> Memory:
         states = self.regions[source.ids[:, 0] % 3]
-        return Memory(states, torch.ones(states.shape[:2], dtype=torch.bool), states.mean(1), self.GRID)
+        return Memory.of(states, torch.ones(states.shape[:2], dtype=torch.bool), states.mean(1), self.GRID)
 
 
 def built_for_images(*overrides: str, seed: int = 1, spread: float = 1.0) -> EncoderDecoder:

@@ -17,9 +17,10 @@ from attncli.decoding.constraints import UNCONSTRAINED, Constraints
 from attncli.decoding.pool import Pool, joined
 from attncli.decoding.strategies import Extension, Strategy
 from attncli.decoding.trace import Trace
+from attncli.models.attention import Marks
 from attncli.models.decoders.decoder import Step, Stepwise
 from attncli.models.network import SourceMemory
-from attncli.models.rows import Value, map_tensors, take_rows
+from attncli.models.rows import map_tensors, take_rows
 from attncli.text.tokenizer import BOS, EOS
 
 
@@ -167,7 +168,7 @@ def _hypotheses(trace: Trace, pool: Pool, memory: SourceMemory) -> list[list[Hyp
     sources, places = (pool.score > -math.inf).nonzero(as_tuple=True)  # [M], of what is no free place
     kept = [each[sources, places] for each in (pool.step, pool.row, pool.token)]
     tokens, before, weights, marks = trace.follow(*kept)
-    positions = memory.mask.sum(1).tolist()
+    masks = memory.mask.cpu()
     lengths = (kept[0] + 1).tolist()
     tokens, weights = tokens.cpu(), None if weights is None else weights.float().cpu()
     marks = map_tensors(marks, Tensor.cpu)
@@ -175,19 +176,27 @@ def _hypotheses(trace: Trace, pool: Pool, memory: SourceMemory) -> list[list[Hyp
     scores, log_probs = pool.score[sources, places].tolist(), pool.log_prob[sources, places].tolist()
     before = before.cpu()
     for at, source in enumerate(sources.tolist()):
+        of_weights, of_marks = seen(weights, marks, at, lengths[at], masks[source])
         found[source].append(
             Hypothesis(
                 tokens=tuple(tokens[at, : lengths[at]].tolist()),
                 log_prob=log_probs[at],
                 score=scores[at],
-                weights=None if weights is None else weights[at, : lengths[at], : positions[source]].clone().numpy(),
-                marks=steps_of(marks, at, lengths[at]),
+                weights=of_weights,
+                marks=of_marks,
                 token_log_probs=tuple(np.diff(before[at, : lengths[at]].tolist(), append=log_probs[at]).tolist()),
             )
         )
     return found
 
 
-def steps_of(value: Value, row: int, length: int) -> Value:
-    """Return `value` with the first `length` steps of a row of every tensor [M, T, ...] in it."""
-    return map_tensors(value, lambda steps: steps[row, :length])
+def seen(
+    weights: Tensor | None, marks: Marks | None, row: int, length: int, real: Tensor
+) -> tuple[np.ndarray | None, Marks | None]:
+    """Return the first `length` steps of a row of `weights` [M, T, S] and `marks` [M, T, ...] on the CPU.
+
+    Positions are only the `real` [S] ones, which padding between the memories of several encoders may part.
+    """
+    if marks is not None:
+        marks = map_tensors(marks, lambda steps: steps[row, :length]).among(real)
+    return None if weights is None else weights[row, :length][:, real].numpy(), marks

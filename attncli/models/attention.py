@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -41,6 +41,12 @@ class Marks:
     half_width: int | None  # of the window in positions; None without one
     centres: Tensor | None  # [N, T, X], the middle of the window in positions, or in rows and columns
     chosen: Tensor | None  # [N, T], the one position that was read; None where it was a mean
+
+    def among(self, real: Tensor) -> Marks:
+        """Return the marks of queries of one source with positions counted among the `real` [S] ones alone."""
+        if self.chosen is None:
+            return self
+        return replace(self, chosen=(real.cumsum(0) - 1)[self.chosen])
 
     def as_json(self) -> dict[str, Any]:
         """Return the marks that are set, as JSON values; a centre is a number for words and a pair for a grid."""

@@ -20,7 +20,7 @@ from attncli.data.packs import Packs
 from attncli.data.tokens import Tokens
 from attncli.models.decoders.decoder import Decoder, Step
 from attncli.models.encoder_decoder import EncoderDecoder
-from attncli.models.memory import Memory
+from attncli.models.memory import Memory, Part
 from attncli.models.network import ForcedTarget, HeadWeights, Network
 
 
@@ -36,9 +36,9 @@ class Memories:
         return self.members[0].mask
 
     @property
-    def grid(self) -> tuple[int, int] | None:
-        """Rows and columns of an image."""
-        return self.members[0].grid
+    def parts(self) -> tuple[Part, ...]:
+        """The positions that each encoder gave, in their order."""
+        return self.members[0].parts
 
 
 @dataclass(frozen=True)

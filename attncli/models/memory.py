@@ -13,15 +13,32 @@ from attncli.data.tokens import Copies
 
 
 @dataclass(frozen=True)
+class Part:
+    """The positions of a memory that one encoder gave."""
+
+    positions: int  # padding included
+    grid: tuple[int, int] | None = None  # rows and columns of an image, whose regions are the positions row by row
+    name: str = ""  # of the encoder, where there are several
+
+
+@dataclass(frozen=True)
 class Memory:
-    """A state for each source position, and the whole source in one vector."""
+    """A state for each source position, and the whole source in one vector.
+
+    Of several encoders the positions stand end to end, so padding may lie between real positions.
+    """
 
     states: Tensor  # [B, S, D]
     mask: Tensor  # [B, S] bool, True where the position is real
     summary: Tensor  # [B, D], the fixed-size context vector of a decoder without attention
-    grid: tuple[int, int] | None = None  # rows and columns of an image, whose regions are the positions row by row
+    parts: tuple[Part, ...]  # in the order of the positions
     keys: Tensor | None = None  # [B] int64, fingerprints of the sources, for a decoder that draws by them
     copies: Copies | None = None  # the tokens of the sources, for a decoder that copies them
+
+    @classmethod
+    def of(cls, states: Tensor, mask: Tensor, summary: Tensor, grid: tuple[int, int] | None = None) -> Memory:
+        """Return the memory of one encoder, whose positions are a sequence, or those of `grid` row by row."""
+        return cls(states, mask, summary, (Part(mask.shape[1], grid),))
 
     def mean(self) -> Tensor:
         """Return the mean of the real states [B, D]."""

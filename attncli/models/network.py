@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from attncli.data.tokens import Tokens
 from attncli.models.attention import Marks
 from attncli.models.decoders.decoder import Stepwise
+from attncli.models.memory import Part
 
 
 class SourceMemory(Protocol):
@@ -25,8 +26,8 @@ class SourceMemory(Protocol):
         """[B, S] bool, True where the position is real."""
 
     @property
-    def grid(self) -> tuple[int, int] | None:
-        """Rows and columns of an image, whose regions are the positions row by row."""
+    def parts(self) -> tuple[Part, ...]:
+        """The positions that each encoder gave, in their order."""
 
 
 @dataclass(frozen=True)

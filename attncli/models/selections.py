@@ -103,15 +103,17 @@ class SampledSelection(Selection):
         """True."""
         return True
 
-    def prepare(self, memory: Memory) -> Tensor:
-        """Return the keys [B] of the sources."""
+    def prepare(self, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Return the keys [B] of the sources, and the number [B, S] of each position among the real ones."""
         assert memory.keys is not None, "the model gives its memories keys for a selection that needs them"
-        return memory.keys
+        return memory.keys, (memory.mask.cumsum(1) - 1).clamp(min=0)
 
-    def forward(self, weights: Tensor, prepared: Tensor, steps: Tensor | None = None) -> Selected:
+    def forward(self, weights: Tensor, prepared: tuple[Tensor, Tensor], steps: Tensor | None = None) -> Selected:
         """Return one draw per query."""
         assert steps is not None, "the decoder counts steps for a selection that needs them"
-        chosen = _first(weights, exponentials(prepared, steps, weights.shape[-1], seed=self.seed))
+        keys, numbers = prepared
+        drawn = exponentials(keys, steps, weights.shape[-1], seed=self.seed)
+        chosen = _first(weights, drawn.gather(-1, numbers[:, None].expand_as(drawn)))
         return Selected(_alone(weights, chosen), chosen)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attncli.data.packs import Packs
+
 # Of SplitMix64 (Steele, Lea and Flood 2014), as signed numbers: the increment, and the factors of its finaliser.
 _INCREMENT = 0x9E3779B97F4A7C15 - (1 << 64)
 _FACTORS = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
@@ -24,7 +26,14 @@ def fingerprints(source: Any) -> Tensor:
     """Return a hash of the values of each source [B].
 
     `source` is a dataclass whose tensors have a row per source. Padding changes nothing if it is 0 and comes last.
+    Of several sources side by side each counts, and their order.
     """
+    if isinstance(source, Packs):
+        first, *others = map(fingerprints, source.members)
+        total = _mixed(first)  # so that the order of the first two counts as well
+        for each in others:
+            total = _mixed(total + each)
+        return total
     tensors = [value for field in fields(source) if isinstance(value := getattr(source, field.name), Tensor)]
     total = torch.zeros(len(source), dtype=torch.int64, device=tensors[0].device)
     for tensor in tensors:

@@ -39,14 +39,16 @@ class Places:
     @classmethod
     def of(cls, memory: Memory) -> Places:
         """Return the places of a sequence, or of a grid whose positions are numbered row by row."""
+        assert len(memory.parts) == 1, "a window is for one memory"
+        grid = memory.parts[0].grid
         numbers = torch.arange(memory.mask.shape[1], device=memory.mask.device).expand_as(memory.mask)
-        if memory.grid is None:
+        if grid is None:
             return cls(memory.mask, (numbers.float(),), memory.mask.sum(1, keepdim=True).float())
-        rows, columns = memory.grid
+        rows, columns = grid
         assert rows * columns == memory.mask.shape[1], "a grid has a region a position"
         at = (torch.div(numbers, columns, rounding_mode="floor").float(), (numbers % columns).float())
         # Without non_blocking the copy would wait for all that a device has still to do.
-        sizes = torch.tensor(memory.grid, dtype=torch.float32).to(memory.mask.device, non_blocking=True)
+        sizes = torch.tensor(grid, dtype=torch.float32).to(memory.mask.device, non_blocking=True)
         return cls(memory.mask, at, sizes.expand(len(memory.mask), 2))
 
     def distances(self, centres: Tensor) -> list[Tensor]:
@@ -101,8 +103,9 @@ class MonotonicWindow(Window):
 
     def prepare(self, memory: Memory) -> Places:
         """Return where the positions are."""
-        assert memory.grid is None, "a grid has no order to follow"
-        return Places.of(memory)
+        places = Places.of(memory)
+        assert len(places.at) == 1, "a grid has no order to follow"
+        return places
 
     def forward(self, query: Tensor, steps: Tensor | None, prepared: Places) -> Focus:
         """Return the focus around `steps` [B, T]."""

@@ -121,7 +121,7 @@ def test_a_batch_is_encoded_as_its_sources_alone(case: Case) -> None:
             torch.testing.assert_close(together.states[at, :real], alone.states[0], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(together.summary[at], alone.summary[0], atol=1e-5, rtol=1e-5)
     assert together.states.shape[2] == model.encoder.memory_size == (case.section.width or model.encoder.memory_size)
-    assert (together.grid is not None) == (case.section.axes == 2)
+    assert (together.parts[0].grid is not None) == (case.section.axes == 2)
 
 
 def test_places_are_as_many_as_the_memory_has_positions(case: Case) -> None:

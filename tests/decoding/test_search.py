@@ -51,7 +51,7 @@ class Chain(Decoder):
     def memory(self) -> Memory:
         sources = len(self.tables)
         which = torch.arange(sources, dtype=torch.float32)
-        return Memory(which[:, None, None], torch.ones(sources, 1, dtype=torch.bool), which[:, None])
+        return Memory.of(which[:, None, None], torch.ones(sources, 1, dtype=torch.bool), which[:, None])
 
 
 class Counted(Chain):
@@ -216,7 +216,7 @@ class Timed(Chain):
 
     def memory(self) -> Memory:
         which = torch.arange(self.sources, dtype=torch.float32)
-        return Memory(which[:, None, None], torch.ones(self.sources, 1, dtype=torch.bool), which[:, None])
+        return Memory.of(which[:, None, None], torch.ones(self.sources, 1, dtype=torch.bool), which[:, None])
 
 
 def random_tables(generator: random.Random, *, longest: int) -> list[dict[int, dict[int, float]]]:

@@ -37,7 +37,7 @@ def made(name: str) -> tuple[Attention, Memory]:
     torch.manual_seed(1)
     attention = build_attention(config, query_size=Q, memory_size=size)
     mask = torch.arange(S) < torch.tensor(LENGTHS)[:, None]
-    return attention, Memory(random(B, S, size, seed=2), mask, random(B, size, seed=3))
+    return attention, Memory.of(random(B, S, size, seed=2), mask, random(B, size, seed=3))
 
 
 def test_every_score_of_the_configuration_is_there() -> None:
@@ -71,7 +71,7 @@ def test_padding_changes_nothing(name: str) -> None:
     query = random(B, T, Q, seed=4)
     context, weights = read(attention, query, memory)
     for b, length in enumerate(LENGTHS):
-        alone = Memory(memory.states[b : b + 1, :length], memory.mask[b : b + 1, :length], memory.summary[b : b + 1])
+        alone = Memory.of(memory.states[b : b + 1, :length], memory.mask[b : b + 1, :length], memory.summary[b : b + 1])
         context_alone, weights_alone = read(attention, query[b : b + 1], alone)
         close(context_alone[0], context[b])
         close(weights_alone[0], weights[b, :, :length])
@@ -81,7 +81,7 @@ def test_padding_changes_nothing(name: str) -> None:
 def test_hypotheses_share_the_keys_of_their_source(name: str) -> None:
     attention, memory = made(name)
     query = random(B * K, T, Q, seed=4)
-    repeated = Memory(
+    repeated = Memory.of(
         memory.states.repeat_interleave(K, 0),
         memory.mask.repeat_interleave(K, 0),
         memory.summary.repeat_interleave(K, 0),
@@ -135,7 +135,7 @@ def test_one_real_position_gets_all_the_weight() -> None:
     attention, memory = made("additive")
     mask = torch.zeros(B, S, dtype=torch.bool)
     mask[:, 0] = True
-    context, weights = read(attention, random(B, T, Q, seed=4), Memory(memory.states, mask, memory.summary))
+    context, weights = read(attention, random(B, T, Q, seed=4), Memory.of(memory.states, mask, memory.summary))
     assert (weights[:, :, 0] == 1).all()
     close(context, memory.states[:, :1].expand(-1, T, -1))
 
@@ -143,7 +143,7 @@ def test_one_real_position_gets_all_the_weight() -> None:
 def test_positions_beyond_the_limit_of_location_get_no_weight() -> None:
     config = AttentionConfig(score="location", maximum_source_length=2, longer_sources="ignore")
     attention = build_attention(config, query_size=Q, memory_size=D)
-    memory = Memory(random(B, S, D, seed=2), torch.ones(B, S, dtype=torch.bool), random(B, D, seed=3))
+    memory = Memory.of(random(B, S, D, seed=2), torch.ones(B, S, dtype=torch.bool), random(B, D, seed=3))
     _, weights = read(attention, random(B, T, Q, seed=4), memory)
     assert (weights[:, :, 2:] == 0).all()
     close(weights[:, :, :2].sum(-1), torch.ones(B, T))

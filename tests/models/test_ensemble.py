@@ -148,7 +148,7 @@ def test_models_may_see_an_image_at_different_resolutions() -> None:
     for models in ([fine, coarse], [coarse, fine]):
         ensemble = Ensemble(models)
         memory = ensemble.encode(Packs((SOURCE, SOURCE)))
-        assert memory.grid == models[0].encode(SOURCE).grid
+        assert memory.parts == models[0].encode(SOURCE).parts
         [first, *_] = found_by(ensemble)
         assert first[0].weights is not None
         positions = int(memory.mask[0].sum())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -48,7 +49,7 @@ def memory(seed: int, *, scale: float, grid: bool, precision: str) -> Memory:
     lengths = torch.full((B,), positions) if grid else torch.tensor(LENGTHS)
     states = scale * random(B, positions, D, seed=seed, precision=precision)
     mask = torch.arange(positions) < lengths[:, None]
-    return Memory(states, mask, states[:, 0], (2, 4) if grid else None, keys=torch.arange(B))
+    return replace(Memory.of(states, mask, states[:, 0], (2, 4) if grid else None), keys=torch.arange(B))
 
 
 def attention(precision: str, *, grid: bool = False, scale: float = 1.0, **keys: Any) -> Attention:

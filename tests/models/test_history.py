@@ -127,7 +127,7 @@ def attention(**keys: Any) -> Attention:
 
 
 def test_a_temperature_divides_the_scores_and_a_sigmoid_is_normalised() -> None:
-    memory = Memory(random(B, S, D, seed=3).float(), MASK, random(B, D, seed=4).float())
+    memory = Memory.of(random(B, S, D, seed=3).float(), MASK, random(B, D, seed=4).float())
     query = random(B, T, Q, seed=2).float()
     plain = attention(score="general")
     scores = plain.score(query, plain.score.project(memory.states))

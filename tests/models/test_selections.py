@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, get_args
 
@@ -56,7 +56,7 @@ def attention(**keys: Any) -> Attention:
 
 def memory() -> Memory:
     mask = torch.arange(S) < torch.tensor(LENGTHS)[:, None]
-    return Memory(random(B, S, D, seed=2), mask, random(B, D, seed=3), keys=torch.tensor([3, 4]))
+    return replace(Memory.of(random(B, S, D, seed=2), mask, random(B, D, seed=3)), keys=torch.tensor([3, 4]))
 
 
 def read(model: Attention, *, seed: int = 0) -> Glimpse:
@@ -246,7 +246,7 @@ def test_draws_always_replaced_by_their_expectation_train_as_soft_attention_does
 
 def test_a_sentence_is_drawn_as_a_whole_or_not_at_all_and_half_of_them_are() -> None:
     selection = ReinforceSelection(by_token=True, reward_weight=0.1, entropy_weight=0.0, expectation_rate=0.5)
-    many = Memory(torch.zeros(4000, S, 1), torch.ones(4000, S, dtype=torch.bool), torch.zeros(4000, 1))
+    many = Memory.of(torch.zeros(4000, S, 1), torch.ones(4000, S, dtype=torch.bool), torch.zeros(4000, 1))
     weights = torch.full((4000, 3, S), 1 / S)
     torch.manual_seed(1)
     selected = selection(weights, selection.prepare(many))

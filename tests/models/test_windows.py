@@ -33,12 +33,12 @@ def random(*shape: int, seed: int) -> Tensor:
 def words() -> Memory:
     """Return a memory whose second source is shorter."""
     mask = torch.arange(S) < torch.tensor(LENGTHS)[:, None]
-    return Memory(random(B, S, D, seed=2), mask, random(B, D, seed=3))
+    return Memory.of(random(B, S, D, seed=2), mask, random(B, D, seed=3))
 
 
 def regions() -> Memory:
     count = GRID[0] * GRID[1]
-    return Memory(random(B, count, D, seed=2), torch.ones(B, count, dtype=torch.bool), random(B, D, seed=3), GRID)
+    return Memory.of(random(B, count, D, seed=2), torch.ones(B, count, dtype=torch.bool), random(B, D, seed=3), GRID)
 
 
 def predictive(half_width: int, *, axes: int, spread: float = 3.0) -> PredictiveWindow:
@@ -230,7 +230,7 @@ def test_a_few_updates_do_not_drive_places_to_the_ends_where_nothing_moves_them(
 @pytest.mark.parametrize("part", ["hidden", "place"])
 def test_the_gradient_of_the_predicted_place_is_that_of_finite_differences(part: str, axes: int) -> None:
     memory = words() if axes == 1 else regions()
-    memory = Memory(memory.states.double(), memory.mask, memory.summary.double(), memory.grid)
+    memory = Memory.of(memory.states.double(), memory.mask, memory.summary.double(), memory.parts[0].grid)
     model, query = attention(window="local_p", half_width=2, axes=axes).double(), random(B, T, Q, seed=5).double()
     # Exact softmax: the attention itself works in float32.
     focus_weights = random(B, T, memory.mask.shape[1], seed=6).double()
@@ -263,7 +263,7 @@ def test_the_gradient_of_the_predicted_place_is_that_of_finite_differences(part:
 def test_hypotheses_read_the_window_of_their_own_step_and_query(window: str) -> None:
     model, memory = attention(window=window, half_width=1), words()
     query, steps = random(B * K, T, Q, seed=5), torch.arange(B * K)[:, None] + torch.arange(T)
-    repeated = Memory(
+    repeated = Memory.of(
         memory.states.repeat_interleave(K, 0),
         memory.mask.repeat_interleave(K, 0),
         memory.summary.repeat_interleave(K, 0),
@@ -296,7 +296,7 @@ def test_local_m_is_refused_for_a_grid() -> None:
 def test_a_memory_is_as_large_as_its_grid() -> None:
     memory = words()
     with pytest.raises(AssertionError, match="a grid has a region a position"):
-        predictive(1, axes=2).prepare(Memory(memory.states, memory.mask, memory.summary, (2, 3)))
+        predictive(1, axes=2).prepare(Memory.of(memory.states, memory.mask, memory.summary, (2, 3)))
 
 
 def test_the_paper_s_half_width_is_the_default() -> None:
@@ -309,7 +309,7 @@ def test_the_paper_s_half_width_is_the_default() -> None:
 def test_places_are_exact_where_weights_are_bfloat16(window: str) -> None:
     long = 600  # bfloat16 knows no odd whole numbers over 256
     model = attention(window=window, half_width=1).bfloat16()
-    memory = Memory(
+    memory = Memory.of(
         random(1, long, D, seed=2).bfloat16(), torch.ones(1, long, dtype=torch.bool), random(1, D, seed=3).bfloat16()
     )
     steps = torch.tensor([[300, 301, 302, 599]])

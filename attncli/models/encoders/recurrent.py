@@ -68,7 +68,7 @@ class RecurrentEncoder(Encoder):
         *_, (states, summary) = self._read(source, backward_order, run)
         if self.reverses_source:
             states = reorder(states, backward_order)
-        return Memory(self.layer_dropout(states), source.mask, summary)
+        return Memory.of(self.layer_dropout(states), source.mask, summary)
 
     def self_weights(self, source: Tokens) -> Tensor | None:
         """Return the weights [B, L, directions, S, S] of layers that look back; None for other layers."""

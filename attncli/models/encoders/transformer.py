@@ -43,7 +43,7 @@ class TransformerEncoder(Encoder):
         """Return the memory of `source`: the top layer's states [B, S, H] and their mean."""
         *_, top = self._states(source)
         states, mask = self.last_norm(top), source.mask
-        return Memory(states, mask, mean_of_real(states, mask))
+        return Memory.of(states, mask, mean_of_real(states, mask))
 
     def self_weights(self, source: Tokens) -> Tensor:
         """Return the weights [B, L, heads, S, S] of every layer and head."""

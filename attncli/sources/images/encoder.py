@@ -127,4 +127,4 @@ class ImageEncoder(Encoder):
             regions = self.dropout(regions)  # [B, S, D]
         mask = torch.ones(regions.shape[:2], dtype=torch.bool, device=regions.device)
         summary = regions.mean(1) if self.summarise is None else self.summarise(pooled)
-        return Memory(regions, mask, summary, features.grid)
+        return Memory.of(regions, mask, summary, features.grid)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from attncli.config.sources.images import Preprocessing
 from attncli.errors import UserError
+from attncli.models.memory import Part
 from attncli.models.rows import take_rows
 from attncli.sources.images.batch import Features, Pixels, stack_images
 from attncli.sources.images.cnn import CNN, ResidualBlock
@@ -66,7 +67,7 @@ def test_the_memory_has_the_regions_row_by_row_and_their_grid() -> None:
     encoder = ImageEncoder(backbone, memory_size=None, summarises=False, dropout=0.0).eval()
     memory = encoder(images())
     found, _ = backbone.maps((images().pixels / 255 - 0.5) / 0.5)
-    assert memory.grid == (6, 4)
+    assert memory.parts == (Part(24, (6, 4)),)
     assert memory.states.shape == (2, 24, 10)
     close(memory.states[1, 2 * 4 + 3], found[1, :, 2, 3])
     close(memory.summary, memory.states.mean(1))
@@ -90,14 +91,14 @@ def test_features_computed_earlier_give_the_same_memory() -> None:
     whole, apart = encoder(images(32, 48)), encoder(features)
     close(whole.states, apart.states)
     close(whole.summary, apart.summary)
-    assert whole.grid == apart.grid == (2, 3)
+    assert whole.parts == apart.parts == (Part(6, (2, 3)),)
     halved = Features(features.regions.half(), features.pooled.half(), features.grid)
     close(encoder(halved).states, whole.states, tolerance=0.02)
 
 
 def test_rows_of_a_memory_keep_its_grid() -> None:
     memory = ImageEncoder(CNN((4,), blocks=1), memory_size=None, summarises=False, dropout=0.0)(images())
-    assert take_rows(memory, torch.tensor([1, 1, 0])).grid == (12, 8)
+    assert take_rows(memory, torch.tensor([1, 1, 0])).parts == (Part(96, (12, 8)),)
 
 
 def test_an_image_is_read_alike_alone_and_in_a_batch() -> None:

@@ -1,0 +1,64 @@
+"""Several encoders as one.
+
+B sources, E encoders, S positions of all their memories, D memory width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from attncli.data.packs import Packs
+from attncli.models.encoders.encoder import Encoder
+from attncli.models.memory import Memory, Part
+
+
+class JointEncoder(Encoder):
+    """The memories of several encoders end to end, so that one softmax runs over the positions of all.
+
+    Libovický and Helcl 2017, "flat" combination: the states of each are projected to D. They leave out how positions of
+    two memories are told apart; here the bias of the projection is a learned vector for each memory. The summary is a
+    layer over the summaries of all. What no decoder reads has no layer: without `reads_states` the states have width 0,
+    and without `summarises` the summary is 0.
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], *, memory_size: int, reads_states: bool, summarises: bool):
+        super().__init__()
+        self.memory_size = memory_size
+        self.encoders = nn.ModuleDict(encoders)
+        sizes = {name: encoder.memory_size for name, encoder in encoders.items()}
+        self.project = (
+            nn.ModuleDict({name: nn.Linear(size, memory_size) for name, size in sizes.items()})
+            if reads_states
+            else None
+        )
+        self.summarise = nn.Linear(sum(sizes.values()), memory_size) if summarises else None
+
+    def forward(self, source: Packs) -> Memory:
+        """Return one memory of sources that are packed for each encoder, in their order, with a part for each."""
+        members = zip(self.encoders.items(), source.members, strict=True)
+        read: dict[str, Memory] = {name: encoder(own) for (name, encoder), own in members}
+        return Memory(
+            torch.cat([self._states(name, memory) for name, memory in read.items()], 1),
+            torch.cat([memory.mask for memory in read.values()], 1),
+            self._summary([memory.summary for memory in read.values()]),
+            tuple(_named(name, memory) for name, memory in read.items()),
+        )
+
+    def _states(self, name: str, memory: Memory) -> Tensor:
+        if self.project is None:
+            return memory.states[..., :0]
+        return self.project[name](memory.states)  # type: ignore[no-any-return]
+
+    def _summary(self, summaries: list[Tensor]) -> Tensor:
+        if self.summarise is None:
+            return summaries[0].new_zeros(len(summaries[0]), self.memory_size)
+        return self.summarise(torch.cat(summaries, -1))  # type: ignore[no-any-return]
+
+
+def _named(name: str, memory: Memory) -> Part:
+    [part] = memory.parts
+    return replace(part, name=name)
