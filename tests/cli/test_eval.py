@@ -214,6 +214,23 @@ def test_answers_in_files_are_scored_by_their_accuracy_and_compared(tmp_path: Pa
     assert "Accuracy" in result.stdout
 
 
+def test_any_run_has_its_accuracy_when_asked_for(tmp_path: Path, loaded: list[FakeRun]) -> None:
+    # It writes five words, the letters of its name, and the second reference has six.
+    run = make_run(tmp_path / "three")
+    result = run_eval(run, "--metric", "accuracy")
+    assert result.exit_code == 0, result.output
+    [found] = report(run / "evaluation" / "small")["runs"]
+    words = [len(target.split()) <= 5 for target in TARGETS]
+    assert found["accuracy"]["score"] == pytest.approx(100 * sum(words) / 3)
+    assert "accuracy" not in _default_scores(run)
+
+
+def _default_scores(run: Path) -> dict[str, object]:
+    assert run_eval(run).exit_code == 0
+    [found] = report(run / "evaluation" / "small")["runs"]
+    return dict(found)
+
+
 def test_runs_and_files_are_scored_together_and_compared_in_pairs(tmp_path: Path, loaded: list[FakeRun]) -> None:
     runs = [make_run(tmp_path / name, tests=("small", "other")) for name in ("fourteen", "fo")]
     for name, lines in (("good.txt", TARGETS), ("bad.txt", TARGETS[::-1])):

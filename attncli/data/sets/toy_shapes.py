@@ -106,7 +106,7 @@ def scene(random: Random, count: int, *, sizes: Sequence[str] | None = None) -> 
 
     Their `sizes`, small or large, are random where they are None.
     """
-    wanted = sizes or [None] * count
+    wanted: Sequence[str | None] = sizes or [None] * count
     while True:
         shapes, colours = random.sample(sorted(SHAPES), count), random.sample(sorted(COLOURS), count)
         objects = [_object(random, *facts) for facts in zip(shapes, colours, wanted, strict=True)]

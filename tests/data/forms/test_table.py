@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ COLUMNS = {"image": "file", "question": "question", "target": "answer", "split":
 TEXT_ONLY = {"question": "question", "target": "answer", "split": "part"}
 
 
-def text_of(suffix: str, rows: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> str:
+def text_of(suffix: str, rows: Sequence[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> str:
     if suffix == ".jsonl":
         return "".join(json.dumps(dict(zip(header, row, strict=True))) + "\n" for row in rows)
     if suffix == ".tsv":
