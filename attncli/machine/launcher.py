@@ -29,7 +29,7 @@ def start_processes(count: int) -> int:
     parser = torchrun.get_args_parser()
     parser.allow_abbrev = False  # or `--run` would be taken for torchrun's own --run-path
     try:
-        torchrun.run(parser.parse_args(command))
+        torchrun.run(parser.parse_args(command))  # type: ignore[no-untyped-call]
     except SignalException as error:
         return 128 + int(error.sigval)
     except ChildFailedError as error:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from attncli.errors import CommandError, UserError
 from attncli.machine.device import resolve_device
@@ -94,8 +95,7 @@ def _exchanging() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no class of its own for a connection that was closed
-        reason = str(error).splitlines()[0]
-        raise LostError(f"another process of this training has ended, or cannot be reached: {reason}") from error
+        raise LostError("another process of this training has ended, or cannot be reached") from error
 
 
 def started_processes() -> int:
@@ -118,7 +118,7 @@ def joined(device: str) -> Iterator[tuple[Processes, torch.device]]:
             f"WORLD_SIZE is {started_processes()}, but {', '.join(missing)} is not set; start processes with torchrun, "
             "or unset WORLD_SIZE"
         )
-    store, rank, count = next(dist.rendezvous("env://", timeout=_PATIENCE))
+    store, rank, count = next(rendezvous("env://", timeout=_PATIENCE))
     try:
         found = _own_device(device)
         on_cuda = found.type == "cuda"

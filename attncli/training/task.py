@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -47,6 +47,8 @@ class Batches(Protocol):
     """The batches of a pass over the data, each built when asked for."""
 
     def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
     # Any, since a task takes its own kind of batch only.
     def __getitem__(self, index: int) -> Any:

@@ -138,7 +138,7 @@ class _Trainer:
         `reports` are None in a process that does not write.
         """
         self.reports, self.stop, self.bar = reports, stop, bar
-        facts = {"changed": dict(changed)} if changed else {}
+        facts: dict[str, Any] = {"changed": dict(changed)} if changed else {}
         if self.processes.count > 1:
             facts["processes"] = self.processes.count
         self.tell("start" if self.saved is None else "resume", facts)

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from finished import assert_same, final, log
 from tiny_task import TinyBatches, TinyTask, tiny_batch, tiny_config, train_tiny
 from torch import Tensor, nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # exported, but not in __all__
 
 from attncli.errors import DataError, UserError
 from attncli.losses import SummedLoss
@@ -38,13 +38,13 @@ spawning = multiprocessing.get_context("forkserver")
 spawning.set_forkserver_preload(["attncli.training.trainer", "torch._dynamo"])
 
 
-_stores: list[dist.TCPStore] = []  # kept for as long as processes may use them
+_stores: list[TCPStore] = []  # kept for as long as processes may use them
 
 
 def begin(count: int, work: Callable[..., None], *arguments: Any) -> list[ForkServerProcess]:
     """Start `work` in `count` processes, as a launcher would; each gets its `Processes` and `arguments`."""
     # As by torchrun, whose own process keeps the store.
-    _stores.append(dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+    _stores.append(TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
     names = {
         "WORLD_SIZE": count,
         "MASTER_ADDR": "127.0.0.1",
@@ -76,7 +76,7 @@ def together(count: int, work: Callable[..., None], *arguments: Any) -> list[int
 def _child(names: Mapping[str, Any], work: Callable[..., None], arguments: Sequence[Any]) -> None:
     os.environ |= {name: str(value) for name, value in names.items()}
     torch.set_num_threads(1)
-    os.fsync = lambda descriptor: None
+    os.fsync = lambda fd: None
     try:
         with joined("cpu") as (processes, _):
             work(processes, *arguments)
@@ -110,7 +110,8 @@ class Regression:
     def __init__(self) -> None:
         torch.manual_seed(3)
         self.model = nn.Module()
-        self.model.layer = nn.Linear(4, 3).double()
+        self.layer = nn.Linear(4, 3).double()
+        self.model.layer = self.layer
         self.model.unused = nn.Parameter(torch.ones(2))
         self.selection = ReinforceSelection(by_token=True, reward_weight=1, entropy_weight=0, expectation_rate=0)
         self.model.selection = self.selection
@@ -124,7 +125,7 @@ class Regression:
     def loss(self, batch: Rows) -> SummedLoss:
         self.selection.rewards += batch.values.sum().float()
         self.selection.sentences += len(batch.values)
-        total = (self.model.layer(batch.values) - batch.values[:, :3].sin()).square().sum()
+        total = (self.layer(batch.values) - batch.values[:, :3].sin()).square().sum()
         return SummedLoss(total, total.detach(), batch.terms)
 
 
@@ -180,7 +181,7 @@ def weights_close(found: Weights, expected: Weights) -> None:
 
 
 def test_a_run_may_go_on_in_another_number_of_processes(tmp_path: Path) -> None:
-    changes = {"keep_best": 2, "average_best": True}
+    changes: dict[str, Any] = {"keep_best": 2, "average_best": True}
     task = {"dropout": 0.0}
     train_tiny(tmp_path / "one", TinyTask(dropout=0.0), max_steps=13, **changes)
     for count, steps in ((2, 5), (3, 9), (2, 13)):
@@ -258,7 +259,7 @@ def test_a_process_that_is_killed_ends_the_others_with_what_to_do(tmp_path: Path
     step = RunFolder(folder).checkpoint_facts("last").step
     assert step >= 3
     message = folder.with_suffix(".0.message").read_text()
-    assert message.startswith(f"{folder}: another process of this training has ended, or cannot be reached: ")
+    assert message.startswith(f"{folder}: another process of this training has ended, or cannot be reached; ")
     assert message.endswith(
         f"; the checkpoint of step {step} is good; go on with: attncli train {folder / 'config.yaml'} --run {folder} "
         "--resume --processes 2"
