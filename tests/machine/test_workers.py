@@ -138,4 +138,5 @@ def test_weights_that_do_not_fit_into_shared_memory_are_named(monkeypatch: pytes
         "(docker run --shm-size) or leave --workers out"
     )
     model = nn.Linear(8, 3)
-    assert all(weight.is_shared() for weight in in_shared_memory(model).parameters())
+    shared = in_shared_memory(model)
+    assert all(weight.is_shared() for weight in shared.parameters())  # type: ignore[no-untyped-call]
