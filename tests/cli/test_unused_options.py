@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from attncli.cli.main import app
 
 ALWAYS = {
-    "train": {"--set", "--run", "--overwrite", "--device"},
+    "train": {"--processes", "--set", "--run", "--overwrite", "--device"},
     "eval": {"--output", "--label", "--metric", "--reference", "--hypotheses", "--test"},
     "translate": {
         *("--output", "--format", "--beam-size", "--length-penalty", "--max-length", "--min-length", "--n-best"),
