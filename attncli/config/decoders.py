@@ -85,7 +85,7 @@ class ClassifierDecoder(Section):
     Without attention it reads the question alone. It needs `tokenizer.target: {kind: label}`.
     """
 
-    kind: Literal["classifier"]
+    kind: Literal["classifier"] = "classifier"
     """The kind of network."""
     hidden_size: Size = 512
     """Width of the question, and of what the output layer reads."""

@@ -139,7 +139,8 @@ def test_an_interrupt_before_a_training_has_begun_says_where_the_same_command_be
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["smal"], 2, "unknown set 'smal'; choose from compare-attention, compare-captions, compare-length, or give a "
+        (["smal"], 2, "unknown set 'smal'; choose from compare-attention, compare-captions, compare-length, "
+         "compare-summaries, or give a "
          "folder of configurations"),
         (["small", "--only", "none", "--only", "dott"], 2, "--only: unknown variant of small 'dott'; did you mean "
          "'dot'? choose from none, additive, dot"),

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ class FakeRun:
     def writer(self, search: Search) -> FakeRun:
         self.searches.append(search)
         return self
+
+    def side_by_side(self, count: int | None) -> AbstractContextManager[FakeRun]:
+        assert count is None
+        return nullcontext(self)
 
     def write(self, sentences: Iterable[str], *, advance: Advance) -> Iterator[Written]:
         words = len(self.folder.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -111,7 +112,7 @@ def test_ctrl_c_ends_every_process_without_a_word(trained: Path, tmp_path: Path)
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
     try:
         until = time.monotonic() + 60
@@ -129,6 +130,13 @@ def test_ctrl_c_ends_every_process_without_a_word(trained: Path, tmp_path: Path)
     while time.monotonic() < until and any(Path(f"/proc/{child}").exists() for child in children):
         time.sleep(0.05)
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def _take_terminal() -> None:
+    # Whoever runs the tests may ignore interrupts, as shells do in the background.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _children(parent: int) -> list[int]:

@@ -92,7 +92,7 @@ def refused(path: Path) -> str:
         ),
         (
             "model.decoder.kind=3",
-            "model.decoder.kind: unknown value '3'; choose from recurrent, lstmn, transformer",
+            "model.decoder.kind: unknown value '3'; choose from recurrent, lstmn, transformer, classifier",
         ),
         # Keys of another kind than is asked for, which without a kind is a recurrent one.
         (

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import tiny_captioner
 import torch
-from combinations import CELL, DECODER_KINDS, ENCODER_KINDS, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
+from combinations import CELL, CLASSIFIER, DECODER_KINDS, ENCODER_KINDS, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
 from cuda_cards import TOLERANCE, USABLE_CARDS, Card, opened_card
 from cuda_emulation import CUDA
 from given_batch import Given, Numbers
@@ -40,6 +40,7 @@ from attncli.models.corruption import CORRUPTIONS, build_corruption
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.encoder import Encoder
+from attncli.models.encoders.joint import JointEncoder
 from attncli.models.readouts import Readout
 from attncli.models.recurrence import CELLS, Layers, RecurrentLayers
 from attncli.models.scores import Score
@@ -58,6 +59,7 @@ from attncli.training.updates import Update, Updater
 CPU = torch.device("cpu")
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5])
 TARGET = tokens([5, 4], [6, 7, 8, 9], [4])
+LABELS = Tokens(torch.tensor([[5], [10], [4]]), torch.tensor([1, 1, 1]))
 LARGE_IMAGES = Pixels(tiny_captioner.IMAGES.pixels.repeat_interleave(4, 2).repeat_interleave(4, 3))  # 32 × 32 pixels
 
 
@@ -124,12 +126,13 @@ CASES = {
         for encoder, decoder in zip(cycle(ENCODER_KINDS), DECODER_KINDS)
     },
     **{f"images-{at}": _images(*sections) for at, sections in enumerate(tiny_captioner.COMBINATIONS[::3])},
+    "classifier": Case(lambda: built(*CLASSIFIER, spread=0.7), SOURCE, LABELS, draws=False),
     "efficientnet": Case(_known_network, LARGE_IMAGES, tiny_captioner.TARGET, draws=False),
 }
 
 EVERY_CASE = pytest.mark.parametrize("name", CASES)
-# The large network takes a CPU long in bfloat16.
-EVERY_WRITER = pytest.mark.parametrize("name", [name for name in CASES if name != "efficientnet"])
+# The large network takes a CPU long in bfloat16, and after its one label all that a classifier writes is a tie.
+EVERY_WRITER = pytest.mark.parametrize("name", [name for name in CASES if name not in ("efficientnet", "classifier")])
 
 
 @pytest.fixture(params=USABLE_CARDS)
@@ -146,7 +149,7 @@ def concrete(kind: type) -> set[type]:
 def test_the_cases_hold_every_choice() -> None:
     modules = [module for case in CASES.values() for module in case.build().modules()]
     for kind in (Backbone, Decoder, Encoder, Layers, Readout, Residual, Score, Selection, Window):
-        assert concrete(kind) - {type(module) for module in modules} <= {TimmBackbone}
+    XX
     assert {module.cell for module in modules if isinstance(module, RecurrentLayers)} == set(CELLS.values())
 
 

@@ -178,18 +178,20 @@ def _tsv(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, _Row | _
 
 
 def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, _Row | _Bad]]:
-    csv.field_size_limit(_LONGEST_CELL)
     return _with_header(path, columns, _csv_cells)
 
 
 def _csv_cells(line: str) -> list[str] | _Bad:
     """Return the cells of a line; one that goes on in the next line is a problem, and so costs no other row."""
+    before = csv.field_size_limit(_LONGEST_CELL)  # of the whole process
     try:
         return next(csv.reader([line], strict=True), [""])
     except csv.Error as error:
         if "unexpected end" in str(error):
             return _Bad("broken quotes", "a quote is not closed on its line; cells hold no line breaks")
         return _Bad("broken quotes", f"not CSV: {error}")
+    finally:
+        csv.field_size_limit(before)
 
 
 def _jsonl(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, _Row | _Bad]]:
