@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from attncli.cli.completion import complete_corruption
+from attncli.cli.options import INPUT
+from attncli.cli.tasks import Only
 from attncli.errors import CommandError
 
 if TYPE_CHECKING:
     from attncli.config.tasks.autoencoding import GaussianNoise, Masking
 
-HELP = "what is done to corrupted input: gaussian:DEVIATION, masking:SHARE or none."
+Corruption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND:AMOUNT",
+        help="Autoencoders: what is done to corrupted input: gaussian:DEVIATION, masking:SHARE or none.",
+        show_default="the run's evaluation.corruption, else its training.corruption",
+        rich_help_panel=INPUT,
+        autocompletion=complete_corruption,
+    ),
+    Only(("autoencoding",)),
+]
 
 
 def parse_corruption(text: str) -> GaussianNoise | Masking | None:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from attncli.cli.completion import choices, complete_corruption, complete_metric, complete_run, complete_test
-from attncli.cli.corruption import HELP
+from attncli.cli.completion import choices, complete_metric, complete_run, complete_test
+from attncli.cli.corruption import Corruption
 from attncli.cli.options import (
     INPUT,
     MACHINE,
@@ -154,16 +154,6 @@ class EvaluationOptions:
         ),
         Only(("text",)),
     ] = None
-    corruption: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND:AMOUNT",
-            help=f"Autoencoders: {HELP}",
-            show_default="the run's evaluation.corruption, else its training.corruption",
-            rich_help_panel=INPUT,
-            autocompletion=complete_corruption,
-        ),
-        Only(("autoencoding",)),
-    ] = None
+    corruption: Corruption = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"

@@ -91,6 +91,17 @@ ConfigArgument = Annotated[
         autocompletion=complete_config,
     ),
 ]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write, `.gz` too.",
+        show_default="standard output",
+        rich_help_panel=OUTPUT,
+    ),
+]
 BeamSize = Annotated[
     int | None,
     typer.Option(

@@ -17,6 +17,7 @@ from attncli.cli.options import (
     BatchSize,
     Checkpoint,
     Device,
+    OutputFile,
     Precision,
     RunArgument,
     With,
@@ -47,17 +48,7 @@ class ScoreOptions:
     target: Annotated[
         Path, typer.Option(metavar="FILE", help="The targets to score, one a line.", rich_help_panel=INPUT)
     ]
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Where to write, `.gz` too.",
-            show_default="standard output",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
+    output: OutputFile = None
     format: Annotated[
         Literal["text", "jsonl"],
         typer.Option(help="A log-probability a line; or JSON, with that of every token.", rich_help_panel=OUTPUT),

@@ -51,29 +51,21 @@ def train(
     Example: attncli train toy-translation --set training.max_steps=500 --run runs/first
     """
     from attncli.config.shipped import shipped_file
-    from attncli.errors import CommandError
     from attncli.machine.device import resolve_device
     from attncli.machine.processes import check_devices, joined, started_processes
     from attncli.runs.folder import RunFolder
     from attncli.tasks.launch import try_out
 
-    if resume and overwrite:
-        raise CommandError("--resume continues a run and --overwrite replaces it; give only one of them")
-    if resume and dry_run:
-        raise CommandError("--dry-run tries how a training begins, so --resume means nothing; give only one of them")
     started = started_processes()
     wanted = started if processes is None else processes
-    if dry_run and wanted > 1:
-        raise CommandError(f"--dry-run computes in one process, not in {wanted}; leave --processes out")
+    _check_together(resume=resume, overwrite=overwrite, dry_run=dry_run, started=started, wanted=wanted)
     folder = RunFolder(run or Path("runs") / (config if shipped_file(str(config)) else config.stem))
-    if started == 1 and wanted > 1:
+    if started < wanted:
         from attncli.machine.launcher import start_processes
 
         check_devices(device, wanted)
         _checked(config, overrides, folder, resolve_device(device), resume=resume)  # so that mistakes are told at once
         raise typer.Exit(start_processes(wanted))
-    if started != wanted:
-        raise CommandError(f"--processes {wanted}: a launcher has started {started}; leave --processes out")
     with joined(device) as (together, where):
         if not together.is_first:
             want_notes(False)
@@ -85,6 +77,20 @@ def train(
         if run or overwrite:
             folder.check_free(overwrite=overwrite)
         say(try_out(checked, where, tell=tell))
+
+
+def _check_together(*, resume: bool, overwrite: bool, dry_run: bool, started: int, wanted: int) -> None:
+    """Raise a CommandError for options that contradict each other, or what a launcher has started."""
+    from attncli.errors import CommandError
+
+    if resume and overwrite:
+        raise CommandError("--resume continues a run and --overwrite replaces it; give only one of them")
+    if resume and dry_run:
+        raise CommandError("--dry-run tries how a training begins, so --resume means nothing; give only one of them")
+    if dry_run and wanted > 1:
+        raise CommandError(f"--dry-run computes in one process, not in {wanted}; leave --processes out")
+    if started not in (1, wanted):
+        raise CommandError(f"--processes {wanted}: a launcher has started {started}; leave --processes out")
 
 
 def _checked(

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from attncli.cli.completion import choices, complete_corruption, complete_run, complete_test
-from attncli.cli.corruption import HELP
+from attncli.cli.completion import choices, complete_run, complete_test
+from attncli.cli.corruption import Corruption
 from attncli.cli.options import DRAWING, INPUT, OUTPUT, BeamSize, Checkpoint, Device, LengthPenalty
 from attncli.cli.tasks import WRITING, Only
 
@@ -67,17 +67,7 @@ class VisualizationOptions:
         ),
         Only(("text", "autoencoding")),
     ] = None
-    corruption: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND:AMOUNT",
-            help=f"Autoencoders: {HELP}",
-            show_default="the run's evaluation.corruption, else its training.corruption",
-            rich_help_panel=INPUT,
-            autocompletion=complete_corruption,
-        ),
-        Only(("autoencoding",)),
-    ] = None
+    corruption: Corruption = None
     curves: Annotated[
         bool, typer.Option("--curves", help="Plot the training curves instead.", rich_help_panel=DRAWING)
     ] = False

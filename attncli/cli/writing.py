@@ -24,6 +24,7 @@ from attncli.cli.options import (
     Checkpoint,
     Device,
     LengthPenalty,
+    OutputFile,
     Precision,
     RunArgument,
     With,
@@ -47,17 +48,7 @@ class WritingOptions:
 
     run: RunArgument
     with_: With = None
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Where to write, `.gz` too.",
-            show_default="standard output",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
+    output: OutputFile = None
     beam_size: BeamSize = None
     length_penalty: LengthPenalty = None
     max_length: Annotated[
