@@ -64,7 +64,7 @@ class HistoryScore(nn.Module):
 
     The features f of a position are its coverage, the sum of its weights so far (See, Liu and Manning 2017, equations
     10 and 11), and what filters over the positions make of the weights of the last step (Chorowski et al. 2015,
-    equations 8 and 9), or both. Before the first step all weights are 0, which both papers leave open or say.
+    equations 8 and 9), or both. Before the first step all weights are 0.
     """
 
     def __init__(

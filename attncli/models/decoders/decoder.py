@@ -24,7 +24,7 @@ from attncli.models.selections import Draws
 class Step:
     """What one step of decoding returns."""
 
-    logits: Tensor  # [N, V]
+    logits: Tensor  # [N, V]; of a decoder that copies, log-probabilities [N, W] of the source's own words, too
     weights: Tensor | None  # [N, S], None without attention
     state: Any  # the decoder's own, a frozen value whose tensors have rows first
     marks: Marks | None = None  # [N, ...], what the attention reports besides its weights
