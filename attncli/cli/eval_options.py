@@ -137,7 +137,7 @@ class EvaluationOptions:
             metavar="NAME",
             help="A score beside BLEU; repeat for more, the one to report by length first. Translation: chrf, ter, "
             "comet. Captions: bleu_1, bleu_2, bleu_3, bleu_4, chrf, rouge_l, cider, meteor. "
-            "Summaries: rouge1, rouge2, rougeL, chrf. Answers: accuracy.",
+            "Summaries: rouge1, rouge2, rougeL, chrf. Of any task: accuracy, wer, cer.",
             show_default="all but ter, which may take minutes, comet, a neural network, and meteor, a Java program",
             rich_help_panel=SCORES,
             autocompletion=complete_metric,

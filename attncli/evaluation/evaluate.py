@@ -99,6 +99,7 @@ def evaluate(
             name=system.name,
             scores={key: whole[key].bounded(number) for key in metrics},
             sentence_scores={key: measured[key][number].sentence_scores() for key in metrics},
+            counts={key: measured[key][number].counted() for key in metrics},
             signatures={key: measured[key][number].signature for key in metrics},
             by_length=tuple(
                 _bin_score(bin_, first, scores.bounded(number)) for bin_, scores in zip(bins, binned, strict=True)

@@ -83,6 +83,7 @@ class SystemReport:
     name: str
     scores: Mapping[str, BoundedScore]  # by the keys of Report.metrics
     sentence_scores: Mapping[str, tuple[float, ...]]  # of each sentence by itself
+    counts: Mapping[str, Mapping[str, int]]  # what scores are made of, by metric and name; empty for most
     signatures: Mapping[str, str]
     by_length: tuple[BinScore, ...]
     length_ratio: float
@@ -93,7 +94,14 @@ class SystemReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return the system as an entry of `runs`."""
-        scores = {key: {**score.as_json(), "signature": self.signatures[key]} for key, score in self.scores.items()}
+        scores = {
+            key: {
+                **score.as_json(),
+                **{name.replace(" ", "_"): count for name, count in self.counts[key].items()},
+                "signature": self.signatures[key],
+            }
+            for key, score in self.scores.items()
+        }
         return {
             "run": self.name,
             **self.details,

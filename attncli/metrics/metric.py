@@ -29,6 +29,7 @@ class SentenceStatistics:
     signature: str
     score_of: Callable[[Array], float]  # a sum [F] of rows of `values` -> score
     sentence_score_of: Callable[[Array], float] | None = None  # a row [F] -> score; None: as of a sum
+    counts: tuple[str, ...] = ()  # the names of the F, where people read them beside the score
 
     def __len__(self) -> int:
         """Return N."""
@@ -42,6 +43,10 @@ class SentenceStatistics:
         """Return the score of each sentence by itself."""
         score_of = self.sentence_score_of or self.score_of
         return tuple(score_of(row) for row in self.values)
+
+    def counted(self) -> dict[str, int]:
+        """Return the sums over the corpus that people read beside the score, by name."""
+        return dict(zip(self.counts, self.values.sum(axis=0).astype(int).tolist(), strict=False))
 
     def part(self, indices: NDArray[np.intp]) -> SentenceStatistics:
         """Return the statistics of only the sentences `indices`."""

@@ -6,6 +6,7 @@ from attncli.metrics.accuracy import ACCURACY
 from attncli.metrics.bleu import BLEU
 from attncli.metrics.chrf import CHRF
 from attncli.metrics.coco import BLEU_N, CIDER, ROUGE_L
+from attncli.metrics.error_rates import CER, WER
 from attncli.metrics.meteor import METEOR
 from attncli.metrics.metric import Metric
 from attncli.metrics.rouge import ROUGE
@@ -25,4 +26,8 @@ CAPTION_METRICS: dict[str, Metric] = {
 SUMMARY_METRICS: dict[str, Metric] = {**ROUGE, "bleu": BLEU, "chrf": CHRF}
 # For answers and labels.
 ANSWER_METRICS: dict[str, Metric] = {"accuracy": ACCURACY}
-ALL_METRICS = {**METRICS, **CAPTION_METRICS, **SUMMARY_METRICS, **ANSWER_METRICS}
+# For transcripts.
+ERROR_RATES: dict[str, Metric] = {"wer": WER, "cer": CER}
+# For targets of any task.
+GENERAL_METRICS = {**ANSWER_METRICS, **ERROR_RATES}
+ALL_METRICS = {**METRICS, **CAPTION_METRICS, **SUMMARY_METRICS, **GENERAL_METRICS}

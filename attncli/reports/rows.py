@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from statistics import fmean
 
@@ -59,6 +59,26 @@ def score_rows(report: Report) -> Table:
 def _labels(report: Report) -> list[str]:
     """Return the labels of the metrics, marked where lower is better."""
     return [f"{metric.label} ↓" if metric.lower_is_better else metric.label for metric in report.metrics.values()]
+
+
+def count_tables(report: Report) -> Iterator[tuple[str, Table]]:
+    """Yield for each metric that is made of errors how many of which kind each system has, with the heading."""
+    for key, metric in report.metrics.items():
+        *edits, total = report.systems[0].counts[key] or [""]
+        if edits:
+            rows = [
+                [
+                    system.name,
+                    *(_share(system.counts[key][edit], system.counts[key][total]) for edit in edits),
+                    f"{system.counts[key][total]:,}",
+                ]
+                for system in report.systems
+            ]
+            yield f"{metric.label}: errors, in brackets in % of the {total}", (["run", *edits, total], rows)
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count:,} ({100 * count / max(total, 1):.1f})"
 
 
 def has_costs(report: Report) -> bool:

@@ -12,6 +12,7 @@ from attncli.reports.rows import (
     comparison_heading,
     comparison_rows,
     cost_rows,
+    count_tables,
     has_costs,
     headline,
     length_rows,
@@ -37,6 +38,7 @@ def _tables(report: Report) -> Iterator[tuple[str, Table]]:
         yield SEEDS, variant_rows(report)
     else:
         yield "", score_rows(report)
+    yield from count_tables(report)
     if has_costs(report):
         yield "", cost_rows(report)
     yield by_length_heading(report), length_rows(report)
@@ -58,6 +60,7 @@ def markdown_text(report: Report, picture: str) -> str:
         headline(report) + ".",
         *([SEEDS] if report.has_seeds else []),
         markdown_table(*beside(variant_rows(report) if report.has_seeds else score_rows(report), cost_rows(report))),
+        *(part for heading, table in count_tables(report) for part in (f"## {heading}", markdown_table(*table))),
         f"## {by_length_heading(report)}",
         f"![{report.by_length_metric.label} by length]({picture})",
         markdown_table(*length_rows(report)),

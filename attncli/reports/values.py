@@ -84,6 +84,7 @@ def _score_row(system: SystemReport, variant: str) -> dict[str, Any]:
     row: dict[str, Any] = {"run": system.name, "variant": variant}
     for key, score in system.scores.items():
         row |= _bounded(key, score)
+        row |= {f"{key}_{name.replace(' ', '_')}": count for name, count in system.counts[key].items()}
     rates = system.speed.as_json() if system.speed else {}
     return {
         **row,

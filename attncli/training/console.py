@@ -17,6 +17,7 @@ from attncli.training.state import Window
 from attncli.training.updates import Update
 
 _INTERVAL = 0.1  # seconds between two drawings
+_IN_PERCENT = ("bleu", "wer", "cer")
 _LATEST = 20  # updates of which loss and speed are means
 
 
@@ -25,7 +26,9 @@ def described(record: Record) -> str | None:
     event = record["event"]
     if event in ("validation", "average"):
         scores = "  ".join(
-            f"BLEU {record[name]:.2f}" if name == "bleu" else f"{name.replace('_', ' ')} {record[name]:#.5g}"
+            f"{name.upper()} {record[name]:.2f}"
+            if name in _IN_PERCENT
+            else f"{name.replace('_', ' ')} {record[name]:#.5g}"
             for name in record
             if name not in ("event", "step", "epoch", "seconds", "best", "steps", "perplexity")
         )

@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+ERROR_RATES = ("ter", "wer", "cer")
+"""Scores of the dev set, besides losses, of which lower ones are better."""
 Count = Annotated[int, Field(ge=0, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
@@ -23,7 +25,8 @@ class Validation:
 
     def value(self, metric: str) -> float:
         """Return the score by which checkpoints are chosen, higher is better."""
-        return -self.scores[metric] if metric.endswith("loss") else self.scores[metric]
+        is_error = metric.endswith("loss") or metric in ERROR_RATES
+        return -self.scores[metric] if is_error else self.scores[metric]
 
 
 def best_validations(history: Sequence[Validation], metric: str, *, count: int) -> list[Validation]:

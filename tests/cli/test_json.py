@@ -113,7 +113,7 @@ def test_keys_of_what_is_written_and_scored(trained: Path, config: Path, caption
 def test_keys_of_a_report_and_its_sentences(trained: Path, tmp_path: Path) -> None:
     source, target = write_pairs(tmp_path)
     sides = ("--source", source, "--reference", target, "--output", tmp_path / "out", "--device", "cpu")
-    invoke("eval", trained, "--hypotheses", target, *sides)
+    invoke("eval", trained, "--hypotheses", target, *sides, "--metric", "wer", "--metric", "cer")
     check("report.json", read(tmp_path / "out" / "report.json"))
     check("sentences.jsonl", *lines((tmp_path / "out" / "sentences.jsonl").read_text()))
 

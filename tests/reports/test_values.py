@@ -12,7 +12,7 @@ from attncli.config.evaluation import Evaluation
 from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.report import Report, Speed, TrainingCost
 from attncli.evaluation.test_set import EvaluationSet
-from attncli.metrics.registry import METRICS
+from attncli.metrics.registry import ERROR_RATES, METRICS
 from attncli.reports.values import report_values, sentences_text
 
 TEST = EvaluationSet(
@@ -92,3 +92,13 @@ def test_a_sentence_is_a_line_whatever_is_in_it(character: str) -> None:
     text = sentences_text(report, TEST, [system])
     assert len(text.splitlines()) == 3
     assert f"a\\u{ord(character):x}dog" in text
+
+
+def test_errors_stand_beside_their_rates() -> None:
+    report = evaluate(TEST, SYSTEMS[:1], Evaluation(bootstrap_samples=5), metrics=ERROR_RATES)
+    [row] = rows(report_values(report)["scores.csv"])
+    for key, counts in report.systems[0].counts.items():
+        for name, count in counts.items():
+            assert row[f"{key}_{name.replace(' ', '_')}"] == str(count)
+    # Of "two men sit" and "x", "men" has two words too few of three; "he" is wrong for both "she" and "y".
+    assert [row[f"wer_{name}"] for name in ("substitutions", "deletions", "insertions")] == ["1", "2", "0"]

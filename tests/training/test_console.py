@@ -41,6 +41,10 @@ VALIDATION = {
         (VALIDATION, "step 1,200  epoch 3  dev loss 2.5000  BLEU 30.13  best  1:02:03"),
         ({**VALIDATION, "best": False}, "step 1,200  epoch 3  dev loss 2.5000  BLEU 30.13  1:02:03"),
         (
+            {**VALIDATION, "bleu": 9.0, "wer": 104.348, "cer": 7.0},
+            "step 1,200  epoch 3  dev loss 2.5000  BLEU 9.00  WER 104.35  CER 7.00  best  1:02:03",
+        ),
+        (
             {**VALIDATION, "event": "average", "steps": [800, 1000]},
             "average of steps 800, 1000  dev loss 2.5000  BLEU 30.13  best  1:02:03",
         ),

@@ -22,6 +22,14 @@ def test_the_best_have_the_lowest_loss_or_the_highest_bleu() -> None:
         assert [each.step for each in best_validations(validations, metric, count=3)] == [20, 30, 10]
 
 
+def test_the_best_have_the_lowest_error_rate() -> None:
+    validations = [Validation(step, 1, {"wer": rate, "loss": 1.0}) for step, rate in ((1, 30.0), (2, 120.5), (3, 7.5))]
+    assert [each.step for each in best_validations(validations, "wer", count=2)] == [3, 1]
+    values = [each.value("wer") for each in validations]
+    assert without_improvement(values, minimum=0.0) == 0
+    assert without_improvement(values[:2], minimum=0.0) == 1
+
+
 def test_of_equal_validations_the_earlier_is_better() -> None:
     assert [each.step for each in best_validations(history(3.0, 2.0, 2.0), "loss", count=2)] == [20, 30]
 
