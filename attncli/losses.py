@@ -5,7 +5,8 @@ n positions, R width of what the output layer reads, V vocabulary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,6 +26,19 @@ class SummedLoss:
     total: Tensor  # scalar with gradient: what is minimised, including label smoothing and other terms of training
     reported: Tensor  # scalar without gradient: what logs and validations show, such as nats without label smoothing
     terms: int
+    parts: Mapping[str, Tensor] = field(
+        default_factory=dict
+    )  # of `reported`, if it is a joint loss
+
+    def joined(self, name: str, other: Tensor, *, own: str, weight: float) -> SummedLoss:
+        """Return (1 - weight) times this loss, called `own`, plus `weight` times `other` [], of the same terms."""
+        reported = other.detach()
+        return SummedLoss(
+            (1 - weight) * self.total + weight * other,
+            (1 - weight) * self.reported + weight * reported,
+            self.terms,
+            {own: self.reported, name: reported},
+        )
 
 
 def doubly_stochastic(weights: Tensor, steps: Tensor, positions: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def search(
     trace, left = Trace(with_weights=with_weights), []
     for length in range(1, max_length + 1):
         step = decoder.step(front.written[:, -1], front.state, front.prepared)
-        log_probs = step.logits.float().log_softmax(-1)
+        log_probs = step.log_probs()
         constraints.apply(log_probs, front.written, front.sources.repeat_interleave(beam_size))
         extension = strategy.extend(log_probs, front.log_prob, sources=front.sources, step=length - 1)
         trace.add(step, front.log_prob, extension)

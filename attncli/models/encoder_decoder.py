@@ -13,6 +13,8 @@ from torch import Tensor
 
 from attncli.data.tokens import Tokens
 from attncli.losses import SummedLoss, cross_entropy
+from attncli.models.ctc import CTC
+from attncli.models.ctc_prefixes import CTCPrefixes
 from attncli.models.decoders.decoder import Decoder, Forced
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
@@ -26,9 +28,19 @@ class EncoderDecoder(Network):
 
     decoder: Decoder
 
-    def __init__(self, encoder: Encoder, decoder: Decoder):
+    def __init__(self, encoder: Encoder, decoder: Decoder, ctc: CTC | None = None):
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.encoder, self.decoder, self.ctc = encoder, decoder, ctc
+
+    @property
+    def prefixes(self) -> CTCPrefixes | None:
+        """What writes by CTC alone."""
+        return None if self.ctc is None else CTCPrefixes(self.ctc)
+
+    @property
+    def ctc_weight(self) -> float:
+        """The share of CTC in the loss, and unless another is asked for in the search."""
+        return 0.0 if self.ctc is None else self.ctc.weight
 
     def encode(self, source: Any) -> Memory:
         """Return the memory of `source`."""
@@ -65,8 +77,17 @@ class EncoderDecoder(Network):
         )
 
     def loss(self, source: Any, target: Tokens, *, label_smoothing: float) -> SummedLoss:
-        """Return the loss over the real tokens of `target`, in training plus what the decoder adds to it."""
+        """Return the loss over the real tokens of `target`, in training plus what the decoder adds to it.
+
+        With CTC it is the weighted sum of the decoder's and that of CTC, which are its parts.
+        """
         memory = self.encode(source)
+        loss = self._decoder_loss(memory, target, label_smoothing)
+        if self.ctc is None:
+            return loss
+        return loss.joined("ctc", self.ctc.loss(memory, target), own="cross_entropy", weight=self.ctc.weight)
+
+    def _decoder_loss(self, memory: Memory, target: Tokens, label_smoothing: float) -> SummedLoss:
         forced = self.force_memory(memory, target)
         loss, log_probs = self._cross_entropy(forced, target, label_smoothing)
         if not self.training:

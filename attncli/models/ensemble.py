@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from attncli.data.packs import Packs
 from attncli.data.tokens import Tokens
-from attncli.models.decoders.decoder import Decoder, Step
+from attncli.models.decoders.decoder import Step, Stepwise
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory, Part
 from attncli.models.network import ForcedTarget, HeadWeights, Network
@@ -45,7 +45,7 @@ class Memories:
 class AveragedDecoder:
     """Decoders as one to a search: what it prepares and its state are tuples with a place for each of them."""
 
-    decoders: tuple[Decoder, ...]
+    decoders: tuple[Stepwise, ...]
 
     def prepare(self, memory: Memories) -> tuple[Any, ...]:
         """Return what each decoder needs of its own memory."""
@@ -64,7 +64,7 @@ class AveragedDecoder:
             decoder.step(tokens, own_state, own_prepared)
             for decoder, own_state, own_prepared in zip(self.decoders, state, prepared, strict=True)
         ]
-        logits = log_mean([step.logits.float().log_softmax(-1) for step in steps])
+        logits = log_mean([step.log_probs() for step in steps])
         return Step(logits, steps[0].weights, tuple(step.state for step in steps), steps[0].marks)
 
 
@@ -77,6 +77,18 @@ class Ensemble(Network):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.decoder = AveragedDecoder(tuple(member.decoder for member in members))
+
+    @property
+    def prefixes(self) -> Stepwise | None:
+        """The mean of what CTC says in each model; None where not all have it."""
+        found = [model.prefixes for model in self._models]
+        known = tuple(each for each in found if each is not None)
+        return AveragedDecoder(known) if len(known) == len(found) else None
+
+    @property
+    def ctc_weight(self) -> float:
+        """That of the first model."""
+        return self._models[0].ctc_weight
 
     def encode(self, source: Packs) -> Memories:
         """Return what each model reads of its own form of the sources."""

@@ -54,6 +54,16 @@ class Network(nn.Module, ABC):
     decoder: Stepwise
 
     @property
+    def prefixes(self) -> Stepwise | None:
+        """What writes by CTC alone, of a network that has it."""
+        return None
+
+    @property
+    def ctc_weight(self) -> float:
+        """The share of CTC beside the decoder; 0 without it."""
+        return 0.0
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device

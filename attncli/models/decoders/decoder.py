@@ -28,6 +28,11 @@ class Step:
     weights: Tensor | None  # [N, S], None without attention
     state: Any  # the decoder's own, a frozen value whose tensors have rows first
     marks: Marks | None = None  # [N, ...], what the attention reports besides its weights
+    is_joint: bool = False  # whether the logits are sums of two decoders' log-probabilities, and stay as they are
+
+    def log_probs(self) -> Tensor:
+        """Return the log-probabilities [N, V] in float32, as a tensor of their own."""
+        return self.logits if self.is_joint else self.logits.float().log_softmax(-1)
 
 
 @dataclass(frozen=True)
