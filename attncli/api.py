@@ -221,7 +221,7 @@ class Run:
         return found
 
     def _check(self, *, is_text: bool) -> None:
-        if self._run.config.model.encoder.is_text != is_text:
+        if self._run.config.model.source.is_text != is_text:
             right = "caption" if is_text else "translate"
             raise CommandError(f"{self.folder}: this run reads {self._run.noun}s; use {right}()")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from attncli.assembly.alignable import alignable_notes
 from attncli.config.attention import Attention
 from attncli.config.data import MaximumLength
 from attncli.config.decoders import TransformerDecoder
@@ -61,13 +62,9 @@ def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
     Those of text are cached by the content of its files.
     """
     settings = config.tokenizer
-    # Not cached: which captions are read depends on the images that are there, which the caption files do not tell.
-    if not config.model.encoder.is_text:
-        targets = [text for example in train for text in example.targets]
-        if settings.target is not None:
-            labels = fitted_labels(settings, targets)
-            return Tokenizers(labels, labels)
-        return train_tokenizers(settings.model_copy(update={"shared": True}), targets, ())
+    # Not cached: which examples are read depends on the files that are there, which tables of them do not tell.
+    if not config.model.source.is_text:
+        return _tokenizers_beside_files(config, train)
 
     def make(folder: Path) -> None:
         sources = (example.cell for example in _even_sample(train, settings.training_sentences))
@@ -82,6 +79,23 @@ def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
 
     key = key_of({"format": FORMAT, "text": train.facts, "tokenizer": settings.model_dump()})
     return cached(cache_folder(config.data.cache) / "tokenizers", key, make=make, open_folder=open_folder)
+
+
+def _tokenizers_beside_files(config: WritingConfig, train: Form) -> Tokenizers:
+    """Return tokenizers trained on the examples of `train`, of which some sources are files; none need be text."""
+    settings, section = config.tokenizer, config.model.source
+    sources: list[str] = []
+    targets: list[str] = []
+    for example in train:
+        read = section.sources_of(section.cell_of(example.cells))
+        sources += [text for encoder, text in read if encoder.is_text]
+        targets += example.targets
+    if sources:
+        return train_tokenizers(settings, sources, targets)
+    if settings.target is not None:
+        labels = fitted_labels(settings, targets)
+        return Tokenizers(labels, labels)
+    return train_tokenizers(settings.model_copy(update={"shared": True}), targets, ())
 
 
 def _even_sample(form: Form, most: int) -> Iterator[Example]:
@@ -99,7 +113,7 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
     Results are cached: a second call for the same data and configuration only opens files. Raises DataError for data
     that cannot be used, or that the model could not read.
     """
-    if config.model.encoder.is_text:
+    if config.model.source.is_text:
         made = _of_text(config, splits, tokenizers)
     else:
         made = _of_files(config, splits, tokenizers, encoder)
@@ -182,26 +196,33 @@ def _of_files(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, enc
     shared = Shared(config, tokenizers)
     notes: list[str] = []
     made = {
-        key: _corpus_of_files(examples, shared, tokenizers.target, encoder, key=key, notes=notes)
-        for key, examples in (("train", tuple(splits.train)), ("dev", splits.dev_examples))
+        key: _corpus_of_files(form, examples, shared, encoder, key=key, notes=notes)
+        for key, form, examples in (
+            ("train", splits.train, tuple(splits.train)),
+            ("dev", splits.dev, splits.dev_examples),
+        )
     }
     return Corpora(made["train"], made["dev"], (*splits.train.notes, *splits.dev.notes, *notes))
 
 
 def _corpus_of_files(
-    examples: Sequence[Example], shared: Shared, tokenizer: Tokenizer, encoder: Encoder, *, key: str, notes: list[str]
+    form: Form, examples: Sequence[Example], shared: Shared, encoder: Encoder, *, key: str, notes: list[str]
 ) -> Corpus:
-    """Return the corpus of `examples`; unreadable sources are left out or reported, as configured."""
-    section = shared.config.model.encoder
+    """Return the corpus of the `examples` of `form`; unreadable sources are left out or reported, as configured."""
+    section, tokenizer = shared.config.model.source, shared.tokenizers.target
     kind, noun = kind_of(section), section.noun
-    lengths = kind.lengths([example.cell for example in examples], section, shared, encoder)
-    bad = [found for found in lengths if isinstance(found, DataError)]
+    lengths = kind.lengths([section.cell_of(example.cells) for example in examples], section, shared, encoder)
+    bad = [
+        _placed(found, form.place("source", example.number))
+        for example, found in zip(examples, lengths, strict=True)
+        if isinstance(found, DataError)
+    ]
     bad_key = getattr(shared.config.data, "bad_sources_key", None)
     skips = key == "train" and bad_key is not None and getattr(shared.config.data, bad_key) == "skip"
     if not skips:
         problems = Problems()
         for problem in bad:
-            problems.add(str(problem))
+            problems.add(problem)
         advice = f", or leave training {noun}s out with data.{bad_key}: skip" if bad_key else ""
         problems.raise_if_any(f"mend these{advice}")
     good = [(example, length) for example, length in zip(examples, lengths, strict=True) if isinstance(length, int)]
@@ -211,7 +232,7 @@ def _corpus_of_files(
         notes.append(f"{key}: left out {counted(len(bad), f'bad {noun}')}, such as {bad[0]}")
     kept = [example for example, _ in good]
     texts = [example.targets for example in kept]
-    cells = [example.cell for example in kept]
+    cells = [section.cell_of(example.cells) for example in kept]
     encoded = tokenizer.encode_all([text for targets in texts for text in targets])
     target = TokenColumn.of(encoded, end=tokenizer.end)
     source_of: Array = np.repeat(np.arange(len(kept)), list(map(len, texts)))
@@ -222,6 +243,11 @@ def _corpus_of_files(
         f"{len(target.tokens):,} tokens"
     )
     return corpus
+
+
+def _placed(problem: DataError, place: str) -> str:
+    """Return `problem` with its `place`, unless it begins with that."""
+    return str(problem) if str(problem).startswith(place) else f"{place}: {problem}"
 
 
 def _tokenizer_notes(config: TokenizerConfig, tokenizers: Tokenizers) -> Iterator[str]:
@@ -281,7 +307,7 @@ def _check_lengths(config: WritingConfig, corpora: Corpora) -> None:
 
 
 def _limits(config: WritingConfig) -> Iterator[_Limit]:
-    attention, encoder, decoder = config.model.attention, config.model.encoder, config.model.decoder
+    attention, encoder, decoder = config.model.attention, config.model.source, config.model.decoder
     if isinstance(attention, Attention) and attention.longer_sources != "ignore":
         length = attention.maximum_source_length
         if length is not None:

@@ -19,7 +19,7 @@ def build_model(
 
     `pretrained` fetches the weights of a pretrained encoder; a trained run has its own.
     """
-    model, section = config.model, config.model.encoder
+    model, section = config.model, config.model.source
     kind = kind_of(section)
     encoder = kind.encoder(section, model, needs_of(model), vocabulary=source_vocabulary)
     if model.tied_embeddings == "all":

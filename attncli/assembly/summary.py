@@ -69,8 +69,8 @@ def writing_sizes(config: WritingConfig) -> Sizes:
     size = config.tokenizer.vocabulary_size
     model = build_model(config, source_vocabulary=size, target_vocabulary=size)
     condition = "for the largest vocabulary the tokenizer may have"
-    if not config.model.encoder.is_text:
-        condition += f", without the {config.model.encoder.noun}s"
+    if files := [each.noun for each in config.model.source.parts.values() if not each.is_text]:
+        condition += f", without the {' and '.join(files)}s"
     return Sizes(count_parameters(model), _activations(config), condition)
 
 
@@ -101,9 +101,8 @@ def _activations(config: WritingConfig) -> int:
     model, positions = config.model, config.training.batch_tokens
     if config.training.batch_sentences is not None:
         positions = min(positions, config.training.batch_sentences * TYPICAL_LENGTH)
-    networks: list[Any] = [
-        part for part in (model.encoder, model.decoder) if isinstance(part, (Recurrent, LSTMN, Transformer))
-    ]
+    parts = (*model.source.parts.values(), model.decoder)
+    networks: list[Any] = [part for part in parts if isinstance(part, (Recurrent, LSTMN, Transformer))]
     layers: int = sum(part.layers * _kept_by_layer(part) for part in networks)
     # Additive attention recomputes its inner layer, so only the weights are kept.
     attention = 0 if model.attention == "none" else 2 * TYPICAL_LENGTH

@@ -147,7 +147,7 @@ def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options
             otherwise = "; give the same sentences to all runs with --source and --reference"
             raise CommandError(
                 f"{folder}: its test set {other.name!r} is not the {sets[0].name!r} of {folders[0]}"
-                + (otherwise if configs[0].model.encoder.is_text else "")
+                + (otherwise if configs[0].model.source.is_text else "")
             )
     return sets[0]
 

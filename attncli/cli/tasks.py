@@ -80,7 +80,7 @@ def runs_of(config: Any) -> Runs:
     """Return what runs of `config` have in common."""
     if not hasattr(config.model, "decoder"):
         return Runs("autoencoding", config.task, config)
-    return Runs("text" if config.model.encoder.is_text else "files", config.task, config)
+    return Runs("text" if config.model.source.is_text else "files", config.task, config)
 
 
 def _config(folder: Path) -> Any:

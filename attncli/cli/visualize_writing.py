@@ -181,7 +181,7 @@ def _draw_heads(run: WritingRun, cells: Sequence[str], options: VisualizationOpt
         if options.self_attention and each.encoder is None and each.decoder is None:
             raise RunError(
                 f"{run.folder}: there is no self-attention to draw: the encoder is of kind "
-                f"{run.config.model.encoder.kind} and the decoder of kind {decoder}; choose a run with one of kind "
+                f"{run.config.model.source.kind_name} and the decoder of kind {decoder}; choose a run with one of kind "
                 "lstmn or transformer"
             )
         found += _drawings(run, number, each, options)

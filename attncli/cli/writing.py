@@ -156,7 +156,7 @@ def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
     from attncli.runs.run import config_of
     from attncli.runs.writing import WritingRun
 
-    section = config_of(options.run, WritingConfig).model.encoder
+    section = config_of(options.run, WritingConfig).model.source
     if section.is_text != is_text:
         command = "attncli translate" if section.is_text else "attncli caption"
         raise CommandError(f"{options.run}: this run reads {section.noun}s; use {command}")

@@ -19,6 +19,7 @@ from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
 from attncli.config.quantities import BeamSize, Count, PathText, Rate, RateFactor, Size
 from attncli.config.search import Search
 from attncli.config.section import MAY_CHANGE, Section, renamed
+from attncli.config.sources.encoder import EncoderSection
 from attncli.config.tokenizer import Tokenizer
 from attncli.config.training import Training, Validation
 from attncli.config.warnings import warnings_of_data, warnings_of_schedule
@@ -124,14 +125,14 @@ class WritingConfig(Section):
 
     def conflicts(self) -> Iterator[str]:
         """Yield each broken rule between sections as `key: what is wrong`."""
-        model, encoder = self.model, self.model.encoder
+        model, encoder = self.model, self.model.source
         yield from encoder.conflicts(self)
         yield from decoder_conflicts(
             model.attention,
             model.decoder,
             embedding_size=model.embedding_size,
             memory_size=encoder.width,
-            memory_key=f"model.encoder.{encoder.width_key}",
+            memory_key=encoder.key_of_width,
             longest_target=self.longest_target,
         )
         if isinstance(model.attention, Attention) and encoder.axes > 1:
@@ -173,11 +174,8 @@ class WritingConfig(Section):
 
     def _copying_conflicts(self) -> Iterator[str]:
         """Yield what does not go with a decoder that copies."""
-        if not self.model.encoder.is_text:
-            yield (
-                f"model.decoder.copying: copies words of the source, but model.encoder.kind "
-                f"{self.model.encoder.kind!r} reads {self.model.encoder.noun}s; remove it"
-            )
+        if not self.model.source.is_text:
+            yield f"model.decoder.copying: copies words of the source, but {self.model.source.reading}; remove it"
         if self.training.label_smoothing:
             yield (
                 "training.label_smoothing: smooths over the vocabulary, which model.decoder.copying extends for every "

@@ -6,10 +6,10 @@ N values, B of a batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy.typing as npt
 import torch
@@ -60,8 +60,11 @@ class Reader(ABC, Generic[Item]):
     """Whether reading releases the GIL for long enough that threads help."""
 
     @abstractmethod
-    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> Item:
-        """Return the value of `cell`, a sentence or a path, augmented as `seed` decides; a DataError names `cell`."""
+    def read(self, cell: Any, *, seed: Sequence[int] | None = None) -> Item:
+        """Return the value of `cell`, augmented as `seed` decides; a DataError names `cell`.
+
+        A cell is a sentence, a path, or several of them by their names.
+        """
 
     @abstractmethod
     def pack(self, items: Sequence[Item]) -> Packed:
@@ -75,13 +78,30 @@ class Reader(ABC, Generic[Item]):
         """Return what the positions of `item` are called; only the memory knows the shape of a grid."""
         return Places()
 
-    def words(self, cell: str, item: Item) -> Sequence[str]:
+    def words(self, cell: Any, item: Item) -> Sequence[str]:
         """Return a word for each position, which may replace an unknown token; empty if the source has no words."""
         return ()
 
-    def vocabulary(self, cell: str, item: Item, tokenizer: Tokenizer) -> Vocabulary:
+    def vocabulary(self, cell: Any, item: Item, tokenizer: Tokenizer) -> Vocabulary:
         """Return what can be written for `cell`: the entries of `tokenizer`, and words of its own that are copied."""
         return Vocabulary(tokenizer)
+
+    def parts(self, cell: Any, item: Item) -> Mapping[str, Value]:
+        """Return the sources that `cell` is made of, by their names; nothing where it is one source."""
+        return {}
+
+
+class Value(NamedTuple):
+    """A source with its value and what read it."""
+
+    reader: Reader[Any]
+    cell: str
+    item: Any
+
+    @property
+    def places(self) -> Places:
+        """What its positions are called."""
+        return replace(self.reader.places(self.item), words=tuple(self.reader.words(self.cell, self.item)))
 
 
 class Column(Protocol):

@@ -58,7 +58,7 @@ class Corpus:
     source: Column
     target: TokenColumn
     source_of: Array  # [N], the source of each example, in ascending order
-    cells: Sequence[str]  # [M], the sentences or paths of the sources; empty if nothing needs them
+    cells: Sequence[Any]  # [M], the sentences or paths of the sources; empty if nothing needs them
     texts: Sequence[Sequence[str]]  # [M], the targets of each source as text
 
     def __len__(self) -> int:

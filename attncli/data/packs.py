@@ -1,14 +1,14 @@
-"""The same values in several forms, each as one of several encoders takes it."""
+"""Values packed for several encoders: the same in several forms, or different ones that belong together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from attncli.data.columns import Packed, Places, Reader
+from attncli.data.columns import Packed, Places, Reader, Value
 from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import Tokenizer
 
@@ -21,8 +21,8 @@ class Packs:
 
     @property
     def size(self) -> int:
-        """What the values add to the reported size of a batch: the tokens that the first encoder takes."""
-        return self.members[0].size
+        """What the values add to the reported size of a batch: the tokens that all encoders take."""
+        return sum(member.size for member in self.members)
 
     def __len__(self) -> int:
         return len(self.members[0])
@@ -32,15 +32,15 @@ class Packs:
         return Packs(tuple(member.to(device) for member in self.members))
 
 
-class JointReader(Reader[tuple[Any, ...]]):
-    """Reads each value once with every one of several readers; positions and words are those of the first."""
+class EnsembleReader(Reader[tuple[Any, ...]]):
+    """Reads each value once for every model of an ensemble; positions and words are those of the first."""
 
     def __init__(self, readers: Sequence[Reader[Any]]):
         self.readers = tuple(readers)
         self.ahead = min(reader.ahead for reader in readers)
         self.on_threads = any(reader.on_threads for reader in readers)
 
-    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> tuple[Any, ...]:
+    def read(self, cell: Any, *, seed: Sequence[int] | None = None) -> tuple[Any, ...]:
         """Return the value of `cell` in every form; a DataError of any reader is raised."""
         return tuple(reader.read(cell, seed=seed) for reader in self.readers)
 
@@ -57,10 +57,14 @@ class JointReader(Reader[tuple[Any, ...]]):
         """Return what the positions of `item` are called."""
         return self.readers[0].places(item[0])
 
-    def words(self, cell: str, item: tuple[Any, ...]) -> Sequence[str]:
+    def words(self, cell: Any, item: tuple[Any, ...]) -> Sequence[str]:
         """Return a word for each position."""
         return self.readers[0].words(cell, item[0])
 
-    def vocabulary(self, cell: str, item: tuple[Any, ...], tokenizer: Tokenizer) -> Vocabulary:
+    def vocabulary(self, cell: Any, item: tuple[Any, ...], tokenizer: Tokenizer) -> Vocabulary:
         """Return what can be written for `cell`."""
         return self.readers[0].vocabulary(cell, item[0], tokenizer)
+
+    def parts(self, cell: Any, item: tuple[Any, ...]) -> Mapping[str, Value]:
+        """Return the sources that `cell` is made of."""
+        return self.readers[0].parts(cell, item[0])

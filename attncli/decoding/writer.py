@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from attncli.config.search import Search
 from attncli.data.columns import Places, Reader
 from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.constraints import Constraints
+from attncli.decoding.parts import by_part
 from attncli.decoding.search import Hypothesis, penalty, search, seen
 from attncli.decoding.strategies import BestK, Strategy
 from attncli.decoding.written import Inspection, Written, WrittenHypothesis
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 _THREADS, _GROUPS_AHEAD = 2, 2  # that read values, and how far
-_Group = list[tuple[str, Any]]
+_Group = list[tuple[Any, Any]]
 """Sources that are read together, each with its value or what is wrong with it."""
 _Targets = Sequence[Sequence[int]]
 """The ids of the given target of each source."""
@@ -121,7 +123,7 @@ class Writer(Generic[Item]):
 
     def write(
         self,
-        cells: Iterable[str],
+        cells: Iterable[Any],
         *,
         n_best: int = 1,
         with_weights: bool = False,
@@ -144,7 +146,7 @@ class Writer(Generic[Item]):
         yield from self._answers(groups, asked, first=first, advance=advance)
 
     def align(
-        self, pairs: Iterable[tuple[str, str]], *, with_weights: bool = True, advance: Advance = no_progress
+        self, pairs: Iterable[tuple[Any, str]], *, with_weights: bool = True, advance: Advance = no_progress
     ) -> Iterator[Written]:
         """Yield, for each source and its given target, that target as the one hypothesis, with its weights.
 
@@ -152,7 +154,7 @@ class Writer(Generic[Item]):
         """
         yield from self._answers(self._groups_of_pairs(pairs), _Asked(BestK(), 1, with_weights), advance=advance)
 
-    def encode(self, cells: Iterable[str]) -> Iterator[tuple[str, Places, SourceMemory | DataError]]:
+    def encode(self, cells: Iterable[Any]) -> Iterator[tuple[Any, Places, SourceMemory | DataError]]:
         """Yield each source with the memory of it alone, or with what is wrong with it."""
         for cell in cells:
             item = self._value(cell)
@@ -164,7 +166,7 @@ class Writer(Generic[Item]):
                 memory = self._memory([item])
                 yield cell, self._places(cell, item, memory), memory
 
-    def inspect(self, pairs: Iterable[tuple[str, str | None]]) -> Iterator[Inspection]:
+    def inspect(self, pairs: Iterable[tuple[Any, str | None]]) -> Iterator[Inspection]:
         """Yield, for each source and its given target, or the one that is found if None is given, where it looks.
 
         Raises a DataError for a source that cannot be read.
@@ -193,7 +195,7 @@ class Writer(Generic[Item]):
         """The model in the precision of the settings, with weights as a step of the search reads them fastest."""
         return with_packed_output(in_precision(self.model, self.settings.precision))
 
-    def _groups(self, cells: Iterable[str]) -> Iterator[list[tuple[str, Item | DataError]]]:
+    def _groups(self, cells: Iterable[Any]) -> Iterator[list[tuple[Any, Item | DataError]]]:
         """Yield sources with their values, some batches together, while threads read the next where that is slow."""
         batch = self.settings.batch_size
         size = max(1, self.reader.ahead // batch) * batch
@@ -202,7 +204,7 @@ class Writer(Generic[Item]):
             while group := list(islice(remaining, size)):
                 yield [(cell, self._value(cell)) for cell in group]
             return
-        waiting: deque[list[tuple[str, Any]]] = deque()
+        waiting: deque[list[tuple[Any, Any]]] = deque()
         with ThreadPoolExecutor(_THREADS) as pool:
             while True:
                 while len(waiting) < _GROUPS_AHEAD and (group := list(islice(remaining, size))):
@@ -211,13 +213,13 @@ class Writer(Generic[Item]):
                     return
                 yield [(cell, value.result()) for cell, value in waiting.popleft()]
 
-    def _value(self, cell: str) -> Item | DataError:
+    def _value(self, cell: Any) -> Item | DataError:
         try:
             return self.reader.read(cell)
         except DataError as error:
             return error
 
-    def _groups_of_pairs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[_Group, _Targets]]:
+    def _groups_of_pairs(self, pairs: Iterable[tuple[Any, str]]) -> Iterator[tuple[_Group, _Targets]]:
         """Yield sources with their values, and the ids of their given targets."""
         for_sources, for_targets = tee(pairs)
         for group in self._groups(cell for cell, _ in for_sources):
@@ -265,8 +267,8 @@ class Writer(Generic[Item]):
         else:
             found = self._forced(memory, batch.targets)
         return [
-            self._answer(*source, ranked[: batch.asked.n_best], memory, batch.asked)
-            for source, ranked in zip(batch.sources, found, strict=True)
+            self._answer(*source, ranked[: batch.asked.n_best], memory, row, batch.asked)
+            for row, (source, ranked) in enumerate(zip(batch.sources, found, strict=True))
         ]
 
     def _memory(self, items: Sequence[Item]) -> SourceMemory:
@@ -334,29 +336,40 @@ class Writer(Generic[Item]):
     def _target(self, ids: Sequence[int]) -> Tokens:
         return pad_tokens([np.array(ids)]).to(self.model.device)
 
-    def _vocabulary(self, cell: str, item: Item | DataError) -> Vocabulary:
+    def _vocabulary(self, cell: Any, item: Item | DataError) -> Vocabulary:
         """Return what can be written for the source `cell`."""
         if isinstance(item, DataError):
             return Vocabulary(self.tokenizer)
         return self.reader.vocabulary(cell, item, self.tokenizer)
 
-    def _places(self, cell: str, item: Item, memory: SourceMemory) -> Places:
-        return replace(self.reader.places(item), grid=memory.parts[0].grid, words=tuple(self.reader.words(cell, item)))
+    def _places(self, cell: Any, item: Item, memory: SourceMemory) -> Places:
+        words = tuple(self.reader.words(cell, item))
+        return replace(self.reader.places(item), grid=self._grid(cell, item, memory), words=words)
+
+    def _grid(self, cell: Any, item: Item, memory: SourceMemory) -> tuple[int, ...] | None:
+        """Return the grid on which the positions of a source lie; those of several sources do not lie on one."""
+        return None if self.reader.parts(cell, item) else memory.parts[0].grid
 
     def _answer(
-        self, cell: str, item: Item, ranked: Sequence[Hypothesis], memory: SourceMemory, asked: _Asked
+        self, cell: Any, item: Item, ranked: Sequence[Hypothesis], memory: SourceMemory, row: int, asked: _Asked
     ) -> Written:
+        if not ranked or ranked[0].log_prob == -math.inf:
+            places = self._places(cell, item, memory)
+            where = f"{cell}: " if places.tokens is None else ""
+            return Written(cell, places, (), _unwritable(where, asked))
         words = self.reader.words(cell, item) if asked.replaces_unknown else ()
-        vocabulary = self._vocabulary(cell, item)
-        written = tuple(self._written(found, vocabulary, words, memory.parts[0].grid, asked) for found in ranked)
-        return Written(cell, self._places(cell, item, memory), written)
+        vocabulary, grid = self._vocabulary(cell, item), self._grid(cell, item, memory)
+        written = tuple(self._written(found, vocabulary, words, grid, asked) for found in ranked)
+        whole = Written(cell, self._places(cell, item, memory), written)
+        sources = self.reader.parts(cell, item)
+        return replace(whole, parts=by_part(whole, sources, memory, row)) if sources else whole
 
     def _written(
         self,
         found: Hypothesis,
         vocabulary: Vocabulary,
         words: Sequence[str],
-        grid: tuple[int, int] | None,
+        grid: tuple[int, ...] | None,
         asked: _Asked,
     ) -> WrittenHypothesis:
         tokens, text = vocabulary.tokens(found.tokens), vocabulary.decode(found.tokens)

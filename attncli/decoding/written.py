@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ class WrittenHypothesis:
     tokens: tuple[str, ...]  # the end symbol included where the model closed the target
     log_prob: float
     score: float  # log_prob over the length penalty
-    # [tokens, source tokens], of an image [tokens, rows, columns]; None without attention or where not asked for
+    # [tokens, source tokens], of an image [tokens, rows, columns], of several sources [tokens, positions of all]; None
+    # without attention or where not asked for
     weights: np.ndarray | None
     marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
     token_log_probs: tuple[float, ...] = ()  # of each token; they sum to log_prob
@@ -42,15 +44,28 @@ class WrittenHypothesis:
             **({} if self.marks is None else self.marks.as_json()),
         }
 
+    def over(self, first: int, last: int, grid: tuple[int, ...] | None) -> WrittenHypothesis:
+        """Return it with the weights over the positions from `first` to before `last` alone, which may form a `grid`.
+
+        Its choices are counted from `first`, and -1 where they lie elsewhere.
+        """
+        weights = self.weights
+        if weights is not None:
+            weights = weights[:, first:last]
+            weights = weights if grid is None else weights.reshape(-1, *grid)
+        return replace(self, weights=weights, marks=None if self.marks is None else self.marks.within(first, last))
+
 
 @dataclass(frozen=True)
 class Written:
     """A source with what was written for it, best first, or with what is wrong with it."""
 
-    cell: str  # a sentence, or the path of a file
+    cell: Any  # a sentence, the path of a file, or several by their names
     places: Places
     hypotheses: tuple[WrittenHypothesis, ...]  # none where there is a problem
     problem: DataError | None = None
+    # Of several sources each by itself: the same hypotheses, with the weights over it.
+    parts: Mapping[str, Written] = field(default_factory=dict)
 
     @property
     def is_unknown(self) -> bool:
@@ -64,16 +79,48 @@ class Written:
         return self.hypotheses[0]
 
     def as_json(self, *, name: str) -> dict[str, Any]:
-        """Return it as JSON values, the source under `name`."""
+        """Return it as JSON values, the source under `name`; several sources have their own names."""
+        if self.parts:
+            return self._with_parts_as_json()
         tokens = {} if self.places.tokens is None else {"source_tokens": list(self.places.tokens)}
         return {name: self.cell, **tokens, "hypotheses": [found.as_json() for found in self.hypotheses]}
+
+    def _with_parts_as_json(self) -> dict[str, Any]:
+        tokens = {name: list(part.places.tokens) for name, part in self.parts.items() if part.places.tokens is not None}
+        by_part = zip(*(part.hypotheses for part in self.parts.values()), strict=True)
+        return {
+            **self.cell,
+            **({"source_tokens": tokens} if tokens else {}),
+            "hypotheses": [
+                {**replace(whole, weights=None, marks=None).as_json(), **self._looks_as_json(parts)}
+                for whole, parts in zip(self.hypotheses, by_part, strict=True)
+            ],
+        }
+
+    def _looks_as_json(self, parts: Sequence[WrittenHypothesis]) -> dict[str, Any]:
+        """Return the weights over each source, and the choices as the name of a source and a position in it."""
+        named = dict(zip(self.parts, parts, strict=True))
+        weights = {name: part.weights.round(6).tolist() for name, part in named.items() if part.weights is not None}
+        choices = chosen_by_part({name: part.marks for name, part in named.items()})
+        return {**({"attention": weights} if weights else {}), **({"chosen": choices} if choices else {})}
+
+
+def chosen_by_part(marks: Mapping[str, Marks | None]) -> list[tuple[str, int]]:
+    """Return the source and the position in it that each token chose, by the `marks` of each source; empty if none."""
+    chosen = {
+        name: each.chosen.tolist() for name, each in marks.items() if each is not None and each.chosen is not None
+    }
+    return [
+        next((name, at) for name, at in zip(chosen, of_token, strict=True) if at >= 0)
+        for of_token in zip(*chosen.values(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
 class Inspection:
     """A source, a target of it, and where every layer and head looks; None for what looks nowhere."""
 
-    cell: str
+    cell: Any
     target: str
     places: Places
     target_tokens: tuple[str, ...]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from attncli.config.sources.encoder import EncoderSection
 from attncli.config.writing import WritingConfig
 from attncli.data.corpus import reference_sets
 from attncli.data.forms.forms import open_form
@@ -22,7 +24,7 @@ class EvaluationSet:
     references: tuple[tuple[str | None, ...], ...]  # for each set of references, one a source; None for fewer
     noun: str = "sentence"  # what a source is called
     # Sentences, or the paths of files, and where the references are found: the same set may lie in several folders.
-    cells: tuple[str, ...] = field(default=(), compare=False)
+    cells: tuple[Any, ...] = field(default=(), compare=False)
     places: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
@@ -48,16 +50,17 @@ def chosen_test_set(
 
 def configured_set(config: WritingConfig, name: str | None, *, where: str) -> EvaluationSet:
     """Return the test set `name` of `config`, or its only one where `name` is None; `where` begins the messages."""
-    noun, is_text = config.model.encoder.noun, config.model.encoder.is_text
-    otherwise = "give --source and --reference" if is_text else "add one under data.test"
+    section = config.model.source
+    noun = section.noun
+    otherwise = "give --source and --reference" if section.is_text else "add one under data.test"
     name = chosen_test_set(config.data.test, name, where=where, otherwise=otherwise)
     form = open_form(config.data, f"test.{name}")
     examples = list(form)
     if not examples:
         raise DataError(f"{where}: the test set {name!r} holds no {noun}s")
-    cells = tuple(example.cell for example in examples)
+    cells = tuple(section.cell_of(example.cells) for example in examples)
     references = tuple(tuple(stream) for stream in reference_sets([example.targets for example in examples]))
-    names = cells if is_text else tuple(Path(cell).name for cell in cells)
+    names = tuple(_shown(section, cell) for cell in cells)
     places = tuple(form.place("target", example.number) for example in examples)
     return EvaluationSet(name, names, references, noun, cells, places)
 

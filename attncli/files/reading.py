@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from attncli.errors import DataError
 
@@ -46,15 +46,20 @@ def raw_lines(path: Path) -> Iterator[bytes]:
     """
     with _opened(path) as file:
         _refuse_binary(path, file)
-        # A small gzip file can hold a line that does not fit into memory.
-        for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE + 1), b"")):
-            if len(line) > _LONGEST_LINE:
-                raise _endless(path, number + 1)
-            if number == 0:
-                line = line.removeprefix(_BYTE_ORDER_MARK)
-            if line.endswith(b"\n"):
-                line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
-            yield line
+        yield from lines_of(file, path)
+
+
+def lines_of(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the lines of an open file, called `path`, as `raw_lines` does."""
+    # A small gzip file can hold a line that does not fit into memory.
+    for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE + 1), b"")):
+        if len(line) > _LONGEST_LINE:
+            raise _endless(path, number + 1)
+        if number == 0:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if line.endswith(b"\n"):
+            line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        yield line
 
 
 def read_text(path: Path) -> str:

@@ -48,6 +48,13 @@ class Marks:
             return self
         return replace(self, chosen=(real.cumsum(0) - 1)[self.chosen])
 
+    def within(self, first: int, last: int) -> Marks:
+        """Return the marks with positions counted from `first`; a choice that is not before `last` is -1."""
+        if self.chosen is None:
+            return self
+        inside = (first <= self.chosen) & (self.chosen < last)
+        return replace(self, chosen=torch.where(inside, self.chosen - first, -1))
+
     def as_json(self) -> dict[str, Any]:
         """Return the marks that are set, as JSON values; a centre is a number for words and a pair for a grid."""
         values: dict[str, Any] = {}

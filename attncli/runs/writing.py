@@ -11,7 +11,7 @@ from attncli.config.conflicts import most_tokens
 from attncli.config.search import Search
 from attncli.config.writing import WritingConfig
 from attncli.data.columns import Reader
-from attncli.data.packs import JointReader
+from attncli.data.packs import EnsembleReader
 from attncli.decoding.writer import Writer
 from attncli.errors import CommandError, escaped
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -63,12 +63,12 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
     @property
     def kind(self) -> SourceKind[Any]:
         """The kind of source that is read."""
-        return kind_of(self.config.model.encoder)
+        return kind_of(self.config.model.source)
 
     @property
     def noun(self) -> str:
         """What one source is called."""
-        noun: str = self.config.model.encoder.noun
+        noun: str = self.config.model.source.noun
         return noun
 
     @property
@@ -87,7 +87,7 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         if not self.others:
             return Writer(self.model, readers[0], self.tokenizers.target, search)
         ensemble = Ensemble([self.model, *(run.model for run in self.others)])
-        return Writer(ensemble, JointReader(readers), self.tokenizers.target, search)
+        return Writer(ensemble, EnsembleReader(readers), self.tokenizers.target, search)
 
     def _reader(self, search: Search) -> Reader[Any]:
         most = most_tokens(self.config.model.decoder)
@@ -96,7 +96,7 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
                 f"--max-length {search.max_length}: the decoder of {escaped(str(self.folder))} has learned positions "
                 f"for {most} tokens (model.decoder.maximum_length); give at most {most}"
             )
-        return self.kind.reader(self.config.model.encoder, Shared(self.config, self.tokenizers, search=search))
+        return self.kind.reader(self.config.model.source, Shared(self.config, self.tokenizers, search=search))
 
     def drawer(self) -> Drawer:
         """Return the drawer of this kind of source, which shows where the model looks."""

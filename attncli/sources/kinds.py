@@ -7,6 +7,7 @@ from typing import Any
 
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
+from attncli.config.sources.joint import JointEncoder
 from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
 from attncli.sources.source import SourceKind
 
@@ -24,9 +25,16 @@ def _images() -> SourceKind[Any]:
     return Images()
 
 
+def _joint() -> SourceKind[Any]:
+    from attncli.sources.joint.kind import Joint
+
+    return Joint(kind_of)
+
+
 KINDS: dict[type[EncoderSection], Callable[[], SourceKind[Any]]] = {
     **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder), _text),
     **dict.fromkeys((CNN, EfficientNetLite0, Timm), _images),
+    JointEncoder: _joint,
 }
 
 

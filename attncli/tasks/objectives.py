@@ -115,7 +115,7 @@ class SelfCriticalObjective:
 
     def __init__(self, config: WritingConfig, corpora: Corpora, tokenizer: Tokenizer, settings: SelfCritical):
         self.config, self.corpora, self.tokenizer, self.settings = config, corpora, tokenizer, settings
-        self.noun = config.model.encoder.noun
+        self.noun = config.model.source.noun
         longest = config.search.max_length
         self.critic = SelfCritic(settings.samples, max_length=longest, greedy=settings.baseline == "greedy")
         self.reward = REWARDS[settings.reward](corpora.train.texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, o
 from attncli.assembly.model import build_model
 from attncli.config.writing import WritingConfig
 from attncli.data.columns import Column, Packed, Reader
+from attncli.data.corpus import Corpus
 from attncli.decoding.writer import Writer
 from attncli.errors import DataError
 from attncli.losses import SummedLoss
@@ -80,10 +82,16 @@ class WritingTask:
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """What the data are known by, by their places."""
-        if self.config.model.encoder.is_text:
+        if self.config.model.source.is_text:
             return data_fingerprints(self.config, {})
         splits = {"train": self.corpora.train, "dev": self.corpora.dev}
-        return data_fingerprints(self.config, {key: [*map(Path, corpus.cells)] for key, corpus in splits.items()})
+        return data_fingerprints(self.config, {key: self._files(corpus) for key, corpus in splits.items()})
+
+    def _files(self, corpus: Corpus) -> list[Path]:
+        """Return the sources of `corpus` that are files, each once."""
+        section = self.config.model.source
+        read = (source for cell in corpus.cells for source in section.sources_of(cell))
+        return [*map(Path, dict.fromkeys(cell for encoder, cell in read if not encoder.is_text))]
 
     def save(self, folder: Path) -> None:
         """Write the tokenizers into `folder`, unless it has some."""
@@ -105,24 +113,28 @@ class WritingTask:
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """Return the mean loss per term of the dev set, and the scores of what the model writes for its sources."""
-        return {"loss": self._dev_loss(), **self._scores()}
+        return {**self._dev_losses(), **self._scores()}
 
-    def _dev_loss(self) -> float:
-        total, terms, batches = 0.0, 0, self.objective.dev_batches()
+    def _dev_losses(self) -> dict[str, float]:
+        """Return the mean loss per term, and of a joint loss its parts."""
+        totals, terms, batches = defaultdict[str, float](float), 0, self.objective.dev_batches()
         with progress(len(batches), "batches", what="dev loss") as advance:
             for batch in batches:
                 loss = self.objective.dev_loss(self.model, batch.to(self.model.device))
-                total, terms = total + float(loss.reported), terms + loss.terms
+                for name, part in {"loss": loss.reported, **loss.parts}.items():
+                    totals[name] += float(part)
+                terms += loss.terms
                 advance(1)
-        return total / terms
+        return {name: total / terms for name, total in totals.items()}
 
     def _scores(self) -> dict[str, float]:
         validation, dev = self.config.training.validation, self.corpora.dev
         precision = "bf16" if self.config.training.precision == "bf16" else "fp32"
         settings = self.config.search.model_copy(update={"beam_size": validation.beam_size, "precision": precision})
         count = min(dev.sources, validation.sources or dev.sources)
-        with progress(count, f"{self.config.model.encoder.noun}s", what="dev") as advance:
-            written = list(self._writer(settings).write(dev.cells[:count], advance=advance))
+        with progress(count, f"{self.config.model.source.noun}s", what="dev") as advance:
+            cells = dev.cells[:count] if self.config.model.source.is_text else range(count)
+            written = list(self._writer(settings).write(cells, advance=advance))
         texts = []
         for number, found in enumerate(written, start=1):
             if found.problem is not None:
@@ -137,22 +149,22 @@ class WritingTask:
         return [stream for stream in streams if any(text is not None for text in stream)]
 
     def _writer(self, settings: Any) -> Writer[Any]:
-        section, dev = self.config.model.encoder, self.corpora.dev
-        reader: Reader[Any] = _Stored(dev.source, dev.cells)
+        section, dev = self.config.model.source, self.corpora.dev
+        reader: Reader[Any] = _Stored(dev.source)
         if section.is_text:
             reader = kind_of(section).reader(section, Shared(self.config, self.tokenizers))
         return Writer(self.model, reader, self.tokenizers.target, settings)
 
 
 class _Stored(Reader[int]):
-    """Reads sources from a column, which may hold features that a fixed network computed before."""
+    """Reads sources by their rows in a column, which may hold features that a fixed network computed before."""
 
-    def __init__(self, column: Column, cells: Sequence[str]):
-        self._column, self._rows = column, {cell: row for row, cell in enumerate(cells)}
+    def __init__(self, column: Column):
+        self._column = column
 
-    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
-        """Return the row of the source `cell`."""
-        return self._rows[cell]
+    def read(self, cell: int, *, seed: Sequence[int] | None = None) -> int:
+        """Return the row `cell`."""
+        return cell
 
     def pack(self, items: Sequence[int]) -> Packed:
         """Return the sources of the rows `items`."""

@@ -83,11 +83,11 @@ def gradient_profile(run: WritingRun, pairs: Sequence[tuple[str, str]], *, name:
     The states are those of the top layer of the encoder's forward direction. Raises a RunError for an encoder without
     such states.
     """
-    encoder = run.config.model.encoder
+    encoder = run.config.model.source
     if not isinstance(encoder, RecurrentEncoderConfig):
         raise RunError(
-            f"{run.folder}: model.encoder.kind is {encoder.kind}, but gradients are taken at the states of encoders of "
-            "kind recurrent, whose steps go on from the last state alone; choose runs with one of these"
+            f"{run.folder}: model.encoder.kind is {encoder.kind_name}, but gradients are taken at the states of "
+            "encoders of kind recurrent, whose steps go on from the last state alone; choose runs with one of these"
         )
     longest = sorted(_encoded(run, pairs), key=lambda pair: -len(pair[0]))[:SENTENCES]
     states = min(len(source) for source, _ in longest)

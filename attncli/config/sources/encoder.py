@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from attncli.config.section import Section
@@ -21,10 +21,39 @@ class EncoderSection(Section):
     """Axes of the memory's positions: 1 for a sequence, 2 for the rows and columns of an image."""
 
     @property
+    def kind_name(self) -> str:
+        """The kind of the encoder, in words."""
+        return str(self.kind)  # type: ignore[attr-defined]
+
+    @property
+    def reading(self) -> str:
+        """What is read, in words: "model.encoder.kind 'cnn' reads images"."""
+        return f"model.encoder.kind {self.kind_name!r} reads {self.noun}s"
+
+    @property
+    def key_of_width(self) -> str:
+        """The whole path of the key that sets the width of the memory."""
+        return f"model.encoder.{self.width_key}"
+
+    @property
     def width(self) -> int | None:
         """Width of the memory; None if the configuration does not determine it."""
         width: int | None = getattr(self, self.width_key)
         return width
+
+    @property
+    def parts(self) -> Mapping[str, EncoderSection]:
+        """The encoders by the names of their sources; one alone has no name."""
+        return {"": self}
+
+    def cell_of(self, cells: Mapping[str, str]) -> Any:
+        """Return what is read of an example with the sources `cells`: its only one, or several by their names."""
+        [cell] = cells.values()
+        return cell
+
+    def sources_of(self, cell: Any) -> Iterator[tuple[EncoderSection, str]]:
+        """Yield each encoder with the source that it reads of a `cell`."""
+        yield self, cell
 
     @property
     def most_positions(self) -> int | None:

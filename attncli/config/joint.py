@@ -1,0 +1,99 @@
+"""Models with several encoders, and what goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field, model_validator
+
+from attncli.config.attention import Attention
+from attncli.config.quantities import SetName, Size
+from attncli.config.sources.encoder import EncoderSection
+from attncli.config.sources.joint import AnyEncoder, JointEncoder
+from attncli.config.tables import TableData
+from attncli.config.writing import WritingConfig, WritingModel
+from attncli.errors import unknown
+
+
+class JointModel(WritingModel):
+    """One or several encoders of sources, and a decoder of tokens."""
+
+    encoder: AnyEncoder | None = None
+    """The encoder, where there is one source."""
+    encoders: dict[SetName, AnyEncoder | None] = Field(default={})
+    """The encoders by the names of their sources, the columns of a table, where there are several: their memories stand
+    end to end under one attention (Libovický and Helcl 2017, "flat"). `NAME: null` removes one of a `base`."""
+    memory_size: Size | None = None
+    """With `encoders`: width to which the memory of each is projected; by default `decoder.hidden_size`."""
+
+    @model_validator(mode="after")
+    def _reads_something(self) -> JointModel:
+        if self.encoder is not None and self.by_source:
+            raise ValueError("has encoder and encoders; give one of them")
+        if self.encoder is None and not self.by_source:
+            raise ValueError("has no encoder; give encoder, or encoders with one for each source")
+        if self.encoder is not None and self.memory_size is not None:
+            raise ValueError("memory_size belongs to encoders, but there is one encoder; remove it")
+        return self
+
+    @property
+    def by_source(self) -> dict[str, EncoderSection]:
+        """Those of `encoders` that are not removed."""
+        return {name: each for name, each in self.encoders.items() if each is not None}
+
+    @property
+    def source(self) -> EncoderSection:
+        """What reads a source: the encoder, or several as one."""
+        if self.encoder is not None:
+            return self.encoder
+        return JointEncoder.model_construct(
+            encoders=self.by_source, memory_size=self.memory_size or self.decoder.hidden_size
+        )
+
+
+def joint_conflicts(config: WritingConfig) -> Iterator[str]:
+    """Yield the conflicts of `config` with the number of its sources."""
+    section = config.model.source
+    if isinstance(config.data, TableData):
+        yield from _conflicts_with_columns(section, config.data)
+    if isinstance(section, JointEncoder):
+        if isinstance(config.model.attention, Attention):
+            yield from _conflicts_with_several(config.model.attention)
+        if config.model.tied_embeddings == "all":
+            yield (
+                "model.tied_embeddings: 'all' shares the embeddings of the one source, but model.encoders reads "
+                "several; choose 'target'"
+            )
+
+
+def _conflicts_with_columns(section: EncoderSection, data: TableData) -> Iterator[str]:
+    if not isinstance(section, JointEncoder):
+        if len(data.sources) > 1:
+            yield (
+                f"data.columns: has the sources {', '.join(data.sources)}, but model.encoder reads one; keep one of "
+                "them, or give model.encoders"
+            )
+        return
+    for name, each in section.parts.items():
+        if name not in data.sources:
+            yield f"model.encoders: {unknown('source', name, data.sources)}; data.columns names the column of each"
+        elif each.is_text and name in data.folders:
+            yield f"data.folders.{name}: is the folder of files, but model.encoders.{name} reads text; remove it"
+        elif not each.is_text and name not in data.folders:
+            yield f"data.folders: model.encoders.{name} reads {each.noun}s; give data.folders.{name}, where they are"
+
+
+def _conflicts_with_several(attention: Attention) -> Iterator[str]:
+    several = "but the positions of several memories have no common order"
+    if attention.window != "global":
+        yield (
+            f"model.attention.window: {attention.window!r} attends around a position, {several}; choose 'global', or "
+            "read one source with model.encoder"
+        )
+    if attention.score == "location":
+        yield f"model.attention.score: 'location' scores places, {several}; choose another score"
+    if attention.location_aware:
+        yield (
+            f"model.attention.location_aware: its filters run along a sequence, {several}; remove it, or choose "
+            "coverage: true"
+        )
