@@ -87,8 +87,30 @@ class Positions(Section):
         return self
 
 
-class Transformer(TokenInput, Positions):
-    """A stack of Transformer layers of an encoder or a decoder (Vaswani et al. 2017)."""
+class RecurrentReading(Positions):
+    """A network with steps over a source."""
+
+    hidden_size: Size = 512
+    """Width of a state, counting both directions."""
+    layers: Layers = 1
+    """Number of layers."""
+    bidirectional: bool = True
+    """Read the source in both directions; each takes half of `hidden_size`."""
+    positions: Literal["none", "sinusoidal", "learned"] = "none"
+    """Position encoding added to what is read: none, fixed sines and cosines (Vaswani et al. 2017, 3.5), or a learned
+    vector for each position."""
+
+    @model_validator(mode="after")
+    def _halves_are_whole(self) -> RecurrentReading:
+        if self.bidirectional and self.hidden_size % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is odd, but each of two directions takes half of it; make it even"
+            )
+        return self
+
+
+class TransformerLayers(Positions):
+    """A stack of Transformer layers (Vaswani et al. 2017)."""
 
     kind: Literal["transformer"] = "transformer"
     """The kind of network."""
@@ -109,10 +131,14 @@ class Transformer(TokenInput, Positions):
     """Position encoding: fixed sines and cosines, or a learned vector for each position."""
 
     @model_validator(mode="after")
-    def _heads_share_evenly(self) -> Transformer:
+    def _heads_share_evenly(self) -> TransformerLayers:
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; make it one")
         return self
+
+
+class Transformer(TokenInput, TransformerLayers):
+    """A stack of Transformer layers of an encoder or a decoder of tokens (Vaswani et al. 2017)."""
 
 
 def network_kind(value: Any) -> str | None:

@@ -17,8 +17,10 @@ from attncli.assembly.model import build_model
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.yaml_core import parse_yaml
+from attncli.data.tokens import Tokens
 from attncli.errors import DataError
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.embedding import Embedded
 from attncli.models.positions import GridPositions, LearnedGridPositions, LearnedPositions, SinusoidalGridPositions
 from attncli.sources.images.batch import Features
 
@@ -143,8 +145,8 @@ class Given(nn.Module):
         super().__init__()
         self.values = values
 
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.values
+    def read(self, source: Tokens) -> Embedded:
+        return Embedded(self.values, source.lengths, source.mask)
 
 
 @pytest.mark.parametrize("keys", ["positions: sinusoidal", "positions: learned, maximum_length: 6"])

@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 import torch
 from tiny import close, row_of, tokens
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from attncli.data.tokens import Tokens
+from attncli.models.encoders.embedding import TokenEmbedding
 from attncli.models.encoders.recurrent import RecurrentEncoder, reversal
 from attncli.models.positions import Placing
 from attncli.models.recurrence import CELLS, RecurrentLayers
@@ -29,7 +30,7 @@ def made(
 ) -> RecurrentEncoder:
     torch.manual_seed(1)
     return RecurrentEncoder(
-        nn.Embedding(VOCABULARY, E, padding_idx=0),
+        TokenEmbedding(VOCABULARY, E, padding_idx=0),
         Placing(factor=FACTOR, positions=None, dropout=dropout),
         lambda input_size, hidden_size: RecurrentLayers(
             CELLS[name], input_size=input_size, hidden_size=hidden_size, layers=1, dropout=0.0

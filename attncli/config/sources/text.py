@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import Discriminator, Tag
 
-from attncli.config.networks import LSTMN, Positions, Recurrent, TokenInput, Transformer, network_kind, width_conflict
-from attncli.config.quantities import Layers, Size
+from attncli.config.networks import (
+    LSTMN,
+    Recurrent,
+    RecurrentReading,
+    TokenInput,
+    Transformer,
+    network_kind,
+    width_conflict,
+)
 from attncli.config.sources.encoder import EncoderSection
 
 
@@ -23,33 +30,16 @@ class _TextEncoder(EncoderSection):
         return most
 
 
-class _RecurrentReading(TokenInput, Positions, _TextEncoder):
-    hidden_size: Size = 512
-    """Width of a state, counting both directions."""
-    layers: Layers = 1
-    """Number of layers."""
-    bidirectional: bool = True
-    """Read the source in both directions; each takes half of `hidden_size`."""
+class _TokenReading(TokenInput, RecurrentReading, _TextEncoder):
     reverse_source: bool = False
     """Read the source backwards (Sutskever et al. 2014)."""
-    positions: Literal["none", "sinusoidal", "learned"] = "none"
-    """Position encoding added to the embeddings: none, fixed sines and cosines (Vaswani et al. 2017, 3.5), or a learned
-    vector for each position."""
-
-    @model_validator(mode="after")
-    def _halves_are_whole(self) -> _RecurrentReading:
-        if self.bidirectional and self.hidden_size % 2:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is odd, but each of two directions takes half of it; make it even"
-            )
-        return self
 
 
-class RecurrentEncoder(_RecurrentReading, Recurrent):
+class RecurrentEncoder(_TokenReading, Recurrent):
     """A recurrent network over the source."""
 
 
-class LSTMNEncoder(_RecurrentReading, LSTMN):
+class LSTMNEncoder(_TokenReading, LSTMN):
     """A long short-term memory-network over the source: an LSTM in which every step attends to all earlier states
     instead of reading only the last (Cheng, Dong and Lapata 2016).
     """

@@ -1,4 +1,4 @@
-"""Recurrent encoders of tokens.
+"""Recurrent encoders of sequences.
 
 B sources, S positions, E embedding width, D memory width.
 """
@@ -6,12 +6,13 @@ B sources, S positions, E embedding width, D memory width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attncli.data.tokens import Tokens
 from attncli.models.dropout import Dropout
+from attncli.models.encoders.embedding import Embedded, Embedding
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.lstmn import LSTMNLayers, square
 from attncli.models.memory import Memory
@@ -34,7 +35,7 @@ class RecurrentEncoder(Encoder):
 
     def __init__(
         self,
-        embedding: nn.Embedding,
+        embedding: Embedding,
         place: Placing,
         layer: Callable[[int, int], Layers],
         *,
@@ -52,30 +53,32 @@ class RecurrentEncoder(Encoder):
         width = hidden_size // 2 if bidirectional else hidden_size
 
         def direction() -> nn.ModuleList:
-            sizes = [embedding.embedding_dim, *[hidden_size] * (layers - 1)]
+            sizes = [embedding.size, *[hidden_size] * (layers - 1)]
             return nn.ModuleList(layer(size, width) for size in sizes)
 
         self.forwards = direction()
         self.backwards = direction() if bidirectional else None
 
-    def forward(self, source: Tokens) -> Memory:
+    def forward(self, source: Any) -> Memory:
         """Return the memory of `source`: the top layer's states [B, S, D] and the final states of its directions."""
         return self.read(source, run_whole)
 
-    def read(self, source: Tokens, run: Run) -> Memory:
+    def read(self, source: Any, run: Run) -> Memory:
         """Return the memory of `source`, each layer and direction run by `run`."""
-        backward_order = reversal(source.lengths, source.ids.shape[1])
-        *_, (states, summary) = self._read(source, backward_order, run)
+        embedded = self.embedding.read(source)
+        backward_order = reversal(embedded.lengths, embedded.states.shape[1])
+        *_, (states, summary) = self._read(embedded, backward_order, run)
         if self.reverses_source:
             states = reorder(states, backward_order)
-        return Memory.of(self.layer_dropout(states), source.mask, summary)
+        return Memory.of(self.layer_dropout(states), embedded.mask, summary)
 
-    def self_weights(self, source: Tokens) -> Tensor | None:
+    def self_weights(self, source: Any) -> Tensor | None:
         """Return the weights [B, L, directions, S, S] of layers that look back; None for other layers."""
         if not isinstance(self.forwards[0], LSTMNLayers):
             return None
-        order = reversal(source.lengths, source.ids.shape[1])
-        inputs = [self._inputs(source, order), *(states for states, _ in self._read(source, order, run_whole))]
+        embedded = self.embedding.read(source)
+        order = reversal(embedded.lengths, embedded.states.shape[1])
+        inputs = [self._inputs(embedded, order), *(states for states, _ in self._read(embedded, order, run_whole))]
         forwards = torch.cat([_look(*pair) for pair in zip(self.forwards, inputs, strict=False)], 1)
         directions = [forwards]
         if self.backwards is not None:
@@ -85,17 +88,17 @@ class RecurrentEncoder(Encoder):
         weights = torch.stack(directions, 2)
         return _reorder_both(weights, order) if self.reverses_source else weights
 
-    def _inputs(self, source: Tokens, backward_order: Tensor) -> Tensor:
-        embedded: Tensor = self.place(self.embedding(source.ids))  # [B, S, E]
-        return reorder(embedded, backward_order) if self.reverses_source else embedded
+    def _inputs(self, embedded: Embedded, backward_order: Tensor) -> Tensor:
+        placed: Tensor = self.place(embedded.states)  # [B, S, E]
+        return reorder(placed, backward_order) if self.reverses_source else placed
 
-    def _read(self, source: Tokens, backward_order: Tensor, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+    def _read(self, embedded: Embedded, backward_order: Tensor, run: Run) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the states [B, S, D] of every layer, in the order of reading, and the final ones [B, D]."""
-        states = self._inputs(source, backward_order)
+        states = self._inputs(embedded, backward_order)
         for number in range(len(self.forwards)):
             if number:
                 states = self.layer_dropout(states)
-            states, summary = self._layer(number, states, source.lengths, backward_order, run)
+            states, summary = self._layer(number, states, embedded.lengths, backward_order, run)
             yield states, summary
 
     def _layer(

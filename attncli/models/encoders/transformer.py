@@ -6,11 +6,12 @@ B sources, L layers, S positions, H width of a state.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attncli.data.tokens import Tokens
+from attncli.models.encoders.embedding import Embedded, Embedding
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory, mean_of_real
 from attncli.models.positions import Placing
@@ -25,7 +26,7 @@ class TransformerEncoder(Encoder):
 
     def __init__(
         self,
-        embedding: nn.Embedding,
+        embedding: Embedding,
         place: Placing,
         sizes: LayerSizes,
         *,
@@ -39,21 +40,23 @@ class TransformerEncoder(Encoder):
         )
         self.last_norm = sizes.last_norm()
 
-    def forward(self, source: Tokens) -> Memory:
+    def forward(self, source: Any) -> Memory:
         """Return the memory of `source`: the top layer's states [B, S, H] and their mean."""
-        *_, top = self._states(source)
-        states, mask = self.last_norm(top), source.mask
+        embedded = self.embedding.read(source)
+        *_, top = self._states(embedded)
+        states, mask = self.last_norm(top), embedded.mask
         return Memory.of(states, mask, mean_of_real(states, mask))
 
-    def self_weights(self, source: Tokens) -> Tensor:
+    def self_weights(self, source: Any) -> Tensor:
         """Return the weights [B, L, heads, S, S] of every layer and head."""
-        mask = source.mask[:, None, None]
-        read = zip(self.layers, self._states(source), strict=False)
+        embedded = self.embedding.read(source)
+        mask = embedded.mask[:, None, None]
+        read = zip(self.layers, self._states(embedded), strict=False)
         return torch.stack([layer.weights(states, mask) for layer, states in read], 1)
 
-    def _states(self, source: Tokens) -> Iterator[Tensor]:
+    def _states(self, embedded: Embedded) -> Iterator[Tensor]:
         """Yield the states [B, S, H] that each layer reads, and then those that the top layer gives."""
-        states, mask = self.place(self.embedding(source.ids)), source.mask[:, None, None]
+        states, mask = self.place(embedded.states), embedded.mask[:, None, None]
         yield states
         for layer in self.layers:
             states = layer(states, mask)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
 from attncli.config.writing import WritingModel
-from attncli.models.build import Needs, build_layers, build_placing, layer_sizes
+from attncli.models.build import Needs, build_placing
+from attncli.models.encoders.embedding import TokenEmbedding
 from attncli.models.encoders.encoder import Encoder
-from attncli.models.encoders.recurrent import RecurrentEncoder as RecurrentNetwork
-from attncli.models.encoders.transformer import TransformerEncoder as TransformerNetwork
+from attncli.models.encoders.networks import build_network
 from attncli.sources.source import Drawer, Shared, SourceKind
 from attncli.sources.text.reader import TextReader
 from attncli.text.tokenizer import PAD
@@ -32,22 +30,10 @@ class Text(SourceKind[Section]):
 
     def encoder(self, section: Section, model: WritingModel, needs: Needs, *, vocabulary: int) -> Encoder:
         """Return the network over embedded tokens, which gives states and summary at the same cost as either."""
-        embedding = nn.Embedding(vocabulary, model.embedding_size, padding_idx=PAD)
+        embedding = TokenEmbedding(vocabulary, model.embedding_size, padding_idx=PAD)
         placing = build_placing(section, embedding, key="model.encoder.maximum_length", dropout=model.dropout.inputs)
-        if isinstance(section, TransformerEncoder):
-            return TransformerNetwork(embedding, placing, layer_sizes(section, model), layers=section.layers)
-        return RecurrentNetwork(
-            embedding,
-            placing,
-            lambda input_size, hidden_size: build_layers(
-                section, input_size=input_size, hidden_size=hidden_size, layers=1, dropout=0.0
-            ),
-            hidden_size=section.hidden_size,
-            layers=section.layers,
-            bidirectional=section.bidirectional,
-            reverses_source=section.reverse_source,
-            layer_dropout=model.dropout.layers,
-        )
+        reverses = not isinstance(section, TransformerEncoder) and section.reverse_source
+        return build_network(section, embedding, placing, model, reverses_source=reverses)
 
     def drawer(self, section: Section) -> Drawer:
         """Return the drawer of alignments."""
