@@ -14,7 +14,7 @@ import base64
 import html
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -44,11 +44,12 @@ class Attention:
     values: np.ndarray
     """The weights, float32, with one axis for each of `axes`."""
     axes: tuple[str, ...]
-    """("target", "source"), or for the grid of an image ("target", "row", "column")."""
+    """("target", "source"), for the grid of an image ("target", "row", "column"), or for the positions of several
+    sources together ("target", "position")."""
     target: tuple[str, ...]
     """The tokens along the first axis."""
     source: tuple[str, ...] | None
-    """The tokens along the second axis; None for the grid of an image."""
+    """The tokens along the second axis; None where positions are no tokens."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,16 @@ class Hypothesis:
     """`log_prob` over the length penalty, by which hypotheses are ranked."""
     attention: Attention | None
     """None unless it was asked for."""
+    attention_over: Mapping[str, Attention] = field(default_factory=dict)
+    """Of several sources, the part of the attention that lies on each, by its name; a row sums to less than 1."""
 
 
 @dataclass(frozen=True)
 class Output:
     """A source and its hypotheses, best first. A notebook shows its attention as a figure."""
 
-    source: str
+    source: Any
+    """A sentence, the path of a file, or several of these by their names."""
     hypotheses: tuple[Hypothesis, ...]
     _written: Written = field(repr=False, compare=False)
     _drawer: Drawer = field(repr=False, compare=False)
@@ -113,7 +117,8 @@ class Output:
         """Return the figure with source and text for a notebook; None without attention."""
         if self.attention is None:
             return None
-        source, text = (html.escape(escaped(each)) for each in (self.source, self.text))
+        shown = " ".join(self.source.values()) if isinstance(self.source, Mapping) else self.source
+        source, text = (html.escape(escaped(each)) for each in (shown, self.text))
         columns = "regions of the image" if self.attention.source is None else "tokens of the source"
         style = "max-width: 100%; max-height: 40em"
         described = f"Attention weights: for each token of “{text}” over the {columns} “{source}”"
@@ -137,15 +142,21 @@ def _as_jpeg(png: bytes) -> bytes:
 class Encoded:
     """What the encoder made of a source."""
 
-    source: str
+    source: Any
+    """A sentence, the path of a file, or several of these by their names."""
     states: np.ndarray
-    """[positions, width], float32: what attention reads. The positions of an image go row by row."""
+    """[positions, width], float32: what attention reads. The positions of an image go row by row, and those of several
+    sources end to end."""
     summary: np.ndarray
     """[width], float32: the whole source in one vector."""
     tokens: tuple[str, ...] | None
-    """The token at each position; None for an image."""
-    grid: tuple[int, int] | None
-    """Rows and columns of the positions of an image; None for text."""
+    """The token at each position; None for an image or several sources."""
+    grid: tuple[int, ...] | None
+    """Rows and columns of the positions of an image; None for text or several sources."""
+
+
+Source = str | PathLike[str] | Mapping[str, str | PathLike[str]]
+"""A sentence, the path of a file, or several of these by the names of their encoders."""
 
 
 class Search(TypedDict, total=False):
@@ -153,6 +164,7 @@ class Search(TypedDict, total=False):
 
     beam_size: int
     length_penalty: float
+    ctc_weight: float
     max_length: int
     min_length: int
     no_repeat_ngram_size: int
@@ -164,7 +176,7 @@ class Search(TypedDict, total=False):
 
 
 class Writing(Search, total=False):
-    """The options of `attncli translate` and `attncli caption`."""
+    """The options of `attncli translate`, `attncli caption` and `attncli answer`."""
 
     n_best: int
     attention: bool
@@ -200,32 +212,49 @@ class Run:
         self._check(is_text=False)
         return self._write((fspath(path) for path in paths), options, replaces_unknown=False)
 
-    def align(self, pairs: Iterable[tuple[str | PathLike[str], str]], *, attention: bool = True) -> list[Output]:
+    def answer(
+        self, questions: Iterable[Mapping[str, str | PathLike[str]]], **options: Unpack[Writing]
+    ) -> list[Output]:
+        """Answer questions, each with what it is about, by the names of the run's encoders."""
+        self._check(is_text=False, is_joint=True)
+        return self._write((self._cell(each) for each in questions), options, replaces_unknown=False)
+
+    def align(self, pairs: Iterable[tuple[Source, str]], *, attention: bool = True) -> list[Output]:
         """Read given targets for sources: each is the one hypothesis, with its probability and attention."""
         writer = self._run.writer()
-        given = ((fspath(source), target) for source, target in pairs)
+        given = ((self._cell(source), target) for source, target in pairs)
         return list(self._outputs(writer.align(given, with_weights=attention and self._run.attends), forced=True))
 
-    def encode(self, sources: Iterable[str | PathLike[str]]) -> list[Encoded]:
-        """Return what the encoder makes of sentences or image files; an ensemble has no encoder of its own."""
+    def encode(self, sources: Iterable[Source]) -> list[Encoded]:
+        """Return what the encoder makes of sources; an ensemble has no encoder of its own."""
         if self._run.others:
             raise CommandError(f"{self.folder}: each run of an ensemble encodes sources its own way; load one alone")
         found = []
-        cells = (fspath(source) for source in sources)
+        cells = (self._cell(source) for source in sources)
         for number, (cell, places, memory) in enumerate(self._run.writer().encode(cells), start=1):
             if isinstance(memory, DataError):
                 raise DataError(f"source {number}: {memory}")
             assert isinstance(memory, Memory), "a run by itself has one encoder"
             states, summary = (each[0].float().cpu().numpy() for each in (memory.states, memory.summary))
-            found.append(Encoded(cell, states, summary, places.tokens, memory.parts[0].grid))
+            found.append(Encoded(cell, states, summary, places.tokens, places.grid))
         return found
 
-    def _check(self, *, is_text: bool) -> None:
-        if self._run.config.model.source.is_text != is_text:
-            right = "caption" if is_text else "translate"
+    def _check(self, *, is_text: bool, is_joint: bool = False) -> None:
+        section = self._run.config.model.source
+        if (section.is_text, section.is_joint) != (is_text, is_joint):
+            right = "answer" if section.is_joint else "translate" if section.is_text else "caption"
             raise CommandError(f"{self.folder}: this run reads {self._run.noun}s; use {right}()")
 
-    def _write(self, cells: Iterable[str], options: Writing, *, replaces_unknown: bool) -> list[Output]:
+    def _cell(self, source: Source) -> Any:
+        """Return `source` as the run reads it; a CommandError says which source is missing."""
+        if not isinstance(source, Mapping):
+            return fspath(source)
+        for name in self._run.config.model.source.parts:
+            if name not in source:
+                raise CommandError(f"{self.folder}: reads {name}, but the source has {', '.join(source)}; give it")
+        return {name: fspath(each) for name, each in source.items()}
+
+    def _write(self, cells: Iterable[Any], options: Writing, *, replaces_unknown: bool) -> list[Output]:
         given: dict[str, Any] = {**options}
         n_best, attention = given.pop("n_best", 1), given.pop("attention", False)
         prefix, sample, workers = given.pop("prefix", ""), given.pop("sample", False), given.pop("workers", None)
@@ -261,8 +290,7 @@ class Run:
         for number, each in enumerate(found, start=1):
             if each.problem is not None:
                 raise DataError(f"source {number}: {each.problem}")
-            hypotheses = tuple(_hypothesis(hypothesis, each) for hypothesis in each.hypotheses)
-            yield Output(each.cell, hypotheses, each, drawer, look, forced)
+            yield Output(each.cell, tuple(_hypotheses(each)), each, drawer, look, forced)
 
 
 def load(
@@ -285,10 +313,25 @@ def load(
     return Run(WritingRun.load(Path(folder), device=device, checkpoint=checkpoint, ensemble=others))
 
 
-def _hypothesis(found: WrittenHypothesis, of: Written) -> Hypothesis:
-    attention = None
-    if found.weights is not None:
-        axes = ("target", "source") if found.weights.ndim == 2 else ("target", "row", "column")
-        source = of.places.labels if found.weights.ndim == 2 else None
-        attention = Attention(found.weights, axes, found.tokens, source)
-    return Hypothesis(found.text, found.tokens, found.token_log_probs, found.log_prob, found.score, attention)
+def _hypotheses(found: Written) -> Iterator[Hypothesis]:
+    for at, each in enumerate(found.hypotheses):
+        over = {name: _attention(part.hypotheses[at], part) for name, part in found.parts.items()}
+        yield Hypothesis(
+            each.text,
+            each.tokens,
+            each.token_log_probs,
+            each.log_prob,
+            each.score,
+            _attention(each, found),
+            {name: attention for name, attention in over.items() if attention is not None},
+        )
+
+
+def _attention(found: WrittenHypothesis, of: Written) -> Attention | None:
+    if found.weights is None:
+        return None
+    if found.weights.ndim > 2:
+        return Attention(found.weights, ("target", "row", "column"), found.tokens, None)
+    if of.places.tokens is None:
+        return Attention(found.weights, ("target", "position"), found.tokens, None)
+    return Attention(found.weights, ("target", "source"), found.tokens, of.places.labels)

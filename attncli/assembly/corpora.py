@@ -120,7 +120,9 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
     _check_lengths(config, made)
     warnings = [f"warning: {text}" for text in config.warnings()]
     labels = _label_notes(splits, made.train, tokenizers.target)
-    return replace(made, notes=(*_tokenizer_notes(config.tokenizer, tokenizers), *made.notes, *labels, *warnings))
+    beyond = () if config.model.ctc is None else alignable_notes(made.train, made.dev)
+    about_tokenizers = _tokenizer_notes(config.tokenizer, tokenizers)
+    return replace(made, notes=(*about_tokenizers, *made.notes, *labels, *beyond, *warnings))
 
 
 def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:

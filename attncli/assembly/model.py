@@ -6,6 +6,7 @@ from torch import nn
 
 from attncli.config.writing import WritingConfig
 from attncli.models.build import build_decoder, needs_of
+from attncli.models.ctc import CTC
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.initial_weights import INITIAL_WEIGHTS
 from attncli.sources.kinds import kind_of
@@ -28,7 +29,10 @@ def build_model(
     else:
         embedding = nn.Embedding(target_vocabulary, model.embedding_size, padding_idx=PAD)
     decoder = build_decoder(model.decoder, embedding, model, memory_size=encoder.memory_size, memory_axes=section.axes)
-    built = EncoderDecoder(encoder, decoder)
+    ctc = None
+    if model.ctc is not None:
+        ctc = CTC(encoder.memory_size, embedding, weight=model.ctc.weight)
+    built = EncoderDecoder(encoder, decoder, ctc)
     INITIAL_WEIGHTS[model.initial_weights](built)
     if pretrained:
         # After the fresh weights, which would overwrite them.

@@ -83,6 +83,7 @@ def count_parameters(model: EncoderDecoder) -> dict[str, int]:
         "attention": getattr(model.decoder, "attention", None),
         "output layer": model.decoder.output,
         "decoder": model.decoder,
+        "CTC": model.ctc,
     }
     seen: set[int] = set()
     counts = {}

@@ -19,6 +19,7 @@ from attncli.cli.options import (
     BatchSize,
     BeamSize,
     Checkpoint,
+    CTCWeight,
     Device,
     LengthPenalty,
     With,
@@ -96,6 +97,7 @@ class EvaluationOptions:
     ] = None
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
+    ctc_weight: Annotated[CTCWeight, Only(WRITING)] = None
     batch_size: Annotated[BatchSize, Only(WRITING)] = None
     precision: Annotated[
         str | None,
@@ -118,7 +120,7 @@ class EvaluationOptions:
             rich_help_panel=SEARCH,
             autocompletion=choices("error", "cut"),
         ),
-        Only(("text",)),
+        Only(("text", "sources")),
     ] = None
     length: Annotated[
         str | None,
@@ -129,7 +131,7 @@ class EvaluationOptions:
             rich_help_panel=SCORES,
             autocompletion=choices("source", "reference"),
         ),
-        Only(("text",)),
+        Only(("text", "sources")),
     ] = None
     metric: Annotated[
         list[str] | None,

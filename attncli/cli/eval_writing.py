@@ -26,13 +26,12 @@ _ON_REQUEST = ("ter", "comet", "meteor")
 
 def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: Runs) -> None:
     """Score the runs in `folders`, and files of hypotheses, together on one test set."""
-    from attncli.metrics.registry import ALL_METRICS, ANSWER_METRICS
+    from attncli.metrics.registry import ALL_METRICS, GENERAL_METRICS
 
     # Files alone may be of any task.
     known = (*ALL_METRICS, "comet") if runs.config is None else runs.config.metrics
     files = options.hypotheses or []
-    # Any text can be labels or answers.
-    check_choices(options, (*known, *(key for key in ANSWER_METRICS if key not in known)))
+    check_choices(options, (*known, *(key for key in GENERAL_METRICS if key not in known)))
     _check_files(folders, options)
     _check_used(folders, options)
     names = names_of([*folders, *files], options.label, ensemble=options.with_ or ())
@@ -47,25 +46,31 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     data = _test_set(folders, configs, options)
     if options.output is None:
         check_folder_name(data.name)
-    default = TranslationConfig.metrics if runs.config is None else known
+    are_labels = bool(configs) and all(config.tokenizer.target is not None for config in configs)
+    default = TranslationConfig.metrics if runs.config is None else ("accuracy",) if are_labels else known
     wanted = options.metric or [key for key in default if key not in _ON_REQUEST]
     # Before anything is decoded, since programs and models may be missing.
     metrics = chosen_metrics(wanted, data, options, names=names)
     given = _given(files, data, names=names[len(folders) :])
     decoded = _decoded(folders, data, options, names=names[: len(folders)], others=[found.name for found in given])
     systems = [*decoded, *given]
-    counts_sources = runs.family == "text" and data.sources is not None
+    counts_sources = data.sources is not None and (not configs or _reads_text(configs[0]))
     report = evaluate(
         data,
         systems,
         configs[0].evaluation if configs else Evaluation(),
         metrics=metrics,
         length_of=options.length or ("source" if counts_sources else "reference"),  # type: ignore[arg-type]
+        are_labels=are_labels,
     )
     place = options.output
     if place is None and (options.with_ or not folders):
         place = Path("evaluation") / data.name  # of no single run
     _write(report, data, systems, folders, place)
+
+
+def _reads_text(config: WritingConfig) -> bool:
+    return any(each.is_text for each in config.model.source.parts.values())
 
 
 def check_choices(options: EvaluationOptions, metrics: Sequence[str]) -> None:
@@ -121,6 +126,7 @@ def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
         "--with": options.with_,
         "--beam-size": options.beam_size,
         "--length-penalty": options.length_penalty,
+        "--ctc-weight": options.ctc_weight,
         "--batch-size": options.batch_size,
         "--precision": options.precision,
         "--workers": options.workers,
@@ -171,6 +177,7 @@ def _decoded(
     given = {
         "beam_size": options.beam_size,
         "length_penalty": options.length_penalty,
+        "ctc_weight": options.ctc_weight,
         "batch_size": options.batch_size,
         "precision": options.precision,
         "too_long": options.too_long,

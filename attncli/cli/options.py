@@ -122,6 +122,18 @@ LengthPenalty = Annotated[
         rich_help_panel=SEARCH,
     ),
 ]
+CTCWeight = Annotated[
+    float | None,
+    typer.Option(
+        "--ctc-weight",
+        metavar="WEIGHT",
+        min=0.0,
+        max=1.0,
+        help="Share of CTC beside the decoder in the score of a target, where RUN has it (model.ctc).",
+        show_default=searched("ctc_weight", "model.ctc.weight"),
+        rich_help_panel=SEARCH,
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(

@@ -16,6 +16,7 @@ from attncli.cli.options import (
     OUTPUT,
     BatchSize,
     Checkpoint,
+    CTCWeight,
     Device,
     OutputFile,
     Precision,
@@ -49,6 +50,7 @@ class ScoreOptions:
         Path, typer.Option(metavar="FILE", help="The targets to score, one a line.", rich_help_panel=INPUT)
     ]
     output: OutputFile = None
+    ctc_weight: CTCWeight = None
     format: Annotated[
         Literal["text", "jsonl"],
         typer.Option(help="A log-probability a line; or JSON, with that of every token.", rich_help_panel=OUTPUT),
@@ -64,7 +66,8 @@ class ScoreOptions:
 def score(options: ScoreOptions) -> None:
     """Score given targets with a trained RUN: for each pair, the natural logarithm of the target's probability.
 
-    The end symbol counts as a token of the target. The perplexity of all tokens is reported on standard error.
+    The end symbol counts as a token of the target. The perplexity of all tokens is reported on standard error. With CTC
+    the logarithm is that of the search's score, to which both the decoder and CTC add theirs.
 
     Example: attncli score runs/multi30k-de-en --source test.de --target test.en
 
@@ -79,7 +82,8 @@ def score(options: ScoreOptions) -> None:
     run = WritingRun.load(
         options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
     )
-    search = searched_by(run.config.search, {"batch_size": options.batch_size, "precision": options.precision})
+    given = {"ctc_weight": options.ctc_weight, "batch_size": options.batch_size, "precision": options.precision}
+    search = searched_by(run.config.search, given)
     total = count_lines(options.source) if shows_progress() else None
     pairs, is_json = _pairs(options.source, options.target), options.format == "jsonl"
     log_prob, tokens = 0.0, 0

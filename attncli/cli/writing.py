@@ -22,6 +22,7 @@ from attncli.cli.options import (
     BatchSize,
     BeamSize,
     Checkpoint,
+    CTCWeight,
     Device,
     LengthPenalty,
     OutputFile,
@@ -51,6 +52,7 @@ class WritingOptions:
     output: OutputFile = None
     beam_size: BeamSize = None
     length_penalty: LengthPenalty = None
+    ctc_weight: CTCWeight = None
     max_length: Annotated[
         int | None,
         typer.Option(
@@ -157,8 +159,10 @@ def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
     from attncli.runs.writing import WritingRun
 
     section = config_of(options.run, WritingConfig).model.source
-    if section.is_text != is_text:
-        command = "attncli translate" if section.is_text else "attncli caption"
+    if section.is_joint or section.is_text != is_text:
+        command = (
+            "attncli answer" if section.is_joint else "attncli translate" if section.is_text else "attncli caption"
+        )
         raise CommandError(f"{options.run}: this run reads {section.noun}s; use {command}")
     return WritingRun.load(
         options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
@@ -182,6 +186,7 @@ def writing(
         # As many draws as are shown: the likeliest of more draws would not be draws from the model.
         "beam_size": options.n_best if options.sample else options.beam_size,
         "length_penalty": options.length_penalty,
+        "ctc_weight": options.ctc_weight,
         "max_length": options.max_length,
         "min_length": options.min_length,
         "no_repeat_ngram_size": options.no_repeat_ngram_size,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from attncli.config.quantities import BeamSize, Length, Size
+from attncli.config.quantities import BeamSize, Length, Share, Size
 from attncli.config.section import Section
 
 
@@ -18,6 +18,9 @@ class Search(Section):
     """Hypotheses kept for each source; 1 is greedy search."""
     length_penalty: Annotated[float, Field(ge=0, le=100)] = 1.0
     """The exponent α in ((5 + |y|) / 6)^α, which divides a hypothesis's log-probability (Wu et al. 2016, eq. 14)."""
+    ctc_weight: Share | None = None
+    """λ in λ · CTC + (1 - λ) · the decoder's log-probability of a target, where the model has CTC; by default
+    `model.ctc.weight`. 0 is the decoder alone, 1 CTC alone (Watanabe et al. 2017, section II-C)."""
     max_length: Length = 200
     """Maximum number of target tokens, including the end symbol."""
     unknown: Literal["forbid", "allow"] = "forbid"

@@ -55,6 +55,7 @@ UNITS: dict[str, str | None] = {
     "annealing": "1 / update",
     "doubly_stochastic": None,
     "coverage_loss": None,
+    "model.ctc.weight": None,
     # training
     "seed": None,
     "accumulate": "batches",
@@ -92,6 +93,7 @@ UNITS: dict[str, str | None] = {
     # search and evaluation
     "beam_size": "hypotheses",
     "length_penalty": None,
+    "ctc_weight": None,
     "max_length": "tokens",
     "min_length": "tokens",
     "no_repeat_ngram_size": "tokens",

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from attncli.config.attention import Attention, AttentionChoice
 from attncli.config.conflicts import conflicts_with_a_grid, decoder_conflicts
+from attncli.config.ctc import CTC, ctc_conflicts
 from attncli.config.decoders import ClassifierDecoder, Decoder, LSTMNDecoder, RecurrentDecoder
 from attncli.config.evaluation import Evaluation
 from attncli.config.networks import Dropout, InitialWeights
@@ -45,6 +46,14 @@ class WritingModel(Section):
     """`none` for a single fixed vector of the whole source, or how the decoder attends to its positions."""
     decoder: Decoder = RecurrentDecoder()
     """The decoder, of kind `recurrent` unless it says otherwise."""
+    ctc: CTC | None = None
+    """A second loss, over the encoder's states; `{}` for its default weight. Off by default."""
+
+    @property
+    def source(self) -> EncoderSection:
+        """What reads a source: the encoder, or several as one."""
+        encoder: EncoderSection = self.encoder
+        return encoder
 
 
 class WritingValidation(Validation):
@@ -146,6 +155,7 @@ class WritingConfig(Section):
                 "own; choose 'none'"
             )
         yield from self._label_conflicts()
+        yield from ctc_conflicts(self)
         if self.copies:
             yield from self._copying_conflicts()
         if isinstance(self.training.objective, SelfCritical):

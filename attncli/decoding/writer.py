@@ -30,6 +30,7 @@ from attncli.machine.progress import Advance, no_progress
 from attncli.models.network import Network, SourceMemory
 from attncli.models.readouts import with_packed_output
 from attncli.models.rows import map_tensors
+from attncli.models.with_ctc import NetworkWithCTC
 from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
@@ -192,8 +193,10 @@ class Writer(Generic[Item]):
 
     @cached_property
     def _model(self) -> Network:
-        """The model in the precision of the settings, with weights as a step of the search reads them fastest."""
-        return with_packed_output(in_precision(self.model, self.settings.precision))
+        """The model as the settings ask for it, with weights as a step of the search reads them fastest."""
+        model = with_packed_output(in_precision(self.model, self.settings.precision))
+        weight = model.ctc_weight if self.settings.ctc_weight is None else self.settings.ctc_weight
+        return NetworkWithCTC(model, weight) if weight else model
 
     def _groups(self, cells: Iterable[Any]) -> Iterator[list[tuple[Any, Item | DataError]]]:
         """Yield sources with their values, some batches together, while threads read the next where that is slow."""
@@ -386,6 +389,13 @@ class Writer(Generic[Item]):
         return WrittenHypothesis(
             text, tuple(tokens), found.log_prob, found.score, weights, marks, found.token_log_probs
         )
+
+
+def _unwritable(where: str, asked: _Asked) -> DataError:
+    what = "the prefix" if asked.prefix else "the target"
+    return DataError(
+        f"{where}CTC needs more positions for {what} than the source has; shorten it, or leave CTC out (--ctc-weight 0)"
+    )
 
 
 def _of_one(weights: torch.Tensor | None) -> np.ndarray | None:

@@ -13,10 +13,8 @@ from attncli.config.decoders import Decoder as DecoderConfig
 from attncli.config.decoders import LSTMNDecoder as LSTMNDecoderConfig
 from attncli.config.decoders import RecurrentDecoder as RecurrentDecoderConfig
 from attncli.config.decoders import TransformerDecoder as TransformerDecoderConfig
-from attncli.config.networks import Transformer as TransformerConfig
+from attncli.config.networks import LSTMN, Recurrent, TransformerLayers
 from attncli.config.sources.images import ImageEncoder
-from attncli.config.sources.text import LSTMNEncoder as LSTMNEncoderConfig
-from attncli.config.sources.text import RecurrentEncoder as RecurrentEncoderConfig
 from attncli.config.sources.text import TextEncoder
 from attncli.config.writing import WritingModel
 from attncli.models.attention import Attention
@@ -62,7 +60,6 @@ from attncli.models.selections import build_selection
 from attncli.models.transformer import LayerSizes
 from attncli.models.windows import build_window
 
-Recurrence = RecurrentEncoderConfig | LSTMNEncoderConfig | RecurrentDecoderConfig | LSTMNDecoderConfig
 TokenReader = TextEncoder | RecurrentDecoderConfig | LSTMNDecoderConfig | TransformerDecoderConfig
 
 
@@ -75,14 +72,15 @@ class Needs:
 
 
 def needs_of(model: WritingModel) -> Needs:
-    """Return what the decoder of `model` reads; their mean counts as the states."""
+    """Return what the decoder of `model` reads, and CTC if it has it; their mean counts as the states."""
     attends, decoder = model.attention != "none", model.decoder
+    by_states = attends or model.ctc is not None
     if isinstance(decoder, TransformerDecoderConfig):
         return Needs(states=True, summary=False)
     if isinstance(decoder, ClassifierDecoderConfig):
-        return Needs(states=attends, summary=True)
+        return Needs(states=by_states, summary=True)
     return Needs(
-        states=attends or decoder.bridge in ("mean", "mean_mlp"),
+        states=by_states or decoder.bridge in ("mean", "mean_mlp"),
         summary=not attends or decoder.bridge in ("final", "copy") or decoder.context == "every_step",
     )
 
@@ -139,7 +137,7 @@ def build_classifier(
     )
 
 
-def layer_sizes(config: TransformerConfig, model: WritingModel) -> LayerSizes:
+def layer_sizes(config: TransformerLayers, model: WritingModel) -> LayerSizes:
     """Return what the layers of a Transformer that `config` describes have in common."""
     return LayerSizes(
         size=config.hidden_size,
@@ -168,12 +166,12 @@ def build_positions(config: TokenReader, size: int, *, key: str) -> Positions | 
 
 
 def build_grid_positions(config: ImageEncoder, size: int) -> GridPositions | None:
-    """Return the positions that `config` names for regions of width `size`."""
+    """Return the positions that `config` names for regions of width `size`, on as many axes as its sources have."""
     if config.positions == "none":
         return None
     if config.maximum_length is None:
-        return SinusoidalGridPositions(size)
-    return LearnedGridPositions(config.maximum_length, size)
+        return SinusoidalGridPositions(size, axes=config.axes)
+    return LearnedGridPositions(config.maximum_length, size, axes=config.axes, noun=config.noun)
 
 
 def build_recurrent_decoder(
@@ -265,7 +263,9 @@ def build_history_score(config: AttentionConfig, *, query_size: int, memory_size
     )
 
 
-def build_layers(config: Recurrence, *, input_size: int, hidden_size: int, layers: int, dropout: float) -> Layers:
+def build_layers(
+    config: Recurrent | LSTMN, *, input_size: int, hidden_size: int, layers: int, dropout: float
+) -> Layers:
     """Return layers of the kind that `config` names."""
     sizes = {"input_size": input_size, "hidden_size": hidden_size, "layers": layers}
     if config.kind == "lstmn":

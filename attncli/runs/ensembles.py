@@ -35,12 +35,13 @@ class _Member:
     folder: Path
     encoder: EncoderSection
     copies: bool
+    has_ctc: bool
     tokenizers: Tokenizers
 
     @classmethod
     def read(cls, folder: Path) -> _Member:
         config = config_of(folder, WritingConfig)
-        return cls(folder, config.model.encoder, config.copies, Tokenizers.load(folder))
+        return cls(folder, config.model.source, config.copies, config.model.ctc is not None, Tokenizers.load(folder))
 
 
 def _problems(other: _Member, before: Sequence[_Member]) -> Iterator[str]:
@@ -49,19 +50,27 @@ def _problems(other: _Member, before: Sequence[_Member]) -> Iterator[str]:
     if other.folder.resolve() in [member.folder.resolve() for member in before]:
         yield "it is named twice; name different runs"
         return
-    if other.encoder.noun != first.encoder.noun:
-        yield f"it reads {other.encoder.noun}s and not {first.encoder.noun}s; name runs that read the same"
+    if (reads := _reading(other.encoder)) != (wanted := _reading(first.encoder)):
+        yield f"it reads {reads} and not {wanted}; name runs that read the same"
         return
     if other.copies != first.copies:
         has, lacks = ("true", "false") if other.copies else ("false", "true")
         yield f"it has model.decoder.copying: {has} and not {lacks}, so they do not choose among the same words"
+    if other.has_ctc != first.has_ctc:
+        difference = "has model.ctc, which the first has not" if other.has_ctc else "has no model.ctc, as the first has"
+        yield f"it {difference}, so they do not score alike"
     sides = [("target", first.tokenizers.target, other.tokenizers.target)]
-    if first.encoder.is_text:
+    if any(each.is_text for each in first.encoder.parts.values()):
         sides.append(("source", first.tokenizers.source, other.tokenizers.source))
     for side, one, another in sides:
         if difference := _difference(one, another):
             remedy = "train both on the same data with the same section tokenizer"
             yield f"its {side} vocabulary {difference}, and an ensemble has one; {remedy}"
+
+
+def _reading(encoder: EncoderSection) -> str:
+    """Return what `encoder` reads, several sources by their names."""
+    return ", ".join(f"{each.noun}s" + (f" as {name!r}" if name else "") for name, each in encoder.parts.items())
 
 
 def _difference(one: Tokenizer, other: Tokenizer) -> str | None:

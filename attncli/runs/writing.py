@@ -8,6 +8,7 @@ from typing import Any
 
 from attncli.assembly.model import build_model
 from attncli.config.conflicts import most_tokens
+from attncli.config.ctc import SHARE
 from attncli.config.search import Search
 from attncli.config.writing import WritingConfig
 from attncli.data.columns import Reader
@@ -20,7 +21,7 @@ from attncli.runs.ensembles import check_ensemble
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.run import TrainedRun, config_of, with_weights
 from attncli.sources.kinds import kind_of
-from attncli.sources.source import Drawer, Shared, SourceKind
+from attncli.sources.source import Drawer, Locator, Shared, SourceKind
 from attncli.text.tokenizer import Tokenizers
 
 
@@ -79,9 +80,15 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
     def writer(self, search: Search | None = None) -> Writer[Any]:
         """Return a writer for sources, with the run's own search settings unless others are given.
 
-        Raises a CommandError if `search` asks for longer targets than a decoder has learned positions.
+        Raises a CommandError if `search` asks for longer targets than a decoder has learned positions, or for CTC that
+        the model does not have.
         """
         search = search or self.config.search
+        if search.ctc_weight and self.config.model.ctc is None:
+            raise CommandError(
+                f"--ctc-weight {search.ctc_weight:g}: is {SHARE}, but {escaped(str(self.folder))} has none (model.ctc); "
+                "leave it out"
+            )
         # One search for all, so that their readers agree on which sources are too long.
         readers = [run._reader(search) for run in (self, *self.others)]
         if not self.others:
@@ -100,4 +107,8 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
 
     def drawer(self) -> Drawer:
         """Return the drawer of this kind of source, which shows where the model looks."""
-        return self.kind.drawer(self.config.model.encoder)
+        return self.kind.drawer(self.config.model.source)
+
+    def locator(self) -> Locator | None:
+        """Return what finds gold places in this kind of source, if anything does."""
+        return self.kind.locator(self.config.model.source)

@@ -18,6 +18,7 @@ from attncli.runs.weights import put_weights
 # Keys of `model` that may differ from the run it starts from: they say how weights are learned, not what they are.
 FREE = (
     "attention.coverage_loss",
+    "ctc.weight",
     "decoder.doubly_stochastic",
     "dropout",
     "encoder.fine_tune_from",

@@ -13,6 +13,7 @@ from attncli.drawing.fonts import fonts_for
 from attncli.metrics.registry import ALL_METRICS
 from attncli.runs.log import Curve, TrainingLog
 
+_PARTS = {"cross_entropy": "cross-entropy", "ctc": "CTC"}  # of a joint loss
 _WIDE = 20.0  # from this ratio of the largest value to the smallest on, the scale is logarithmic
 
 
@@ -55,6 +56,9 @@ def _draw_loss(axes: Axes, log: TrainingLog, *, what: str) -> str:
     if dev.steps:
         _plot(axes, dev, COLOURS[1], label="dev", points=True)
         label += f", best dev {_mark_best(axes, dev, min(dev.values), '#.4g')}"
+    for (key, name), colour in zip(_PARTS.items(), COLOURS[2:], strict=False):
+        if (part := log.curve("validation", key)).steps:
+            _plot(axes, part, colour, label=f"dev, {name} alone", points=True)
     axes.legend(fontsize=9, framealpha=0.9)
     return label
 

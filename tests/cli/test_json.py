@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 _METRIC = "|".join([*ALL_METRICS, "comet"])
 NAMES = {
     "METRIC": _METRIC,
-    "SCORE": f"loss|perplexity|{_METRIC}",
+    "SCORE": f"loss|cross_entropy|ctc|perplexity|{_METRIC}",
     "UNIT": "tokens|pictures|vectors",
     "AMOUNT": "deviation|share",
     "SIDE": "source|target",
