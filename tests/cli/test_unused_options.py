@@ -15,7 +15,8 @@ ALWAYS = {
     "train": {"--processes", "--set", "--run", "--overwrite", "--device"},
     "eval": {"--output", "--label", "--metric", "--reference", "--hypotheses", "--test"},
     "translate": {
-        *("--output", "--format", "--beam-size", "--length-penalty", "--max-length", "--min-length", "--n-best"),
+        *("--output", "--format", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length"),
+        *("--min-length", "--n-best"),
         *(
             "--no-repeat-ngram-size",
             "--prefix",
@@ -28,7 +29,8 @@ ALWAYS = {
         *("--checkpoint", "--device", "--with"),
     },
     "caption": {
-        *("--output", "--format", "--beam-size", "--length-penalty", "--max-length", "--min-length", "--n-best"),
+        *("--output", "--format", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length"),
+        *("--min-length", "--n-best"),
         *(
             "--no-repeat-ngram-size",
             "--prefix",
@@ -47,6 +49,7 @@ ALWAYS = {
             "--target",
             "--output",
             "--format",
+            "--ctc-weight",
             "--batch-size",
             "--precision",
             "--workers",
@@ -80,6 +83,7 @@ REFUSED = {
     f"{FILES} --with RUN": "--with: nothing is decoded without a RUN",
     f"{FILES} --beam-size 2": "--beam-size: nothing is decoded without a RUN",
     f"{FILES} --length-penalty 2": "--length-penalty: nothing is decoded without a RUN",
+    f"{FILES} --ctc-weight 0.5": "--ctc-weight: nothing is decoded without a RUN",
     f"{FILES} --batch-size 2": "--batch-size: nothing is decoded without a RUN",
     f"{FILES} --precision fp32": "--precision: nothing is decoded without a RUN",
     f"{FILES} --workers 2": "--workers: nothing is decoded without a RUN",
@@ -106,6 +110,7 @@ REFUSED = {
     f"{LOOK} --layer 1": "--layer: selects what --self-attention and --heads draw",
     f"{LOOK} --target y --beam-size 2": "--beam-size: nothing is searched for where --target gives what is drawn",
     f"{LOOK} --target y --length-penalty 2": "--length-penalty: nothing is searched for where --target gives",
+    f"{LOOK} --target y --ctc-weight 0.5": "--ctc-weight: nothing is searched for where --target gives",
     f"{LOOK} --curves": "--curves: draws the training log, so --text means nothing here",
     f"{LOOK} --gradients": "--gradients: draws the encoder's states over a dev or test set, so --text means nothing",
     f"{LOOK} --scale shared --format json": "--scale: says how to draw, but json has the weights as they are",
