@@ -11,6 +11,7 @@ import typer
 
 import attncli
 from attncli.cli import config, data
+from attncli.cli.answer import answer
 from attncli.cli.compare import compare
 from attncli.cli.completion import completing
 from attncli.cli.eval import evaluate
@@ -19,6 +20,7 @@ from attncli.cli.help import Command, Group
 from attncli.cli.lines import translate
 from attncli.cli.score import score
 from attncli.cli.terminal import open_streams, say, tell_error
+from attncli.cli.together import dealt
 from attncli.cli.train import train
 from attncli.cli.visualize import visualize
 from attncli.cli.voice import is_verbose, voiced
@@ -43,11 +45,12 @@ Example: attncli eval runs/toy-translation
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train", cls=Command)(voiced(train))
-app.command("eval", cls=Command)(voiced(evaluate))
+app.command("eval", cls=Command)(voiced(dealt(evaluate)))
 app.command("compare", cls=Command)(voiced(compare))
-app.command("translate", cls=Command)(voiced(translate))
-app.command("caption", cls=Command)(voiced(caption))
-app.command("score", cls=Command)(voiced(score))
+app.command("translate", cls=Command)(voiced(dealt(translate)))
+app.command("caption", cls=Command)(voiced(dealt(caption)))
+app.command("answer", cls=Command)(voiced(dealt(answer)))
+app.command("score", cls=Command)(voiced(dealt(score)))
 app.command("visualize", cls=Command)(voiced(visualize))
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

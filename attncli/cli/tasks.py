@@ -13,9 +13,9 @@ from attncli.cli.options import as_text
 from attncli.errors import CommandError, RunError, escaped
 
 Options = TypeVar("Options")
-Family = Literal["text", "files", "autoencoding"]
-"""What a run does: write for text, write for files, or reconstruct (an autoencoder)."""
-WRITING: tuple[Family, ...] = ("text", "files")
+Family = Literal["text", "files", "sources", "autoencoding"]
+"""What a run does: write for text, for files, or for several sources, or reconstruct (an autoencoder)."""
+WRITING: tuple[Family, ...] = ("text", "files", "sources")
 
 
 _LONGEST_NAME = 255  # bytes of a file's name, on all common file systems
@@ -80,7 +80,9 @@ def runs_of(config: Any) -> Runs:
     """Return what runs of `config` have in common."""
     if not hasattr(config.model, "decoder"):
         return Runs("autoencoding", config.task, config)
-    return Runs("text" if config.model.source.is_text else "files", config.task, config)
+    source = config.model.source
+    family: Family = "sources" if source.is_joint else "text" if source.is_text else "files"
+    return Runs(family, config.task, config)
 
 
 def _config(folder: Path) -> Any:

@@ -22,6 +22,8 @@ def visualize(options: VisualizationOptions) -> None:
 
     For a captioner, draw each image once a word, and several images with their captions on contact sheets too.
 
+    For several sources, such as an image and a question, draw each under the weights of each token.
+
     For an autoencoder, draw reconstructions next to those of PCA, a walk between two images, the weights of its first
     layer, and its code if that has two numbers.
 
@@ -34,6 +36,8 @@ def visualize(options: VisualizationOptions) -> None:
     Example: attncli visualize runs/multi30k-de-en --curves
 
     Example: attncli visualize runs/toy-captioning --image photos/ --output drawings
+
+    Example: attncli visualize runs/toy-questions --source image=photo.png --source question="what shape is it ?"
 
     Example: attncli visualize runs/autoencoder-denoising --corruption gaussian:0.3
 
@@ -60,7 +64,7 @@ def visualize(options: VisualizationOptions) -> None:
     else:
         from attncli.cli.visualize_writing import visualize_writing
 
-        visualize_writing(options, is_text=runs.family == "text")
+        visualize_writing(options, runs)
 
 
 def _draw_curves(options: VisualizationOptions, config: Config | None) -> Path:

@@ -34,9 +34,33 @@ class VisualizationOptions:
     ] = None
     input: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Sentences to translate, one a line; `.gz` too.", rich_help_panel=INPUT),
-        Only(("text",)),
+        typer.Option(
+            metavar="FILE",
+            help="Sentences to translate, one a line, or a table of several sources (.tsv, .csv, .jsonl); `.gz` too.",
+            rich_help_panel=INPUT,
+        ),
+        Only(("text", "sources")),
     ] = None
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Where a run reads several sources: one of them, such as image=photo.png or question=TEXT; one for "
+            "each name, and again for more.",
+            rich_help_panel=INPUT,
+        ),
+        Only(("sources",)),
+    ] = None
+    root: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where files are that a table of --input names.",
+            show_default="the current folder",
+            rich_help_panel=INPUT,
+        ),
+        Only(("sources",)),
+    ] = Path()
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -140,7 +164,7 @@ class VisualizationOptions:
         typer.Option(
             help="Colours of the weights over an image; brightness keeps the image's own.", rich_help_panel=DRAWING
         ),
-        Only(("files",)),
+        Only(("files", "sources")),
     ] = "plasma"
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None

@@ -14,6 +14,7 @@ from attncli.cli.visualize_options import VisualizationOptions
 from attncli.errors import CommandError, DataError, RunError, escaped_json, unknown
 
 if TYPE_CHECKING:
+    from attncli.cli.tasks import Runs
     from attncli.decoding.writer import Writer
     from attncli.decoding.written import Inspection
     from attncli.runs.writing import WritingRun
@@ -25,7 +26,7 @@ FORMATS = ("png", "svg", "pdf", "html", "json")
 """The formats of drawings of all kinds of sources."""
 
 
-def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
+def visualize_writing(options: VisualizationOptions, runs: Runs) -> None:
     """Draw what `options` ask for: gradients of all runs, or what the only one does with the named sources.
 
     A file that cannot be read is reported on standard error, and a DataError is raised at the end.
@@ -50,7 +51,7 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
         text=[as_text("--text", text) for text in options.text or ()],
         target=[as_text("--target", text) for text in options.target or ()],
     )
-    cells = _sentences(options) if is_text else _files(options)
+    cells = _cells(options, runs)
     _check_targets(cells, options)
 
     from attncli.files.writing import writing_into
@@ -61,7 +62,8 @@ def visualize_writing(options: VisualizationOptions, *, is_text: bool) -> None:
     with writing_into(options.folder):
         drawn = (_draw_heads if draws_heads else _draw_sources)(run, cells, options)
     if drawn < len(cells):
-        raise DataError(f"{len(cells) - drawn} of {len(cells)} files could not be drawn")
+        noun = "source" if runs.family == "sources" else "file"
+        raise DataError(f"{len(cells) - drawn} of {len(cells)} {noun}s could not be drawn")
 
 
 def _check_look(options: VisualizationOptions, *, draws_heads: bool) -> None:
@@ -81,6 +83,41 @@ def _given_look(options: VisualizationOptions) -> list[str]:
 def _check_format(format: str, formats: Sequence[str]) -> None:
     if format not in formats:
         raise CommandError(f"--format: {unknown('value', format, formats)}")
+
+
+def _cells(options: VisualizationOptions, runs: Runs) -> list[Any]:
+    """Return what is drawn: sentences, paths of files, or several sources by their names."""
+    if runs.family == "sources":
+        return _rows(options, runs.config)
+    return list(_sentences(options) if runs.family == "text" else _files(options))
+
+
+def _rows(options: VisualizationOptions, config: Any) -> list[dict[str, str]]:
+    from attncli.cli.rows import columns_of, rows_of_table
+
+    names = list(columns_of(config))
+    given: dict[str, list[str]] = {name: [] for name in names}
+    for text in options.source or ():
+        name, equals, value = as_text("--source", text).partition("=")
+        if not equals or not value.strip():
+            raise CommandError(f"--source {text!r}: expected NAME=VALUE, with a name of {', '.join(names)}")
+        if name not in given:
+            raise CommandError(f"--source {text!r}: {unknown('source', name, names)}")
+        given[name].append(value)
+    if len({len(values) for values in given.values()}) > 1:
+        counts = ", ".join(f"{len(values)} of {name}" for name, values in given.items())
+        raise CommandError(f"--source: {counts}; give as many of each")
+    rows = [dict(zip(given, values, strict=True)) for values in zip(*given.values(), strict=True)]
+    for path in options.input or ():
+        for row in rows_of_table(path, config, options.root):
+            if row.problem:
+                raise DataError(f"{row.place}: {row.problem}")
+            rows.append(row.cells)
+    if not rows:
+        raise CommandError(
+            f"nothing to draw; give --source NAME=VALUE for each of {', '.join(names)}, --input TABLE, or --curves"
+        )
+    return rows
 
 
 def _sentences(options: VisualizationOptions) -> list[str]:
@@ -108,7 +145,7 @@ def _files(options: VisualizationOptions) -> list[str]:
     return [str(path) for path in named_files([str(path) for path in options.image])]
 
 
-def _check_targets(cells: Sequence[str], options: VisualizationOptions) -> None:
+def _check_targets(cells: Sequence[Any], options: VisualizationOptions) -> None:
     targets = options.target or []
     for option, value in (("--beam-size", options.beam_size), ("--length-penalty", options.length_penalty)):
         if targets and value is not None:
@@ -131,7 +168,7 @@ def _look(run: WritingRun, options: VisualizationOptions) -> Look:
     return Look(run.caption, shared_scale=options.scale == "shared", colormap=options.colormap)
 
 
-def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> int:
+def _draw_sources(run: WritingRun, cells: Sequence[Any], options: VisualizationOptions) -> int:
     """Draw where the model looks in each source, and return the number of sources that could be read."""
     drawer, draws_weights = run.drawer(), run.attends
     format = options.format or drawer.formats[0]
@@ -165,11 +202,16 @@ def _draw_sources(run: WritingRun, cells: Sequence[str], options: VisualizationO
     return len(found)
 
 
-def _draw_heads(run: WritingRun, cells: Sequence[str], options: VisualizationOptions) -> int:
+def _draw_heads(run: WritingRun, cells: Sequence[Any], options: VisualizationOptions) -> int:
     """Draw the heads of each source, its self-attention, or both; return the number of sources that could be read."""
     from attncli.visualization.heads import draw_heads, write_heads
 
     decoder = run.config.model.decoder.kind
+    if options.heads and run.config.model.source.is_joint:
+        raise RunError(
+            f"{run.folder}: heads are drawn over one source, but this run reads several (model.encoders); leave out "
+            "--heads to draw where it looks in each"
+        )
     if options.heads and not run.model.decoder.has_heads:
         raise RunError(
             f"{run.folder}: there are no heads to draw: the decoder is of kind {decoder}, which looks at the source "
@@ -204,7 +246,7 @@ def _draw_heads(run: WritingRun, cells: Sequence[str], options: VisualizationOpt
 
 
 def _inspected(
-    run: WritingRun, cells: Sequence[str], options: VisualizationOptions
+    run: WritingRun, cells: Sequence[Any], options: VisualizationOptions
 ) -> Iterator[tuple[int, Inspection]]:
     """Yield the number of each source, from 1, with where its heads look; report those that cannot be read."""
     writer = _writer(run, options)

@@ -15,6 +15,7 @@ from attncli.config.bases import read_values
 from attncli.config.formats import FORMAT, as_meant, in_present_places
 from attncli.config.problems import as_written, explained
 from attncli.config.shipped import meant_file
+from attncli.config.tasks.answering import AnsweringConfig
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.tasks.summarisation import SummarisationConfig

@@ -76,13 +76,14 @@ def evaluate(
     *,
     metrics: Mapping[str, Metric] = METRICS,
     length_of: LengthOf = "source",
+    are_labels: bool = False,
 ) -> Report:
     """Return the scores of `systems` on `test` by `metrics`, the first of which is also reported by length.
 
-    BLEU is always among them, last unless asked for. `length_of` is "reference" where the sources are not known. The
-    same arguments give the same numbers.
+    BLEU is always among them, last unless asked for, except where targets `are_labels`. `length_of` is "reference"
+    where the sources are not known. The same arguments give the same numbers.
     """
-    first, metrics = next(iter(metrics)), {**metrics, "bleu": BLEU}
+    first, metrics = next(iter(metrics)), {**metrics, **({} if are_labels else {"bleu": BLEU})}
     measured = {
         key: [metric.measure(system.hypotheses, test.references) for system in systems]
         for key, metric in metrics.items()
@@ -104,7 +105,7 @@ def evaluate(
             by_length=tuple(
                 _bin_score(bin_, first, scores.bounded(number)) for bin_, scores in zip(bins, binned, strict=True)
             ),
-            length_ratio=length_ratio(measured["bleu"][number]),
+            length_ratio=length_ratio(measured["bleu"][number]) if "bleu" in measured else None,
             speed=system.speed,
             training=system.training,
             details=system.details,

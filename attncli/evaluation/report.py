@@ -86,7 +86,7 @@ class SystemReport:
     counts: Mapping[str, Mapping[str, int]]  # what scores are made of, by metric and name; empty for most
     signatures: Mapping[str, str]
     by_length: tuple[BinScore, ...]
-    length_ratio: float
+    length_ratio: float | None  # None for labels
     speed: Speed | None  # None: nothing was decoded
     training: TrainingCost | None  # None: not known
     details: Mapping[str, Any]  # where the hypotheses come from: folder, step, beam size, …

@@ -49,11 +49,12 @@ def score_rows(report: Report) -> Table:
         [
             system.name,
             *(_score(score, report.metrics[key]) for key, score in system.scores.items()),
-            f"{system.length_ratio:.3f}",
+            *([] if system.length_ratio is None else [f"{system.length_ratio:.3f}"]),
         ]
         for system in report.systems
     ]
-    return ["run", *_labels(report), "length ratio"], rows
+    ratio = [] if report.systems[0].length_ratio is None else ["length ratio"]
+    return ["run", *_labels(report), *ratio], rows
 
 
 def _labels(report: Report) -> list[str]:

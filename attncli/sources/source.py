@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from attncli.errors import DataError
 from attncli.models.build import Needs
 from attncli.models.encoders.encoder import Encoder
 from attncli.text.tokenizer import Tokenizers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Tell = Callable[[str], None]
 AnySection = TypeVar("AnySection", bound=EncoderSection)
@@ -55,6 +58,21 @@ class Look:
     """Whether the same weight has the same shade in all drawings together, not only within one."""
     colormap: str = "plasma"
     """Of weights over images: a colour map of matplotlib, or `brightness`."""
+
+
+@dataclass(frozen=True)
+class Panel(ABC):
+    """The weights of single output tokens over a source, to be drawn beside those over others; sizes in inches."""
+
+    width: float
+    height: float
+
+    @abstractmethod
+    def draw(self, axes: Axes, token: int, *, look: Look, largest: float | None) -> None:
+        """Draw the weights of `token` into `axes`, which has the size of the panel.
+
+        The strongest shade stands for `largest`, by default for the largest of these.
+        """
 
 
 class Drawer(ABC):

@@ -35,6 +35,8 @@ def test_list_shows_every_set_and_how_to_get_it() -> None:
         "    size:    4.7 MB in 6 files",
         "flickr8k",
         "    size:    1,117.3 MB in 2 files",
+        "flickr8k-qa",
+        "    size:    3.2 MB in 3 files",
         "toy-translation",
         "    get it:  attncli data make toy-translation",
         "toy-captioning",

@@ -15,6 +15,8 @@ class EncoderSection(Section):
     """The name of one source, with an s in the plural: "sentence", "image"."""
     is_text: ClassVar[bool] = False
     """Whether a source is given as text, and not as the path of a file."""
+    is_joint: ClassVar[bool] = False
+    """Whether there are several sources, by name."""
     width_key: ClassVar[str] = "hidden_size"
     """The key that sets the width of the memory."""
     axes: ClassVar[int] = 1

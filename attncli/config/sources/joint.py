@@ -29,6 +29,7 @@ class JointEncoder(EncoderSection):
     """Encoders as one, whose memories stand end to end. Made of `encoders` and `memory_size`, and in no file."""
 
     noun = "source"
+    is_joint = True
     width_key = "memory_size"
 
     encoders: dict[str, Any]

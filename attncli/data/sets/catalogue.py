@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from attncli.data.sets.speech import prepare_an4, prepare_fsdd_strings, prepare_grid_s1
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,17 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class FileList:
+    """Files that are named after the first column of tables, too many for a sum of each to stand here."""
+
+    tables: tuple[str, ...]  # among the files of the data set; their first lines name the columns
+    name: str  # with {} for the cell
+    count: int
+    sha256: str  # of what `sha256sum` prints for all, sorted by name
+    size: int  # bytes of all
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A published data set: what it is, under which licence, and how to verify that it arrived whole."""
 
@@ -33,13 +47,21 @@ class DataSet:
     url: str | None  # of the folder that has the files; None if nobody serves them
     made_by: str  # how the files are made, if nobody serves them
     archives: Mapping[str, Archive] = field(default_factory=dict)
-    unpacked: Mapping[str, int] = field(default_factory=dict)  # how many files match each pattern once all is unpacked
+    listed: FileList | None = None
+    prepare: Callable[[Path, Path], None] | None = None  # makes of the fetched files, in one folder, those that stay
+    unpacked: Mapping[str, int] = field(default_factory=dict)  # how many files match each pattern once all is there
 
     @property
     def size(self) -> int:
         """The bytes to fetch."""
         files = sum(file.size for file in self.files.values())
-        return files + sum(archive.size for archive in self.archives.values())
+        listed = 0 if self.listed is None else self.listed.size
+        return files + listed + sum(archive.size for archive in self.archives.values())
+
+    @property
+    def count(self) -> int:
+        """The files to fetch."""
+        return len(self.files) + len(self.archives) + (0 if self.listed is None else self.listed.count)
 
 
 _MULTI30K = DataSet(
@@ -132,9 +154,92 @@ _FLICKR8K = DataSet(
     unpacked={"images/*.jpg": 8091, "Flickr8k.token.txt": 1, "Flickr_8k.*Images.txt": 3},
 )
 
+_FSDD_STRINGS = DataSet(
+    what="spoken digits of six people joined to strings of 1 to 16, with the time of every digit, 6,000 to train on",
+    licence="CC BY-SA 4.0; name the source",
+    url=None,
+    made_by=(
+        "recordings of github.com/Jakobovski/free-spoken-digit-dataset, commit 26eb9aaf76e81b692f806f9140c2d2777410d7a1, "
+        "with lists that join them; nobody serves the lists"
+    ),
+    files={
+        "recordings.npz": File("6d836c31de70ec66c72743e6f59b32bd2de09eb5bc9a2a5fe6e22d51d46429b4", 15425879),
+        "recordings.tsv": File("786cf64c92e548bf8712eaf7be0bbd4cbc0e3470bdd2ec3b0448571071741790", 86838),
+        "train.tsv": File("1c06c0d14fd0e68d4fef95656df9f7cf0285af609a8d41f810579debacb97da7", 729119),
+        "dev.tsv": File("ca979e77d353b0f899f316392d9649185820d6ffa4df057592f6193767e48d56", 55911),
+        "test.tsv": File("fed84c458753b136185543df8569cb1f7cfdb66e358c36417be2d66d67f56c6a", 118750),
+        "test_long.tsv": File("06136df4cd1c70fc38d23b78991fc7805dd7ff99cb893cb3f4f10f7f5bccd861", 118503),
+    },
+    prepare=prepare_fsdd_strings,
+    unpacked={"audio/*.wav": 7900, "recordings.tsv": 1, "places-*.jsonl": 3},
+)
+
+_AN4 = DataSet(
+    what="spelled words, numbers, dates and commands of 84 people, as MFCC features, 846 to train on",
+    licence="that of Carnegie Mellon University for AN4, free for any purpose",
+    url=None,
+    made_by=(
+        "features of github.com/cphazen/Machine-Learning-Project-ASR, commit "
+        "5e478f0ee6c5b060edf702acdd563948cad5545f, as matrices; nobody serves those"
+    ),
+    files={
+        "train.npz": File("174aefa1db21447399debcde2cec3bbc50316e5ce9c93ef3a6528f2afdeccf8e", 5498849),
+        "dev.npz": File("aac823c4fa5986c3ef6595650b9349b3990b41ad044da65c3c61d6ecfeab76d6", 664740),
+        "test.npz": File("4e98a4e4d0c5389bf6a7d303db2fe8eaeca4f8bf8ebb6a04de5e3b734394dffe", 864959),
+        "train.tsv": File("341ddd6794f934f02a73573f626cc93ecae4070b4aed232728647215c3bd2a5c", 34913),
+        "dev.tsv": File("efd6dfdb414827b9481f9fecd54e2c2b4a83098bd093aacdd44c35da0ec3ae33", 4182),
+        "test.tsv": File("56575377f4b3c5a53fe164be3ec87338723d91b1e115873b494d5fce35c45b06", 5516),
+    },
+    prepare=prepare_an4,
+    unpacked={"features/*.npy": 1078, "recordings.tsv": 1},
+)
+
+_GRID_S1 = DataSet(
+    what="1,000 sentences of six words by speaker s1 of GRID, with the time of every word, 800 to train on",
+    licence="freely available for research use",
+    url=None,
+    made_by=(
+        "sound and alignments of github.com/TVR28/LipNet, commit 7cdd534e95aa989d9ce61c8739c64563bc496d01, as Ogg "
+        "Vorbis; nobody serves that"
+    ),
+    files={
+        "train.tsv": File("e8000611db820851cf462bc6f17b49e250d34596954ad99dc77fac96552caf83", 88607),
+        "dev.tsv": File("252c4c436bf2f92d42b4dd258d13970fa29494511672d3181710bd9e4617703e", 11119),
+        "test.tsv": File("2afbffaedff53c56e869b63966c6ff3f1c77210d3f6fb8efe1507b35d50d9650", 11113),
+    },
+    listed=FileList(
+        ("train.tsv", "dev.tsv", "test.tsv"),
+        "audio/{}.ogg",
+        1000,
+        "55e8fb31dbd63949c55c476535bb79c1ae581d79e1d310786e36c59290bead52",
+        14_864_396,
+    ),
+    prepare=prepare_grid_s1,
+    unpacked={"audio/*.ogg": 1000, "recordings.tsv": 1, "places-*.jsonl": 2},
+)
+
+_FLICKR8K_QA = DataSet(
+    what="40,793 questions about the photographs of flickr8k, of four types, each with one of 236 one-word answers",
+    licence="that of flickr8k, from whose captions they are made",
+    url=None,
+    made_by=(
+        "made from the captions of flickr8k by the recipe of COCO-QA (Ren et al. 2015), with parses by spaCy; nobody "
+        "serves the questions"
+    ),
+    files={
+        "train.tsv": File("ca7ace8d9dcb6c3e8cc80a5b89394beeea6809fa08dc3aca313ad80304564be1", 2403953),
+        "dev.tsv": File("94a59af6a18e188caf166496e9e5efe6f0189ddc3a7db1daa75607f2cf8e7f34", 408567),
+        "test.tsv": File("4d00de573e16eb5577058a55866ed53a65c61bc8f1f9d8d9bc92056dd7815ed2", 407529),
+    },
+)
+
 DATA_SETS = {
     "multi30k": _MULTI30K,
     "laws-en-fr": _LAWS,
     "debian-descriptions": _DEBIAN,
     "flickr8k": _FLICKR8K,
+    "flickr8k-qa": _FLICKR8K_QA,
+    "fsdd-strings": _FSDD_STRINGS,
+    "an4": _AN4,
+    "grid-s1": _GRID_S1,
 }

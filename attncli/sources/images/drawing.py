@@ -15,8 +15,8 @@ from attncli.files.writing import write_text
 from attncli.sources.images.contact_sheet import Captioned, contact_sheets
 from attncli.sources.images.files import read_image
 from attncli.sources.images.placement import place
-from attncli.sources.images.regions import LONGEST_SIDE, LookedAt, json_text, reduced, regions_figure
-from attncli.sources.source import Drawer, Look, Tell
+from attncli.sources.images.regions import LONGEST_SIDE, LookedAt, RegionsPanel, json_text, reduced, regions_figure
+from attncli.sources.source import Drawer, Look, Panel, Tell
 
 _LONGEST_STEM = 50  # characters, so that a name of up to four bytes each is shorter than the 255 that systems allow
 
@@ -54,6 +54,10 @@ class ImageDrawer(Drawer):
                 yield path
         if len(found) > 1 or not has_weights:
             yield from _draw_sheets(found, fonts, folder, format, caption=look.caption)
+
+    def panel(self, found: Written, *, width: float) -> Panel:
+        """Return the image, shaded."""
+        return RegionsPanel.of(self._looked_at(found), width=width)
 
     def _looked_at(self, found: Written) -> LookedAt:
         path, best = Path(found.cell), found.best

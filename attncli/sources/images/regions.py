@@ -28,7 +28,7 @@ from attncli.drawing.wrapping import measure_of, wrapped
 from attncli.errors import escaped_json
 from attncli.models.attention import Marks
 from attncli.sources.images.placement import Box, Placement
-from attncli.sources.source import Look
+from attncli.sources.source import Look, Panel
 from attncli.text.tokenizer import EOS, SPECIAL
 
 EVEN = 0.9
@@ -61,8 +61,8 @@ class LookedAt:
     marks: Marks | None = None  # windows and choices of the attention, [T, ...]
 
     def chosen(self, word: int) -> Box | None:
-        """Return the region that hard attention chose for `word`; None for soft attention."""
-        if self.marks is None or self.marks.chosen is None:
+        """Return the region that hard attention chose for `word`; None for soft attention, or where it chose none."""
+        if self.marks is None or self.marks.chosen is None or int(self.marks.chosen[word]) < 0:
             return None
         _, rows, columns = self.weights.shape
         row, column = divmod(int(self.marks.chosen[word]), columns)
@@ -118,19 +118,44 @@ def regions_figure(found: LookedAt, fonts: Fonts, look: Look, *, largest: float 
     layout = _Layout.of(len(labels) + 1, small.size, found.caption, fonts)
     figure = new_figure(layout.width, layout.height)
     _write(figure, layout.left(0), layout.height, "\n".join(layout.caption), fonts, va="top", fontsize=12)
-    pixels = np.asarray(small) / 255
-    _show(layout.tile(figure, 0), pixels)
+    _show(layout.tile(figure, 0), np.asarray(small) / 255)
     for word, label in enumerate(labels):
         axes, weights = layout.tile(figure, word + 1), found.weights[word]
-        most = float(weights.max())
-        _show(axes, shaded(pixels, _field(found, word, small.size) / max(largest or most, 1e-9), look.colormap))
+        draw_word(axes, found, small, word, look=look, largest=largest)
         axes.set_title(label, fontsize=11, pad=3, family=fonts.families, parse_math=False)
-        note = "all but even" if is_all_but_even(weights) else f"up to {most:#.2g}"
+        note = "all but even" if is_all_but_even(weights) else f"up to {float(weights.max()):#.2g}"
         _write(figure, *layout.below(word + 1), note, fonts, ha="center", va="top", fontsize=7.5, color=GREY)
-        _mark(axes, found, word, small.width / found.image.width)
     _draw_scale(figure, layout, look, largest)
     add_caption(figure, look.caption, left=layout.left(0), top=0.0, width=layout.width - 0.2)
     return figure
+
+
+def draw_word(axes: Axes, found: LookedAt, small: Image.Image, word: int, *, look: Look, largest: float | None) -> None:
+    """Draw `small`, the image reduced, shaded by the weights of `word`, with the marks of its attention.
+
+    The strongest shade stands for the weight `largest`, by default for the largest of the word.
+    """
+    most = max(largest or float(found.weights[word].max()), 1e-9)
+    _show(axes, shaded(np.asarray(small) / 255, _field(found, word, small.size) / most, look.colormap))
+    _mark(axes, found, word, small.width / found.image.width)
+
+
+@dataclass(frozen=True)
+class RegionsPanel(Panel):
+    """An image, shaded by the weights of an output token."""
+
+    found: LookedAt
+    small: Image.Image
+
+    @classmethod
+    def of(cls, found: LookedAt, *, width: float) -> RegionsPanel:
+        """Return the panel of `found`, as wide as `width` unless it would be too high."""
+        height = min(width * found.image.height / found.image.width, width * _HIGHEST)
+        return cls(min(width, height * found.image.width / found.image.height), height, found, reduced(found.image))
+
+    def draw(self, axes: Axes, token: int, *, look: Look, largest: float | None) -> None:
+        """Draw the image, shaded by the weights of `token`."""
+        draw_word(axes, self.found, self.small, token, look=look, largest=largest)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
 from attncli.files.writing import write_text
-from attncli.sources.source import Drawer, Look, Tell
+from attncli.sources.source import Drawer, Look, Panel, Tell
 from attncli.sources.text.alignment import alignment_of, json_text
 from attncli.sources.text.heat_map import check_size, heat_map, heat_map_fonts
 from attncli.sources.text.page import page
+from attncli.sources.text.words import Words
 
 
 class TextDrawer(Drawer):
@@ -45,3 +46,7 @@ class TextDrawer(Drawer):
             path = folder / f"alignment-{number:0{digits}}.{format}"
             save_figure(heat_map(alignment, fonts, caption=look.caption, largest=largest), path)
             yield path
+
+    def panel(self, found: Written, *, width: float) -> Panel:
+        """Return the words of the sentence, shaded."""
+        return Words.of(found, width=width)

@@ -261,6 +261,7 @@ def test_the_archives_of_a_set_are_named(tmp_path: Path, packed: Path) -> None:
         ("multi30k", "multi30k"),
         ("laws-en-fr", "canada_laws_en_fr"),
         ("debian-descriptions", "debian_descriptions"),
+        ("flickr8k-qa", "flickr8k_qa"),
     ],
 )
 def test_the_sums_of_the_catalogue_are_right(shared_data: Path, tmp_path: Path, name: str, folder: str) -> None:

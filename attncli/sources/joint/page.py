@@ -1,0 +1,75 @@
+"""Where a model looked in several sources, as one self-contained web page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from attncli.drawing.figures import quiet_glyphs
+from attncli.drawing.labels import readable
+from attncli.errors import escaped
+from attncli.sources.joint.figure import looks_figure
+from attncli.sources.joint.looks import Looks
+from attncli.sources.source import Drawer, Look
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("attncli.sources.joint", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    # A browser obeys an override of the direction of text as a terminal does.
+    finalize=lambda value: escaped(value) if type(value) is str else value,
+)
+
+
+def page(looks: Iterable[Looks], drawers: Mapping[str, Drawer], look: Look, *, largest: float | None = None) -> str:
+    """Return an HTML page of `looks`, which refers to nothing outside itself: their figures, and weights of words."""
+    shown = [_Shown.of(each, drawers, look, largest) for each in looks]
+    return _TEMPLATES.get_template("page.html").render(of=look.caption, shown=shown)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the page shows of an output."""
+
+    sources: dict[str, str]
+    target: str
+    kind: str  # given target, or output
+    figure: str  # SVG in base64
+    rows: list[tuple[str, str, list[tuple[str, str, str]]]]  # token, source, and of each word: itself, weight, shade
+
+    @classmethod
+    def of(cls, looks: Looks, drawers: Mapping[str, Drawer], look: Look, largest: float | None) -> _Shown:
+        figure = looks_figure(looks, drawers, look, largest=largest)
+        return cls(
+            sources=dict(looks.found.cell),
+            target=looks.best.text,
+            kind="given target" if looks.forced else "output",
+            figure=_as_svg(figure),
+            rows=list(_rows(looks, largest)),
+        )
+
+
+def _rows(looks: Looks, largest: float | None) -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
+    for token, label in enumerate(looks.labels):
+        for name, part in looks.found.parts.items():
+            if part.places.tokens is None or part.best.weights is None:
+                continue
+            weights = part.best.weights[token]
+            most = max(largest or float(weights.max()), 1e-9)
+            words = zip(readable(part.places.labels), weights.tolist(), strict=True)
+            yield label, name, [(word, f"{weight:.3f}", f"{weight / most:.3f}") for word, weight in words]
+
+
+def _as_svg(figure: Figure) -> str:
+    found = io.BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}), quiet_glyphs():
+        figure.savefig(found, format="svg", bbox_inches="tight", pad_inches=0.12, metadata={"Date": None})
+    return base64.b64encode(found.getvalue()).decode("ascii")
