@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from attncli.config.data import GoldPlaces
 from attncli.config.quantities import ColumnNumber, PathText, SetName
 from attncli.config.section import MAY_CHANGE, DataSection, Section
 
@@ -78,7 +79,12 @@ class CaptionSplit(Section):
         return self
 
 
+class CaptionTest(CaptionSplit, GoldPlaces):
+    """A test set. A plain name is that of a `list`."""
+
+
 Split = Annotated[CaptionSplit, BeforeValidator(_as_split, json_schema_input_type=str | CaptionSplit)]
+Test = Annotated[CaptionTest, BeforeValidator(_as_split, json_schema_input_type=str | CaptionTest)]
 
 
 class CaptioningData(DataSection):
@@ -98,7 +104,7 @@ class CaptioningData(DataSection):
     """The training images: a file of names, or keys."""
     dev: Split
     """The dev images, which select the checkpoint; never trained on."""
-    test: Annotated[dict[SetName, Split], MAY_CHANGE] = Field(default={})
+    test: Annotated[dict[SetName, Test], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
     match_names: Literal["exact", "flickr_id"] = "exact"
     """How names are matched to image files: exactly, or by the number before `_` or `.`, so that Multi30k's

@@ -10,6 +10,14 @@ from attncli.config.quantities import ColumnNumber, Length, PathText, SetName
 from attncli.config.section import MAY_CHANGE, DataSection, Section
 
 
+class GoldPlaces(Section):
+    """What a test set may have besides sources and targets."""
+
+    places: PathText | None = None
+    """A JSON Lines file that says where in each source lies what the words of its (first) target mean; `eval` then
+    measures how much of the attention's weight lies there."""
+
+
 class ParallelFiles(Section):
     """Two text files; line n of one translates line n of the other."""
 

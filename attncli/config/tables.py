@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from attncli.config.data import GoldPlaces
 from attncli.config.quantities import PathText, SetName
 from attncli.config.section import MAY_CHANGE, DataSection, Section
 from attncli.errors import unknown
@@ -29,6 +30,10 @@ class TableSplit(Section):
         return self
 
 
+class TableTest(TableSplit, GoldPlaces):
+    """A test set."""
+
+
 class TableData(DataSection):
     """A table for training, validation and test: `.tsv`, `.csv` or `.jsonl`, each with or without `.gz`.
 
@@ -49,7 +54,7 @@ class TableData(DataSection):
     """The training examples."""
     dev: TableSplit
     """The dev examples, which select the checkpoint; never trained on."""
-    test: Annotated[dict[SetName, TableSplit], MAY_CHANGE] = Field(default={})
+    test: Annotated[dict[SetName, TableTest], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
     bad_lines: Literal["error", "skip"] = "error"
     """What to do about a training row that cannot be used, such as one with an empty cell or a file that is missing:

@@ -11,6 +11,7 @@ from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Speed
 from attncli.evaluation.test_set import EvaluationSet
+from attncli.evaluation.weight_inside import weight_inside
 from attncli.machine.progress import progress
 from attncli.runs.writing import WritingRun
 from attncli.text.labels import unknown_label_notes
@@ -26,6 +27,8 @@ def decode(
     workers: int | None = None,
 ) -> System:
     """Return the best hypotheses of `run` for the sources of `test`, with the time that decoding and training took.
+
+    Where `test` has gold places, the weight of the attention inside them is measured too.
 
     The time to read the sources counts, and so does that until `workers` have started. Raises a DataError that names
     every source that cannot be read.
@@ -50,12 +53,14 @@ def decode(
         notes += unknown_label_notes(name, run.tokenizers.target, of_sources)
     # Runs of an ensemble were trained apart, so that there is no one speed.
     training, notes_on_training = (None, ()) if run.others else training_cost_or_note(run.folder, name)
+    ctc = run.config.model.ctc
     details = {
         "folder": str(run.folder),
         "step": run.step,
         "parameters": sum(each.parameters for each in (run, *run.others)),
         "beam_size": search.beam_size,
         "length_penalty": search.length_penalty,
+        **({} if ctc is None else {"ctc_weight": ctc.weight if search.ctc_weight is None else search.ctc_weight}),
         **({"with": [_member(other) for other in run.others]} if run.others else {}),
     }
     return System(
@@ -65,6 +70,7 @@ def decode(
         variant=variant,
         speed=Speed(seconds, len(found), sum(len(each.best.tokens) for each in found)),
         training=training,
+        weight_inside=weight_inside(run, test, search),
         details=details,
         notes=(*notes, *notes_on_training),
     )

@@ -25,6 +25,7 @@ from attncli.evaluation.report import (
     SystemReport,
     TrainingCost,
     VariantReport,
+    WeightInside,
 )
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.metrics.bleu import BLEU, length_ratio
@@ -50,6 +51,7 @@ class System:
     notes: tuple[str, ...] = ()
     training: TrainingCost | None = None  # None: not known
     variant: str | None = None  # the name for it and those that differ in their seeds alone; None: there are none
+    weight_inside: SentenceStatistics | None = None  # None: no attention, or no gold places
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def evaluate(
             training=system.training,
             details=system.details,
             notes=system.notes if test_notes else (*_system_notes(system), *system.notes),
+            weight_inside=_weight_inside(system, settings),
         )
         for number, system in enumerate(systems)
     ]
@@ -139,6 +142,14 @@ def _lengths(test: EvaluationSet, length_of: LengthOf) -> NDArray[np.intp]:
 def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _Resampled:
     resamples = resampled_scores(measured, samples=settings.bootstrap_samples, seed=settings.seed)
     return _Resampled([statistics.score() for statistics in measured], resamples)
+
+
+def _weight_inside(system: System, settings: Evaluation) -> WeightInside | None:
+    if system.weight_inside is None:
+        return None
+    _, uniform, words = system.weight_inside.values.sum(0)
+    score = _resample([system.weight_inside], settings).bounded(0)
+    return WeightInside(score, uniform=100 * float(uniform / words), words=int(words))
 
 
 def _bin_score(bin_: LengthBin, metric: str, score: BoundedScore) -> BinScore:

@@ -77,6 +77,19 @@ class TrainingCost:
 
 
 @dataclass(frozen=True)
+class WeightInside:
+    """The mean share of a word's attention that lies in its gold place, in percent."""
+
+    score: BoundedScore
+    uniform: float  # what equal weights over the source would give
+    words: int  # that have a place
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `report.json` has it."""
+        return {**self.score.as_json(), "uniform": self.uniform, "words": self.words}
+
+
+@dataclass(frozen=True)
 class SystemReport:
     """The scores of one system: a run, or a file of hypotheses."""
 
@@ -91,6 +104,7 @@ class SystemReport:
     training: TrainingCost | None  # None: not known
     details: Mapping[str, Any]  # where the hypotheses come from: folder, step, beam size, …
     notes: tuple[str, ...]
+    weight_inside: WeightInside | None = None  # None: no attention, or no gold places
 
     def as_json(self) -> dict[str, Any]:
         """Return the system as an entry of `runs`."""
@@ -108,6 +122,7 @@ class SystemReport:
             **scores,
             "length_ratio": self.length_ratio,
             "by_length": [found.as_json() for found in self.by_length],
+            "weight_inside": self.weight_inside.as_json() if self.weight_inside else None,
             "speed": self.speed.as_json() if self.speed else None,
             "training": self.training.as_json() if self.training else None,
         }

@@ -11,6 +11,7 @@ from attncli.config.sources.encoder import EncoderSection
 from attncli.config.writing import WritingConfig
 from attncli.data.corpus import reference_sets
 from attncli.data.forms.forms import open_form
+from attncli.data.gold_places import GoldPlace, read_gold_places
 from attncli.errors import CommandError, DataError, unknown
 from attncli.files.reading import read_lines
 
@@ -26,6 +27,8 @@ class EvaluationSet:
     # Sentences, or the paths of files, and where the references are found: the same set may lie in several folders.
     cells: tuple[Any, ...] = field(default=(), compare=False)
     places: tuple[str, ...] = field(default=(), compare=False)
+    # Where in each source lies what words of its first reference mean; None where that is not known.
+    gold: tuple[tuple[GoldPlace, ...], ...] | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         """Return N."""
@@ -62,7 +65,17 @@ def configured_set(config: WritingConfig, name: str | None, *, where: str) -> Ev
     references = tuple(tuple(stream) for stream in reference_sets([example.targets for example in examples]))
     names = tuple(_shown(section, cell) for cell in cells)
     places = tuple(form.place("target", example.number) for example in examples)
-    return EvaluationSet(name, names, references, noun, cells, places)
+    gold = None
+    if (file := getattr(config.data.test[name], "places", None)) is not None:
+        targets = [example.targets[0] for example in examples]
+        gold = read_gold_places(Path(config.data.root) / file, sources=names, targets=targets, noun=noun)
+    return EvaluationSet(name, names, references, noun, cells, places, gold)
+
+
+def _shown(section: EncoderSection, cell: Any) -> str:
+    """Return the text of a source, that of several together, or the name of a file where there is no text."""
+    read = list(section.sources_of(cell))
+    return " ".join([text for encoder, text in read if encoder.is_text] or [Path(path).name for _, path in read])
 
 
 def set_of_files(source: Path | None, references: Sequence[Path], *, name: str | None = None) -> EvaluationSet:

@@ -82,6 +82,25 @@ def _share(count: int, total: int) -> str:
     return f"{count:,} ({100 * count / max(total, 1):.1f})"
 
 
+def weight_heading(report: Report) -> str:
+    """Say what `weight_rows` holds."""
+    words = next(system.weight_inside.words for system in report.systems if system.weight_inside)
+    return (
+        f"Weight of the attention inside the gold places of {words:,} words, in % of that over the source; "
+        "the reference is given"
+    )
+
+
+def weight_rows(report: Report) -> Table:
+    """Return how much of the weight of each system that attends lies in gold places, and how much would by chance."""
+    rows = [
+        [system.name, _bounded(found.score, digits=1, digits_of_bounds=1), f"{found.uniform:.1f}"]
+        for system in report.systems
+        if (found := system.weight_inside)
+    ]
+    return ["run", "inside", "equal weights"], rows
+
+
 def has_costs(report: Report) -> bool:
     """Whether `cost_rows` has numbers: nothing is known of given files."""
     return any(system.speed or system.training for system in report.systems)

@@ -19,6 +19,8 @@ from attncli.reports.rows import (
     score_rows,
     signature_lines,
     variant_rows,
+    weight_heading,
+    weight_rows,
 )
 from attncli.reports.tables import Table, latex_page, markdown_table, terminal_table
 
@@ -38,7 +40,7 @@ def _tables(report: Report) -> Iterator[tuple[str, Table]]:
         yield SEEDS, variant_rows(report)
     else:
         yield "", score_rows(report)
-    yield from count_tables(report)
+    yield from _further_tables(report)
     if has_costs(report):
         yield "", cost_rows(report)
     yield by_length_heading(report), length_rows(report)
@@ -46,6 +48,13 @@ def _tables(report: Report) -> Iterator[tuple[str, Table]]:
         yield comparison_heading(report), comparison_rows(report)
     if report.has_seeds:
         yield "", score_rows(report)
+
+
+def _further_tables(report: Report) -> Iterator[tuple[str, Table]]:
+    """Yield the tables of what is known of some test sets and metrics alone, with their headings."""
+    yield from count_tables(report)
+    if any(system.weight_inside for system in report.systems):
+        yield weight_heading(report), weight_rows(report)
 
 
 def latex_text(report: Report) -> str:
@@ -60,7 +69,7 @@ def markdown_text(report: Report, picture: str) -> str:
         headline(report) + ".",
         *([SEEDS] if report.has_seeds else []),
         markdown_table(*beside(variant_rows(report) if report.has_seeds else score_rows(report), cost_rows(report))),
-        *(part for heading, table in count_tables(report) for part in (f"## {heading}", markdown_table(*table))),
+        *(part for heading, table in _further_tables(report) for part in (f"## {heading}", markdown_table(*table))),
         f"## {by_length_heading(report)}",
         f"![{report.by_length_metric.label} by length]({picture})",
         markdown_table(*length_rows(report)),

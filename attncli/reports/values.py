@@ -89,6 +89,9 @@ def _score_row(system: SystemReport, variant: str) -> dict[str, Any]:
     return {
         **row,
         "length_ratio": system.length_ratio,
+        "weight_inside": system.weight_inside.score.score if system.weight_inside else None,
+        "weight_inside_low": system.weight_inside.score.low if system.weight_inside else None,
+        "weight_inside_high": system.weight_inside.score.high if system.weight_inside else None,
         "parameters": system.details.get("parameters"),
         "training_seconds": system.training.seconds if system.training else None,
         "trained_tokens_per_second": system.training.tokens_per_second if system.training else None,

@@ -14,7 +14,8 @@ import numpy as np
 from attncli.config.search import Search
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.writing import WritingConfig, WritingModel
-from attncli.data.columns import Column, ReadColumn, Reader
+from attncli.data.columns import Array, Column, ReadColumn, Reader
+from attncli.data.gold_places import GoldPlace
 from attncli.decoding.written import Written
 from attncli.errors import DataError
 from attncli.models.build import Needs
@@ -93,6 +94,20 @@ class Drawer(ABC):
         """
 
 
+class Locator(ABC):
+    """Finds gold places among the positions of sources of one kind."""
+
+    kinds: ClassVar[tuple[str, ...]]
+    """The kinds of places that it finds (`GoldPlace.kind`)."""
+
+    @abstractmethod
+    def shares(self, found: Written, places: Sequence[GoldPlace]) -> Array:
+        """Return for each of `places` the share [P, S] of each position of the source of `found` that lies in it.
+
+        It is NaN where a place is in another source than the position.
+        """
+
+
 class SourceKind(ABC, Generic[AnySection]):
     """All that the package asks of a kind of source; `sources.kinds` maps configuration sections to kinds."""
 
@@ -145,3 +160,7 @@ class SourceKind(ABC, Generic[AnySection]):
     @abstractmethod
     def drawer(self, section: AnySection) -> Drawer:
         """Return the drawer for sources of this kind."""
+
+    def locator(self, section: AnySection) -> Locator | None:
+        """Return what finds gold places in sources of this kind; None where nothing does."""
+        return None

@@ -6,6 +6,7 @@ colour is as likely (6), every shape (5) and every number (4, from 0 to 3).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from attncli.data.sets.filling import filling
-from attncli.data.sets.toy_shapes import MOST_OBJECTS, RADII, ToyObject, draw, is_clear, relation, scene
+from attncli.data.sets.toy_shapes import MOST_OBJECTS, RADII, SIDE, ToyObject, draw, is_clear, relation, scene
 from attncli.files.writing import open_output
 
 COLUMNS = ("image", "question", "answer", "type", "split", "box")
@@ -38,14 +39,21 @@ class ToyQuestion(NamedTuple):
 
 
 def make_toy_questions(folder: Path, sizes: ToyQuestionSizes, *, seed: int) -> None:
-    """Write `images/` and `questions.tsv` into `folder`; equal seeds and sizes give equal files.
+    """Write `images/`, `questions.tsv` and files of gold places into `folder`; equal seeds and sizes give equal files.
 
     A line of the table has an image, a question, its answer, the type of the question, the split (train, dev or test)
-    and the box (left, top, right, bottom, in pixels) of the object that is asked about, which is empty for numbers.
+    and the box (left, top, right, bottom, in pixels) of the object that is asked about, which is empty for numbers;
+    `places-dev.jsonl` and `places-test.jsonl` have those boxes as gold places of the answers (`data.gold_places`).
     Raises DataError if the files cannot be written, or would replace or mix with other files (`filling`).
     """
     random = Random(seed)
-    with filling(folder, exactly=True) as aside, open_output(aside / "questions.tsv") as table:
+    with (
+        filling(folder, exactly=True) as aside,
+        open_output(aside / "questions.tsv") as table,
+        open_output(aside / "places-test.jsonl") as of_test,
+        open_output(aside / "places-dev.jsonl") as of_dev,
+    ):
+        places = {"test": of_test, "dev": of_dev}
         (aside / "images").mkdir()
         table.write("\t".join(COLUMNS) + "\n")
         # Test comes first and train last, so that another number of training images does not change the test.
@@ -57,10 +65,17 @@ def make_toy_questions(folder: Path, sizes: ToyQuestionSizes, *, seed: int) -> N
                 for each in questions:
                     cells = (image, each.question, each.answer, each.type, split, _box(each.asked))
                     table.write("\t".join(cells) + "\n")
+                    if split in places:
+                        places[split].write(json.dumps({"source": each.question, "places": _places(each.asked)}) + "\n")
 
 
 def _box(asked: ToyObject | None) -> str:
     return "" if asked is None else " ".join(f"{edge:.1f}" for edge in asked.box)
+
+
+def _places(asked: ToyObject | None) -> list[dict[str, object]]:
+    """Return the gold place of an answer, which is one word."""
+    return [] if asked is None else [{"words": [0], "box": [round(edge / SIDE, 4) for edge in asked.box]}]
 
 
 def asked_scene(random: Random) -> tuple[list[ToyObject], list[ToyQuestion]]:

@@ -24,6 +24,7 @@ from attncli.sources.images.cnn import CNN as CNNBackbone  # noqa: N811 - the cl
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0 as EfficientNetLite0Backbone
 from attncli.sources.images.encoder import Backbone, ImageEncoder
 from attncli.sources.images.features import FeatureStore, StoredFeatures
+from attncli.sources.images.locator import ImageLocator
 from attncli.sources.images.reader import ImageReader, mirror
 from attncli.sources.images.timm import TimmBackbone
 from attncli.sources.source import Drawer, Shared, SourceKind
@@ -98,6 +99,10 @@ class Images(SourceKind[Section]):
         from attncli.sources.images.drawing import ImageDrawer
 
         return ImageDrawer(section.preprocessing)
+
+    def locator(self, section: Section) -> ImageLocator:
+        """Return what finds boxes in images."""
+        return ImageLocator(section.preprocessing)
 
 
 @dataclass(frozen=True)
