@@ -40,7 +40,7 @@ def glorot(model: nn.Module) -> None:
         elif isinstance(module, LearnedPositions):
             nn.init.normal_(module.vectors, std=module.vectors.shape[1] ** -0.5)
         elif isinstance(module, LearnedGridPositions):
-            for vectors in (module.rows, module.columns):
+            for vectors in module.parameters():
                 nn.init.normal_(vectors, std=vectors.shape[1] ** -0.5)
         elif isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)

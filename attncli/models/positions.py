@@ -65,26 +65,37 @@ class LearnedPositions(Positions):
         return self.vectors[first:last]
 
 
+AXES = ("frames", "rows", "columns")
+"""What the axes of a grid are called, the last ones where it has fewer: rows and columns for an image."""
+
+
 class GridPositions(nn.Module, ABC):
-    """A vector for each place of a grid, which is added to the region there; each axis gets a share of the width."""
+    """A vector for each place of a grid of any `axes`, which is added to the state there; axes share the width.
 
-    def __init__(self, size: int):
+    The axes are frames, rows and columns of a film, rows and columns of an image, or one alone.
+    """
+
+    def __init__(self, size: int, *, axes: int = 2):
         super().__init__()
-        self.sizes = (size - size // 2, size // 2)  # the shares of row and column
+        # The first axes get one column more where the width cannot be divided evenly.
+        self.sizes = [size // axes + (axis < size % axes) for axis in range(axes)]
 
-    def forward(self, states: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return the vectors [S, D] of the places of `grid`, row by row, for `states` [B, S, D]."""
-        rows, columns = (self.axis(axis, length, states) for axis, length in enumerate(grid))
-        joined = [rows[:, None].expand(-1, grid[1], -1), columns[None].expand(grid[0], -1, -1)]
-        return torch.cat(joined, -1).flatten(0, 1)
+    def forward(self, states: Tensor, grid: tuple[int, ...]) -> Tensor:
+        """Return the vectors [S, D] of the places of `grid`, the last axis fastest, for `states` [B, S, D]."""
+        shares = []
+        for axis, length in enumerate(grid):
+            vectors = self.axis(axis, length, states)  # [length, share of D]
+            along = [length if at == axis else 1 for at in range(len(grid))]
+            shares.append(vectors.view(*along, -1).expand(*grid, -1))
+        return torch.cat(shares, -1).flatten(0, -2)
 
     @abstractmethod
     def axis(self, axis: int, length: int, states: Tensor) -> Tensor:
-        """Return the vectors [length, share of D] along an axis, 0 for rows and 1 for columns."""
+        """Return the vectors [length, share of D] along an axis, the first of which is 0."""
 
 
 class SinusoidalGridPositions(GridPositions):
-    """Sines and cosines of row and column (Vaswani et al. 2017, 3.5, on each axis)."""
+    """Sines and cosines of the place on each axis (Vaswani et al. 2017, 3.5)."""
 
     def axis(self, axis: int, length: int, states: Tensor) -> Tensor:
         """Return the vectors [length, share of D]."""
@@ -93,19 +104,25 @@ class SinusoidalGridPositions(GridPositions):
 
 
 class LearnedGridPositions(GridPositions):
-    """A learned vector for each row and each column, concatenated (Carion et al. 2020, appendix)."""
+    """A learned vector for each row, each column and so on, concatenated (Carion et al. 2020, appendix).
 
-    def __init__(self, length: int, size: int):
-        super().__init__(size)
-        self.rows, self.columns = (nn.Parameter(torch.empty(length, share)) for share in self.sizes)
+    `noun` is what has a grid, for the error of one with more than `length` places along an axis.
+    """
+
+    def __init__(self, length: int, size: int, *, axes: int = 2, noun: str = "image"):
+        super().__init__(size, axes=axes)
+        self.noun, self.names = noun, AXES[-axes:]
+        for name, share in zip(self.names, self.sizes, strict=True):
+            self.register_parameter(name, nn.Parameter(torch.empty(length, share)))
 
     def axis(self, axis: int, length: int, states: Tensor) -> Tensor:
         """Return the vectors [length, share of D], or raise a DataError past the last one."""
-        vectors = (self.rows, self.columns)[axis]
+        vectors = self.get_parameter(self.names[axis])
         if length > len(vectors):
+            article = "an" if self.noun[0] in "aeiou" else "a"
             raise DataError(
-                f"an image has {length} {('rows', 'columns')[axis]} of regions, but model.encoder.maximum_length is "
-                f"{len(vectors)}; raise it, or choose model.encoder.positions: sinusoidal"
+                f"{article} {self.noun} has {length} {self.names[axis]} of regions, but model.encoder.maximum_length "
+                f"is {len(vectors)}; raise it, or choose model.encoder.positions: sinusoidal"
             )
         return vectors[:length]
 

@@ -1,10 +1,11 @@
-"""Where a word or a region stands: on recurrent encoders, and on grids.
+"""Where a word or a region stands: on recurrent encoders, and on grids of any axes.
 
 Grids of 3 rows and 5 columns, D=11 memory width: 6 numbers tell the row and 5 the column.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -67,20 +68,46 @@ def test_sinusoids_of_a_grid_tell_row_and_column() -> None:
             close(found[row * 5 + column], torch.tensor(expected))
 
 
+@pytest.mark.parametrize("grid", [(4,), (3, 5), (2, 3, 4)], ids=["one", "two", "three"])
+def test_sinusoids_of_any_axes_share_the_width(grid: tuple[int, ...]) -> None:
+    shares = {1: [11], 2: [6, 5], 3: [4, 4, 3]}[len(grid)]
+    found = SinusoidalGridPositions(D, axes=len(grid))(torch.zeros(1, math.prod(grid), D), grid).view(*grid, D)
+    for place in itertools.product(*map(range, grid)):
+        expected = [
+            sinusoid(at, column, share) for at, share in zip(place, shares, strict=True) for column in range(share)
+        ]
+        close(found[place], torch.tensor(expected))
+
+
+def test_learned_vectors_of_a_film_are_those_of_frame_row_and_column() -> None:
+    positions = LearnedGridPositions(4, D, axes=3, noun="film")
+    for parameter in positions.parameters():
+        nn.init.normal_(parameter)
+    assert [(name, len(vectors), vectors.shape[1]) for name, vectors in positions.named_parameters()] == [
+        ("frames", 4, 4), ("rows", 4, 4), ("columns", 4, 3)
+    ]  # fmt: skip
+    frames, rows, columns = positions.parameters()
+    found = positions(torch.zeros(1, 24, D), (2, 3, 4)).view(2, 3, 4, D)
+    for frame, row, column in itertools.product(range(2), range(3), range(4)):
+        close(found[frame, row, column], torch.cat([frames[frame], rows[row], columns[column]]))
+    with pytest.raises(DataError, match=r"^a film has 5 frames of regions, but model\.encoder\.maximum_length is 4; "):
+        positions(torch.zeros(1, 5, D), (5, 1, 1))
+
+
 def test_learned_vectors_of_row_and_column_are_joined() -> None:
     _, positions = both()
-    assert isinstance(positions, LearnedGridPositions)
+    rows, columns = positions.parameters()
     found = positions(torch.zeros(1, 15, D), GRID)
     for row in range(3):
         for column in range(5):
-            close(found[row * 5 + column], torch.cat([positions.rows[row], positions.columns[column]]))
+            close(found[row * 5 + column], torch.cat([rows[row], columns[column]]))
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["sinusoidal", "learned"])
 def test_a_transposed_grid_has_the_transposed_places(which: int) -> None:
     positions = both(10)[which]  # an even width, whose shares are equal
     if isinstance(positions, LearnedGridPositions):
-        positions.columns = positions.rows
+        positions.register_parameter("columns", positions.get_parameter("rows"))
     states = torch.zeros(1, 15, 10)
     plain = positions(states, GRID).view(3, 5, 2, 5)
     transposed = positions(states, GRID[::-1]).view(5, 3, 2, 5)
