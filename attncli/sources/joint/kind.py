@@ -17,8 +17,9 @@ from attncli.models.build import Needs
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.encoders.joint import JointEncoder
 from attncli.sources.joint.column import JointColumn, Member
+from attncli.sources.joint.locator import JointLocator
 from attncli.sources.joint.reader import JointReader
-from attncli.sources.source import Drawer, Shared, SourceKind
+from attncli.sources.source import Drawer, Locator, Shared, SourceKind
 
 KindOf = Callable[[EncoderSection], SourceKind[Any]]
 
@@ -74,6 +75,12 @@ class Joint(SourceKind[Section]):
             for name, each in section.parts.items()
         ]
         return JointColumn(members, np.array(lengths, np.int32))
+
+    def locator(self, section: Section) -> Locator | None:
+        """Return what finds gold places in any of the sources."""
+        found = {name: self.kind_of(each).locator(each) for name, each in section.parts.items()}
+        locators = {name: locator for name, locator in found.items() if locator is not None}
+        return JointLocator(locators) if locators else None
 
     def drawer(self, section: Section) -> Drawer:
         """Return the drawer of all sources."""
