@@ -28,6 +28,7 @@ Config = WritingConfig | AutoencodingConfig
 CONFIGS: dict[str, type[Config]] = {
     "translation": TranslationConfig,
     "summarisation": SummarisationConfig,
+    "answering": AnsweringConfig,
     "captioning": CaptioningConfig,
     "autoencoding": AutoencodingConfig,
 }
