@@ -1,0 +1,78 @@
+"""Several sources are read by the readers of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from attncli.data.columns import Places, Reader
+from attncli.data.packs import EnsembleReader, Packs
+from attncli.errors import DataError
+from attncli.sources.joint.reader import JointReader
+
+
+class Letters(Reader[str]):
+    """Reads text without some letter; a position is a letter."""
+
+    def __init__(self, without: str, *, ahead: int = 1, on_threads: bool = False):
+        self.without, self.ahead, self.on_threads = without, ahead, on_threads
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> str:
+        if self.without in cell:
+            raise DataError(f"{cell}: has {self.without}")
+        return cell + "".join(map(str, seed or ()))
+
+    def pack(self, items: Sequence[str]) -> list[str]:  # type: ignore[override]
+        return list(items)
+
+    def length(self, item: str) -> int:
+        return len(item)
+
+    def places(self, item: str) -> Places:
+        return Places(tokens=tuple(item))
+
+
+READER = JointReader({"image": Letters("x", ahead=7, on_threads=True), "question": Letters("y", ahead=3)})
+
+
+def test_each_source_is_read_by_its_own_reader() -> None:
+    first = READER.read({"question": "ax", "image": "by"})
+    assert first == {"image": "by", "question": "ax"}
+    assert READER.length(first) == 4
+    second = READER.read({"question": "b", "image": "abc"}, seed=(1, 2))
+    assert second == {"image": "abc12", "question": "b12"}
+    assert READER.pack([first, second]) == Packs((["by", "abc12"], ["ax", "b12"]))  # type: ignore[arg-type]
+
+
+def test_it_reads_no_further_ahead_than_any_of_them_and_on_threads_if_one_does() -> None:
+    assert (READER.ahead, READER.on_threads) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ({"image": "x", "question": "a"}, "image: x: has x"),
+        ({"image": "a", "question": "ay"}, "question: ay: has y"),
+        ({"image": "a", "question": ""}, "question: is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_named(cell: dict[str, str], problem: str) -> None:
+    with pytest.raises(DataError) as caught:
+        READER.read(cell)
+    assert str(caught.value) == problem
+
+
+def test_its_parts_are_the_sources_with_their_places() -> None:
+    cell = {"image": "ab", "question": "cde"}
+    for reader, item in (
+        (READER, READER.read(cell)),
+        (EnsembleReader([READER, READER]), EnsembleReader([READER, READER]).read(cell)),
+    ):
+        parts = reader.parts(cell, item)  # type: ignore[arg-type]
+        assert {name: (part.cell, part.item) for name, part in parts.items()} == {
+            "image": ("ab", "ab"),
+            "question": ("cde", "cde"),
+        }
+        assert parts["question"].places.tokens == ("c", "d", "e")
+    assert Letters("x").parts("a", "a") == {}
