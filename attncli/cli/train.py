@@ -52,7 +52,8 @@ def train(
     """
     from attncli.config.shipped import shipped_file
     from attncli.machine.device import resolve_device
-    from attncli.machine.processes import check_devices, joined, started_processes
+    from attncli.machine.processes import check_devices, joined
+    from attncli.machine.started import started_processes
     from attncli.runs.folder import RunFolder
     from attncli.tasks.launch import try_out
 

@@ -35,6 +35,7 @@ from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 if TYPE_CHECKING:
+    from attncli.machine.processes import Processes
     from attncli.machine.workers import Workers
 
 Item = TypeVar("Item")
@@ -100,15 +101,46 @@ class Writer(Generic[Item]):
 
     @contextmanager
     def side_by_side(self, count: int | None) -> Iterator[Writer[Item]]:
-        """Yield a writer whose batches are answered in `count` processes of one thread each, for the whole context.
+        """Yield a writer whose batches are answered in several processes, for the whole context.
 
-        What it writes does not depend on `count`. With None it is this one, with all threads in this process. Raises a
-        CommandError unless the model is on the CPU.
+        They are those that a launcher has started to help this one, or else `count` of one thread each. What it writes
+        does not depend on their number. Without any it is this one, with all threads in this process. Raises a
+        CommandError for a `count` beside a launcher's processes, or where the model is not on the CPU.
         """
-        if count is None:
+        from attncli.machine.launched import helping
+
+        if (launched := helping()).count > 1:
+            if count is not None:
+                raise CommandError(
+                    f"--workers {count}: a launcher has started {launched.count} processes, which answer together; "
+                    "leave --workers out"
+                )
+            with self._among(launched) as writer:
+                yield writer
+        elif count is None:
             yield self
-            return
-        from attncli.machine.workers import Workers, in_shared_memory
+        else:
+            with self._with_workers(count) as writer:
+                yield writer
+
+    @contextmanager
+    def _among(self, launched: Processes) -> Iterator[Writer[Item]]:
+        """Yield a writer whose batches are answered by the processes of a launcher, each with a copy of the model."""
+        from attncli.machine.launched import others_of
+        from attncli.machine.workers import Workers
+
+        alone = replace(self, model=in_precision(self.model, self.settings.precision))
+        sent = replace(alone, model=copy.deepcopy(alone.model).to("cpu"))
+        with Workers(alone._answer_batch, start=others_of(launched, sent._answering), count=launched.count) as workers:
+            yield replace(alone, workers=workers)
+
+    def _answering(self, device: torch.device) -> Callable[[_Batch], list[Written]]:
+        return replace(self, model=self.model.to(device))._answer_batch
+
+    @contextmanager
+    def _with_workers(self, count: int) -> Iterator[Writer[Item]]:
+        """Yield a writer whose batches are answered in `count` processes of one thread each, which start for it."""
+        from attncli.machine.workers import Spawned, Workers, in_shared_memory, one_thread
 
         if (device := self.model.device.type) != "cpu":
             raise CommandError(
@@ -119,7 +151,8 @@ class Writer(Generic[Item]):
         alone = replace(self, model=in_shared_memory(model) if count > 1 else model)
         weights = {id(each): each for each in (*model.parameters(), *model.buffers())}
         twin = copy.deepcopy(alone, weights)
-        with Workers(alone._answer_batch, elsewhere=twin._answer_batch, count=count) as workers:
+        start = partial(Spawned, twin._answer_batch)
+        with one_thread(), Workers(alone._answer_batch, start=start, count=count) as workers:
             yield replace(alone, workers=workers)
 
     def write(

@@ -1,4 +1,4 @@
-"""Processes that train one model together, over torch.distributed."""
+"""Processes that train or answer together, over torch.distributed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from torch.distributed.rendezvous import rendezvous
 
 from attncli.errors import CommandError, UserError
 from attncli.machine.device import resolve_device
+from attncli.machine.started import started_processes
 
 Value = TypeVar("Value")
 
-# The first process validates while the others wait, however long that takes. One that dies ends the wait at once.
+# Processes wait for one another, however long it takes until there is work. One that dies ends the wait at once.
 _PATIENCE = timedelta(days=7)
 _FIRST_TELLS = timedelta(seconds=10)  # that a process with an error waits for the first one to have it, too
 _TOLD = "attncli/told"
@@ -31,7 +32,7 @@ class LostError(UserError):
 
 @dataclass(frozen=True)
 class Processes:
-    """Where a process is among those that train together, each on its part of every batch; alone by default."""
+    """Where a process is among those that work together; alone by default."""
 
     rank: int = 0
     count: int = 1
@@ -82,6 +83,27 @@ class Processes:
             dist.broadcast_object_list(found, 0, device=torch.device("cpu"))
         return found[0]  # type: ignore[no-any-return]
 
+    def gathered(self, value: Value) -> list[Value] | None:
+        """Return in the first process the `value` of each, by their ranks, and None in the others."""
+        if self.count == 1:
+            return [value]
+        found: list[Any] | None = [None] * self.count if self.is_first else None
+        with _exchanging():
+            dist.gather_object(value, found)
+        return found
+
+    def send(self, value: Any, rank: int) -> None:
+        """Send `value` to the process `rank`, which receives it."""
+        with _exchanging():
+            dist.send_object_list([value], rank, device=torch.device("cpu"))
+
+    def receive(self, rank: int) -> Any:
+        """Return what the process `rank` sends."""
+        found: list[Any] = [None]
+        with _exchanging():
+            dist.recv_object_list(found, rank, device=torch.device("cpu"))
+        return found[0]
+
     def wait(self) -> None:
         """Wait until every process is here."""
         self.sums(0.0)
@@ -90,17 +112,20 @@ class Processes:
 ALONE = Processes()
 
 
+def in_order(parts: Sequence[Sequence[Value]]) -> list[Value]:
+    """Return the items that were dealt to N processes, of which part r has the items r, r + N, r + 2N and so on."""
+    found: list[Any] = [None] * sum(map(len, parts))
+    for rank, part in enumerate(parts):
+        found[rank :: len(parts)] = part
+    return found
+
+
 @contextmanager
 def _exchanging() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no class of its own for a connection that was closed
-        raise LostError("another process of this training has ended, or cannot be reached") from error
-
-
-def started_processes() -> int:
-    """Return how many processes a launcher such as torchrun has started, this one included; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+        raise LostError("another of the processes has ended, or cannot be reached") from error
 
 
 @contextmanager

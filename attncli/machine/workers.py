@@ -1,13 +1,14 @@
-"""Work for several processes of one thread each, of which this is one."""
+"""Work for several processes, of which this is one."""
 
 from __future__ import annotations
 
 import pickle
 import shutil
 import signal
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import resource_tracker
@@ -31,29 +32,46 @@ AnyModel = TypeVar("AnyModel", bound=nn.Module)
 # Not forked: a copy of a process whose libraries have threads may wait for one of them for ever.
 _processes = get_context("spawn")
 _SHARED = Path("/dev/shm")
+_NONE = pickle.dumps(None)
+
+
+class Other(ABC):
+    """Another process that answers jobs, of which a thread of this one asks it."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Wait until it can answer; raises what `ask` raises."""
+
+    @abstractmethod
+    def ask(self, job: Any) -> Any:
+        """Return its answer, or None where it has none; raises a UserError if the process has died."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Ask for nothing more; called by the thread that asks."""
+
+    @abstractmethod
+    def hurry(self) -> None:
+        """Let the thread that asks have its answer, or an error, soon, as nobody waits for it."""
 
 
 class Workers(Generic[Job, Answer]):
-    """Answers jobs in `count` processes of one thread each: this one, and others that start once there are jobs.
+    """Answers jobs in `count` processes: this one, and others, each from `start`, which are there once there are jobs.
 
-    Each other process has what `elsewhere` is, which does the same as `answer`, shares the tensors that are in shared
-    memory, and must not change meanwhile, as it is sent by threads while this process answers. A job is answered by
-    whichever process is free. While they start, which takes seconds, this process goes on, so that little work is
-    done before they are there. They end with the context.
+    The others answer as `answer` does here. A job is answered by whichever process is free. While they get ready, which
+    may take seconds, this process goes on, so that little work is done before they are there.
     """
 
-    def __init__(self, answer: Callable[[Job], Answer], *, elsewhere: Callable[[Job], Answer], count: int):
+    def __init__(self, answer: Callable[[Job], Answer], *, start: Callable[[], Other], count: int):
         self.count = count
-        self._answer, self._elsewhere = answer, elsewhere
+        self._answer, self._start = answer, start
         self._waiting: SimpleQueue[_Task[Job, Answer] | None] = SimpleQueue()
         self._threads: list[Thread] = []  # one for each other process
-        self._others: list[Any] = []
+        self._others: list[Other] = []
         self._failure: Exception | None = None
         self._closed = False
 
     def __enter__(self) -> Workers[Job, Answer]:
-        self._threads_before = torch.get_num_threads()
-        torch.set_num_threads(1)
         return self
 
     def __exit__(
@@ -62,13 +80,10 @@ class Workers(Generic[Job, Answer]):
         self._closed = True
         for _ in self._threads:
             self._waiting.put(None)
-        for process in list(self._others):
-            process.kill()  # there is nothing that it could still save
+        for other in list(self._others):
+            other.hurry()
         for thread in self._threads:
             thread.join()
-        for process in self._others:
-            process.join()
-        torch.set_num_threads(self._threads_before)
 
     def start(self, job: Job) -> Callable[[], Answer]:
         """Let `job` be answered; the function returned waits for the answer, or gives it in this process.
@@ -90,7 +105,7 @@ class Workers(Generic[Job, Answer]):
                 mine = self._waiting.get_nowait()
             except Empty:
                 break
-            assert mine is not None, "only the end of the context asks processes to end"
+            assert mine is not None, "only the end of the context asks threads to end"
             mine.answer.set_result(self._answer(mine.job))
         try:
             return task.answer.result()
@@ -99,33 +114,24 @@ class Workers(Generic[Job, Answer]):
             return self._answer(task.job)
 
     def _drive(self) -> None:
-        """Start a process and pass jobs to it, one after the other."""
-        here, there = _processes.Pipe()
-        process = _processes.Process(target=_serve, args=(there, self._elsewhere), daemon=True)
-        # Starting this one unblocks signals. Ctrl-C on a terminal reaches every process, but this alone answers it.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        """Get another process and pass jobs to it, one after the other."""
         task: _Task[Job, Answer] | None = None
+        other: Other | None = None
         try:
-            process.start()
-            self._others.append(process)
-            there.close()
+            other = self._start()
+            self._others.append(other)
             if self._closed:
-                process.kill()
-            here.recv_bytes()  # it is ready
+                other.hurry()
+            other.prepare()
             while (task := self._waiting.get()) is not None:
-                task.pass_to(here)
-        except (EOFError, OSError) as error:
-            self._failure = error
-            if process.pid is not None:
-                process.join()
-                self._failure = UserError(_what_became_of(process.exitcode, started=task is not None))
-        except Exception as error:  # a fault of the program, which the thread that asks shall see
+                task.pass_to(other)
+        except Exception as error:  # also a fault of the program, which the thread that asks shall see
             self._failure = error
         finally:
             if task is not None and not task.answer.done():
                 task.answer.set_exception(self._failure or _Refused())
-            here.close()
+            if other is not None:
+                other.leave()
 
 
 @dataclass(frozen=True)
@@ -133,10 +139,9 @@ class _Task(Generic[Job, Answer]):
     job: Job
     answer: Future[Answer] = field(default_factory=Future)
 
-    def pass_to(self, process: Connection) -> None:
-        """Have the job answered by a `process`; raises an EOFError or OSError if that dies."""
-        process.send_bytes(pickle.dumps(self.job))
-        found = pickle.loads(process.recv_bytes())
+    def pass_to(self, other: Other) -> None:
+        """Have the job answered by another process; raises a UserError if that dies."""
+        found = other.ask(self.job)
         if found is None:
             self.answer.set_exception(_Refused())
         else:
@@ -147,19 +152,68 @@ class _Refused(Exception):  # noqa: N818 - never shown
     """A process could not answer a job."""
 
 
+def answered(answer: Callable[[Any], Any], job: Any) -> Any:
+    """Return what `answer` says to `job`, or None where it fails: the process that asks answers it then."""
+    try:
+        return answer(job)
+    except Exception:
+        return None
+
+
+class Spawned(Other):
+    """A process of one thread that this one starts, and that ends with it.
+
+    It has what `answer` is, which shares the tensors that are in shared memory, and must not change meanwhile.
+    """
+
+    def __init__(self, answer: Callable[[Any], Any]):
+        self._pipe, there = _processes.Pipe()
+        self._process = _processes.Process(target=_serve, args=(there, answer), daemon=True)
+        self._is_ready = False
+        # Starting this one unblocks signals. Ctrl-C on a terminal reaches every process, but this alone answers it.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        self._process.start()
+        there.close()
+
+    def prepare(self) -> None:
+        """Wait until the process has started."""
+        with self._alive():
+            self._pipe.recv_bytes()
+        self._is_ready = True
+
+    def ask(self, job: Any) -> Any:
+        """Return the answer of the process."""
+        with self._alive():
+            self._pipe.send_bytes(pickle.dumps(job))
+            return pickle.loads(self._pipe.recv_bytes())
+
+    def leave(self) -> None:
+        """Wait for the end of the process."""
+        self._pipe.close()
+        self._process.join()
+
+    def hurry(self) -> None:
+        """Kill the process: there is nothing that it could still save."""
+        self._process.kill()
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError):
+            self._process.join()
+            raise UserError(_what_became_of(self._process.exitcode, started=self._is_ready)) from None
+
+
 def _serve(pipe: Connection, answer: Callable[[Any], Any]) -> None:
-    """Answer the jobs that come through `pipe` until its other end is closed, with None where that fails."""
+    """Answer the jobs that come through `pipe` until its other end is closed."""
     torch.set_num_threads(1)
     keep_freed_memory()
     with suppress(EOFError, OSError):
         pipe.send_bytes(b"ready")
         while True:
-            job = pickle.loads(pipe.recv_bytes())
-            try:
-                found = pickle.dumps(answer(job))
-            except Exception:
-                found = pickle.dumps(None)
-            pipe.send_bytes(found)
+            pipe.send_bytes(answered(lambda job: pickle.dumps(answer(pickle.loads(job))), pipe.recv_bytes()) or _NONE)
 
 
 def _what_became_of(exit_code: int | None, *, started: bool) -> str:
@@ -186,3 +240,14 @@ def in_shared_memory(model: AnyModel) -> AnyModel:
             f"{free / 2**20:,.0f} MiB free; enlarge it (docker run --shm-size) or leave --workers out"
         )
     return model.share_memory()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread within the context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

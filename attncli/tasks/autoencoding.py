@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from attncli.config.tasks.autoencoding import AutoencodingConfig, PictureData
 from attncli.losses import SummedLoss, squared_error
+from attncli.machine.processes import in_order
 from attncli.machine.progress import progress
 from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.corruption import build_corruption
@@ -25,6 +27,8 @@ from attncli.sources.rows.batches import (
 from attncli.tasks.fingerprints import data_fingerprints
 
 _DEV_ROWS = 1024  # of the dev set, computed at once
+DevPart = Mapping[str, Sequence[tuple[float, int]]]
+"""The sums of errors of chunks of the dev set, with the components they are summed over, by the name of the score."""
 
 
 class AutoencodingTask:
@@ -84,26 +88,34 @@ class AutoencodingTask:
         return squared_error(self.model(source), batch.rows)
 
     @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
+    def dev_part(self, rank: int, count: int) -> DevPart:
+        """Return the squared errors of every `count`-th chunk of the dev set, from clean and from corrupted input."""
+        kinds = {"loss": False, **({} if self._corrupt is None else {"corrupted_loss": True})}
+        return {name: self._dev_losses(rank, count, corrupted=corrupted) for name, corrupted in kinds.items()}
+
+    def dev_scores(self, parts: Sequence[DevPart]) -> dict[str, float]:
         """Return the mean squared error per component from clean input, and from corrupted where it is trained on."""
-        scores = {"loss": self._dev_loss(corrupted=False)}
-        if self._corrupt is not None:
-            scores["corrupted_loss"] = self._dev_loss(corrupted=True)
+        scores = {}
+        for name in parts[0]:
+            losses = in_order([part[name] for part in parts])
+            scores[name] = sum(total for total, _ in losses) / sum(terms for _, terms in losses)
         return scores
 
-    def _dev_loss(self, *, corrupted: bool) -> float:
+    def _dev_losses(self, rank: int, count: int, *, corrupted: bool) -> list[tuple[float, int]]:
         device = self.model.device
         # The same noise at every validation, so that scores differ through the weights alone.
         generator = torch.Generator(device).manual_seed(self.config.training.seed)
-        total, terms = 0.0, 0
+        found = []
         with progress(len(self.data.dev), self.unit, what="dev") as advance:
-            for chunk in self.data.dev.chunks(_DEV_ROWS):
+            for place, chunk in enumerate(self.data.dev.chunks(_DEV_ROWS)):
                 rows = chunk.to(device)
+                # Also for the chunks of others, or the noise of its own would be that of theirs.
                 source = self._corrupt(rows, generator) if corrupted and self._corrupt is not None else rows
-                loss = squared_error(self.model(source), rows)
-                total, terms = total + float(loss.reported), terms + loss.terms
+                if place % count == rank:
+                    loss = squared_error(self.model(source), rows)
+                    found.append((float(loss.reported), loss.terms))
                 advance(len(rows))
-        return total / terms
+        return found
 
 
 def open_autoencoding(config: AutoencodingConfig, device: torch.device, run: Path | None = None) -> AutoencodingTask:

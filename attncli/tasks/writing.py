@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from attncli.data.corpus import Corpus
 from attncli.decoding.writer import Writer
 from attncli.errors import DataError
 from attncli.losses import SummedLoss
+from attncli.machine.processes import in_order
 from attncli.machine.progress import progress
 from attncli.metrics.registry import ALL_METRICS
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -31,6 +33,14 @@ from attncli.tasks.objectives import build_objective
 from attncli.tasks.starting_point import StartingPoint, starting_point
 from attncli.text.tokenizer import Tokenizers
 from attncli.training.task import Batches
+
+
+@dataclass(frozen=True)
+class DevPart:
+    """What one of several processes finds on the dev set."""
+
+    losses: Sequence[tuple[Mapping[str, float], int]]  # of each of its batches: sums by name, and their terms
+    texts: Sequence[str]  # what is written for each of its sources
 
 
 class WritingTask:
@@ -111,37 +121,48 @@ class WritingTask:
         return self.objective.loss(self.model, batch)
 
     @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
+    def dev_part(self, rank: int, count: int) -> DevPart:
+        """Return the losses of every `count`-th batch of the dev set, and what the model writes for as many sources."""
+        return DevPart(self._dev_losses(rank, count), self._dev_texts(rank, count))
+
+    def dev_scores(self, parts: Sequence[DevPart]) -> dict[str, float]:
         """Return the mean loss per term of the dev set, and the scores of what the model writes for its sources."""
-        return {**self._dev_losses(), **self._scores()}
+        totals, terms = defaultdict[str, float](float), 0
+        for losses, of_batch in in_order([part.losses for part in parts]):
+            for name, loss in losses.items():
+                totals[name] += loss
+            terms += of_batch
+        means = {name: total / terms for name, total in totals.items()}
+        texts = in_order([part.texts for part in parts])
+        references = self._references(len(texts))
+        return {**means, **{key: ALL_METRICS[key].measure(texts, references).score() for key in self.config.measured}}
 
-    def _dev_losses(self) -> dict[str, float]:
-        """Return the mean loss per term, and of a joint loss its parts."""
-        totals, terms, batches = defaultdict[str, float](float), 0, self.objective.dev_batches()
-        with progress(len(batches), "batches", what="dev loss") as advance:
-            for batch in batches:
-                loss = self.objective.dev_loss(self.model, batch.to(self.model.device))
-                for name, part in {"loss": loss.reported, **loss.parts}.items():
-                    totals[name] += float(part)
-                terms += loss.terms
+    def _dev_losses(self, rank: int, count: int) -> list[tuple[dict[str, float], int]]:
+        """Return the loss of each batch, and of a joint loss its parts, with its terms."""
+        batches, found = self.objective.dev_batches(), []
+        places = range(rank, len(batches), count)
+        with progress(len(places), "batches", what="dev loss") as advance:
+            for place in places:
+                loss = self.objective.dev_loss(self.model, batches[place].to(self.model.device))
+                named = {"loss": loss.reported, **loss.parts}
+                found.append(({name: float(part) for name, part in named.items()}, loss.terms))
                 advance(1)
-        return {name: total / terms for name, total in totals.items()}
+        return found
 
-    def _scores(self) -> dict[str, float]:
+    def _dev_texts(self, rank: int, count: int) -> list[str]:
         validation, dev = self.config.training.validation, self.corpora.dev
         precision = "bf16" if self.config.training.precision == "bf16" else "fp32"
         settings = self.config.search.model_copy(update={"beam_size": validation.beam_size, "precision": precision})
-        count = min(dev.sources, validation.sources or dev.sources)
-        with progress(count, f"{self.config.model.source.noun}s", what="dev") as advance:
-            cells = dev.cells[:count] if self.config.model.source.is_text else range(count)
+        sources = range(rank, min(dev.sources, validation.sources or dev.sources), count)
+        cells = [dev.cells[source] for source in sources] if self.config.model.source.is_text else sources
+        with progress(len(sources), f"{self.config.model.source.noun}s", what="dev") as advance:
             written = list(self._writer(settings).write(cells, advance=advance))
         texts = []
-        for number, found in enumerate(written, start=1):
+        for source, found in zip(sources, written, strict=True):
             if found.problem is not None:
-                raise DataError(f"data.dev: source {number}: {found.problem}")
+                raise DataError(f"data.dev: source {source + 1}: {found.problem}")
             texts.append(found.best.text)
-        references = self._references(count)
-        return {key: ALL_METRICS[key].measure(texts, references).score() for key in self.config.measured}
+        return texts
 
     def _references(self, count: int) -> list[list[str | None]]:
         """Return the reference streams of the first `count` dev sources."""

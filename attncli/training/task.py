@@ -75,5 +75,11 @@ class Task(Protocol):
     def loss(self, batch: Any) -> SummedLoss:
         """Return the loss of `batch`, which `epoch` gave."""
 
-    def validate(self) -> Mapping[str, float]:
-        """Return scores of the dev set: "loss", the mean of `SummedLoss.reported` per term, and others."""
+    def dev_part(self, rank: int, count: int) -> Any:
+        """Return what process `rank` of `count` finds on its part of the dev set, which all of them divide."""
+
+    def dev_scores(self, parts: Sequence[Any]) -> Mapping[str, float]:
+        """Return the scores of the whole dev set by all its `parts`, in the order of their ranks.
+
+        They are "loss", the mean of `SummedLoss.reported` per term, and others, whatever the number of parts.
+        """

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -73,7 +72,7 @@ def train(
     generators: seed them before the model is built. `changed` are settings that have become others since the run was
     begun, for its log. `progress` shows a bar where there are any.
 
-    Each of several `processes` calls this, and computes its part of every batch; the first one validates, and it alone
+    Each of several `processes` calls this, and computes its part of every batch and of the dev set; the first one alone
     writes. Their order of examples is that of one process, and so is each update but for rounding and for what is
     random in it. Raises Stopped on SIGINT and SIGTERM after saving, TrainingError where training cannot continue,
     RunError where a checkpoint cannot be read, and LostError where another process has ended.
@@ -199,7 +198,7 @@ class _Trainer:
         """Measure the dev set, and keep the weights if they are among the best."""
         if self.saved is None:
             self.save()  # so that a run with other checkpoints always has the one that training continues from
-        validation, before = self.by_first(self.measured), self.best()
+        validation, before = self.measured(), self.best()
         best = before is None or validation.value(self.metric) > before.value(self.metric)
         self.state.history.append(validation)
         if self.processes.is_first:
@@ -209,34 +208,48 @@ class _Trainer:
                 self.checkpoints.make_best(validation)
         self.tell("validation", {**validation.scores, "best": best})
 
-    def by_first(self, make: Callable[[], Value]) -> Value:
-        """Return what `make` returns in the first process; a signal that reaches it there stops all."""
-
-        def made() -> tuple[Value | None, int | None]:
-            try:
-                return make(), None
-            except StopNow:
-                return None, self.stop.number
-
-        found, number = self.processes.from_first(made)
-        if number is not None:
-            self.stop.number = number
-            raise StopNow
-        return found  # type: ignore[return-value]
-
     def measured(self) -> Validation:
-        """Return the scores of the model as it is, and leave the random states as they were."""
+        """Return the scores of the model as it is; a signal that reaches any process meanwhile stops all."""
+        part, number = self.unless_stopped(self.dev_part)
+        self.stop_if(self.processes.largest(number)[0])
+        parts = self.processes.gathered(part)
+        # A metric may be another program, of which one is enough.
+        found, number = self.processes.from_first(lambda: self.unless_stopped(lambda: self.scored(parts)))
+        self.stop_if(number)
+        assert found is not None
+        return found
+
+    def unless_stopped(self, make: Callable[[], Value]) -> tuple[Value | None, int]:
+        """Return what `make` returns, and 0; or None and the number of the signal that arrived before it did."""
+        try:
+            with self.stop.leaving_at_once():
+                return make(), 0
+        except StopNow:
+            return None, self.stop.number or 0
+
+    def stop_if(self, number: float) -> None:
+        if number:
+            self.stop.number = int(number)
+            raise StopNow
+
+    def dev_part(self) -> Any:
+        """Return what this process finds on its part of the dev set, and leave the random states as they were."""
         if self.bar is not None:
             self.bar.show()
         # Validation may draw, too; how often it is done must not change the weights.
         random = random_states(self.device)
         self.task.model.eval()
         try:
-            with self.stop.leaving_at_once(), torch.no_grad(), autocast(self.config.precision, self.device):
-                scores = {name: float(score) for name, score in self.task.validate().items()}
+            with torch.no_grad(), autocast(self.config.precision, self.device):
+                return self.task.dev_part(self.processes.rank, self.processes.count)
         finally:
             self.task.model.train()
             set_random_states(random, self.device)
+
+    def scored(self, parts: Sequence[Any] | None) -> Validation:
+        """Return the scores of all `parts` of the dev set."""
+        assert parts is not None, "the first process has all"
+        scores = {name: float(score) for name, score in self.task.dev_scores(parts).items()}
         if self.metric not in scores:
             raise TrainingError(
                 f"training.validation.metric: {self.metric!r} is not measured; choose {', '.join(scores)}"
@@ -295,13 +308,14 @@ class _Trainer:
         best = self.best()
         assert best is not None
         if self.config.average_best:
-            best, steps = self.by_first(partial(self.averaged, best))
+            best, steps = self.averaged(best)
         self.tell("end", {"reason": reason, "best_step": best.step, "best_scores": best.scores})
         return Outcome(reason, self.state.step, self.state.epoch, self.seconds(), best, steps)
 
     def averaged(self, best: Validation) -> tuple[Validation, tuple[int, ...]]:
         """Make the average of the kept checkpoints `best` if it scores better; return the best and its steps."""
-        kept = [validation for validation in self.wanted() if self.checkpoints.is_kept(validation)]
+        wanted, is_kept = self.wanted(), self.checkpoints.is_kept
+        kept = self.processes.from_first(lambda: [validation for validation in wanted if is_kept(validation)])
         if len(kept) < 2:
             return best, ()
         model, where = self.task.model, str(self.checkpoints.run.path)
@@ -309,10 +323,12 @@ class _Trainer:
         # The task keeps the weights of training, which `last` holds, whatever becomes of the average.
         own = {name: tensor.clone() for name, tensor in weights_of(model).items()}
         try:
-            put_weights(model, self.checkpoints.average(kept), where=where)
+            if self.processes.is_first:
+                put_weights(model, self.checkpoints.average(kept), where=where)
+            self.processes.copy_from_first(weights_of(model).values())
             average = self.measured()
             better = average.value(self.metric) > best.value(self.metric)
-            if better:
+            if better and self.processes.is_first:
                 self.checkpoints.make_average_best(average, weights_of(model), steps)
         finally:
             put_weights(model, own, where=where)
@@ -350,9 +366,8 @@ class _Trainer:
         # What only one process knows, its clock and signals, must be the same for all.
         seconds, number = self.processes.largest(self.seconds(), self.stop.number or 0)
         reason = reason_to_end(self.config, self.state, values=self.values(), seconds=seconds)
-        if reason is None and number:
-            self.stop.number = int(number)
-            raise StopNow
+        if reason is None:
+            self.stop_if(number)
         return reason
 
     def used(self) -> dict[str, float]:

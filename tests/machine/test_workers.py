@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from attncli.errors import CommandError, DataError, UserError
-from attncli.machine.workers import Workers, in_shared_memory
+from attncli.machine.workers import Spawned, Workers, in_shared_memory, one_thread
 
 
 class Usage(NamedTuple):
@@ -35,7 +35,7 @@ class Doubling:
 
 
 def workers(answer: Callable[[int], Any], count: int) -> Workers[int, Any]:
-    return Workers(answer, elsewhere=answer, count=count)
+    return Workers(answer, start=partial(Spawned, answer), count=count)
 
 
 def in_another(answer: Callable[[int], Any], team: Workers[int, Any]) -> Any:
@@ -51,7 +51,6 @@ def in_another(answer: Callable[[int], Any], team: Workers[int, Any]) -> Any:
 
 
 def test_other_processes_have_one_thread_and_the_same_weights() -> None:
-    threads = torch.get_num_threads()
     model = in_shared_memory(nn.Linear(3, 2))
     with workers(Doubling(model), 2) as team:
         in_another(Doubling(model), team)
@@ -59,8 +58,16 @@ def test_other_processes_have_one_thread_and_the_same_weights() -> None:
             model.weight.fill_(7.0)  # seen by all, as it is stored once
         *_, used, total = in_another(Doubling(model), team)
     assert (used, total) == (1, 42.0)
-    assert torch.get_num_threads() == threads
     assert multiprocessing.active_children() == []
+
+
+def test_one_thread_is_used_within_the_context_alone() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
 
 
 def test_one_job_starts_no_process() -> None:

@@ -14,6 +14,7 @@ from attncli.config.load import check_config
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.runs.folder import RunFolder
 from attncli.runs.weights import weights_of
+from attncli.tasks import autoencoding as package
 from attncli.tasks.autoencoding import AutoencodingTask, open_autoencoding
 from attncli.training.trainer import train
 
@@ -104,13 +105,22 @@ def test_validation_is_from_clean_input_and_beside_it_from_the_same_corruption_e
     rows = plain.data.dev.rows(slice(None))
     with torch.no_grad():
         expected = float((plain.model(rows) - rows).square().mean())
-    assert plain.validate() == {"loss": pytest.approx(expected, rel=1e-5)}
+    assert plain.dev_scores([plain.dev_part(0, 1)]) == {"loss": pytest.approx(expected, rel=1e-5)}
     task = made(folder, corruption={"kind": "masking", "share": 0.5})
-    first = task.validate()
+    first = task.dev_scores([task.dev_part(0, 1)])
     torch.rand(3)
-    assert task.validate() == first
+    assert task.dev_scores([task.dev_part(0, 1)]) == first
     assert first["loss"] == pytest.approx(expected, rel=1e-5)
     assert first["corrupted_loss"] > first["loss"]
+
+
+def test_processes_validate_as_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "_DEV_ROWS", 3)
+    task = made(folder, corruption={"kind": "gaussian", "deviation": 0.5})
+    expected = task.dev_scores([task.dev_part(0, 1)])
+    assert set(expected) == {"loss", "corrupted_loss"}
+    for count in (2, 3, 5):
+        assert task.dev_scores([task.dev_part(rank, count) for rank in range(count)]) == expected
 
 
 @pytest.mark.parametrize("corruption", [{"kind": "gaussian"}, {"kind": "masking"}])

@@ -114,7 +114,7 @@ def test_the_dev_loss_is_minus_the_cider_of_drawn_captions(folder: Path) -> None
         for image, captions in enumerate(found):
             texts = [tokenizer.decode(hypothesis.tokens) for hypothesis in captions]
             rewards += [scorer.score(caption_tokens(text), image) for text in texts]
-        scores = task.validate()
+        scores = task.dev_scores([task.dev_part(0, 1)])
     assert len(rewards) == 4 * 3
     assert max(rewards) > 0
     assert scores["loss"] == pytest.approx(-float(np.mean(rewards)))
@@ -275,6 +275,6 @@ def test_self_critical_steps_raise_the_reward(tmp_path: Path, baseline: str) -> 
     train(tmp_path / "critical.yaml", tmp_path / "critical", *with_set([*sizes, rarely, *asked]))
     before = opened(tmp_path, *sizes)
     before.model.eval()
-    first = before.validate()
+    first = before.dev_scores([before.dev_part(0, 1)])
     (after,) = records(tmp_path / "critical", "validation")
     assert after["loss"] < 1.15 * first["loss"] < 0

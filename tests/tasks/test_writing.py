@@ -67,7 +67,7 @@ def test_validation_is_the_loss_a_token_and_the_bleu_of_what_is_written(config: 
     for beam_size, sources in ((1, None), (3, 2)):
         asked = f"training.validation={{beam_size: {beam_size}, sources: {sources or 'null'}}}"
         task.config = configured(config, "training.label_smoothing=0.3", asked)
-        scores = task.validate()
+        scores = task.dev_scores([task.dev_part(0, 1)])
         pairs = list(zip(*lines, strict=True))
         writer = Writer(task.model, TextReader(task.tokenizers.source), task.tokenizers.target, task.config.search)
         forced = list(writer.align(pairs))
@@ -77,6 +77,17 @@ def test_validation_is_the_loss_a_token_and_the_bleu_of_what_is_written(config: 
         settings = task.config.search.model_copy(update={"beam_size": beam_size})
         written = [found.best.text for found in replace(writer, settings=settings).write(lines[0][:sources])]
         assert scores["bleu"] == pytest.approx(SacreBLEU().corpus_score(written, [lines[1][:sources]]).score)
+
+
+@pytest.mark.parametrize(("sources", "asked"), [(5, "null"), (4, "4")])
+def test_processes_validate_as_one(config: Path, sources: int, asked: str) -> None:
+    task = made(config, f"training.validation={{beam_size: 2, sources: {asked}}}", "training.batch_tokens=9")
+    task.model.eval()
+    expected = task.dev_scores([task.dev_part(0, 1)])
+    for count in (2, 3, 7):
+        parts = [task.dev_part(rank, count) for rank in range(count)]
+        assert [len(part.texts) for part in parts] == [len(range(rank, sources, count)) for rank in range(count)]
+        assert task.dev_scores(parts) == expected
 
 
 def test_the_seed_decides_the_first_weights(config: Path) -> None:
@@ -98,4 +109,4 @@ def test_the_largest_batch_has_most_positions(config: Path) -> None:
 def test_a_dev_source_over_the_limit_of_the_search_is_named(config: Path) -> None:
     task = made(config, "search.max_source_length=2")
     with pytest.raises(DataError, match=r"data\.dev: source \d: \d tokens, but search\.max_source_length is 2"):
-        task.validate()
+        task.dev_scores([task.dev_part(0, 1)])

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from finished import assert_same, final, log
+from launched import begin, end
 from tiny_task import TinyBatches, TinyTask, tiny_batch, tiny_config, train_tiny
 from torch import Tensor, nn
-from torch.distributed import TCPStore  # type: ignore[attr-defined]  # exported, but not in __all__
 
 from attncli.errors import DataError, UserError
 from attncli.losses import SummedLoss
@@ -33,56 +31,18 @@ from attncli.training.updates import Updater
 
 CPU = torch.device("cpu")
 
-# The children are forked from a server that has imported torch already, so that each starts in milliseconds.
-spawning = multiprocessing.get_context("forkserver")
-spawning.set_forkserver_preload(["attncli.training.trainer", "torch._dynamo"])
-
-
-_stores: list[TCPStore] = []  # kept for as long as processes may use them
-
-
-def begin(count: int, work: Callable[..., None], *arguments: Any) -> list[ForkServerProcess]:
-    """Start `work` in `count` processes, as a launcher would; each gets its `Processes` and `arguments`."""
-    # As by torchrun, whose own process keeps the store.
-    _stores.append(TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
-    names = {
-        "WORLD_SIZE": count,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": _stores[-1].port,
-        "TORCHELASTIC_USE_AGENT_STORE": True,
-        "TORCHELASTIC_RESTART_COUNT": 0,
-    }
-    started = [
-        spawning.Process(target=_child, args=({**names, "RANK": rank}, work, arguments), daemon=True)
-        for rank in range(count)
-    ]
-    for process in started:
-        process.start()
-    return started
-
-
-def end(started: Sequence[ForkServerProcess]) -> list[int | None]:
-    """Return the exit codes."""
-    deadline = time.monotonic() + 60
-    for process in started:
-        process.join(timeout=max(0.0, deadline - time.monotonic()))
-    return [process.exitcode for process in started]
-
 
 def together(count: int, work: Callable[..., None], *arguments: Any) -> list[int | None]:
-    return end(begin(count, work, *arguments))
+    return end(begin(count, train_together, work, *arguments))
 
 
-def _child(names: Mapping[str, Any], work: Callable[..., None], arguments: Sequence[Any]) -> None:
-    os.environ |= {name: str(value) for name, value in names.items()}
-    torch.set_num_threads(1)
-    os.fsync = lambda fd: None
+def train_together(work: Callable[..., None], *arguments: Any) -> None:
     try:
         with joined("cpu") as (processes, _):
             work(processes, *arguments)
     except UserError as error:
         folder: Path = arguments[0]
-        folder.with_suffix(f".{names['RANK']}.message").write_text(str(error))
+        folder.with_suffix(f".{os.environ['RANK']}.message").write_text(str(error))
         raise SystemExit(error.exit_code) from None
 
 
@@ -119,7 +79,10 @@ class Regression:
     def epoch(self, number: int) -> TinyBatches:
         raise NotImplementedError
 
-    def validate(self) -> dict[str, float]:
+    def dev_part(self, rank: int, count: int) -> Any:
+        raise NotImplementedError
+
+    def dev_scores(self, parts: Any) -> dict[str, float]:
         raise NotImplementedError
 
     def loss(self, batch: Rows) -> SummedLoss:
@@ -191,6 +154,13 @@ def test_a_run_may_go_on_in_another_number_of_processes(tmp_path: Path) -> None:
         weights_close(found.load_weights(name), expected.load_weights(name))
     records = [[each for each in log(folder.path) if each["event"] == "train"] for folder in (found, expected)]
     assert [each["step"] for each in records[0] if each["step"] % 5 == 0] == [each["step"] for each in records[1]][:2]
+    for event, number in (("validation", 4), ("average", 1)):
+        measured = [
+            [(each["step"], each["loss"]) for each in log(folder.path) if each["event"] == event]
+            for folder in (found, expected)
+        ]
+        assert len(measured[1]) == number
+        assert measured[0][-1] == (measured[1][-1][0], pytest.approx(measured[1][-1][1], rel=1e-5))
     assert records[0][0]["loss"] == pytest.approx(records[1][0]["loss"], rel=1e-5)
     assert records[0][0]["gradient_norm"] == pytest.approx(records[1][0]["gradient_norm"], rel=1e-4)
     assert [each.get("processes") for each in log(found.path) if each["event"] in ("start", "resume")] == [2, 3, 2]
@@ -234,7 +204,7 @@ ENDLESS = {"max_steps": 5000, "log_every": 1}
 
 def test_a_signal_to_one_process_saves_once_and_ends_all(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    started = begin(3, run_tiny, folder, ENDLESS, SLOWLY)
+    started = begin(3, train_together, run_tiny, folder, ENDLESS, SLOWLY)
     wait_for_step(folder, 2)
     pid = started[1].pid
     assert pid is not None
@@ -248,9 +218,20 @@ def test_a_signal_to_one_process_saves_once_and_ends_all(tmp_path: Path) -> None
     )
 
 
+def test_a_signal_to_one_process_ends_a_validation_of_all(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    started = begin(2, train_together, run_tiny, folder, ENDLESS, {"validation_seconds": 2.0})
+    wait_for_step(folder, 4)
+    time.sleep(0.3)
+    assert started[1].pid is not None
+    os.kill(started[1].pid, signal.SIGTERM)
+    assert end(started) == [128 + signal.SIGTERM, 0]
+    assert [(each["event"], each["step"]) for each in log(folder)][-2:] == [("train", 4), ("stopped", 4)]
+
+
 def test_a_process_that_is_killed_ends_the_others_with_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    started = begin(2, run_tiny, folder, {**ENDLESS, "validate_every": 3}, SLOWLY)
+    started = begin(2, train_together, run_tiny, folder, {**ENDLESS, "validate_every": 3}, SLOWLY)
     wait_for_step(folder, 5)
     started[1].kill()
     killed = time.monotonic()
@@ -259,7 +240,7 @@ def test_a_process_that_is_killed_ends_the_others_with_what_to_do(tmp_path: Path
     step = RunFolder(folder).checkpoint_facts("last").step
     assert step >= 3
     message = folder.with_suffix(".0.message").read_text()
-    assert message.startswith(f"{folder}: another process of this training has ended, or cannot be reached; ")
+    assert message.startswith(f"{folder}: another of the processes has ended, or cannot be reached; ")
     assert message.endswith(
         f"; the checkpoint of step {step} is good; go on with: attncli train {folder / 'config.yaml'} --run {folder} "
         "--resume --processes 2"
