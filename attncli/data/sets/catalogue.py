@@ -159,8 +159,8 @@ _FSDD_STRINGS = DataSet(
     licence="CC BY-SA 4.0; name the source",
     url=None,
     made_by=(
-        "recordings of github.com/Jakobovski/free-spoken-digit-dataset, commit 26eb9aaf76e81b692f806f9140c2d2777410d7a1, "
-        "with lists that join them; nobody serves the lists"
+        "recordings of github.com/Jakobovski/free-spoken-digit-dataset, commit "
+        "26eb9aaf76e81b692f806f9140c2d2777410d7a1, with lists that join them; nobody serves the lists"
     ),
     files={
         "recordings.npz": File("6d836c31de70ec66c72743e6f59b32bd2de09eb5bc9a2a5fe6e22d51d46429b4", 15425879),
