@@ -32,6 +32,26 @@ class Packs:
         return Packs(tuple(member.to(device) for member in self.members))
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Values packed once that several rows of a batch share, as the questions about an image share the image."""
+
+    values: Packed
+    value_of: torch.Tensor  # [B], the value of each row
+
+    @property
+    def size(self) -> int:
+        """What the values add to the reported size of a batch."""
+        return self.values.size
+
+    def __len__(self) -> int:
+        return len(self.value_of)
+
+    def to(self, device: torch.device) -> Shared:
+        """Return the same on `device`."""
+        return Shared(self.values.to(device), self.value_of.to(device))
+
+
 class EnsembleReader(Reader[tuple[Any, ...]]):
     """Reads each value once for every model of an ensemble; positions and words are those of the first."""
 

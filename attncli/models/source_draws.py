@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attncli.data.packs import Packs
+from attncli.data.packs import Packs, Shared
 
 # Of SplitMix64 (Steele, Lea and Flood 2014), as signed numbers: the increment, and the factors of its finaliser.
 _INCREMENT = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -28,6 +28,8 @@ def fingerprints(source: Any) -> Tensor:
     `source` is a dataclass whose tensors have a row per source. Padding changes nothing if it is 0 and comes last.
     Of several sources side by side each counts, and their order.
     """
+    if isinstance(source, Shared):
+        return fingerprints(source.values)[source.value_of]
     if isinstance(source, Packs):
         first, *others = map(fingerprints, source.members)
         total = _mixed(first)  # so that the order of the first two counts as well

@@ -287,7 +287,7 @@ def test_there_is_nothing_to_draw_without_attention(answerers: Path, attncli: Co
 def test_python_answers_and_aligns(answerers: Path) -> None:
     run = load(answerers / "words", device="cpu")
     [image, question, answer, *_], *_ = rows(answerers)
-    asked = {"image": answerers / "images" / image, "question": question}
+    asked = {"image": str(answerers / "images" / image), "question": question}
     [output] = run.answer([asked], attention=True)
     assert output.attention is not None
     assert output.attention.axes == ("target", "position")

@@ -15,7 +15,8 @@ from tiny_captioner import IMAGES
 from torch import Tensor
 
 from attncli.config.attention import Attention as AttentionConfig
-from attncli.data.packs import Packs
+from attncli.data.packs import Packs, Shared
+from attncli.data.tokens import Tokens
 from attncli.models.attention import Marks
 from attncli.models.build import build_attention
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -23,6 +24,7 @@ from attncli.models.encoders.joint import JointEncoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
 from attncli.models.rows import take_rows
 from attncli.models.source_draws import fingerprints
+from attncli.sources.images.batch import Pixels
 
 TARGET = tokens([5, 4], [6, 7, 8, 9], [4])
 
@@ -50,6 +52,23 @@ def test_the_context_is_the_sum_over_memories_and_positions_of_projected_states(
         total = sum(torch.e ** (score - most) for score in scores)
         expected = sum(torch.e ** (score - most) / total * value for score, value in zip(scores, values, strict=True))
         close(glimpse.context[b, 0], torch.as_tensor(expected), tolerance=1e-4)
+
+
+@torch.inference_mode()
+def test_rows_that_share_a_value_have_its_memory() -> None:
+    model = built_joint()
+    rows = torch.tensor([2, 0, 2, 1])
+    image, question = sources().members
+    assert isinstance(image, Pixels)
+    apart = Packs((Pixels(image.pixels[rows]), Tokens(QUESTIONS.ids[rows], QUESTIONS.lengths[rows])))
+    shared = Packs((Shared(image, rows), Shared(question, rows)))
+    assert len(shared) == 4
+    one, other = model.encoder(apart), model.encoder(shared)
+    close(one.states, other.states)
+    close(one.summary, other.summary)
+    assert torch.equal(one.mask, other.mask)
+    assert one.parts == other.parts
+    assert torch.equal(fingerprints(apart), fingerprints(shared))
 
 
 @torch.inference_mode()

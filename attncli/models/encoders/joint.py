@@ -11,9 +11,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from attncli.data.packs import Packs
+from attncli.data.columns import Packed
+from attncli.data.packs import Packs, Shared
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory, Part
+from attncli.models.rows import take_rows
 
 
 class JointEncoder(Encoder):
@@ -40,7 +42,7 @@ class JointEncoder(Encoder):
     def forward(self, source: Packs) -> Memory:
         """Return one memory of sources that are packed for each encoder, in their order, with a part for each."""
         members = zip(self.encoders.items(), source.members, strict=True)
-        read: dict[str, Memory] = {name: encoder(own) for (name, encoder), own in members}
+        read: dict[str, Memory] = {name: _read(encoder, own) for (name, encoder), own in members}
         return Memory(
             torch.cat([self._states(name, memory) for name, memory in read.items()], 1),
             torch.cat([memory.mask for memory in read.values()], 1),
@@ -57,6 +59,14 @@ class JointEncoder(Encoder):
         if self.summarise is None:
             return summaries[0].new_zeros(len(summaries[0]), self.memory_size)
         return self.summarise(torch.cat(summaries, -1))  # type: ignore[no-any-return]
+
+
+def _read(encoder: nn.Module, source: Packed) -> Memory:
+    """Return the memory of `source`, whose rows may share values, each of which is encoded once."""
+    if isinstance(source, Shared):
+        return take_rows(_read(encoder, source.values), source.value_of)
+    memory: Memory = encoder(source)
+    return memory
 
 
 def _named(name: str, memory: Memory) -> Part:

@@ -38,11 +38,30 @@ READER = JointReader({"image": Letters("x", ahead=7, on_threads=True), "question
 
 def test_each_source_is_read_by_its_own_reader() -> None:
     first = READER.read({"question": "ax", "image": "by"})
-    assert first == {"image": "by", "question": "ax"}
+    assert first == {"image": ("by", "by"), "question": ("ax", "ax")}
     assert READER.length(first) == 4
     second = READER.read({"question": "b", "image": "abc"}, seed=(1, 2))
-    assert second == {"image": "abc12", "question": "b12"}
+    assert second == {"image": ("abc", "abc12"), "question": ("b", "b12")}
     assert READER.pack([first, second]) == Packs((["by", "abc12"], ["ax", "b12"]))  # type: ignore[arg-type]
+
+
+def test_rows_that_name_the_same_value_share_it() -> None:
+    cells = [{"image": image, "question": question} for image, question in ("ab", "cd", "ae", "ad")]
+    image, question = READER.pack([READER.read(cell) for cell in cells]).members  # type: ignore[attr-defined]
+    assert (image.values, image.value_of.tolist(), len(image)) == (["a", "c"], [0, 1, 0, 0], 4)
+    assert (question.values, question.value_of.tolist()) == (["b", "d", "e"], [0, 1, 2, 1])
+
+
+def test_a_value_is_read_again_only_when_many_others_came_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = Letters("x")
+    monkeypatch.setattr(plain, "read", lambda cell, seed=None: read.append(cell) or cell)
+    reader = JointReader({"image": plain})
+    for number in (1, 2, 1, *range(3, 40), 1):
+        reader.read({"image": str(number)})
+    assert read == [*map(str, [1, 2, *range(3, 40)]), "1"]
+    reader.read({"image": "1"}, seed=(1,))
+    assert len(read) == 41
 
 
 def test_it_reads_no_further_ahead_than_any_of_them_and_on_threads_if_one_does() -> None:
