@@ -28,7 +28,7 @@ from attncli.cli.options import (
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
 from attncli.cli.writing import json_line, opened_output, refuse_input
-from attncli.errors import DataError
+from attncli.errors import CommandError, DataError
 
 if TYPE_CHECKING:
     from attncli.decoding.written import Written
@@ -82,6 +82,11 @@ def score(options: ScoreOptions) -> None:
     run = WritingRun.load(
         options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
     )
+    if run.config.model.source.is_joint:
+        raise CommandError(
+            f"{options.run}: this run reads several sources ({', '.join(run.config.model.source.parts)}), of which a "
+            "line is one; its answers are scored by attncli eval"
+        )
     given = {"ctc_weight": options.ctc_weight, "batch_size": options.batch_size, "precision": options.precision}
     search = searched_by(run.config.search, given)
     total = count_lines(options.source) if shows_progress() else None

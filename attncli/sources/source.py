@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -20,10 +20,8 @@ from attncli.decoding.written import Written
 from attncli.errors import DataError
 from attncli.models.build import Needs
 from attncli.models.encoders.encoder import Encoder
+from attncli.sources.panel import Panel, Strip
 from attncli.text.tokenizer import Tokenizers
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Tell = Callable[[str], None]
 AnySection = TypeVar("AnySection", bound=EncoderSection)
@@ -61,21 +59,6 @@ class Look:
     """Of weights over images: a colour map of matplotlib, or `brightness`."""
 
 
-@dataclass(frozen=True)
-class Panel(ABC):
-    """The weights of single output tokens over a source, to be drawn beside those over others; sizes in inches."""
-
-    width: float
-    height: float
-
-    @abstractmethod
-    def draw(self, axes: Axes, token: int, *, look: Look, largest: float | None) -> None:
-        """Draw the weights of `token` into `axes`, which has the size of the panel.
-
-        The strongest shade stands for `largest`, by default for the largest of these.
-        """
-
-
 class Drawer(ABC):
     """Draws the places that a model looked at in sources of one kind."""
 
@@ -92,6 +75,10 @@ class Drawer(ABC):
 
         With `forced` the targets were given, not found by search. `tell` receives warnings about the drawings.
         """
+
+    def panel(self, found: Written, *, width: float) -> Panel:
+        """Return a panel at most `width` wide of the source of `found`; by default a strip of its positions."""
+        return Strip.of(found, width=width)
 
 
 class Locator(ABC):

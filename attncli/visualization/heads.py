@@ -30,7 +30,7 @@ class HeadDrawing:
     kind: str  # also its file's name: encoder-self-attention, decoder-self-attention, heads
     number: int  # of the sentence, from 1
     layer: int  # from 1
-    source: str
+    source: Any  # a sentence, the path of a file, or several by their names
     target: str
     maps: HeadMaps
 
@@ -57,8 +57,9 @@ def self_attention_drawings(
 
     `layer` counts from 1; None is the top one. With `directions`, the encoder's heads are its two directions.
     """
-    tokens, read = _positions(found), found.read_tokens
+    read = found.read_tokens
     if found.encoder is not None:
+        tokens = _positions(found)
         at, weights = _layer(found.encoder, layer, "encoder")
         names = ("forwards", "backwards") if directions and len(weights) == 2 else _names(weights)
         maps = HeadMaps("source", "source, looked at", tokens, tokens, _placed(at, names), weights)

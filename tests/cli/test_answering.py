@@ -38,6 +38,8 @@ def answerers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train(config, folder / "blind", *BLIND, few)
     hard = ("model.attention.selection=hard", "model.attention.estimator=straight_through", few)
     train(config, folder / "hard", *hard)
+    transformer = "model.decoder={kind: transformer, hidden_size: 6, heads: 2, layers: 2, feed_forward_size: 9}"
+    train(config, folder / "transformer", *IN_WORDS, transformer, "model.attention={score: scaled_dot}", few)
     return folder
 
 
@@ -275,6 +277,31 @@ def test_a_hard_choice_is_a_source_and_a_position(answerers: Path, attncli: Comm
 def test_what_is_drawn_is_named(answerers: Path, attncli: Command, arguments: list[str], problem: str) -> None:
     done = attncli("visualize", answerers / "labels", *arguments)
     assert done.err == f"attncli: {problem}\n"
+
+
+def test_self_attention_of_the_decoder_is_drawn_but_no_heads_over_sources(
+    answerers: Path, attncli: Command, tmp_path: Path
+) -> None:
+    questions = table(answerers, tmp_path / "q.tsv")
+    given = ("--input", questions, "--root", answerers / "images", "--output", tmp_path, "--device", "cpu")
+    done = attncli("visualize", answerers / "transformer", *given, "--self-attention", "--format", "json")
+    assert done.out == f"wrote {tmp_path}/heads.json\n", done.err
+    found = json.loads((tmp_path / "heads.json").read_text())
+    assert {each["kind"] for each in found} == {"decoder-self-attention"}
+    done = attncli("visualize", answerers / "transformer", *given, "--heads")
+    assert done.err == (
+        f"attncli: {answerers}/transformer: heads are drawn over one source, but this run reads several "
+        "(model.encoders); leave out --heads to draw where it looks in each\n"
+    )
+
+
+def test_score_reads_single_sources(answerers: Path, attncli: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\n")
+    given = ("--source", tmp_path / "a.txt", "--target", tmp_path / "a.txt", "--device", "cpu")
+    assert attncli("score", answerers / "labels", *given).err == (
+        f"attncli: {answerers}/labels: this run reads several sources (image, question), of which a line is one; its "
+        "answers are scored by attncli eval\n"
+    )
 
 
 def test_there_is_nothing_to_draw_without_attention(answerers: Path, attncli: Command) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_answers import toy_answers
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
@@ -29,6 +30,7 @@ NAMES = {
     "AMOUNT": "deviation|share",
     "SIDE": "source|target",
     "HEAD": ".+",
+    "SOURCE": "image|question",
     "FILE": ".+",
     "KEY": ".+",
 }

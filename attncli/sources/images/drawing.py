@@ -16,7 +16,8 @@ from attncli.sources.images.contact_sheet import Captioned, contact_sheets
 from attncli.sources.images.files import read_image
 from attncli.sources.images.placement import place
 from attncli.sources.images.regions import LONGEST_SIDE, LookedAt, RegionsPanel, json_text, reduced, regions_figure
-from attncli.sources.source import Drawer, Look, Panel, Tell
+from attncli.sources.panel import Panel
+from attncli.sources.source import Drawer, Look, Tell
 
 _LONGEST_STEM = 50  # characters, so that a name of up to four bytes each is shorter than the 255 that systems allow
 

@@ -28,7 +28,8 @@ from attncli.drawing.wrapping import measure_of, wrapped
 from attncli.errors import escaped_json
 from attncli.models.attention import Marks
 from attncli.sources.images.placement import Box, Placement
-from attncli.sources.source import Look, Panel
+from attncli.sources.panel import Panel
+from attncli.sources.source import Look
 from attncli.text.tokenizer import EOS, SPECIAL
 
 EVEN = 0.9
@@ -121,7 +122,7 @@ def regions_figure(found: LookedAt, fonts: Fonts, look: Look, *, largest: float 
     _show(layout.tile(figure, 0), np.asarray(small) / 255)
     for word, label in enumerate(labels):
         axes, weights = layout.tile(figure, word + 1), found.weights[word]
-        draw_word(axes, found, small, word, look=look, largest=largest)
+        draw_word(axes, found, small, word, colormap=look.colormap, largest=largest)
         axes.set_title(label, fontsize=11, pad=3, family=fonts.families, parse_math=False)
         note = "all but even" if is_all_but_even(weights) else f"up to {float(weights.max()):#.2g}"
         _write(figure, *layout.below(word + 1), note, fonts, ha="center", va="top", fontsize=7.5, color=GREY)
@@ -130,13 +131,15 @@ def regions_figure(found: LookedAt, fonts: Fonts, look: Look, *, largest: float 
     return figure
 
 
-def draw_word(axes: Axes, found: LookedAt, small: Image.Image, word: int, *, look: Look, largest: float | None) -> None:
+def draw_word(
+    axes: Axes, found: LookedAt, small: Image.Image, word: int, *, colormap: str, largest: float | None
+) -> None:
     """Draw `small`, the image reduced, shaded by the weights of `word`, with the marks of its attention.
 
     The strongest shade stands for the weight `largest`, by default for the largest of the word.
     """
     most = max(largest or float(found.weights[word].max()), 1e-9)
-    _show(axes, shaded(np.asarray(small) / 255, _field(found, word, small.size) / most, look.colormap))
+    _show(axes, shaded(np.asarray(small) / 255, _field(found, word, small.size) / most, colormap))
     _mark(axes, found, word, small.width / found.image.width)
 
 
@@ -153,9 +156,9 @@ class RegionsPanel(Panel):
         height = min(width * found.image.height / found.image.width, width * _HIGHEST)
         return cls(min(width, height * found.image.width / found.image.height), height, found, reduced(found.image))
 
-    def draw(self, axes: Axes, token: int, *, look: Look, largest: float | None) -> None:
+    def draw(self, axes: Axes, token: int, *, colormap: str, largest: float | None) -> None:
         """Draw the image, shaded by the weights of `token`."""
-        draw_word(axes, self.found, self.small, token, look=look, largest=largest)
+        draw_word(axes, self.found, self.small, token, colormap=colormap, largest=largest)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from attncli.drawing.figures import GREY, new_figure
 from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
 from attncli.sources.joint.looks import Looks
-from attncli.sources.source import Drawer, Look, Panel
+from attncli.sources.panel import Panel
+from attncli.sources.source import Drawer, Look
 
 _WIDTH, _GAP = 2.6, 0.3  # of a column, and between two
 _TITLE, _NOTE = 0.32, 0.22  # heights: of the token above a column, and of the line above a panel
@@ -63,5 +64,5 @@ def _draw_column(
         bottom = top - _NOTE - panel.height
         inset = (_WIDTH - panel.width) / 2
         box = ((left + inset) / width, bottom / height, panel.width / width, panel.height / height)
-        panel.draw(figure.add_axes(box), token, look=look, largest=largest)
+        panel.draw(figure.add_axes(box), token, colormap=look.colormap, largest=largest)
         top = bottom - 0.08

@@ -8,7 +8,8 @@ from pathlib import Path
 from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
 from attncli.files.writing import write_text
-from attncli.sources.source import Drawer, Look, Panel, Tell
+from attncli.sources.panel import Panel
+from attncli.sources.source import Drawer, Look, Tell
 from attncli.sources.text.alignment import alignment_of, json_text
 from attncli.sources.text.heat_map import check_size, heat_map, heat_map_fonts
 from attncli.sources.text.page import page

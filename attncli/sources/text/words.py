@@ -12,7 +12,7 @@ from attncli.drawing.figures import COLOURS
 from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
 from attncli.drawing.wrapping import measure_of
-from attncli.sources.source import Look, Panel
+from attncli.sources.panel import Panel
 from attncli.sources.text.alignment import Alignment, alignment_of
 
 _SIZE, _LINE, _SPACE = 9.0, 0.24, 0.1  # points of a word; inches of a line, and between two words
@@ -36,7 +36,7 @@ class Words(Panel):
         places = _placed(labels, families, width)
         return cls(width, places[-1][1] + _LINE, alignment, tuple(places), families)
 
-    def draw(self, axes: Axes, token: int, *, look: Look, largest: float | None) -> None:
+    def draw(self, axes: Axes, token: int, *, colormap: str, largest: float | None) -> None:
         """Draw the words, shaded by the weights of `token`."""
         axes.set_axis_off()
         weights, chosen = self.alignment.weights[token], self.alignment.chosen()
