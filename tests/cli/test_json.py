@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -112,11 +113,32 @@ def test_keys_of_what_is_written_and_scored(trained: Path, config: Path, caption
     check("Translations, captions and scores", *found)
 
 
-def test_keys_of_a_report_and_its_sentences(trained: Path, tmp_path: Path) -> None:
+def test_keys_of_answers_and_their_drawings(tmp_path: Path) -> None:
+    hard = ("model.attention.selection=hard", "model.attention.estimator=straight_through")
+    run = train(toy_answers(tmp_path / "data", train=4, dev=2, test=1), tmp_path / "run", *hard)
+    image = tmp_path / "data" / "images" / "test-00001.png"
+    check("Answers", *lines(invoke("answer", run, image, "why ?", "--format", "jsonl", "--attention")))
+    given = ("--source", f"image={image}", "--source", "question=why ?", "--format", "json", "--output", tmp_path)
+    invoke("visualize", run, *given)
+    check("attention.json of several sources", *read(tmp_path / "attention.json"))
+
+
+def with_gold_places(run: Path, copy: Path) -> Path:
+    """Return a copy of a captioner whose test set has gold places."""
+    shutil.copytree(run, copy)
+    text = (copy / "config.yaml").read_text()
+    (copy / "config.yaml").write_text(text.replace("places: null", "places: places-test.jsonl"))
+    return copy
+
+
+def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, captioners: Path, tmp_path: Path) -> None:
     source, target = write_pairs(tmp_path)
     sides = ("--source", source, "--reference", target, "--output", tmp_path / "out", "--device", "cpu")
-    invoke("eval", trained, "--hypotheses", target, *sides, "--metric", "wer", "--metric", "cer")
-    check("report.json", read(tmp_path / "out" / "report.json"))
+    with_ctc = train(config, tmp_path / "ctc", "model.ctc={}")
+    invoke("eval", trained, with_ctc, "--hypotheses", target, *sides, "--metric", "wer", "--metric", "cer")
+    captioner = with_gold_places(captioners / "trained", tmp_path / "captioner")
+    invoke("eval", captioner, "--output", tmp_path / "captions", "--device", "cpu")
+    check("report.json", *(read(tmp_path / name / "report.json") for name in ("out", "captions")))
     check("sentences.jsonl", *lines((tmp_path / "out" / "sentences.jsonl").read_text()))
 
 
