@@ -57,8 +57,8 @@ def _problems(other: _Member, before: Sequence[_Member]) -> Iterator[str]:
         has, lacks = ("true", "false") if other.copies else ("false", "true")
         yield f"it has model.decoder.copying: {has} and not {lacks}, so they do not choose among the same words"
     if other.has_ctc != first.has_ctc:
-        difference = "has model.ctc, which the first has not" if other.has_ctc else "has no model.ctc, as the first has"
-        yield f"it {difference}, so they do not score alike"
+        ctc = "has model.ctc, which the first has not" if other.has_ctc else "has no model.ctc, as the first has"
+        yield f"it {ctc}, so they do not score alike"
     sides = [("target", first.tokenizers.target, other.tokenizers.target)]
     if any(each.is_text for each in first.encoder.parts.values()):
         sides.append(("source", first.tokenizers.source, other.tokenizers.source))
