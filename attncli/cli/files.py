@@ -1,9 +1,9 @@
-"""`attncli caption`: captions images with a trained run."""
+"""`attncli caption`, and what it shares with other commands that write for files."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,10 +14,12 @@ from attncli.cli.options import OUTPUT
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell_error
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
-from attncli.errors import escaped
+from attncli.errors import CommandError, DataError, escaped
 
 if TYPE_CHECKING:
+    from attncli.config.sources.encoder import EncoderSection
     from attncli.decoding.written import Written
+    from attncli.runs.writing import WritingRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +47,30 @@ def caption(options: CaptionOptions) -> None:
 
     Example: attncli caption runs/flickr8k photos/ holiday/*.jpg --output captions.tsv
     """
-    from attncli.errors import DataError
+    is_json = options.format == "jsonl"
+    run = opened_run(options, command="caption")
+    lines = _json_lines if is_json else text_lines
+    write_files(run, options, options.paths, lines=lines, is_json=is_json, done="captioned")
+
+
+def write_files(
+    run: WritingRun,
+    options: WritingOptions,
+    paths: Sequence[str],
+    *,
+    lines: Callable[[Written], Iterable[str]],
+    is_json: bool,
+    done: str,
+) -> None:
+    """Write for the files that `paths` name with `run`: the `lines` of each, which have weights only if `is_json`.
+
+    A file that cannot be read is reported on standard error; the others are `done` all the same, and a DataError is
+    raised at the end.
+    """
     from attncli.machine.progress import beside_progress, progress
 
-    is_json = options.format == "jsonl"
-    files = named_files(options.paths)
+    files = named_files(paths, run.config.model.source)
     refuse_input(options.output, files)
-    run = opened_run(options, is_text=False)
     bad = 0
     with (
         writing(run, options, is_json=is_json) as write,
@@ -64,28 +83,35 @@ def caption(options: CaptionOptions) -> None:
                 tell_error(found.problem)
                 continue
             with beside_progress(stream):
-                stream.writelines([json_line(found, name="path")] if is_json else _lines(found))
+                stream.writelines(lines(found))
     if bad:
-        raise DataError(f"{bad} of {len(files)} files could not be captioned")
+        raise DataError(f"{bad} of {len(files)} files could not be {done}")
 
 
-def _lines(found: Written) -> Iterator[str]:
+def text_lines(found: Written) -> Iterator[str]:
+    """Yield the path and the text of every hypothesis, with a tab between."""
     for hypothesis in found.hypotheses:
         yield f"{escaped(found.cell)}\t{escaped(one_line(hypothesis.text))}\n"
 
 
-def named_files(paths: Sequence[str]) -> list[Path]:
-    """Return the files that `paths` name: files as they are, images of folders, and what patterns match."""
-    from attncli.errors import CommandError
-    from attncli.files.reading import find_images, is_file, is_folder
+def _json_lines(found: Written) -> Iterator[str]:
+    yield json_line(found, name="path")
+
+
+def named_files(paths: Sequence[str], section: EncoderSection) -> list[Path]:
+    """Return the files that `paths` name: files as they are, of folders those that `section` reads, and matches.
+
+    Each is returned once.
+    """
+    from attncli.files.reading import find_files, is_file, is_folder
 
     files: dict[Path, None] = {}
     for text in paths:
         path = Path(text)
         if is_folder(path):
-            found = find_images(path)
+            found = find_files(path, section.suffixes)
             if not found:
-                raise CommandError(f"{path}: there is no image in this folder")
+                raise CommandError(f"{path}: there is no {section.noun} in this folder")
         elif is_file(path) or not glob.has_magic(text):
             found = [path]
         else:

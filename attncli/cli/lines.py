@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from attncli.cli.options import OUTPUT, SEARCH, searched
+from attncli.cli.options import OUTPUT, MaxSourceLength, TooLong
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Lines read together, so that those of similar length share a batch.
 READ_AHEAD = 4096
-_STANDARD_INPUT = 0  # its descriptor
+STANDARD_INPUT = 0  # its descriptor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +40,8 @@ class TranslateOptions(WritingOptions):
             rich_help_panel=OUTPUT,
         ),
     ] = "text"
-    max_source_length: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="The most tokens in a source.",
-            show_default=searched("max_source_length", "no limit"),
-            rich_help_panel=SEARCH,
-        ),
-    ] = None
-    too_long: Annotated[
-        Literal["error", "cut"] | None,
-        typer.Option(
-            help="Whether to stop at a longer source or truncate it.",
-            show_default=searched("too_long", "error"),
-            rich_help_panel=SEARCH,
-        ),
-    ] = None
+    max_source_length: MaxSourceLength = None
+    too_long: TooLong = None
     replace_unknown: Annotated[
         bool,
         typer.Option(
@@ -86,10 +70,10 @@ def translate(options: TranslateOptions) -> None:
     path = options.input
     if path is None and sys.stdin is None:
         raise CommandError("standard input is closed; name a file to translate")
-    refuse_input(options.output, [_STANDARD_INPUT if path is None else path])
+    refuse_input(options.output, [STANDARD_INPUT if path is None else path])
     is_json = options.format == "jsonl"
     write_as_asked = writing(
-        opened_run(options, is_text=True),
+        opened_run(options, command="translate"),
         options,
         is_json=is_json,
         given={"max_source_length": options.max_source_length, "too_long": options.too_long},
@@ -98,7 +82,7 @@ def translate(options: TranslateOptions) -> None:
     unknown: list[int] = []
     shown = path is not None or not sys.stdin.isatty()
     with write_as_asked as write:
-        total, chunks = _count(path), _chunks(path)
+        total, chunks = count_of(path), chunks_of(path)
         # Read before the output is opened, so that a wrong input leaves no output behind.
         first = next(chunks, [])
         with opened_output(options.output) as stream, progress(total, "sentences", shown=shown) as advance:
@@ -140,7 +124,7 @@ def _put(found: Written, stream: TextIO, options: TranslateOptions, *, line: int
         stream.writelines(f"{text}\n" for text in texts + [""] * (options.n_best - len(texts)))
 
 
-def _count(path: Path | None) -> int | None:
+def count_of(path: Path | None) -> int | None:
     """Return how many lines there are for a progress bar; None where that is not known, or nobody would see it."""
     from attncli.files.reading import count_lines
     from attncli.machine.progress import shows_progress
@@ -151,7 +135,7 @@ def _count(path: Path | None) -> int | None:
     return count_lines(path) if path is not None else lines_left(sys.stdin.buffer)
 
 
-def _chunks(path: Path | None) -> Iterator[list[str]]:
+def chunks_of(path: Path | None) -> Iterator[list[str]]:
     """Yield the lines of the file `path`, or of standard input as they come."""
     from attncli.cli.prompt import typed_lines
     from attncli.files.reading import read_lines

@@ -10,7 +10,7 @@ import typer
 
 from attncli.cli.completion import choices, complete_run, complete_test
 from attncli.cli.corruption import Corruption
-from attncli.cli.options import DRAWING, INPUT, OUTPUT, BeamSize, Checkpoint, Device, LengthPenalty
+from attncli.cli.options import DRAWING, INPUT, OUTPUT, BeamSize, Checkpoint, CTCWeight, Device, LengthPenalty
 from attncli.cli.tasks import WRITING, Only
 
 
@@ -73,9 +73,11 @@ class VisualizationOptions:
     image: Annotated[
         list[Path] | None,
         typer.Option(
+            "--image",
+            "--recording",
             metavar="PATH",
-            help="An image, folder or pattern with * to caption; for autoencoders, an image to reconstruct. Repeat for "
-            "more.",
+            help="An image or recording to write for, a folder of them, or a pattern with *; for autoencoders, an "
+            "image to reconstruct. Repeat for more.",
             rich_help_panel=INPUT,
         ),
         Only(("files", "autoencoding")),
@@ -168,6 +170,7 @@ class VisualizationOptions:
     ] = "plasma"
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
+    ctc_weight: Annotated[CTCWeight, Only(WRITING)] = None
     checkpoint: Checkpoint = "best"
     device: Device = "auto"
 

@@ -89,7 +89,7 @@ def _cells(options: VisualizationOptions, runs: Runs) -> list[Any]:
     """Return what is drawn: sentences, paths of files, or several sources by their names."""
     if runs.family == "sources":
         return _rows(options, runs.config)
-    return list(_sentences(options) if runs.family == "text" else _files(options))
+    return list(_sentences(options) if runs.family == "text" else _files(options, runs.config))
 
 
 def _rows(options: VisualizationOptions, config: Any) -> list[dict[str, str]]:
@@ -137,12 +137,14 @@ def _sentences(options: VisualizationOptions) -> list[str]:
     return [line for _, line in placed]
 
 
-def _files(options: VisualizationOptions) -> list[str]:
+def _files(options: VisualizationOptions, config: Any) -> list[str]:
     from attncli.cli.files import named_files
 
     if not options.image:
-        raise CommandError("nothing to draw; give --image PATH (an image or a folder), or --curves")
-    return [str(path) for path in named_files([str(path) for path in options.image])]
+        # Each is another name of the same option.
+        given = "--recording PATH (a recording" if config.model.source.noun == "recording" else "--image PATH (an image"
+        raise CommandError(f"nothing to draw; give {given} or a folder), or --curves")
+    return [str(path) for path in named_files([str(path) for path in options.image], config.model.source)]
 
 
 def _check_targets(cells: Sequence[Any], options: VisualizationOptions) -> None:
@@ -157,7 +159,11 @@ def _check_targets(cells: Sequence[Any], options: VisualizationOptions) -> None:
 
 
 def _writer(run: WritingRun, options: VisualizationOptions) -> Writer[Any]:
-    given = {"beam_size": options.beam_size, "length_penalty": options.length_penalty}
+    given = {
+        "beam_size": options.beam_size,
+        "length_penalty": options.length_penalty,
+        "ctc_weight": options.ctc_weight,
+    }
     # What a person names is drawn whole, however long it is.
     return run.writer(searched_by(run.config.search, given).model_copy(update={"max_source_length": None}))
 

@@ -1,4 +1,4 @@
-"""What `attncli translate` and `attncli caption` share."""
+"""What `attncli translate`, `caption`, `transcribe` and `answer` share."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from attncli.errors import CommandError, escaped_json
 from attncli.machine.progress import Advance
 
 if TYPE_CHECKING:
+    from attncli.config.writing import WritingConfig
     from attncli.decoding.strategies import Strategy
     from attncli.decoding.written import Written
     from attncli.runs.writing import WritingRun
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class WritingOptions:
-    """The options of both."""
+    """The options of all."""
 
     run: RunArgument
     with_: With = None
@@ -152,21 +153,30 @@ class Write(Protocol):
         """
 
 
-def opened_run(options: WritingOptions, *, is_text: bool) -> WritingRun:
-    """Return the run of `options`, which should read text or files; a CommandError says which command reads others."""
+def opened_run(options: WritingOptions, *, command: str) -> WritingRun:
+    """Return the run of `options`; a CommandError says which command is for one that is none of `command`."""
     from attncli.config.writing import WritingConfig
     from attncli.runs.run import config_of
     from attncli.runs.writing import WritingRun
 
-    section = config_of(options.run, WritingConfig).model.source
-    if section.is_joint or section.is_text != is_text:
-        command = (
-            "attncli answer" if section.is_joint else "attncli translate" if section.is_text else "attncli caption"
-        )
-        raise CommandError(f"{options.run}: this run reads {section.noun}s; use {command}")
+    config = config_of(options.run, WritingConfig)
+    if (meant := command_of(config)) != command:
+        raise CommandError(f"{options.run}: this run reads {config.model.source.noun}s; use attncli {meant}")
     return WritingRun.load(
         options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
     )
+
+
+_COMMANDS = {"transcription": "transcribe", "classification": "classify"}
+
+
+def command_of(config: WritingConfig) -> str:
+    """Return the name of the command that writes for runs of `config`."""
+    if config.model.source.is_joint:
+        return "answer"
+    if config.task in _COMMANDS:
+        return _COMMANDS[config.task]
+    return "translate" if config.model.source.is_text else "caption"
 
 
 @contextmanager

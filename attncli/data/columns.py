@@ -38,11 +38,12 @@ class Packed(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """What the positions of a source are: named tokens, or the cells of a grid, row by row."""
+    """What the positions of a source are: named tokens, the cells of a grid, row by row, or parts of time."""
 
     tokens: tuple[str, ...] | None = None
     grid: tuple[int, ...] | None = None
     words: tuple[str, ...] = ()  # the first tokens as the source has them, where the vocabulary lacks some
+    seconds: float | None = None  # how long each position lasts; position s begins after s of them
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from attncli.errors import DataError
 
-# What a folder is searched for; any file that is named is tried, whatever its suffix.
+# What a folder is searched for where images are wanted; any file that is named is tried, whatever its suffix.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _PEEKED = 8192
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -140,4 +140,9 @@ def is_folder(path: Path) -> bool:
 
 def find_images(folder: Path) -> list[Path]:
     """Return the files in `folder` and below it that are named as images, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return find_files(folder, SUFFIXES)
+
+
+def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files in `folder` and below it that end with one of `suffixes`, in either case, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())

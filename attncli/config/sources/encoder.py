@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from attncli.config.section import Section
+from attncli.files.reading import SUFFIXES
 
 
 class EncoderSection(Section):
@@ -26,6 +27,11 @@ class EncoderSection(Section):
     def kind_name(self) -> str:
         """The kind of the encoder, in words."""
         return str(self.kind)  # type: ignore[attr-defined]
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What a folder is searched for where sources are files; by default images."""
+        return SUFFIXES
 
     @property
     def reading(self) -> str:

@@ -1,0 +1,81 @@
+"""When each word was said, as far as attention tells.
+
+T tokens, S positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attncli.decoding.written import Written
+from attncli.text.tokenizer import SPECIAL, UNK, UNKNOWN_TEXT
+from attncli.text.words import MARK, SPACE
+
+_LEFT_OUT = 0.1  # of the weight on each side
+Weights = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """A word, and when it is heard, in seconds."""
+
+    text: str
+    start: float
+    end: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"word": self.text, "start": round(self.start, 3), "end": round(self.end, 3)}
+
+
+def spoken_words(found: Written, hypothesis: int = 0) -> tuple[SpokenWord, ...]:
+    """Return the words of a hypothesis of `found`, which must have weights, with their times.
+
+    The weight of a word is the mean of that of its tokens; a word is heard from where a tenth of its weight lies before
+    to where a tenth lies after. A position's weight is spread evenly over its time.
+    """
+    best, seconds = found.hypotheses[hypothesis], found.places.seconds
+    assert best.weights is not None, "times come from weights"
+    assert seconds is not None, "positions lie in time"
+    return tuple(
+        SpokenWord(word, *heard(best.weights[rows].mean(0), seconds)) for word, rows in _words(best.text, best.tokens)
+    )
+
+
+def heard(weights: Weights, seconds: float) -> tuple[float, float]:
+    """Return from when to when the middle eight tenths of `weights` [S] lie, over positions of `seconds` each."""
+    sums = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])
+    total = sums[-1]
+    if not total:
+        return 0.0, len(weights) * seconds
+    # Where no weight lies the sum stands still, and np.interp would take any place; a slope makes it rise everywhere.
+    rising = sums + total * 1e-9 * np.arange(len(sums))
+    edges = np.interp([_LEFT_OUT * total, (1 - _LEFT_OUT) * total], rising, np.arange(len(sums)))
+    return float(edges[0] * seconds), float(edges[1] * seconds)
+
+
+def _words(text: str, tokens: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+    """Yield each word of `text` with those of its `tokens` that write it."""
+    words = text.split()
+    rows: list[list[int]] = [[] for _ in words]
+    lasts = np.cumsum([len(word) for word in words])
+    written = 0
+    for row, token in enumerate(tokens):
+        size = len(_characters(token))
+        # A token of a space alone belongs to no word.
+        if size and written < lasts[-1]:
+            rows[int(np.searchsorted(lasts, written, side="right"))].append(row)
+        written += size
+    yield from ((word, found) for word, found in zip(words, rows, strict=True) if found)
+
+
+def _characters(token: str) -> str:
+    """Return what is left of `token` in the words of a text."""
+    if token == SPECIAL[UNK]:
+        return UNKNOWN_TEXT.strip()
+    return "" if token in SPECIAL else "".join(token.replace(MARK, "").replace(SPACE, " ").split())
