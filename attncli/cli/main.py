@@ -22,6 +22,7 @@ from attncli.cli.score import score
 from attncli.cli.terminal import open_streams, say, tell_error
 from attncli.cli.together import dealt
 from attncli.cli.train import train
+from attncli.cli.transcribe import transcribe
 from attncli.cli.visualize import visualize
 from attncli.cli.voice import is_verbose, voiced
 from attncli.errors import UserError
@@ -49,6 +50,7 @@ app.command("eval", cls=Command)(voiced(dealt(evaluate)))
 app.command("compare", cls=Command)(voiced(compare))
 app.command("translate", cls=Command)(voiced(dealt(translate)))
 app.command("caption", cls=Command)(voiced(dealt(caption)))
+app.command("transcribe", cls=Command)(voiced(dealt(transcribe)))
 app.command("answer", cls=Command)(voiced(dealt(answer)))
 app.command("score", cls=Command)(voiced(dealt(score)))
 app.command("visualize", cls=Command)(voiced(visualize))

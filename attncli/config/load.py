@@ -19,6 +19,7 @@ from attncli.config.tasks.answering import AnsweringConfig
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.tasks.summarisation import SummarisationConfig
+from attncli.config.tasks.transcription import TranscriptionConfig
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.writing import WritingConfig
 from attncli.config.yaml_core import DEEPEST, parse_yaml
@@ -30,6 +31,7 @@ CONFIGS: dict[str, type[Config]] = {
     "summarisation": SummarisationConfig,
     "answering": AnsweringConfig,
     "captioning": CaptioningConfig,
+    "transcription": TranscriptionConfig,
     "autoencoding": AutoencodingConfig,
 }
 _MOST_PROBLEMS = 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from attncli.config.sources.audio import Spectrogram
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
 from attncli.config.sources.joint import JointEncoder
@@ -25,6 +26,12 @@ def _images() -> SourceKind[Any]:
     return Images()
 
 
+def _audio() -> SourceKind[Any]:
+    from attncli.sources.audio.kind import Audio
+
+    return Audio()
+
+
 def _joint() -> SourceKind[Any]:
     from attncli.sources.joint.kind import Joint
 
@@ -34,6 +41,7 @@ def _joint() -> SourceKind[Any]:
 KINDS: dict[type[EncoderSection], Callable[[], SourceKind[Any]]] = {
     **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder), _text),
     **dict.fromkeys((CNN, EfficientNetLite0, Timm), _images),
+    Spectrogram: _audio,
     JointEncoder: _joint,
 }
 
