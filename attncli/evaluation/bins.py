@@ -1,4 +1,4 @@
-"""Sentences sorted by length, in white-space words.
+"""Sentences sorted by length, in white-space words, or by a group that each belongs to.
 
 N sentences.
 """
@@ -28,6 +28,20 @@ class LengthBin:
         if self.last is None:
             return f"{self.first}+"
         return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The sentences that belong together by name."""
+
+    name: str
+    indices: NDArray[np.intp]
+
+
+def groups(names: Sequence[str]) -> tuple[Group, ...]:
+    """Return a group for each of the different `names` of sentences, in their order as text."""
+    each = np.array(names)
+    return tuple(Group(name, np.flatnonzero(each == name)) for name in sorted(set(names)))
 
 
 def word_counts(sentences: Sequence[str]) -> NDArray[np.intp]:

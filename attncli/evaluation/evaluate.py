@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attncli.config.evaluation import Evaluation
-from attncli.evaluation.bins import LengthBin, length_bins, shortest_word_counts, word_counts
+from attncli.evaluation.bins import LengthBin, groups, length_bins, shortest_word_counts, word_counts
+from attncli.evaluation.labels import confusions, label_scores
 from attncli.evaluation.report import (
     BinScore,
     BoundedScore,
     Comparison,
+    GroupScore,
     Report,
     Speed,
     SystemReport,
@@ -82,8 +84,9 @@ def evaluate(
 ) -> Report:
     """Return the scores of `systems` on `test` by `metrics`, the first of which is also reported by length.
 
-    BLEU is always among them, last unless asked for, except where targets `are_labels`. `length_of` is "reference"
-    where the sources are not known. The same arguments give the same numbers.
+    It is reported by the groups of `test`, too. BLEU is always among the metrics, last unless asked for, except where
+    targets `are_labels`, which are then counted one by one. `length_of` is "reference" where the sources are not known.
+    The same arguments give the same numbers.
     """
     first, metrics = next(iter(metrics)), {**metrics, **({} if are_labels else {"bleu": BLEU})}
     measured = {
@@ -93,9 +96,12 @@ def evaluate(
     whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
     bins = length_bins(_lengths(test, length_of), settings.length_bins)
     binned = [_resample([found.part(bin_.indices) for found in measured[first]], settings) for bin_ in bins]
-    groups = _grouped(systems)
+    parts = groups(test.groups)
+    by_group = [_resample([found.part(part.indices) for found in measured[first]], settings) for part in parts]
+    members = _members(systems)
     # Runs of a single variant can only be compared with each other.
-    compared = groups if len(groups) > 1 else {system.name: [at] for at, system in enumerate(systems)}
+    compared = members if len(members) > 1 else {system.name: [at] for at, system in enumerate(systems)}
+    confused = [confusions(system.hypotheses, test.references) if are_labels else () for system in systems]
     test_notes = _test_notes(test)
     reports = [
         SystemReport(
@@ -113,6 +119,12 @@ def evaluate(
             details=system.details,
             notes=system.notes if test_notes else (*_system_notes(system), *system.notes),
             weight_inside=_weight_inside(system, settings),
+            by_group=tuple(
+                GroupScore(part.name, len(part.indices), first, scores.bounded(number))
+                for part, scores in zip(parts, by_group, strict=True)
+            ),
+            by_label=label_scores(confused[number]),
+            confusions=confused[number],
         )
         for number, system in enumerate(systems)
     ]
@@ -126,7 +138,7 @@ def evaluate(
         samples=settings.bootstrap_samples,
         seed=settings.seed,
         systems=tuple(reports),
-        variants=tuple(_variants(groups, reports, whole, binned)),
+        variants=tuple(_variants(members, reports, whole, binned, by_group)),
         comparisons=tuple(_compare(compared, whole, first, binned)),
         notes=test_notes,
     )
@@ -156,22 +168,24 @@ def _bin_score(bin_: LengthBin, metric: str, score: BoundedScore) -> BinScore:
     return BinScore(bin_.first, bin_.last, bin_.label, len(bin_.indices), metric, score)
 
 
-def _grouped(systems: Sequence[System]) -> dict[str, list[int]]:
+def _members(systems: Sequence[System]) -> dict[str, list[int]]:
     """Return the systems of each variant, by their places."""
-    groups: dict[str, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for at, system in enumerate(systems):
-        groups.setdefault(system.variant or system.name, []).append(at)
-    return groups
+        members.setdefault(system.variant or system.name, []).append(at)
+    return members
 
 
 def _variants(
-    groups: Mapping[str, Sequence[int]],
+    members: Mapping[str, Sequence[int]],
     reports: Sequence[SystemReport],
     whole: Mapping[str, _Resampled],
     binned: Sequence[_Resampled],
+    by_group: Sequence[_Resampled],
 ) -> Iterator[VariantReport]:
-    means, binned_means = _means(list(groups.values()), whole, binned)
-    for number, (name, group) in enumerate(groups.items()):
+    means, binned_means = _means(list(members.values()), whole, binned)
+    group_means = [scores.means(list(members.values())) for scores in by_group]
+    for number, (name, group) in enumerate(members.items()):
         yield VariantReport(
             name,
             tuple(reports[at] for at in group),
@@ -179,6 +193,10 @@ def _variants(
             tuple(
                 replace(found, score=scores.bounded(number))
                 for found, scores in zip(reports[0].by_length, binned_means, strict=True)
+            ),
+            tuple(
+                replace(found, score=scores.bounded(number))
+                for found, scores in zip(reports[0].by_group, group_means, strict=True)
             ),
         )
 

@@ -48,6 +48,75 @@ class BinScore:
 
 
 @dataclass(frozen=True)
+class GroupScore:
+    """A corpus score of the sources of one group, such as the questions of one type."""
+
+    group: str
+    sources: int
+    metric: str  # a key of Report.metrics, that of the scores by length
+    score: BoundedScore
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the group as `report.json` has it."""
+        return {
+            "group": self.group,
+            "sources": self.sources,
+            self.metric: self.score.score,
+            "low": self.score.low,
+            "high": self.score.high,
+        }
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many sources of the label `reference` were given the label `hypothesis`."""
+
+    reference: str
+    hypothesis: str
+    sources: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all three."""
+        return {"reference": self.reference, "hypothesis": self.hypothesis, "sources": self.sources}
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """How well one label is told from the others, in percent; None where there is nothing to divide by."""
+
+    label: str
+    sources: int  # of which it is the right label
+    written: int  # to which it was given
+    right: int
+
+    @property
+    def precision(self) -> float | None:
+        """The share of the sources it was given to that have it."""
+        return 100 * self.right / self.written if self.written else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the sources that have it that it was given to."""
+        return 100 * self.right / self.sources if self.sources else None
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall."""
+        return 200 * self.right / (self.written + self.sources)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the label as `report.json` has it."""
+        return {
+            "label": self.label,
+            "sources": self.sources,
+            "written": self.written,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
+
+
+@dataclass(frozen=True)
 class Speed:
     """How fast a test set was decoded, loading the run not counted."""
 
@@ -105,6 +174,9 @@ class SystemReport:
     details: Mapping[str, Any]  # where the hypotheses come from: folder, step, beam size, …
     notes: tuple[str, ...]
     weight_inside: WeightInside | None = None  # None: no attention, or no gold places
+    by_group: tuple[GroupScore, ...] = ()  # none where the test set has no groups
+    by_label: tuple[LabelScore, ...] = ()  # none where targets are text
+    confusions: tuple[Confusion, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the system as an entry of `runs`."""
@@ -122,6 +194,9 @@ class SystemReport:
             **scores,
             "length_ratio": self.length_ratio,
             "by_length": [found.as_json() for found in self.by_length],
+            "by_group": [found.as_json() for found in self.by_group],
+            "by_label": [found.as_json() for found in self.by_label],
+            "confusions": [found.as_json() for found in self.confusions],
             "weight_inside": self.weight_inside.as_json() if self.weight_inside else None,
             "speed": self.speed.as_json() if self.speed else None,
             "training": self.training.as_json() if self.training else None,
@@ -140,6 +215,7 @@ class VariantReport:
     systems: tuple[SystemReport, ...]
     scores: Mapping[str, BoundedScore]  # by the keys of Report.metrics
     by_length: tuple[BinScore, ...]
+    by_group: tuple[GroupScore, ...] = ()
 
     def deviation(self, metric: str) -> float | None:
         """Return the standard deviation of `metric` between the runs; None of one run."""
@@ -153,6 +229,7 @@ class VariantReport:
             "runs": [system.name for system in self.systems],
             **{key: {**score.as_json(), "deviation": self.deviation(key)} for key, score in self.scores.items()},
             "by_length": [found.as_json() for found in self.by_length],
+            "by_group": [found.as_json() for found in self.by_group],
         }
 
 
@@ -205,7 +282,7 @@ class Report:
 
     def of(self, system: SystemReport) -> Report:
         """Return the report on `system` alone."""
-        alone = VariantReport(system.name, (system,), system.scores, system.by_length)
+        alone = VariantReport(system.name, (system,), system.scores, system.by_length, system.by_group)
         return replace(self, systems=(system,), variants=(alone,), comparisons=())
 
     @property

@@ -29,6 +29,8 @@ class EvaluationSet:
     places: tuple[str, ...] = field(default=(), compare=False)
     # Where in each source lies what words of its first reference mean; None where that is not known.
     gold: tuple[tuple[GoldPlace, ...], ...] | None = field(default=None, compare=False)
+    # The group that each source belongs to, by which scores are reported; none where there are no groups.
+    groups: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         """Return N."""
@@ -69,7 +71,8 @@ def configured_set(config: WritingConfig, name: str | None, *, where: str) -> Ev
     if (file := getattr(config.data.test[name], "places", None)) is not None:
         targets = [example.targets[0] for example in examples]
         gold = read_gold_places(Path(config.data.root) / file, sources=names, targets=targets, noun=noun)
-    return EvaluationSet(name, names, references, noun, cells, places, gold)
+    groups = tuple(example.group for example in examples if example.group is not None)
+    return EvaluationSet(name, names, references, noun, cells, places, gold, groups)
 
 
 def _shown(section: EncoderSection, cell: Any) -> str:

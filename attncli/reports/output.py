@@ -17,11 +17,13 @@ from attncli.evaluation.evaluate import System
 from attncli.evaluation.report import Report
 from attncli.evaluation.test_set import EvaluationSet
 from attncli.files.writing import replacing, writing_into
+from attncli.reports.by_group import by_group_figure
 from attncli.reports.by_length import by_length_figure
 from attncli.reports.text import latex_text, markdown_text
 from attncli.reports.values import report_values, sentences_text
 
 PICTURE = "by_length.png"
+GROUPS_PICTURE = "by_group.png"
 _LONGEST_NAME = 180  # bytes of a system's name in that of a file, of the 255 that systems allow
 
 
@@ -41,7 +43,10 @@ def write_report(
         report.as_json(),
         pages={"report.md": markdown_text(report, PICTURE), "tables.tex": latex_text(report)},
         texts={**report_values(report), "sentences.jsonl": sentences_text(report, test, systems), **texts},
-        figures={PICTURE: by_length_figure(report)},
+        figures={
+            PICTURE: by_length_figure(report),
+            **({GROUPS_PICTURE: by_group_figure(report)} if report.variants[0].by_group else {}),
+        },
     )
 
 

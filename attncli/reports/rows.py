@@ -7,10 +7,12 @@ from datetime import timedelta
 from statistics import fmean
 
 from attncli.evaluation.evaluate import MOST_FOR_EVERY_PAIR
-from attncli.evaluation.report import BoundedScore, Report, VariantReport
+from attncli.evaluation.report import BoundedScore, Confusion, Report, VariantReport
 from attncli.metrics.bootstrap import Difference
 from attncli.metrics.metric import Metric
 from attncli.reports.tables import Row, Table
+
+_MOST_LABELS = 20  # that a table shows; `by_label.csv` has all
 
 
 def headline(report: Report) -> str:
@@ -174,6 +176,54 @@ def length_rows(report: Report) -> Table:
     ]
     rows = list(zip(*columns, strict=True))
     return (header, rows) if len(report.variants) <= len(bins) else _turned(header, rows)
+
+
+def by_group_heading(report: Report) -> str:
+    """Say what `group_rows` holds."""
+    return f"{length_score_name(report)} by group"
+
+
+def group_rows(report: Report) -> Table:
+    """Return the score of each variant by group, with the more numerous of variants and groups as rows."""
+    groups = report.variants[0].by_group
+    header = ["group", f"{report.noun}s", *(variant.name for variant in report.variants)]
+    digits = report.by_length_metric.digits - 1
+    columns = [[found.group for found in groups], [str(found.sources) for found in groups]]
+    columns += [
+        [_bounded(found.score, digits=digits, digits_of_bounds=digits) for found in variant.by_group]
+        for variant in report.variants
+    ]
+    rows = list(zip(*columns, strict=True))
+    return (header, rows) if len(report.variants) <= len(groups) else _turned(header, rows)
+
+
+def label_tables(report: Report) -> Iterator[tuple[str, Table]]:
+    """Yield for each system how well it tells the most frequent labels apart, with the heading."""
+    header = ["label", f"{report.noun}s", "precision", "recall", "F1", "most often taken for"]
+    for system in report.systems:
+        shown = system.by_label[:_MOST_LABELS]
+        rows = [
+            [
+                found.label,
+                str(found.sources),
+                *(_percent(value) for value in (found.precision, found.recall, found.f1)),
+                _taken_for(found.label, system.confusions),
+            ]
+            for found in shown
+        ]
+        if shown:
+            some = f", the {len(shown)} most frequent of {len(system.by_label)}"
+            yield f"{system.name}: labels{some if len(shown) < len(system.by_label) else ''}, in %", (header, rows)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _taken_for(label: str, confusions: Sequence[Confusion]) -> str:
+    """Return the wrong label that sources of `label` were given most often, and how often; empty if there is none."""
+    wrong = (each for each in confusions if each.reference == label != each.hypothesis)
+    return next((f"{each.hypothesis} ({each.sources})" for each in wrong), "")
 
 
 def _turned(header: Row, rows: Sequence[Row]) -> Table:

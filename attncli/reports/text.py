@@ -8,13 +8,16 @@ from attncli.evaluation.report import Report
 from attncli.reports.rows import (
     SEEDS,
     beside,
+    by_group_heading,
     by_length_heading,
     comparison_heading,
     comparison_rows,
     cost_rows,
     count_tables,
+    group_rows,
     has_costs,
     headline,
+    label_tables,
     length_rows,
     score_rows,
     signature_lines,
@@ -55,6 +58,9 @@ def _further_tables(report: Report) -> Iterator[tuple[str, Table]]:
     yield from count_tables(report)
     if any(system.weight_inside for system in report.systems):
         yield weight_heading(report), weight_rows(report)
+    if report.variants[0].by_group:
+        yield by_group_heading(report), group_rows(report)
+    yield from label_tables(report)
 
 
 def latex_text(report: Report) -> str:

@@ -18,7 +18,10 @@ _COMPARED = ("a", "b", "metric", "difference", "low", "high", "p_value")
 
 
 def report_values(report: Report) -> dict[str, str]:
-    """Return the CSV files of `report` by their names: a line a run, a run and length, and a pair and metric."""
+    """Return the CSV files of `report` by their names: a line a run, a run and length, and a pair and metric.
+
+    Where there are groups or labels, also a line a run and group, a run and label, and a run and two labels.
+    """
     variants = {system.name: variant.name for variant in report.variants for system in variant.systems}
     return {
         "scores.csv": _csv([_score_row(system, variants[system.name]) for system in report.systems]),
@@ -37,7 +40,32 @@ def report_values(report: Report) -> dict[str, str]:
             ]
         ),
         "comparisons.csv": _csv([entry for pair in report.comparisons for entry in pair.as_json()], _COMPARED),
+        **_further_values(report),
     }
+
+
+def _further_values(report: Report) -> dict[str, str]:
+    """Return the CSV files of what only some test sets have."""
+    tables = {
+        "by_group.csv": [
+            {
+                "run": system.name,
+                "group": found.group,
+                "sources": found.sources,
+                "metric": found.metric,
+                **found.score.as_json(),
+            }
+            for system in report.systems
+            for found in system.by_group
+        ],
+        "by_label.csv": [
+            {"run": system.name, **found.as_json()} for system in report.systems for found in system.by_label
+        ],
+        "confusions.csv": [
+            {"run": system.name, **found.as_json()} for system in report.systems for found in system.confusions
+        ],
+    }
+    return {name: _csv(rows) for name, rows in tables.items() if rows}
 
 
 def autoencoder_values(report: AutoencoderReport) -> dict[str, str]:
