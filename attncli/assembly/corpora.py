@@ -19,8 +19,8 @@ from attncli.data.cache import DamagedError, cache_folder, cached, key_of
 from attncli.data.columns import Column
 from attncli.data.corpus import Array, Corpus
 from attncli.data.forms.example import Example, Form
-from attncli.data.forms.forms import open_form
-from attncli.data.forms.pairs import PairReader, left_out
+from attncli.data.forms.forms import LineForm, open_form
+from attncli.data.forms.pairs import left_out
 from attncli.data.stored import FORMAT, Limits, StoredPairs, open_pairs, write_pairs
 from attncli.data.tokens import CopiedColumn, TokenColumn
 from attncli.errors import DataError, Problems, RunError, counted
@@ -100,7 +100,7 @@ def _tokenizers_beside_files(config: WritingConfig, train: Form) -> Tokenizers:
 
 def _even_sample(form: Form, most: int) -> Iterator[Example]:
     """Yield examples from at most `most` lines, evenly spread over the file."""
-    assert isinstance(form, PairReader)
+    assert isinstance(form, LineForm)
     lines = count_lines(form.paths[0])
     for example in form:
         if lines <= most or example.number * most // lines != (example.number - 1) * most // lines:
@@ -128,17 +128,18 @@ def make_corpora(config: WritingConfig, splits: Splits, tokenizers: Tokenizers, 
 def _of_text(config: WritingConfig, splits: Splits, tokenizers: Tokenizers) -> Corpora:
     data, cache = config.data, cache_folder(config.data.cache)
     copies = config.copies
-    train = _stored(splits.train, tokenizers, Limits(data.maximum_length, data.too_long), cache, copies=copies)
-    dev_limits = Limits()
+    limits, dev_limits = Limits(data.maximum_length, data.too_long), Limits()
+    train = _stored(splits.train, tokenizers, limits, cache, copies=copies, every_target=True)
     if data.too_long == "cut":
         dev_limits = Limits(MaximumLength(source=data.maximum_length.source), "cut")
-    dev = _stored(splits.dev, tokenizers, dev_limits, cache, copies=copies)
+    # A source of the dev set is one row, so that it is written for once; its other targets are references.
+    dev = _stored(splits.dev, tokenizers, dev_limits, cache, copies=copies, every_target=False)
     cells = [example.cell for example in splits.dev_examples]
     texts = [example.targets for example in splits.dev_examples]
     return Corpora(
         _pairs_corpus(train, tokenizers, (), _Decoded(train.target, tokenizers.target)),
         _pairs_corpus(dev, tokenizers, cells, texts),
-        (*_pair_notes("train", train, data.maximum_length), *_pair_notes("dev", dev, dev_limits.maximum)),
+        (*_pair_notes("train", train, limits.maximum), *_pair_notes("dev", dev, dev_limits.maximum)),
     )
 
 
@@ -166,8 +167,10 @@ class _Decoded(Sequence[Sequence[str]]):
         return (text.replace(UNKNOWN_TEXT, "\N{REPLACEMENT CHARACTER}"),)
 
 
-def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path, *, copies: bool) -> StoredPairs:
-    assert isinstance(form, PairReader)
+def _stored(
+    form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path, *, copies: bool, every_target: bool
+) -> StoredPairs:
+    assert isinstance(form, LineForm)
     key = key_of(
         {
             "format": FORMAT,
@@ -179,12 +182,15 @@ def _stored(form: Form, tokenizers: Tokenizers, limits: Limits, cache: Path, *, 
             "maximum": limits.maximum.model_dump(),
             "too_long": limits.too_long,
             "copies": copies,
+            **({} if every_target else {"targets": "first"}),
         }
     )
     pairs = cached(
         cache / "corpora",
         key,
-        make=lambda folder: write_pairs(folder, tokenizers, form, limits=limits, copies=copies),
+        make=lambda folder: write_pairs(
+            folder, tokenizers, form, limits=limits, copies=copies, every_target=every_target
+        ),
         open_folder=open_pairs,
     )
     if len(pairs) == 0:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from attncli.config.attention import Attention
+from attncli.config.data import MaximumLength
 from attncli.config.quantities import SetName, Size
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.joint import AnyEncoder, JointEncoder
@@ -67,20 +68,25 @@ def joint_conflicts(config: WritingConfig) -> Iterator[str]:
 
 
 def _conflicts_with_columns(section: EncoderSection, data: TableData) -> Iterator[str]:
-    if not isinstance(section, JointEncoder):
-        if len(data.sources) > 1:
-            yield (
-                f"data.columns: has the sources {', '.join(data.sources)}, but model.encoder reads one; keep one of "
-                "them, or give model.encoders"
-            )
-        return
-    for name, each in section.parts.items():
+    if not section.is_text and data.maximum_length != MaximumLength():
+        yield f"data.maximum_length: is for one source that is text, but {section.reading}; remove it"
+    if isinstance(section, JointEncoder):
+        parts = {f"model.encoders.{name}": (name, each) for name, each in section.parts.items()}
+    elif len(data.sources) == 1:
+        parts = {"model.encoder": (data.sources[0], section)}
+    else:
+        parts = {}
+        yield (
+            f"data.columns: has the sources {', '.join(data.sources)}, but model.encoder reads one; keep one of "
+            "them, or give model.encoders"
+        )
+    for key, (name, each) in parts.items():
         if name not in data.sources:
             yield f"model.encoders: {unknown('source', name, data.sources)}; data.columns names the column of each"
         elif each.is_text and name in data.folders:
-            yield f"data.folders.{name}: is the folder of files, but model.encoders.{name} reads text; remove it"
+            yield f"data.folders.{name}: is the folder of files, but {key} reads text; remove it"
         elif not each.is_text and name not in data.folders:
-            yield f"data.folders: model.encoders.{name} reads {each.noun}s; give data.folders.{name}, where they are"
+            yield f"data.folders: {key} reads {each.noun}s; give data.folders.{name}, where they are"
 
 
 def _conflicts_with_several(attention: Attention) -> Iterator[str]:

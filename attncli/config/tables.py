@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from attncli.config.data import GoldPlaces
+from attncli.config.data import GoldPlaces, MaximumLength
 from attncli.config.quantities import PathText, SetName
 from attncli.config.section import MAY_CHANGE, DataSection, Section
 from attncli.errors import unknown
@@ -40,6 +40,9 @@ class TableData(DataSection):
     The first line of a TSV or CSV file names its columns.
     """
 
+    bad_sources_key: ClassVar[str] = "bad_lines"
+    """The key that says what to do about a training source that cannot be read."""
+
     root: Annotated[PathText, MAY_CHANGE] = "."
     """Folder to which the other paths are relative; itself relative to the current directory."""
     table: PathText | None = None
@@ -57,8 +60,13 @@ class TableData(DataSection):
     test: Annotated[dict[SetName, TableTest], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
     bad_lines: Literal["error", "skip"] = "error"
-    """What to do about a training row that cannot be used, such as one with an empty cell or a file that is missing:
-    stop and report its file and line, or skip it and report how many were skipped."""
+    """What to do about a training row that cannot be used, such as one with an empty cell or a file that is missing or
+    broken: stop and report its file and line, or skip it and report how many were skipped."""
+    maximum_length: MaximumLength = MaximumLength()
+    """Limits on the length of training rows whose only source is text."""
+    too_long: Literal["drop", "error", "cut"] = "drop"
+    """What to do about a training row over `maximum_length`: skip it and report how many were skipped (`drop`), stop
+    (`error`), or cut its source and skip it only if its target is too long (`cut`). Dev sources are cut too."""
     cache: Annotated[PathText | None, MAY_CHANGE] = None
     """Cache for encoded corpora, tokenizers and features; by default `attncli` in the user's cache folder."""
 

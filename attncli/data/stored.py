@@ -6,7 +6,7 @@ N pairs.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from attncli.config.data import MaximumLength
 from attncli.data.cache import DamagedError, read_description, write_description
 from attncli.data.forms.example import Example
-from attncli.data.forms.pairs import PairReader
+from attncli.data.forms.forms import LineForm
 from attncli.data.tokens import TokenColumn
 from attncli.errors import Problems, counted
 from attncli.text.copies import Vocabulary
@@ -95,12 +95,19 @@ class _SideWriter:
 
 
 def write_pairs(
-    folder: Path, tokenizers: Tokenizers, pairs: PairReader, *, limits: Limits, copies: bool = False
+    folder: Path,
+    tokenizers: Tokenizers,
+    pairs: LineForm,
+    *,
+    limits: Limits,
+    copies: bool = False,
+    every_target: bool = True,
 ) -> None:
     """Encode `pairs` into `folder`, a chunk at a time; with `copies` for a decoder that copies words of the source.
 
     Raises DataError for pairs that cannot be used, and for pairs that are too long if `limits` makes that an error.
-    Where it cuts sources, only targets can be too long, and their pairs are left out.
+    Where it cuts sources, only targets can be too long, and their pairs are left out. A source with several targets
+    forms a pair with each, or with the first alone unless `every_target`.
     """
     # Words of a source are numbered after the vocabulary, and it has fewer than a file can have in a line.
     written = _MOST_WORDS if copies else tokenizers.target.size
@@ -110,7 +117,7 @@ def write_pairs(
         sides["copies"] = _SideWriter(folder, "copies", written)
     counts = {"pairs": 0, "too_long": 0, "cut": 0}
     problems = Problems()
-    iterator = iter(pairs)
+    iterator = _pairs(pairs, every_target=every_target)
     while chunk := list(islice(iterator, _CHUNK)):
         sources = tokenizers.source.encode_all([example.cell for example in chunk])
         if limits.longest is not None:
@@ -127,6 +134,13 @@ def write_pairs(
     problems.raise_if_any("raise data.maximum_length, or leave such pairs out with data.too_long: drop")
     description = {**counts, "skipped": dict(pairs.skipped), "sides": described}
     write_description(folder / "corpus.json", description, format=FORMAT)
+
+
+def _pairs(examples: Iterable[Example], *, every_target: bool) -> Iterator[Example]:
+    """Yield each of `examples` with every one of its targets, or with its first."""
+    for example in examples:
+        for target in example.targets if every_target else example.targets[:1]:
+            yield example._replace(targets=(target,))
 
 
 def _encoded(chunk: Sequence[Example], sources: Sequence[list[int]], tokenizers: Tokenizers) -> list[_Row]:
@@ -147,7 +161,7 @@ def _copied(chunk: Sequence[Example], sources: Sequence[list[int]], tokenizers: 
 
 
 def _within(
-    chunk: Sequence[Example], rows: Sequence[_Row], limits: Limits, pairs: PairReader, problems: Problems
+    chunk: Sequence[Example], rows: Sequence[_Row], limits: Limits, pairs: LineForm, problems: Problems
 ) -> Iterator[_Row]:
     """Yield those of `rows` that are within `limits`; note the others as problems if `limits` makes them errors."""
     maximum = limits.maximum

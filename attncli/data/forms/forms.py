@@ -31,6 +31,9 @@ def _table(data: TableData, split: Any, key: str) -> Form:
     return TableForm(data, split, key=key, bad_lines=data.bad_lines if key == "train" else "error")
 
 
+LineForm = PairReader | TableForm
+"""Forms whose examples are lines of text, read one by one."""
+
 FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {
     TranslationData: _pairs,
     SummarisationData: _pairs,

@@ -44,6 +44,7 @@ class TableForm:
     def __init__(self, data: TableData, split: TableSplit, *, key: str, bad_lines: Literal["error", "skip"] = "error"):
         self._data, self._split, self._key, self._bad_lines = data, split, key, bad_lines
         self.path = Path(data.root) / str(split.table or data.table)
+        self.paths = (self.path,)
         self._folders = {name: Path(data.root) / folder for name, folder in data.folders.items()}
         self.skipped: Counter[str] = Counter()  # rows left out by the last iteration, by reason
 
