@@ -212,6 +212,11 @@ class Run:
         self._check(is_text=False)
         return self._write((fspath(path) for path in paths), options, replaces_unknown=False)
 
+    def classify(self, sources: Iterable[str | PathLike[str]], **options: Unpack[Writing]) -> list[Output]:
+        """Label sentences, or files where the run reads those."""
+        self._check(is_text=self._run.config.model.source.is_text)
+        return self._write((fspath(source) for source in sources), options, replaces_unknown=False)
+
     def answer(
         self, questions: Iterable[Mapping[str, str | PathLike[str]]], **options: Unpack[Writing]
     ) -> list[Output]:

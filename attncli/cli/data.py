@@ -39,6 +39,18 @@ _TOYS = {
         "questions about images of coloured shapes, with answers, and where the shape lies that is asked about",
         "about 5 MB in 4,601 files",
     ),
+    "toy-reviews": (
+        "reviews with a few words of praise or blame somewhere, and whether they are negative, neutral or positive",
+        "about 1 MB in 1 file",
+    ),
+    "toy-speech": (
+        "recordings of up to six made-up words by many voices, and when each word is said, learned in minutes",
+        "about 35 MB in 1,803 files",
+    ),
+    "toy-clips": (
+        "short films of a coloured shape that moves or changes its size, with captions",
+        "about 5 MB in 2,821 files",
+    ),
     "toy-pictures": (
         "images of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
         "about 10 MB in 5,000 files",
@@ -89,7 +101,7 @@ def list_data_sets() -> None:
 
     for name, data_set in DATA_SETS.items():
         source = f"attncli data get {name}" + ("" if data_set.url else f" --from FOLDER   ({data_set.made_by})")
-        size = f"{data_set.size / 1e6:,.1f} MB in {len(data_set.files) + len(data_set.archives)} files"
+        size = f"{data_set.size / 1e6:,.1f} MB in {data_set.count:,} files"
         _describe(name, data_set.what, size, data_set.licence, source)
     for name, (what, size) in _TOYS.items():
         _describe(name, what, size, "none needed; it is made from a seed", f"attncli data make {name}")
@@ -140,7 +152,10 @@ def make(
     train: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Examples to train on.", show_default="30000, paragraphs 10000, pictures 4000"
+            metavar="N",
+            min=1,
+            help="Examples to train on.",
+            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400",
         ),
     ] = None,
     dev: Annotated[
@@ -149,7 +164,7 @@ def make(
             metavar="N",
             min=1,
             help="Examples to choose by.",
-            show_default="500, paragraphs 300, captioned or asked about 200",
+            show_default="500, paragraphs and reviews 300, captioned or asked about 200, clips 120",
         ),
     ] = None,
     test: Annotated[
@@ -158,7 +173,7 @@ def make(
             metavar="N",
             min=1,
             help="Examples to test on.",
-            show_default="1200, paragraphs 600, pictures 500, captioned or asked about 400",
+            show_default="1200, paragraphs and reviews 600, pictures 500, captioned or asked about 400, clips 300",
         ),
     ] = None,
 ) -> None:
@@ -194,6 +209,24 @@ def _make_questions(folder: Path, sizes: dict[str, int], seed: int) -> None:
     make_toy_questions(folder, ToyQuestionSizes(**sizes), seed=seed)
 
 
+def _make_reviews(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_reviews import ToyReviewSizes, make_toy_reviews
+
+    make_toy_reviews(folder, ToyReviewSizes(**sizes), seed=seed)
+
+
+def _make_speech(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_speech import ToySpeechSizes, make_toy_speech
+
+    make_toy_speech(folder, ToySpeechSizes(**sizes), seed=seed)
+
+
+def _make_clips(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_clips import ToyClipSizes, make_toy_clips
+
+    make_toy_clips(folder, ToyClipSizes(**sizes), seed=seed)
+
+
 def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
     from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
@@ -211,5 +244,8 @@ _MAKERS: dict[str, Callable[[Path, dict[str, int], int], None]] = {
     "toy-paragraphs": _make_paragraphs,
     "toy-captioning": _make_captioned,
     "toy-questions": _make_questions,
+    "toy-reviews": _make_reviews,
+    "toy-speech": _make_speech,
+    "toy-clips": _make_clips,
     "toy-pictures": _make_pictures,
 }

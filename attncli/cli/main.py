@@ -12,6 +12,7 @@ import typer
 import attncli
 from attncli.cli import config, data
 from attncli.cli.answer import answer
+from attncli.cli.classify import classify
 from attncli.cli.compare import compare
 from attncli.cli.completion import completing
 from attncli.cli.eval import evaluate
@@ -52,6 +53,7 @@ app.command("translate", cls=Command)(voiced(dealt(translate)))
 app.command("caption", cls=Command)(voiced(dealt(caption)))
 app.command("transcribe", cls=Command)(voiced(dealt(transcribe)))
 app.command("answer", cls=Command)(voiced(dealt(answer)))
+app.command("classify", cls=Command)(voiced(dealt(classify)))
 app.command("score", cls=Command)(voiced(dealt(score)))
 app.command("visualize", cls=Command)(voiced(visualize))
 app.add_typer(data.app, name="data")

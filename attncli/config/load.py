@@ -18,6 +18,7 @@ from attncli.config.shipped import meant_file
 from attncli.config.tasks.answering import AnsweringConfig
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.tasks.classification import ClassificationConfig
 from attncli.config.tasks.summarisation import SummarisationConfig
 from attncli.config.tasks.transcription import TranscriptionConfig
 from attncli.config.tasks.translation import TranslationConfig
@@ -31,6 +32,7 @@ CONFIGS: dict[str, type[Config]] = {
     "summarisation": SummarisationConfig,
     "answering": AnsweringConfig,
     "captioning": CaptioningConfig,
+    "classification": ClassificationConfig,
     "transcription": TranscriptionConfig,
     "autoencoding": AutoencodingConfig,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from toy_answers import toy_answers
+from toy_labels import labelled_images, labelled_texts
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
@@ -123,6 +124,19 @@ def test_keys_of_answers_and_their_drawings(tmp_path: Path) -> None:
     check("attention.json of several sources", *read(tmp_path / "attention.json"))
 
 
+def test_keys_of_labels(tmp_path: Path) -> None:
+    texts = labelled_texts(tmp_path / "texts", train=4, dev=2, test=1)
+    (tmp_path / "a.txt").write_text("The bed was very clean.\n")
+    hard = ("model.attention.selection=hard", "model.attention.estimator=straight_through")
+    found = []
+    for run, given in (
+        (train(texts, tmp_path / "reader", *hard), tmp_path / "a.txt"),
+        (train(labelled_images(tmp_path / "images"), tmp_path / "viewer"), tmp_path / "images" / "images"),
+    ):
+        found += lines(invoke("classify", run, given, "--format", "jsonl", "--attention", "--device", "cpu"))
+    check("Labels", *found)
+
+
 def with_gold_places(run: Path, copy: Path) -> Path:
     """Return a copy of a captioner whose test set has gold places."""
     shutil.copytree(run, copy)
@@ -138,7 +152,9 @@ def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, caption
     invoke("eval", trained, with_ctc, "--hypotheses", target, *sides, "--metric", "wer", "--metric", "cer")
     captioner = with_gold_places(captioners / "trained", tmp_path / "captioner")
     invoke("eval", captioner, "--output", tmp_path / "captions", "--device", "cpu")
-    check("report.json", *(read(tmp_path / name / "report.json") for name in ("out", "captions")))
+    reader = train(labelled_texts(tmp_path / "texts", train=4, dev=2, test=3), tmp_path / "reader")
+    invoke("eval", reader, "--output", tmp_path / "labels", "--device", "cpu")
+    check("report.json", *(read(tmp_path / name / "report.json") for name in ("out", "captions", "labels")))
     check("sentences.jsonl", *lines((tmp_path / "out" / "sentences.jsonl").read_text()))
 
 
