@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from attncli.cli.options import INPUT, OUTPUT
+from attncli.cli.options import INPUT, OUTPUT, MaxSourceLength, TooLong
 from attncli.cli.rows import STANDARD_INPUT, Row, begun, columns_of, given_row, rows_of_table, table_of
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell_error
@@ -52,6 +52,8 @@ class AnswerOptions(WritingOptions):
             rich_help_panel=OUTPUT,
         ),
     ] = "text"
+    max_source_length: MaxSourceLength = None
+    too_long: TooLong = None
 
 
 @takes(AnswerOptions)
@@ -79,8 +81,9 @@ def answer(options: AnswerOptions) -> None:
         refuse_input(options.output, [0 if str(table) == STANDARD_INPUT else table])
         # The first is read before the output is opened, so that a wrong table leaves no output behind.
         rows = begun(rows_of_table(table, run.config, options.root))
+    given = {"max_source_length": options.max_source_length, "too_long": options.too_long}
     with (
-        writing(run, options, is_json=options.format == "jsonl") as write,
+        writing(run, options, is_json=options.format == "jsonl", given=given) as write,
         opened_output(options.output) as stream,
         progress(None, "questions", shown=table is not None) as advance,
     ):

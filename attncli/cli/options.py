@@ -134,6 +134,24 @@ CTCWeight = Annotated[
         rich_help_panel=SEARCH,
     ),
 ]
+MaxSourceLength = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="The most tokens in a source.",
+        show_default=searched("max_source_length", "no limit"),
+        rich_help_panel=SEARCH,
+    ),
+]
+TooLong = Annotated[
+    Literal["error", "cut"] | None,
+    typer.Option(
+        help="Whether to stop at a longer source or truncate it.",
+        show_default=searched("too_long", "error"),
+        rich_help_panel=SEARCH,
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(

@@ -149,6 +149,27 @@ def test_a_bad_row_costs_no_other(answerers: Path, attncli: Command, tmp_path: P
     assert problems[5] == "attncli: 5 of 7 questions could not be answered"
 
 
+def test_a_question_that_is_too_long_is_told_or_cut(answerers: Path, attncli: Command) -> None:
+    [image, question, *_], *_ = rows(answerers)
+    given = ("answer", answerers / "labels", answerers / "images" / image)
+    limit = ("--max-source-length", "2", "--device", "cpu")
+    done = attncli(*given, question, *limit)
+    assert done.err.splitlines()[0] == (
+        f"attncli: question: {len(question.split())} tokens, but search.max_source_length is 2; raise it "
+        "(--max-source-length) or have long sources cut (--too-long cut)"
+    )
+    cut = attncli(*given, question, *limit, "--too-long", "cut")
+    assert cut.out == attncli(*given, " ".join(question.split()[:2]), "--device", "cpu").out
+
+
+def test_a_question_of_thousands_of_words_is_answered(answerers: Path, attncli: Command, tmp_path: Path) -> None:
+    [image, question, *_], *_ = rows(answerers)
+    where = tmp_path / "q.tsv"
+    where.write_text(f"image\tquestion\n{image}\t{' '.join([question] * 700)}\n")
+    done = attncli("answer", answerers / "labels", where, "--root", answerers / "images", "--device", "cpu")
+    assert (done.code, len(done.out.splitlines())) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
