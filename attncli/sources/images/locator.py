@@ -30,11 +30,11 @@ class ImageLocator(Locator):
 
     def shares(self, found: Written, places: Sequence[GoldPlace]) -> Array:
         """Return the share [P, S] of each region's area in each box; 0 for a region in the padding of an image."""
-        grid = found.places.grid
-        assert grid is not None, "images have grids"
+        assert found.places.grid is not None, "images have grids"
+        rows, columns = found.places.grid
         size = read_image(Path(found.cell)).size
         placement = place(size, self.preprocessing)
-        return np.array([_in_box(each.box, placement, size, grid) for each in places if each.box is not None])
+        return np.array([_in_box(each.box, placement, size, (rows, columns)) for each in places if each.box is not None])
 
 
 def _in_box(box: tuple[float, ...], placement: Placement, image: Size, grid: tuple[int, int]) -> Array:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from attncli.config.captions import CaptioningData
 from attncli.data.forms.captions import read_split
+from attncli.data.gold_places import read_gold_places
 from attncli.data.sets.toy_captioning import ToyPictureSizes, describe, make_toy_captioning
 from attncli.data.sets.toy_shapes import SIDE, ToyObject
 from attncli.errors import DataError
@@ -77,6 +78,23 @@ def test_the_boxes_hold_the_colours_that_the_words_say(made: Path) -> None:
             outside[int(top) - 1 : int(bottom) + 2, int(left) - 1 : int(right) + 2] = False  # edges are smooth
         # What lies in no box is the plain background.
         assert len(np.unique(pixels[outside])) == 1
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_gold_places_are_the_boxes_of_what_the_first_caption_names(made: Path, split: str) -> None:
+    captions = {line["image"]: line["captions"][0] for line in lines(made / "captions.jsonl") if line["split"] == split}
+    objects = {line["image"]: line["objects"] for line in lines(made / "objects.jsonl")}
+    places = read_gold_places(
+        made / f"places-{split}.jsonl", sources=list(captions), targets=list(captions.values()), noun="image"
+    )
+    for (image, caption), found in zip(captions.items(), places, strict=True):
+        named = [([caption.split()[word] for word in place.words], place.box) for place in found]
+        expected = {tuple(each["words"]): np.array(each["box"]) / SIDE for each in objects[image]}
+        assert [tuple(words) for words, _ in named] == sorted(
+            expected, key=lambda words: caption.index(" ".join(words))
+        )
+        for words, box in named:
+            assert box == pytest.approx(expected[tuple(words)], abs=0.05 / SIDE + 1e-4)
 
 
 def test_relations_are_said_both_ways() -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from attncli.config.tables import TableData
 from attncli.data.forms.forms import open_form
+from attncli.data.gold_places import read_gold_places
 from attncli.data.sets.toy_questions import ToyQuestionSizes, asked_scene, make_toy_questions
 from attncli.data.sets.toy_shapes import COLOURS, SIDE, ToyObject
 from attncli.errors import DataError
@@ -54,6 +55,18 @@ def test_it_is_read_as_a_table(made: Path) -> None:
     assert len(examples) == sum(row["split"] == "train" for row in rows(made))
     assert {example.group for example in examples} == TYPES
     assert all(Path(example.cells["image"]).is_file() for example in examples)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_gold_places_are_the_boxes_of_what_is_asked_about(made: Path, split: str) -> None:
+    found = [row for row in rows(made) if row["split"] == split]
+    asked, answers = [row["question"] for row in found], [row["answer"] for row in found]
+    places = read_gold_places(made / f"places-{split}.jsonl", sources=asked, targets=answers, noun="image")
+    for row, of_answer in zip(found, places, strict=True):
+        boxes = [[float(edge) / SIDE for edge in row["box"].split()]] if row["box"] else []
+        assert [place.words for place in of_answer] == [(0,)] * len(boxes)
+        for place, box in zip(of_answer, boxes, strict=True):
+            assert place.box == pytest.approx(box, abs=0.05 / SIDE + 1e-4)
 
 
 def test_the_boxes_hold_what_is_asked_about(made: Path) -> None:
