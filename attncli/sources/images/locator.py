@@ -34,7 +34,9 @@ class ImageLocator(Locator):
         rows, columns = found.places.grid
         size = read_image(Path(found.cell)).size
         placement = place(size, self.preprocessing)
-        return np.array([_in_box(each.box, placement, size, (rows, columns)) for each in places if each.box is not None])
+        return np.array(
+            [_in_box(each.box, placement, size, (rows, columns)) for each in places if each.box is not None]
+        )
 
 
 def _in_box(box: tuple[float, ...], placement: Placement, image: Size, grid: tuple[int, int]) -> Array:
