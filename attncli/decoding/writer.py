@@ -384,7 +384,11 @@ class Writer(Generic[Item]):
 
     def _grid(self, cell: Any, item: Item, memory: SourceMemory) -> tuple[int, ...] | None:
         """Return the grid on which the positions of a source lie; those of several sources do not lie on one."""
-        return None if self.reader.parts(cell, item) else memory.parts[0].grid
+        # Values of several sources that were computed before come without their parts.
+        if len(memory.parts) > 1 or self.reader.parts(cell, item):
+            return None
+        [part] = memory.parts
+        return part.grid_of(self.reader.length(item))
 
     def _answer(
         self, cell: Any, item: Item, ranked: Sequence[Hypothesis], memory: SourceMemory, row: int, asked: _Asked
@@ -418,7 +422,7 @@ class Writer(Generic[Item]):
             text = self.tokenizer.join(tokens)
         weights, marks = (found.weights, found.marks) if asked.with_weights else (None, None)
         if weights is not None and grid is not None:
-            weights = weights.reshape(-1, *grid)
+            weights = weights.reshape(len(weights), *grid)
         return WrittenHypothesis(
             text, tuple(tokens), found.log_prob, found.score, weights, marks, found.token_log_probs
         )

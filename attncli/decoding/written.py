@@ -23,8 +23,8 @@ class WrittenHypothesis:
     tokens: tuple[str, ...]  # the end symbol included where the model closed the target
     log_prob: float
     score: float  # log_prob over the length penalty
-    # [tokens, source tokens], of an image [tokens, rows, columns], of several sources [tokens, positions of all]; None
-    # without attention or where not asked for
+    # [tokens, source tokens], of an image [tokens, rows, columns], of a film [tokens, frames] or [tokens, frames, rows,
+    # columns], of several sources [tokens, positions of all]; None without attention or where not asked for
     weights: np.ndarray | None
     marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
     token_log_probs: tuple[float, ...] = ()  # of each token; they sum to log_prob
@@ -52,7 +52,7 @@ class WrittenHypothesis:
         weights = self.weights
         if weights is not None:
             weights = weights[:, first:last]
-            weights = weights if grid is None else weights.reshape(-1, *grid)
+            weights = weights if grid is None else weights.reshape(len(weights), *grid)
         return replace(self, weights=weights, marks=None if self.marks is None else self.marks.within(first, last))
 
 

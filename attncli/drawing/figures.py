@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,3 +56,11 @@ def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = 150) -> None
             pad_inches=0.12,
             metadata=metadata,
         )
+
+
+def svg_in_base64(figure: Figure) -> str:
+    """Return `figure` as SVG in base64, for the address of an image in a page."""
+    found = io.BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}), quiet_glyphs():
+        figure.savefig(found, format="svg", bbox_inches="tight", pad_inches=0.12, metadata={"Date": None})
+    return base64.b64encode(found.getvalue()).decode("ascii")

@@ -1,7 +1,8 @@
 """Reads a memory for a query: a score of every position, a window that limits them, and a selection of what is read.
 
 B sources, K hypotheses of each, N = B*K rows, T queries a row, S positions, D memory width, Q query width, A score
-width, X axes: 1 for words, 2 for the grid of an image.
+width, X axes: 1 for words, 2 for the grid of an image, 3 for that of
+a film.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Marks:
         return replace(self, chosen=torch.where(inside, self.chosen - first, -1))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the marks that are set, as JSON values; a centre is a number for words and a pair for a grid."""
+        """Return the marks that are set, as JSON values; a centre is a number for words and a list for a grid."""
         values: dict[str, Any] = {}
         if self.centres is not None:
             rounded = self.centres.double().round(decimals=4).tolist()

@@ -13,9 +13,10 @@ from attncli.config.decoders import Decoder as DecoderConfig
 from attncli.config.decoders import LSTMNDecoder as LSTMNDecoderConfig
 from attncli.config.decoders import RecurrentDecoder as RecurrentDecoderConfig
 from attncli.config.decoders import TransformerDecoder as TransformerDecoderConfig
-from attncli.config.networks import LSTMN, Recurrent, TransformerLayers
+from attncli.config.networks import LSTMN, Recurrent, RecurrentReading, TransformerLayers
 from attncli.config.sources.images import ImageEncoder
 from attncli.config.sources.text import TextEncoder
+from attncli.config.sources.video import Frames
 from attncli.config.writing import WritingModel
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
@@ -95,7 +96,7 @@ def build_decoder(
 ) -> Decoder:
     """Return the decoder that `config` describes, over memories of width `memory_size`.
 
-    Its positions lie on one axis, as those of words do, or on the two of a grid.
+    Its positions lie on one axis, as those of words do, or on those of a grid.
     """
     if isinstance(config, TransformerDecoderConfig):
         return TransformerDecoder(
@@ -156,7 +157,9 @@ def build_placing(config: TokenReader, embedding: nn.Embedding, *, key: str, dro
     return Placing(factor=factor, positions=build_positions(config, size, key=key), dropout=dropout)
 
 
-def build_positions(config: TokenReader, size: int, *, key: str) -> Positions | None:
+def build_positions(
+    config: TokenReader | RecurrentReading | TransformerLayers, size: int, *, key: str
+) -> Positions | None:
     """Return the positions of width `size` that `config` names; `key` limits learned ones."""
     if isinstance(config, (RecurrentDecoderConfig, LSTMNDecoderConfig)) or config.positions == "none":
         return None
@@ -165,7 +168,7 @@ def build_positions(config: TokenReader, size: int, *, key: str) -> Positions | 
     return LearnedPositions(config.maximum_length, size, key=key)
 
 
-def build_grid_positions(config: ImageEncoder, size: int) -> GridPositions | None:
+def build_grid_positions(config: ImageEncoder | Frames, size: int) -> GridPositions | None:
     """Return the positions that `config` names for regions of width `size`, on as many axes as its sources have."""
     if config.positions == "none":
         return None

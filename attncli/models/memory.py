@@ -11,14 +11,24 @@ from torch import Tensor
 
 from attncli.data.tokens import Copies
 
+_AXES_OF_FILMS = 3
+
 
 @dataclass(frozen=True)
 class Part:
     """The positions of a memory that one encoder gave."""
 
     positions: int  # padding included
-    grid: tuple[int, int] | None = None  # rows and columns of an image, whose regions are the positions row by row
+    # Rows and columns of an image, whose regions are the positions row by row; before them the frames of a film, of
+    # which the last may be padding.
+    grid: tuple[int, ...] | None = None
     name: str = ""  # of the encoder, where there are several
+
+    def grid_of(self, length: int) -> tuple[int, ...] | None:
+        """Return the grid of one source of the batch; `length` is the number of frames if it is a film."""
+        if self.grid is None or len(self.grid) < _AXES_OF_FILMS:
+            return self.grid
+        return (length, *self.grid[1:])
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,8 @@ class Memory:
     copies: Copies | None = None  # the tokens of the sources, for a decoder that copies them
 
     @classmethod
-    def of(cls, states: Tensor, mask: Tensor, summary: Tensor, grid: tuple[int, int] | None = None) -> Memory:
-        """Return the memory of one encoder, whose positions are a sequence, or those of `grid` row by row."""
+    def of(cls, states: Tensor, mask: Tensor, summary: Tensor, grid: tuple[int, ...] | None = None) -> Memory:
+        """Return the memory of one encoder, whose positions are a sequence, or lie on `grid`, the last axis fastest."""
         return cls(states, mask, summary, (Part(mask.shape[1], grid),))
 
     def mean(self) -> Tensor:

@@ -1,10 +1,12 @@
 """Windows, which limit where a query looks: everywhere, around the number of the step, or around a predicted place.
 
-B sources, T queries of each, S positions, Q query width, X axes: 1 for words, 2 for the grid of an image.
+B sources, T queries of each, S positions, Q query width, X axes: 1 for words, 2 for the grid of an image, 3 for
+that of a film.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,12 +46,16 @@ class Places:
         numbers = torch.arange(memory.mask.shape[1], device=memory.mask.device).expand_as(memory.mask)
         if grid is None:
             return cls(memory.mask, (numbers.float(),), memory.mask.sum(1, keepdim=True).float())
-        rows, columns = grid
-        assert rows * columns == memory.mask.shape[1], "a grid has a region a position"
-        at = (torch.div(numbers, columns, rounding_mode="floor").float(), (numbers % columns).float())
+        assert math.prod(grid) == memory.mask.shape[1], "a grid has a region a position"
+        at = [
+            torch.div(numbers, math.prod(grid[axis + 1 :]), rounding_mode="floor") % length
+            for axis, length in enumerate(grid)
+        ]
+        # The first axis of a film is time, of which padding is a part; the others are the same for all sources.
+        first = memory.mask.sum(1, keepdim=True) // math.prod(grid[1:])
         # Without non_blocking the copy would wait for all that a device has still to do.
-        sizes = torch.tensor(grid, dtype=torch.float32).to(memory.mask.device, non_blocking=True)
-        return cls(memory.mask, at, sizes.expand(len(memory.mask), 2))
+        others = torch.tensor(grid[1:]).to(memory.mask.device, non_blocking=True).expand(len(memory.mask), -1)
+        return cls(memory.mask, tuple(each.float() for each in at), torch.cat([first, others], 1).float())
 
     def distances(self, centres: Tensor) -> list[Tensor]:
         """Return how far every position is from `centres` [B, T, X], on each axis [B, T, S]."""

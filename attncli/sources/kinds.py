@@ -10,6 +10,7 @@ from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
 from attncli.config.sources.joint import JointEncoder
 from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
+from attncli.config.sources.video import Frames
 from attncli.sources.source import SourceKind
 
 
@@ -32,6 +33,12 @@ def _audio() -> SourceKind[Any]:
     return Audio()
 
 
+def _video() -> SourceKind[Any]:
+    from attncli.sources.video.kind import Video
+
+    return Video()
+
+
 def _joint() -> SourceKind[Any]:
     from attncli.sources.joint.kind import Joint
 
@@ -42,6 +49,7 @@ KINDS: dict[type[EncoderSection], Callable[[], SourceKind[Any]]] = {
     **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder), _text),
     **dict.fromkeys((CNN, EfficientNetLite0, Timm), _images),
     Spectrogram: _audio,
+    Frames: _video,
     JointEncoder: _joint,
 }
 

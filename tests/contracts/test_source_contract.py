@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import films
 import numpy as np
 import pytest
+import recordings
 import tiny
 import tiny_captioner
 import torch
@@ -27,6 +29,7 @@ from attncli.errors import DataError
 from attncli.models.build import needs_of
 from attncli.sources.kinds import KINDS, kind_of
 from attncli.sources.source import Look, Shared
+from attncli.sources.video.batch import Films
 from attncli.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
 SENTENCES = ["der Hund rennt", "Kuh", "die Kuh und der Hund schlafen", "der Hund"]
@@ -65,6 +68,34 @@ def _images(folder: Path) -> Case:
     return Case(tiny_captioner.configured("{score: additive}", ATTENDING), cells, str(folder / "bad.png"))
 
 
+def _recordings(encoder: str) -> Callable[[Path], Case]:
+    def case(folder: Path) -> Case:
+        seconds = (0.31, 0.02, 0.2, 0.14)
+        cells = [
+            str(recordings.write_wav(folder / f"{at}.wav", recordings.tone(length, 90 + 50 * at)))
+            for at, length in enumerate(seconds)
+        ]
+        (folder / "bad.wav").write_text("nothing")
+        masks = ", spec_augment: {band_masks: 1, band_width: 3, time_masks: 1, time_share: 0.5}"
+        config = recordings.configured(encoder, masks)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"cache": str(folder / "cache")})})
+        return Case(config, cells, str(folder / "bad.wav"))
+
+    return case
+
+
+def _films(*keys: str) -> Callable[[Path], Case]:
+    def case(folder: Path) -> Case:
+        cells = [
+            str(films.write_animation(folder / f"{at}.webp", films.noise(count, seed=at)))
+            for at, count in enumerate((3, 9, 1, 2))
+        ]
+        (folder / "bad.webp").write_bytes(b"RIFF....WEBP")
+        return Case(films.configured(*keys), cells, str(folder / "bad.webp"))
+
+    return case
+
+
 def _numbers(folder: Path) -> Case:
     values = {
         "task": "numbers",
@@ -84,6 +115,8 @@ CASES: dict[str, Callable[[Path], Case]] = {
         ("model.encoder={kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 1}",)
     ),
     "cnn": _images,
+    "frames": _films(),
+    "spectrogram": _recordings(recordings.TINY),
     "numbers": _numbers,
 }
 WITHOUT_WEIGHTS_TO_TEST = {"efficientnet_lite0", "timm"}  # networks as large as they are; their own tests hold them
@@ -96,14 +129,30 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, section, Numbers)
 
 
-@pytest.fixture(params=CASES)
+# Further encoders of a kind.
+MORE: dict[str, Callable[[Path], Case]] = {
+    "frames and their regions": _films("regions: true", "positions: sinusoidal", "frame_vector: map"),
+    "spectrogram with a pyramid": _recordings(
+        "{subsampling: {kind: pyramid, hidden_size: 6}, network: {hidden_size: 10, layers: 2}, differences: 1}"
+    ),
+    "spectrogram with a transformer": _recordings(
+        "{subsampling: {layers: 1, channels: 3}, differences: 2, "
+        "network: {kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 1}}"
+    ),
+    "spectrogram with an lstmn": _recordings(
+        "{subsampling: {layers: 3, channels: 2}, network: {kind: lstmn, hidden_size: 10}}"
+    ),
+}
+
+
+@pytest.fixture(params=[*CASES, *MORE])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     torch.manual_seed(1)
-    return CASES[request.param](tmp_path)
+    return {**CASES, **MORE}[request.param](tmp_path)
 
 
 def test_every_kind_is_tested() -> None:
-    kinds = {str(section.model_fields["kind"].default) for section in KINDS}
+    kinds = {str(section.model_fields["kind"].default) for section in KINDS if not section.is_joint}
     assert kinds == set(CASES) | WITHOUT_WEIGHTS_TO_TEST
 
 
@@ -121,7 +170,7 @@ def test_a_batch_is_encoded_as_its_sources_alone(case: Case) -> None:
             torch.testing.assert_close(together.states[at, :real], alone.states[0], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(together.summary[at], alone.summary[0], atol=1e-5, rtol=1e-5)
     assert together.states.shape[2] == model.encoder.memory_size == (case.section.width or model.encoder.memory_size)
-    assert (together.parts[0].grid is not None) == (case.section.axes == 2)
+    assert (together.parts[0].grid is not None) == (case.section.axes > 1)
 
 
 def test_places_are_as_many_as_the_memory_has_positions(case: Case) -> None:
@@ -219,6 +268,8 @@ def writer_of(case: Case, model: Any) -> Writer[Any]:
 
 def tensor_of(source: Any) -> torch.Tensor:
     """Return the values of a packed batch, rows first."""
+    if isinstance(source, Films):
+        return source.shape.padded(source.frames.pixels)
     for name in ("ids", "pixels", "values"):
         if isinstance(values := getattr(source, name, None), torch.Tensor):
             return values

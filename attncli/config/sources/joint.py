@@ -12,6 +12,7 @@ from attncli.config.quantities import Size
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
 from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
+from attncli.config.sources.video import Frames
 
 AnyEncoder = Annotated[
     Annotated[RecurrentEncoder, Tag("recurrent")]
@@ -19,7 +20,8 @@ AnyEncoder = Annotated[
     | Annotated[TransformerEncoder, Tag("transformer")]
     | Annotated[CNN, Tag("cnn")]
     | Annotated[EfficientNetLite0, Tag("efficientnet_lite0")]
-    | Annotated[Timm, Tag("timm")],
+    | Annotated[Timm, Tag("timm")]
+    | Annotated[Frames, Tag("frames")],
     Discriminator(network_kind),
 ]
 """An encoder of any kind of source."""
@@ -36,6 +38,8 @@ class JointEncoder(EncoderSection):
     """The encoders by the names of their sources."""
     memory_size: Size
     """Width to which the memories are projected."""
+    attended: tuple[str, ...]
+    """The names of those whose positions are attended to."""
 
     @property
     def kind_name(self) -> str:

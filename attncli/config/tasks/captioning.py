@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from attncli.config.captions import CaptioningData
 from attncli.config.evaluation import Evaluation
 from attncli.config.quantities import Count, Length, RateFactor
 from attncli.config.section import MAY_CHANGE
-from attncli.config.sources.images import CNN, ImageEncoders, ImageReading
+from attncli.config.sources.images import CNN, EfficientNetLite0, ImageReading, Timm
+from attncli.config.sources.video import Frames
 from attncli.config.writing import WritingConfig, WritingModel, WritingTraining, WritingValidation
 
 
 class CaptioningModel(WritingModel):
-    """An encoder of images and a decoder of tokens."""
+    """An encoder of images or films and a decoder of tokens."""
 
     tied_embeddings: Literal["none", "target"] = "none"
     """`target`: the output layer shares the embeddings (its input is then projected to `embedding_size`)."""
-    encoder: ImageEncoders = CNN()
-    """The network that reads the image."""
+    encoder: Annotated[CNN | EfficientNetLite0 | Timm | Frames, Field(discriminator="kind")] = CNN()
+    """The network that reads the image or, of kind `frames`, the film."""
 
 
 class CaptioningValidation(WritingValidation):

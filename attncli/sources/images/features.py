@@ -53,7 +53,7 @@ class StoredFeatures:
         """Return the features of the images `indices` [B], in that order and in half precision."""
         rows = torch.from_numpy(self.rows[self.chosen[indices]])
         regions = self.grid[0] * self.grid[1]
-        joined = rows[:, : regions * self.channels].reshape(-1, regions, self.channels)
+        joined = rows[:, : regions * self.channels].reshape(len(rows), regions, self.channels)
         return Features(joined, rows[:, regions * self.channels :], self.grid)
 
 

@@ -70,7 +70,7 @@ class Images(SourceKind[Section]):
         """Return 1 for each image, or its error; an image whose features are stored is known to be readable."""
         if not section.is_fixed:
             return super().lengths(cells, section, shared, encoder)
-        missing = feature_store(section, shared, encoder).missing([Path(cell) for cell in cells])
+        missing = feature_store(section, shared, encoder.backbone).missing([Path(cell) for cell in cells])
         unread = [str(path) for path in missing]
         found = dict(zip(unread, super().lengths(unread, section, shared, encoder), strict=True))
         return [found.get(cell, 1) for cell in cells]
@@ -151,10 +151,15 @@ def build_backbone(section: Section, *, pools: bool, pretrained: bool = False) -
     )
 
 
-def feature_store(section: Section, shared: Shared, encoder: ImageEncoder, *, mirrored: bool = False) -> FeatureStore:
-    """Return where the features of the fixed network of `encoder` are kept, of images as they are or `mirrored`."""
+def feature_store(
+    section: Section, shared: Shared, backbone: Backbone, *, mirrored: bool = False, pooled_alone: bool = False
+) -> FeatureStore:
+    """Return where the features of the fixed network `backbone` are kept, of images as they are or `mirrored`.
+
+    With `pooled_alone` they have no regions.
+    """
     total = hashlib.sha256()
-    for name, tensor in encoder.backbone.state_dict().items():
+    for name, tensor in backbone.state_dict().items():
         total.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     facts: dict[str, Any] = {
         "weights": total.hexdigest(),
@@ -162,6 +167,8 @@ def feature_store(section: Section, shared: Shared, encoder: ImageEncoder, *, mi
     }
     if mirrored:
         facts["mirrored"] = True
+    if pooled_alone:
+        facts["pooled_alone"] = True
     return FeatureStore(cache_folder(shared.config.data.cache) / "features", facts, sums=shared.sums)
 
 
@@ -169,12 +176,12 @@ def stored_features(
     cells: Sequence[str], section: Section, shared: Shared, encoder: ImageEncoder, *, mirrored: bool = False
 ) -> StoredFeatures:
     """Return the features of the files `cells`; those not stored yet are computed, with a progress bar."""
-    store = feature_store(section, shared, encoder, mirrored=mirrored)
+    store = feature_store(section, shared, encoder.backbone, mirrored=mirrored)
     reader = ImageReader(section.preprocessing)
 
     def compute(paths: Sequence[Path]) -> Features:
         squares = [reader.read(str(path)) for path in paths]
-        return encoded(encoder, [mirror(square) for square in squares] if mirrored else squares)
+        return encoded(encoder.backbone, [mirror(square) for square in squares] if mirrored else squares)
 
     paths = [Path(cell) for cell in cells]
     with progress(len(store.missing(paths)), " images") as advance:
@@ -182,11 +189,11 @@ def stored_features(
 
 
 @torch.inference_mode()
-def encoded(encoder: ImageEncoder, squares: Sequence[Array]) -> Features:
-    """Return the features that the network of `encoder` makes of `squares` [size, size, 3], as at inference."""
-    device = next(encoder.parameters()).device
-    mode = encoder.backbone.training
-    encoder.backbone.eval()
-    found: Features = encoder.backbone(stack_images(squares).to(device))
-    encoder.backbone.train(mode)
+def encoded(backbone: Backbone, squares: Sequence[Array]) -> Features:
+    """Return the features that `backbone` makes of `squares` [size, size, 3], as at inference."""
+    device = next(backbone.parameters()).device
+    mode = backbone.training
+    backbone.eval()
+    found: Features = backbone(stack_images(squares).to(device))
+    backbone.train(mode)
     return found

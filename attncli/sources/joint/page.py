@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from attncli.drawing.figures import quiet_glyphs
+from attncli.drawing.figures import svg_in_base64
 from attncli.drawing.labels import readable
 from attncli.errors import escaped
 from attncli.sources.joint.figure import looks_figure
@@ -52,7 +48,7 @@ class _Shown:
             sources=dict(looks.found.cell),
             target=looks.best.text,
             kind="given target" if looks.forced else "output",
-            figure=_as_svg(figure),
+            figure=svg_in_base64(figure),
             rows=list(_rows(looks, largest)),
         )
 
@@ -66,10 +62,3 @@ def _rows(looks: Looks, largest: float | None) -> Iterator[tuple[str, str, list[
             most = max(largest or float(weights.max()), 1e-9)
             words = zip(readable(part.places.labels), weights.tolist(), strict=True)
             yield label, name, [(word, f"{weight:.3f}", f"{weight / most:.3f}") for word, weight in words]
-
-
-def _as_svg(figure: Figure) -> str:
-    found = io.BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "attncli"}), quiet_glyphs():
-        figure.savefig(found, format="svg", bbox_inches="tight", pad_inches=0.12, metadata={"Date": None})
-    return base64.b64encode(found.getvalue()).decode("ascii")

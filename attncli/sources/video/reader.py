@@ -1,0 +1,60 @@
+"""Reads films in the form their encoder takes: squares of one size, of the frames that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from attncli.config.sources.images import Augmentation
+from attncli.config.sources.video import Frames
+from attncli.data.columns import Array, Reader
+from attncli.sources.images.placement import place, place_at_random
+from attncli.sources.video.batch import Films, pack_films
+from attncli.sources.video.files import Film, film_at
+from attncli.sources.video.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class FilmReader(Reader[Array]):
+    """Reads files as squares [T, size, size, 3] uint8."""
+
+    section: Frames
+    augmentation: Augmentation | None = None
+
+    ahead = 32
+    on_threads = True
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> Array:
+        """Return the film in `cell`, its frames augmented alike as `seed` decides; without one, as they are."""
+        preprocessing = self.section.frame.preprocessing
+
+        def square(image: Image.Image) -> Array:
+            if seed is None or self.augmentation is None or self.augmentation.changes_nothing:
+                return place(image.size, preprocessing).apply(image)
+            # From the same draws for every frame: what jumps in a film means something.
+            generator = np.random.default_rng(list(seed))
+            return place_at_random(image.size, preprocessing, self.augmentation, generator).apply(image)
+
+        return np.stack(sampling_of(self.section).frames(opened(cell, self.section), square, name=cell))
+
+    def pack(self, items: Sequence[Array]) -> Films:
+        """Return the films as one batch."""
+        return pack_films(items)
+
+    def length(self, item: Array) -> int:
+        """Return the number of frames."""
+        return len(item)
+
+
+def opened(cell: str, section: Frames) -> Film:
+    """Return the film in `cell`, of the form that `section` says."""
+    return film_at(Path(cell), frame_height=section.frame_height, frames_per_second=section.frames_per_second)
+
+
+def sampling_of(section: Frames) -> Sampling:
+    """Return which frames `section` reads."""
+    return Sampling(section.frames_read, section.rate, section.maximum_frames)

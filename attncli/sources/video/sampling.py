@@ -1,0 +1,87 @@
+"""Which frames of a film are read: so many evenly spread over it, or so many of each second.
+
+T frames that are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+from PIL import Image
+
+from attncli.errors import DataError
+from attncli.sources.video.files import Film
+
+Array = npt.NDArray[Any]
+_TOLERANCE = 1e-6  # seconds; times of frames are rounded
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """So many frames of a film (`count`), or of each second (`rate`) but at most `most`."""
+
+    count: int | None
+    rate: float | None
+    most: int
+
+    def frames(self, film: Film, take: Callable[[Image.Image], Array], *, name: str) -> list[Array]:
+        """Return what `take` makes of each of the T frames of `film` that are read.
+
+        No other frame is kept in memory. Raises DataError, with the `name` of the film, if there are too many.
+        """
+        found = self._even(film, take) if self.rate is None else list(self._at_rate(film, take, name=name))
+        if not found:
+            raise DataError(f"{name}: no frame of it can be decoded")
+        return found
+
+    def _even(self, film: Film, take: Callable[[Image.Image], Array]) -> list[Array]:
+        assert self.count is not None, "the configuration is checked"
+        expected = film.count()
+        found, decoded = _at(even(self.count, of=expected), film, take)
+        if decoded < expected and len(found) < min(self.count, expected):
+            # What a file holds of a frame need not be decodable alone, such as the half of an interlaced one.
+            found, _ = _at(even(self.count, of=decoded), film, take)
+        return found
+
+    def _at_rate(self, film: Film, take: Callable[[Image.Image], Array], *, name: str) -> Iterator[Array]:
+        assert self.rate is not None
+        for number, image in enumerate(_first_of_intervals(film, self.rate)):
+            if number == self.most:
+                raise DataError(
+                    f"{name}: more than {self.most:,} frames at model.encoder.rate {self.rate:g}, the most that "
+                    "model.encoder.maximum_frames allows; cut it into parts, or lower the rate"
+                )
+            yield take(image())
+
+
+def even(count: int, *, of: int) -> list[int]:
+    """Return which of `of` frames are in the middle of `count` equal parts of a film; all if there are not so many."""
+    if of <= count:
+        return list(range(of))
+    return [(2 * part + 1) * of // (2 * count) for part in range(count)]
+
+
+def _at(wanted: list[int], film: Film, take: Callable[[Image.Image], Array]) -> tuple[list[Array], int]:
+    """Return what `take` makes of the `wanted` frames, and how many there were, at least up to the last of these."""
+    chosen, found, decoded = set(wanted), [], 0
+    for number, frame in enumerate(film.frames()):
+        decoded = number + 1
+        if number in chosen:
+            found.append(take(frame.image()))
+        if len(found) == len(wanted):
+            break
+    return found, decoded
+
+
+def _first_of_intervals(film: Film, rate: float) -> Iterator[Callable[[], Image.Image]]:
+    """Yield the first frame in each interval of 1 / `rate` seconds that has one."""
+    last, start = -1, None
+    for frame in film.frames():
+        start = frame.seconds if start is None else start
+        interval = int((frame.seconds - start + _TOLERANCE) * rate)
+        if interval > last:
+            last = interval
+            yield frame.image

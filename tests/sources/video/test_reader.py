@@ -1,0 +1,40 @@
+"""Films are read as squares, and all frames of one are augmented alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import films
+import numpy as np
+from PIL import Image
+
+from attncli.config.sources.images import Augmentation
+from attncli.sources.images.placement import place
+from attncli.sources.video.reader import FilmReader
+
+
+def test_frames_are_placed_as_images_are(tmp_path: Path) -> None:
+    section: Any = films.configured().model.encoder
+    frames = films.noise(9)
+    path = films.write_animation(tmp_path / "a.webp", frames)
+    expected = [place((12, 10), section.frame.preprocessing).apply(frames[at]) for at in (1, 3, 5, 7)]
+    assert np.array_equal(FilmReader(section).read(str(path)), expected)
+
+
+def test_frames_of_a_film_are_cropped_and_mirrored_alike(tmp_path: Path) -> None:
+    section: Any = films.configured().model.encoder
+    still = films.noise(1)[0]
+    for number in range(4):
+        still.save(tmp_path / f"{number}.png")
+    reader = FilmReader(section, Augmentation(flip=True, smallest_crop=0.5))
+    seen = [reader.read(str(tmp_path), seed=[7, at]) for at in range(6)]
+    assert all(np.array_equal(film[0], frame) for film in seen for frame in film)
+    assert len({film.tobytes() for film in seen}) > 3
+
+
+def test_frames_of_several_sizes_become_one(tmp_path: Path) -> None:
+    for number, size in enumerate(((12, 10), (7, 30))):
+        Image.new("RGB", size, "red").save(tmp_path / f"{number}.png")
+    section: Any = films.configured().model.encoder
+    assert FilmReader(section).read(str(tmp_path)).shape == (2, 8, 8, 3)
