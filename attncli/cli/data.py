@@ -49,7 +49,7 @@ _TOYS = {
     ),
     "toy-clips": (
         "short films of a coloured shape that moves or changes its size, with captions",
-        "about 5 MB in 2,821 files",
+        "about 4 MB in 2,821 files",
     ),
     "toy-pictures": (
         "images of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
@@ -155,7 +155,7 @@ def make(
             metavar="N",
             min=1,
             help="Examples to train on.",
-            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400",
+            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400, speech 1500",
         ),
     ] = None,
     dev: Annotated[
@@ -164,7 +164,7 @@ def make(
             metavar="N",
             min=1,
             help="Examples to choose by.",
-            show_default="500, paragraphs and reviews 300, captioned or asked about 200, clips 120",
+            show_default="500, paragraphs and reviews 300, captioned or asked about 200, clips 120, speech 100",
         ),
     ] = None,
     test: Annotated[
@@ -173,7 +173,8 @@ def make(
             metavar="N",
             min=1,
             help="Examples to test on.",
-            show_default="1200, paragraphs and reviews 600, pictures 500, captioned or asked about 400, clips 300",
+            show_default="1200, paragraphs and reviews 600, pictures 500, captioned or asked about 400, clips 300, "
+            "speech 200",
         ),
     ] = None,
 ) -> None:

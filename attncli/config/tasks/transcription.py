@@ -47,10 +47,10 @@ class TranscriptionTraining(AudioReading, WritingTraining):
 
 
 class TranscriptionEvaluation(Evaluation):
-    """Scores, their bounds, and the word error rate by the length of the recording."""
+    """Scores, their bounds, and the word error rate by the length of the reference."""
 
-    length_bins: tuple[Length, ...] = (2, 3, 4, 6, 8, 10)
-    """Upper limits, in seconds, of the bins for scores by length; longer recordings form the last bin."""
+    length_bins: tuple[Length, ...] = (2, 4, 6, 8, 10, 15, 20)
+    """Upper limits, in words, of the bins for scores by length; longer references form the last bin."""
 
 
 class TranscriptionConfig(WritingConfig):
