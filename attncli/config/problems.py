@@ -110,7 +110,9 @@ def _kinds(section: type[Section], location: Sequence[int | str]) -> list[str]:
 
 def _kind(section: type[Section]) -> Any:
     field = section.model_fields.get("kind")
-    return field and field.default
+    if field is None:
+        return None
+    return get_args(field.annotation)[0] if field.is_required() else field.default
 
 
 def _sections_at(section: type[Section], location: Sequence[int | str]) -> list[type[Section]]:
