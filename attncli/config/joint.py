@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from attncli.config.attention import Attention
 from attncli.config.data import MaximumLength
+from attncli.config.decoders import LSTMNDecoder, RecurrentDecoder, TransformerDecoder
 from attncli.config.quantities import SetName, Size
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.joint import AnyEncoder, JointEncoder
@@ -26,6 +27,9 @@ class JointModel(WritingModel):
     end to end under one attention (Libovický and Helcl 2017, "flat"). `NAME: null` removes one of a `base`."""
     memory_size: Size | None = None
     """With `encoders`: width to which the memory of each is projected; by default `decoder.hidden_size`."""
+    attended: tuple[SetName, ...] | None = Field(default=None, min_length=1)
+    """With `encoders`: those whose positions the attention reads, such as the image and not the question about it; the
+    summaries of all ask it. By default all."""
 
     @model_validator(mode="after")
     def _reads_something(self) -> JointModel:
@@ -35,6 +39,12 @@ class JointModel(WritingModel):
             raise ValueError("has no encoder; give encoder, or encoders with one for each source")
         if self.encoder is not None and self.memory_size is not None:
             raise ValueError("memory_size belongs to encoders, but there is one encoder; remove it")
+        if self.attended is not None:
+            if self.encoder is not None:
+                raise ValueError("attended belongs to encoders, but there is one encoder; remove it")
+            for name in self.attended:
+                if name not in self.by_source:
+                    raise ValueError(f"attended: {unknown('encoder', name, self.by_source)}")
         return self
 
     @property
@@ -48,7 +58,9 @@ class JointModel(WritingModel):
         if self.encoder is not None:
             return self.encoder
         return JointEncoder.model_construct(
-            encoders=self.by_source, memory_size=self.memory_size or self.decoder.hidden_size
+            encoders=self.by_source,
+            memory_size=self.memory_size or self.decoder.hidden_size,
+            attended=tuple(name for name in self.by_source if self.attended is None or name in self.attended),
         )
 
 
@@ -60,6 +72,7 @@ def joint_conflicts(config: WritingConfig) -> Iterator[str]:
     if isinstance(section, JointEncoder):
         if isinstance(config.model.attention, Attention):
             yield from _conflicts_with_several(config.model.attention)
+        yield from _conflicts_with_unattended(section, config.model)
         if config.model.tied_embeddings == "all":
             yield (
                 "model.tied_embeddings: 'all' shares the embeddings of the one source, but model.encoders reads "
@@ -87,6 +100,24 @@ def _conflicts_with_columns(section: EncoderSection, data: TableData) -> Iterato
             yield f"data.folders.{name}: is the folder of files, but {key} reads text; remove it"
         elif not each.is_text and name not in data.folders:
             yield f"data.folders: {key} reads {each.noun}s; give data.folders.{name}, where they are"
+
+
+def _conflicts_with_unattended(section: JointEncoder, model: WritingModel) -> Iterator[str]:
+    """Yield the conflict of encoders that are not attended to with a decoder that reads no summary."""
+    left_out = [name for name in section.parts if name not in section.attended]
+    decoder = model.decoder
+    if left_out and (
+        isinstance(decoder, TransformerDecoder)
+        or (
+            isinstance(decoder, (RecurrentDecoder, LSTMNDecoder))
+            and decoder.bridge not in ("final", "copy")
+            and decoder.context == "initial"
+        )
+    ):
+        yield (
+            f"model.attended: leaves out {', '.join(left_out)}, of which only the summary is read, but this decoder "
+            "reads none; attend to all, or choose decoder.kind classifier, bridge: final or context: every_step"
+        )
 
 
 def _conflicts_with_several(attention: Attention) -> Iterator[str]:

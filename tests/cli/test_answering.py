@@ -38,6 +38,7 @@ def answerers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train(config, folder / "blind", *BLIND, few)
     hard = ("model.attention.selection=hard", "model.attention.estimator=straight_through", few)
     train(config, folder / "hard", *hard)
+    train(config, folder / "asking", "model.attended=[image]", few)
     transformer = "model.decoder={kind: transformer, hidden_size: 6, heads: 2, layers: 2, feed_forward_size: 9}"
     train(config, folder / "transformer", *IN_WORDS, transformer, "model.attention={score: scaled_dot}", few)
     return folder
@@ -267,6 +268,21 @@ def test_weights_are_drawn_by_source(answerers: Path, attncli: Command, tmp_path
     assert (image.shape, question.shape) == ((len(tokens), 64), (len(tokens), len(first[1].split()) + 1))
     np.testing.assert_allclose(image.sum(1) + question.sum(1), 1, atol=1e-5)
     assert found[0]["memories"]["image"]["grid"] == [8, 8]
+
+
+def test_the_question_may_ask_without_being_looked_at(answerers: Path, attncli: Command, tmp_path: Path) -> None:
+    [image, question, *_], *_ = rows(answerers)
+    run = load(answerers / "asking", device="cpu")
+    [output] = run.answer([{"image": str(answerers / "images" / image), "question": question}], attention=True)
+    assert list(output.best.attention_over) == ["image"]
+    assert output.best.attention_over["image"].values.sum() == pytest.approx(1, abs=1e-5)
+    given = ("--source", f"image={answerers / 'images' / image}", "--source", f"question={question}")
+    for format in ("svg", "html", "json"):
+        where = ("--format", format, "--output", tmp_path, "--device", "cpu")
+        assert attncli("visualize", answerers / "asking", *given, *where).code == 0
+    assert f"question: {question} · asking, step 2" in (tmp_path / "attention-1.svg").read_text()
+    [found] = json.loads((tmp_path / "attention.json").read_text())
+    assert list(found["memories"]) == ["image"]
 
 
 def test_a_hard_choice_is_a_source_and_a_position(answerers: Path, attncli: Command, tmp_path: Path) -> None:

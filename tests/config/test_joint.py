@@ -44,6 +44,13 @@ def test_memories_are_as_wide_as_the_decoder_unless_said_otherwise() -> None:
     assert configured("model.memory_size=null").model.source.width == 8
 
 
+def test_all_encoders_are_attended_to_unless_some_are_named() -> None:
+    for overrides, attended in (((), ("image", "question")), (("model.attended=[image]",), ("image",))):
+        section = configured(*overrides).model.source
+        assert isinstance(section, JointEncoder)
+        assert section.attended == attended
+
+
 def test_an_encoder_of_a_base_is_removed_with_null() -> None:
     section = configured("model.encoders={image: null}").model.source
     assert list(section.parts) == ["question"]
@@ -100,6 +107,12 @@ def test_one_encoder_is_an_ordinary_one() -> None:
             ["model.encoders={question: {kind: transformer, hidden_size: 8}}"],
             "model.encoders.question.hidden_size: is 8, but model.embedding_size is 6; the states of a transformer are "
             "added to its embeddings, so make them equal",
+        ),
+        (["model.attended=[picture]"], "model: attended: unknown encoder 'picture'; choose from image, question"),
+        (
+            [*IN_WORDS, "model.attended=[image]", "model.decoder={bridge: zero}"],
+            "model.attended: leaves out question, of which only the summary is read, but this decoder reads none; "
+            "attend to all, or choose decoder.kind classifier, bridge: final or context: every_step",
         ),
         (
             ["model.attention={window: local_p}"],

@@ -63,6 +63,17 @@ def test_weights_are_those_over_the_real_positions_of_each() -> None:
     assert image.best.text == "a b"
 
 
+def test_a_source_that_is_not_attended_to_has_no_weights() -> None:
+    memory = Read(torch.ones(1, 6, dtype=torch.bool), (Part(6, (2, 3), "image"),))
+    found = WrittenHypothesis("a b", ("a", "b"), -1.0, -0.5, np.arange(12.0).reshape(2, 6))
+    sources = {name: Value(Named(), text, text) for name, text in {"question": "abc", "image": "i"}.items()}
+    parts = by_part(Written({}, Places(), (found,)), sources, memory, 0)
+    assert list(parts) == ["question", "image"]
+    assert (parts["question"].best.weights, parts["question"].places.tokens) == (None, ("a", "b", "c"))
+    assert parts["image"].best.weights is not None
+    assert parts["image"].best.weights.shape == (2, 2, 3)
+
+
 def test_a_choice_lies_in_one_of_them() -> None:
     found = parts(chooses=True)
     marks = [part.best.marks for part in found.values()]

@@ -55,6 +55,26 @@ def test_the_context_is_the_sum_over_memories_and_positions_of_projected_states(
 
 
 @torch.inference_mode()
+def test_of_an_encoder_that_is_not_attended_to_only_the_summary_is_read() -> None:
+    whole = joint_of(built_joint(*READING["classifier"]))
+    part = JointEncoder(
+        {name: whole.encoders[name] for name in ("image", "question")},  # type: ignore[misc]
+        memory_size=MEMORY_SIZE,
+        reads_states=True,
+        summarises=True,
+        attended=["image"],
+    )
+    missing = part.load_state_dict(whole.state_dict(), strict=False)
+    assert missing.missing_keys == []
+    assert {key.split(".")[1] for key in missing.unexpected_keys} == {"question"}
+    all_of_it, found = whole(sources()), part(sources())
+    close(found.states, all_of_it.states[:, :REGIONS])
+    close(found.summary, all_of_it.summary)
+    assert found.mask.shape == (3, REGIONS)
+    assert [each.name for each in found.parts] == ["image"]
+
+
+@torch.inference_mode()
 def test_rows_that_share_a_value_have_its_memory() -> None:
     model = built_joint()
     rows = torch.tensor([2, 0, 2, 1])

@@ -5,7 +5,7 @@ B sources, E encoders, S positions of all their memories, D memory width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import torch
@@ -23,31 +23,41 @@ class JointEncoder(Encoder):
 
     Libovický and Helcl 2017, "flat" combination: the states of each are projected to D. They leave out how positions of
     two memories are told apart; here the bias of the projection is a learned vector for each memory. The summary is a
-    layer over the summaries of all. What no decoder reads has no layer: without `reads_states` the states have width 0,
-    and without `summarises` the summary is 0.
+    layer over the summaries of all. Only the positions of the `attended` encoders are in the memory, by default those
+    of all; the others give their summaries. What no decoder reads has no layer: without `reads_states` the states have
+    width 0, and without `summarises` the summary is 0.
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], *, memory_size: int, reads_states: bool, summarises: bool):
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        *,
+        memory_size: int,
+        reads_states: bool,
+        summarises: bool,
+        attended: Collection[str] | None = None,
+    ):
         super().__init__()
         self.memory_size = memory_size
         self.encoders = nn.ModuleDict(encoders)
+        self.attended = tuple(name for name in encoders if attended is None or name in attended)
         sizes = {name: encoder.memory_size for name, encoder in encoders.items()}
         self.project = (
-            nn.ModuleDict({name: nn.Linear(size, memory_size) for name, size in sizes.items()})
+            nn.ModuleDict({name: nn.Linear(sizes[name], memory_size) for name in self.attended})
             if reads_states
             else None
         )
         self.summarise = nn.Linear(sum(sizes.values()), memory_size) if summarises else None
 
     def forward(self, source: Packs) -> Memory:
-        """Return one memory of sources that are packed for each encoder, in their order, with a part for each."""
+        """Return one memory of sources that are packed for each encoder, with a part for each that is attended to."""
         members = zip(self.encoders.items(), source.members, strict=True)
         read: dict[str, Memory] = {name: _read(encoder, own) for (name, encoder), own in members}
         return Memory(
-            torch.cat([self._states(name, memory) for name, memory in read.items()], 1),
-            torch.cat([memory.mask for memory in read.values()], 1),
+            torch.cat([self._states(name, read[name]) for name in self.attended], 1),
+            torch.cat([read[name].mask for name in self.attended], 1),
             self._summary([memory.summary for memory in read.values()]),
-            tuple(_named(name, memory) for name, memory in read.items()),
+            tuple(_named(name, read[name]) for name in self.attended),
         )
 
     def _states(self, name: str, memory: Memory) -> Tensor:

@@ -29,7 +29,7 @@ def looks_figure(looks: Looks, drawers: Mapping[str, Drawer], look: Look, *, lar
     Above each panel stands how much of the weight lies on that source. The strongest shade of a panel stands for
     `largest`, by default for the largest weight of the token over that source.
     """
-    panels = {name: drawers[name].panel(part, width=_WIDTH) for name, part in looks.found.parts.items()}
+    panels = {name: drawers[name].panel(part, width=_WIDTH) for name, part in looks.attended.items()}
     labels = looks.labels
     fonts = fonts_for([*labels, *readable(tuple(panels))])
     across = min(_COLUMNS, len(labels))
@@ -42,7 +42,8 @@ def looks_figure(looks: Looks, drawers: Mapping[str, Drawer], look: Look, *, lar
         where = (left + _WIDTH / 2) / width, (top - 0.03) / height
         figure.text(*where, label, ha="center", va="top", fontsize=13, family=fonts.families, parse_math=False)
         _draw_column(figure, looks, panels, token, look, left=left, top=top - _TITLE, largest=largest)
-    add_caption(figure, look.caption, left=0.0, top=-0.05, width=width)
+    others = [f"{name}: {part.cell}" for name, part in looks.found.parts.items() if name not in panels]
+    add_caption(figure, " · ".join([*others, look.caption]), left=0.0, top=-0.05, width=width)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,14 +36,19 @@ class Joint(SourceKind[Section]):
 
     def encoder(self, section: Section, model: WritingModel, needs: Needs, *, vocabulary: int) -> JointEncoder:
         """Return the encoders as one."""
+        summary_alone = replace(needs, states=False)
+        encoders = {
+            name: self.kind_of(each).encoder(
+                each, model, needs if name in section.attended else summary_alone, vocabulary=vocabulary
+            )
+            for name, each in section.parts.items()
+        }
         return JointEncoder(
-            {
-                name: self.kind_of(each).encoder(each, model, needs, vocabulary=vocabulary)
-                for name, each in section.parts.items()
-            },
+            encoders,
             memory_size=section.memory_size,
             reads_states=needs.states,
             summarises=needs.summary,
+            attended=section.attended,
         )
 
     def put_pretrained(self, section: Section, encoder: Any) -> None:

@@ -37,6 +37,7 @@ class JointLocator(Locator):
             [
                 self.locators[of].shares(part, [place])[0] if name == of else np.full(_positions(part), np.nan)
                 for name, part in found.parts.items()
+                if part.best.weights is not None
             ]
         )
 

@@ -31,6 +31,11 @@ class Looks:
         tokens = self.best.tokens
         return readable(tokens[:-1] if len(tokens) > 1 and tokens[-1] == SPECIAL[EOS] else tokens)
 
+    @property
+    def attended(self) -> dict[str, Written]:
+        """The sources that the model attended to, by name."""
+        return {name: part for name, part in self.found.parts.items() if part.best.weights is not None}
+
     def share(self, name: str, token: int) -> float:
         """Return how much of the weight of `token` lies on the source `name`."""
         weights = self.found.parts[name].best.weights
@@ -42,7 +47,7 @@ class Looks:
 
         Regions go row by row. A choice is the name of a source and a position in it.
         """
-        parts = self.found.parts
+        parts = self.attended
         choices = chosen_by_part({name: part.best.marks for name, part in parts.items()})
         return {
             "sources": dict(self.found.cell),
