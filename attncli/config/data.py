@@ -49,6 +49,19 @@ Corpus = Annotated[
 ]
 
 
+class ParallelTest(ParallelFiles, GoldPlaces):
+    """Two text files to test on."""
+
+
+class PairTest(PairFile, GoldPlaces):
+    """One file that holds both sides, to test on."""
+
+
+TestCorpus = Annotated[
+    Annotated[ParallelTest, Tag("<parallel>")] | Annotated[PairTest, Tag("<pairs>")], Discriminator(_pair_kind)
+]
+
+
 class MaximumLength(Section):
     """Maximum lengths of training sentences."""
 
@@ -67,7 +80,7 @@ class TranslationData(DataSection):
     """The training pairs."""
     dev: Corpus
     """The dev pairs, which select the checkpoint; never trained on."""
-    test: Annotated[dict[SetName, Corpus], MAY_CHANGE] = Field(default={})
+    test: Annotated[dict[SetName, TestCorpus], MAY_CHANGE] = Field(default={})
     """Named test sets, read only by `eval`."""
     bad_lines: Literal["error", "skip"] = "error"
     """What to do about a training pair with an empty side or invalid UTF-8: stop and report its file and line, or skip

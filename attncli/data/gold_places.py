@@ -13,6 +13,7 @@ from attncli.errors import DataError, Problems, counted
 from attncli.files.reading import read_lines
 
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Moment = Annotated[float, Field(ge=0)]
 
 
 class _Strict(BaseModel):
@@ -26,6 +27,10 @@ class GoldPlace(_Strict):
     """Words of the target, separated by white space and counted from 0."""
     box: tuple[_Share, _Share, _Share, _Share] | None = None
     """Left, top, right and bottom in an image, as shares of its width and height."""
+    seconds: tuple[_Moment, _Moment] | None = None
+    """Start and end in a recording or film."""
+    source_words: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
+    """Words of a source that is text, separated by white space and counted from 0."""
 
     @property
     def kind(self) -> str:
@@ -38,6 +43,8 @@ class GoldPlace(_Strict):
             raise ValueError(f"needs one of {', '.join(PLACES)}" if len(PLACES) > 1 else f"needs {PLACES[0]}")
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ValueError("box: is empty; it should be left, top, right, bottom")
+        if self.seconds is not None and not self.seconds[0] < self.seconds[1]:
+            raise ValueError("seconds: is empty; it should be start, end")
         return self
 
 

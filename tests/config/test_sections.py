@@ -25,6 +25,7 @@ def sections() -> list[type[Section]]:
 def test_all_sections_are_found() -> None:
     assert {section.__name__ for section in sections()} == {
         *("TranslationConfig", "TranslationData", "ParallelFiles", "PairFile", "MaximumLength", "Tokenizer"),
+        *("ParallelTest", "PairTest", "CTC"),
         *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
         *("Reinforce", "StraightThrough"),
         *("LSTMNEncoder", "LSTMNDecoder", "TransformerEncoder", "TransformerDecoder", "ClassifierDecoder"),

@@ -42,7 +42,14 @@ def test_a_line_has_the_places_of_a_source(tmp_path: Path) -> None:
             '{"places": [{"words": [0], "box": [0.5, 0, 0.5, 1]}]}',
             "places.0: box: is empty; it should be left, top, right, bottom",
         ),
-        ('{"places": [{"words": [0]}]}', "places.0: needs "),
+        ('{"places": [{"words": [0], "seconds": [2, 1.5]}]}', "places.0: seconds: is empty; it should be start, end"),
+        ('{"places": [{"words": [0], "seconds": [-1, 1]}]}', "places.0.seconds.0: input should be greater than or"),
+        ('{"places": [{"words": [0], "source_words": []}]}', "places.0.source_words: tuple should have at least 1"),
+        ('{"places": [{"words": [0]}]}', "places.0: needs one of box, seconds, source_words"),
+        (
+            '{"places": [{"words": [0], "source_words": [1], "seconds": [0, 1]}]}',
+            "places.0: needs one of box, seconds, source_words",
+        ),
         (
             '{"source": "d.png", "places": []}',
             "is about 'd.png', but this image of the test set is 'b.png'",

@@ -19,13 +19,16 @@ from attncli.assembly.model import build_model
 from attncli.config.evaluation import Evaluation
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
+from attncli.data.gold_places import GoldPlace
 from attncli.errors import DataError
 from attncli.evaluation.evaluate import System, evaluate
 from attncli.evaluation.test_set import EvaluationSet, configured_set
 from attncli.evaluation.weight_inside import weight_inside
 from attncli.metrics.metric import SentenceStatistics
 from attncli.metrics.registry import METRICS
+from attncli.models.ctc import CTC
 from attncli.reports.text import markdown_text, terminal_text
 from attncli.reports.values import report_values
 from attncli.runs.facts import CheckpointFacts
@@ -150,3 +153,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "x" / "places-test.jsonl").unlink()
     with pytest.raises(DataError, match=r"places-test\.jsonl: no such file"):
         configured_set(run.config, None, where="run")
+
+
+def test_words_of_sentences_have_places_too(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.de").write_text("der Hund rennt .\nnie nie\n")
+    (tmp_path / "a.en").write_text("the dog runs .\nnever never\n")
+    places = [[{"words": [1, 2], "source_words": [1]}], [{"words": [0], "source_words": [0, 1]}]]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps({'places': each})}\n" for each in places))
+    config = parse_yaml((trained.parent / "small.yaml").read_text(), where="small")
+    config["data"] |= {"root": str(tmp_path), "test": {"a": {"source": "a.de", "target": "a.en", "places": "a.jsonl"}}}
+    checked = check_config(config, where="small")
+    assert isinstance(checked, TranslationConfig)
+    run, test = WritingRun.load(trained, device="cpu"), configured_set(checked, None, where="small")
+    measured = weight_inside(run, test, run.config.search)
+    assert measured is not None
+    found = list(run.writer().align([("der Hund rennt .", "the dog runs ."), ("nie nie", "never never")]))
+    first, second = (np.array(each.best.weights) for each in found)
+    # Every word is a token here, and the end symbol the last position.
+    expected = [first[1, 1], first[2, 1], second[0, :2].sum()]
+    assert measured.score() == pytest.approx(100 * float(np.mean(expected)), rel=1e-5)
+
+
+def test_what_ctc_cannot_write_has_weights_all_the_same(trained: Path) -> None:
+    run = WritingRun.load(trained, device="cpu")
+    run.model.ctc = CTC(10, run.model.decoder.embedding, weight=0.5)
+    gold = ((GoldPlace.model_validate({"words": (3,), "source_words": (0,)}),),)
+    test = EvaluationSet("t", ("nie",), (("never never never never",),), "sentence", ("nie",), ("t:1",), gold)
+    [problem] = [found.problem for found in run.writer().align([("nie", "never never never never")])]
+    assert problem is not None
+    assert weight_inside(run, test, run.config.search) is not None

@@ -8,7 +8,7 @@ from attncli.models.build import Needs, build_placing
 from attncli.models.encoders.embedding import TokenEmbedding
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.encoders.networks import build_network
-from attncli.sources.source import Drawer, Shared, SourceKind
+from attncli.sources.source import Drawer, Locator, Shared, SourceKind
 from attncli.sources.text.reader import TextReader
 from attncli.text.tokenizer import PAD
 
@@ -41,3 +41,9 @@ class Text(SourceKind[Section]):
         from attncli.sources.text.drawing import TextDrawer
 
         return TextDrawer()
+
+    def locator(self, section: Section) -> Locator:
+        """Return what finds words."""
+        from attncli.sources.text.locator import TextLocator
+
+        return TextLocator()
