@@ -6,7 +6,7 @@ import pytest
 import tiny_captioner
 import torch
 from combinations import READERS
-from tiny import built, configured
+from tiny import TARGET_VOCABULARY, built, configured
 from torch import Tensor
 
 from attncli.assembly.model import build_model
@@ -132,3 +132,11 @@ def test_what_a_captioner_keeps_is_about_what_torch_keeps(attention: str, decode
     # The logits of a chunk are counted for the largest vocabulary there can be.
     told = summarise(config).bytes["activations"] - 2 * CHUNK * FLOAT_BYTES
     assert 0.4 < told / measured < 1
+
+
+def test_the_output_layer_of_ctc_is_a_part() -> None:
+    parts = count_parameters(built("model.ctc={}"))
+    assert parts["CTC"] == 10 * TARGET_VOCABULARY + TARGET_VOCABULARY
+    without = count_parameters(built())
+    assert "CTC" not in without
+    assert parts == {**without, "CTC": parts["CTC"]}

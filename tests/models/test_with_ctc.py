@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -222,6 +222,29 @@ def test_the_loss_joins_both_sums_over_the_same_terms() -> None:
     assert own.parts == {}
 
 
+def test_the_losses_of_parts_of_a_batch_add_up() -> None:
+    model = model_of(DECODERS["aware"])
+    sources, written = ([4, 5, 6], [7], [8, 9, 4, 5, 6], [9, 9]), ([4, 5], [UNK, UNK], [5, 5, 4], [4])
+    whole = model.loss(tokens(*sources), tokens(*written), label_smoothing=0.1)
+    parts = [model.loss(tokens(*sources[rank::2]), tokens(*written[rank::2]), label_smoothing=0.1) for rank in range(2)]
+    assert sum(part.terms for part in parts) == whole.terms
+    assert sum(part.total.item() for part in parts) == pytest.approx(whole.total.item(), rel=1e-5)
+    for name, value in whole.parts.items():
+        assert sum(part.parts[name].item() for part in parts) == pytest.approx(value.item(), rel=1e-5)
+
+
+def test_half_precision_of_the_network_leaves_the_probabilities_of_prefixes_whole() -> None:
+    model = model_of(DECODERS["feeding"]).to(torch.bfloat16)
+    network = NetworkWithCTC(model, 0.5)
+    for at, ranked in enumerate(found_by(network)):
+        with torch.inference_mode():
+            forced = network.force_target(
+                network.encode(row_of(SOURCE, at)), pad_tokens([np.array(ranked[0].tokens)])
+            ).log_probs
+        assert ranked[0].log_prob == pytest.approx(float(forced.sum()), abs=0.2)
+        assert max(ranked[0].token_log_probs) <= 0
+
+
 def test_there_are_several_targets_for_each_source() -> None:
     """What the tests above compare is no single target."""
     model = model_of(DECODERS["feeding"])
@@ -232,7 +255,7 @@ def test_there_are_several_targets_for_each_source() -> None:
 
 
 def fits(target: Target, positions: int) -> bool:
-    return len(target) + sum(one == other for one, other in zip(target, target[1:], strict=False)) <= positions
+    return len(target) + sum(one == other for one, other in pairwise(target)) <= positions
 
 
 def test_special_symbols_are_never_written() -> None:
