@@ -70,7 +70,8 @@ def test_frames_of_a_clip_are_as_those_of_the_reverse(motion: str, back: str) ->
     def means(motion: str) -> np.ndarray:
         random = Random(7)
         clips = [list(motion_of(random, motion)) for _ in range(3000)]
-        return np.array([[[each.x, each.y, each.radius] for each in clip] for clip in clips]).mean(0)
+        found: np.ndarray = np.array([[[each.x, each.y, each.radius] for each in clip] for clip in clips]).mean(0)
+        return found
 
     np.testing.assert_allclose(means(motion), means(back)[::-1], atol=0.35)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import films
 import numpy as np
@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from attncli.config.sources.images import CNN, Augmentation
+from attncli.config.sources.video import Frames
 from attncli.errors import DataError
 from attncli.models.build import Needs
-from attncli.sources.source import Shared
 from attncli.sources.images.kind import encoded
+from attncli.sources.source import Shared
 from attncli.sources.video.batch import FilmFeatures
 from attncli.sources.video.encoder import FilmEncoder
 from attncli.sources.video.kind import Video
@@ -33,7 +34,7 @@ class Fixture:
             for at, count in enumerate((3, 1, 9))
         ]
         self.config = films.configured(*keys, cache=str(folder / "cache"))
-        self.section: Any = self.config.model.encoder
+        self.section = cast(Frames, self.config.model.encoder)
         torch.manual_seed(1)
         needs = Needs(states=True, summary=True)
         self.encoder: FilmEncoder = Video().encoder(self.section, self.config.model, needs, vocabulary=0).eval()
