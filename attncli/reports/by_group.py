@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ def by_group_figure(report: Report) -> Figure:
     return figure
 
 
-def _draw_points(axes: Axes, report: Report, variant: VariantReport, number: int, rows: NDArray[np.float64]) -> None:
+def _draw_points(axes: Axes, report: Report, variant: VariantReport, number: int, rows: NDArray[np.floating[Any]]) -> None:
     """Draw the scores of `variant` with their bounds at `rows`; `number` chooses colour and marker."""
     scores, colour = [found.score for found in variant.by_group], COLOURS[number % len(COLOURS)]
     axes.hlines(rows, [each.low for each in scores], [each.high for each in scores], color=colour, linewidth=1.6)

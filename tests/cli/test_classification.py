@@ -108,8 +108,8 @@ def test_a_folder_of_images_is_labelled_and_a_broken_one_costs_no_other(
     assert done.code == 1
     found = [line.split("\t") for line in done.out.splitlines()]
     assert [Path(line[0]).name for line in found] == [path.name for path in good]
-    for path, label, probability in found:
-        expected = probabilities(classifiers / "viewer", path, tuple(COLOURS))
+    for cell, label, probability in found:
+        expected = probabilities(classifiers / "viewer", cell, tuple(COLOURS))
         assert label == max(expected, key=lambda each: expected[each])
         assert float(probability) == pytest.approx(expected[label], abs=6e-5)
     first, last = done.err.splitlines()
