@@ -105,7 +105,7 @@ def _opened(options: AnswerOptions) -> WritingRun:
     from attncli.runs.writing import WritingRun
 
     config = config_of(options.run, WritingConfig)
-    if not isinstance(config, AnsweringConfig):
+    if not (isinstance(config, AnsweringConfig) or config.model.source.is_joint):
         raise CommandError(f"{options.run}: is a run of task {config.task}, and answers nothing; give one of answering")
     return WritingRun.load(
         options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()

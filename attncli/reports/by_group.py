@@ -43,7 +43,9 @@ def by_group_figure(report: Report) -> Figure:
     return figure
 
 
-def _draw_points(axes: Axes, report: Report, variant: VariantReport, number: int, rows: NDArray[np.floating[Any]]) -> None:
+def _draw_points(
+    axes: Axes, report: Report, variant: VariantReport, number: int, rows: NDArray[np.floating[Any]]
+) -> None:
     """Draw the scores of `variant` with their bounds at `rows`; `number` chooses colour and marker."""
     scores, colour = [found.score for found in variant.by_group], COLOURS[number % len(COLOURS)]
     axes.hlines(rows, [each.low for each in scores], [each.high for each in scores], color=colour, linewidth=1.6)
