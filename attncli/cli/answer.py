@@ -65,11 +65,11 @@ def answer(options: AnswerOptions) -> None:
     line; the others are still answered, its own line is empty (text) or left out, and the exit code is 1.
     With --n-best K there are K lines for each row.
 
-    Example: attncli answer runs/toy-questions photo.png "what is left of the circle ?"
+    Example: attncli answer runs/flickr8k-qa photo.jpg "what is the boy holding ?"
 
-    Example: attncli answer runs/toy-questions questions.tsv --root images --format tsv --output answers.tsv
+    Example: attncli answer runs/flickr8k-qa questions.tsv --root images --format tsv --output answers.tsv
 
-    Example: attncli answer runs/toy-questions questions.jsonl --format jsonl --attention
+    Example: attncli answer runs/flickr8k-qa questions.jsonl --format jsonl --attention
     """
     from attncli.machine.progress import progress
 

@@ -37,7 +37,7 @@ def visualize(options: VisualizationOptions) -> None:
 
     Example: attncli visualize runs/toy-captioning --image photos/ --output drawings
 
-    Example: attncli visualize runs/toy-questions --source image=photo.png --source question="what shape is it ?"
+    Example: attncli visualize runs/flickr8k-qa --source image=photo.jpg --source question="where is the dog ?"
 
     Example: attncli visualize runs/autoencoder-denoising --corruption gaussian:0.3
 
