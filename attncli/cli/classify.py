@@ -22,9 +22,11 @@ from attncli.cli.options import (
     BatchSize,
     Checkpoint,
     Device,
+    MaxSourceLength,
     OutputFile,
     Precision,
     RunArgument,
+    TooLong,
     With,
     Workers,
     searched_by,
@@ -72,6 +74,8 @@ class ClassifyOptions:
         bool,
         typer.Option("--attention", help="With jsonl: also write attention weights.", rich_help_panel=OUTPUT),
     ] = False
+    max_source_length: MaxSourceLength = None
+    too_long: TooLong = None
     batch_size: BatchSize = None
     precision: Precision = None
     workers: Workers = None
@@ -178,7 +182,13 @@ def _classifying(run: WritingRun, options: ClassifyOptions) -> Iterator[Write]:
     if options.attention and not run.attends:
         raise CommandError(f"--attention: {options.run} has model.attention: none, so there are no weights")
     # A beam holds one label each, so that it must be as wide as what is asked for.
-    given = {"beam_size": options.n_best, "batch_size": options.batch_size, "precision": options.precision}
+    given = {
+        "beam_size": options.n_best,
+        "max_source_length": options.max_source_length,
+        "too_long": options.too_long,
+        "batch_size": options.batch_size,
+        "precision": options.precision,
+    }
     search = searched_by(run.config.search, given, options={"beam_size": "--n-best"})
     with run.writer(search).side_by_side(options.workers) as writer:
         yield partial(writer.write, n_best=options.n_best, with_weights=options.attention)

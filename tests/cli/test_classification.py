@@ -77,6 +77,17 @@ def test_a_file_of_lines_is_labelled_as_standard_input_is(classifiers: Path, att
     assert len(piped.out.splitlines()) == 8
 
 
+def test_a_text_that_is_too_long_is_told_with_its_line_or_cut(classifiers: Path, attncli: Command) -> None:
+    command = ("classify", classifiers / "reader", "--max-source-length", "4", "--device", "cpu")
+    done = attncli(*command, given=b"The bed was dirty .\nThe bed\n")
+    assert (done.code, done.out.count("\n"), done.out.startswith("\n")) == (1, 2, True)
+    first, last = done.err.splitlines()
+    assert first.startswith("attncli: standard input:1: 5 tokens, but search.max_source_length is 4; ")
+    assert last == "attncli: 1 of 2 sentences could not be labelled"
+    cut = attncli(*command, "--too-long", "cut", given=b"The bed was dirty .\n")
+    assert (cut.code, cut.out) == (0, attncli(*command, given=b"The bed was dirty\n").out)
+
+
 def test_python_labels_as_the_command_does(classifiers: Path, attncli: Command) -> None:
     images = sorted((classifiers / "images" / "images").glob("test-*.png"))
     written = attncli("classify", classifiers / "viewer", *images, "--device", "cpu").out.splitlines()

@@ -272,3 +272,37 @@ def test_only_training_rows_may_be_left_out(folder: Path) -> None:
     assert len(list(open_form(data, "train"))) == 2
     with pytest.raises(DataError, match=r"t\.tsv:5: the column 'question' is empty"):
         list(open_form(data, "dev"))
+
+
+def test_a_byte_order_mark_and_ends_of_other_systems_change_nothing(folder: Path) -> None:
+    expected = list(form(folder, text_of(".tsv", ROWS)))
+    (folder / "other.tsv").write_bytes(b"\xef\xbb\xbf" + text_of(".tsv", ROWS).replace("\n", "\r\n").encode())
+    data = TableData.model_validate(
+        {
+            "root": str(folder),
+            "table": "other.tsv",
+            "columns": COLUMNS,
+            "folders": {"image": "images"},
+            "train": {"split": "train"},
+            "dev": {"split": "dev"},
+        }
+    )
+    assert list(open_form(data, "train")) == expected
+
+
+def test_a_null_character_and_an_endless_word_cost_no_other_row(folder: Path) -> None:
+    rows = [ROWS[0], ("8", "a.png", "a\0b", "a", "train", "x"), ("9", "a.png", "q", "x" * (1 << 24), "train", "x")]
+    # What is no text at its very beginning is refused as a whole.
+    text = text_of(".tsv", [*[ROWS[0]] * 400, *rows, ROWS[2]])
+    assert problems(form(folder, text))[:-1] == [
+        f"{folder}/t.tsv:403: the column 'question' holds the character U+0000; not text",
+        f"{folder}/t.tsv:404: the column 'answer' holds a word of 16,777,216 characters; at most 10,000",
+    ]
+    assert len(list(form(folder, text, bad_lines="skip"))) == 402
+
+
+def test_a_table_without_a_header_is_refused(folder: Path) -> None:
+    [found] = problems(form(folder, text_of(".tsv", ROWS[1:], header=ROWS[0])))
+    assert found.startswith(f"{folder}/t.tsv:1: unknown column 'file'; ")
+    [found] = problems(form(folder, ""))
+    assert found.startswith(f"{folder}/t.tsv:1: unknown column 'file'")
