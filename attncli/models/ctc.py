@@ -36,7 +36,7 @@ class CTC(nn.Module):
 
     def log_probs(self, memory: Memory) -> Tensor:
         """Return the log-probability [B, S, V] in float32 of every token, or of BLANK, at every position."""
-        logits = self.output(memory.states).float()
+        logits: Tensor = self.output(memory.states).float()
         # Targets begin and end where the positions do, without a symbol.
         return logits.index_fill(-1, torch.tensor([BOS, EOS], device=logits.device), NEVER).log_softmax(-1)
 

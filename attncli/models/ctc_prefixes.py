@@ -64,8 +64,9 @@ class Prefixes:
 
         Between equal tokens there must be a blank, or they would be joined.
         """
-        repeats = (tokens == self.last)[:, None]
-        return torch.where(repeats, self.in_blank, self.ended)[:, :-1]
+        assert self.last is not None, "the begin symbol is read first"
+        repeats = tokens == self.last
+        return torch.where(repeats[:, None], self.in_blank, self.ended)[:, :-1]
 
     def after(self, tokens: Tensor, posteriors: Posteriors) -> Prefixes:
         """Return the prefixes followed by `tokens` [N]."""

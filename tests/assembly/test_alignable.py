@@ -45,7 +45,9 @@ def test_targets_of_all_blocks_are_counted_as_the_loss_finds_them_infinite(monke
     expected = 0
     for length, target in zip(lengths, targets, strict=True):
         log_probs = torch.zeros(length, 6).log_softmax(-1)
-        loss = torch.nn.functional.ctc_loss(log_probs, torch.tensor(target), (length,), (len(target),))
+        loss = torch.nn.functional.ctc_loss(
+            log_probs, torch.tensor(target), torch.tensor(length), torch.tensor(len(target))
+        )
         expected += bool(loss.isinf())
     [train, dev] = alignable_notes(corpus(lengths, targets), corpus(lengths, targets))
     assert train.startswith(f"train: {expected} targets of 50 with")

@@ -87,7 +87,12 @@ def test_a_long_source_of_sure_positions_writes_what_they_say() -> None:
         written.append(token)
     log_probs = ctc.log_probs(long)[0]
     loss = torch.nn.functional.ctc_loss(
-        log_probs[:, None].double(), torch.tensor([[4, 4, 5]]), (frames,), (3,), blank=PAD, reduction="sum"
+        log_probs[:, None].double(),
+        torch.tensor([[4, 4, 5]]),
+        torch.tensor([frames]),
+        torch.tensor([3]),
+        blank=PAD,
+        reduction="sum",
     )
     assert float(loss) > 300
     assert total == pytest.approx(-float(loss), rel=1e-6)

@@ -75,7 +75,7 @@ def by_definition(model: EncoderDecoder, at: int, weight: float) -> dict[Target,
 
 
 def penalised(score: float, target: Sequence[int]) -> float:
-    return score / ((5 + len(target)) / 6) ** ALPHA
+    return float(score / ((5 + len(target)) / 6) ** ALPHA)
 
 
 @EVERY_DECODER
@@ -147,7 +147,8 @@ def test_with_all_the_weight_a_beam_of_one_takes_the_likeliest_token_of_ctc_each
     for at, [found] in enumerate(found_by(NetworkWithCTC(model, 1.0), beam_size=1)):
         with torch.inference_mode():
             known = targets(model.ctc.log_probs(model.encode(row_of(SOURCE, at)))[0])
-        begun, written = prefixes(known), ()
+        begun = prefixes(known)
+        written: Target = ()
         while len(written) < LONGEST and written[-1:] != (EOS,):
             ends = known.get(written, 0.0)
             token = max(LABELS, key=lambda label: begun.get((*written, label), 0.0))
@@ -210,7 +211,8 @@ def test_the_loss_joins_both_sums_over_the_same_terms() -> None:
     model, target = model_of(DECODERS["feeding"]), tokens([4, 5], [UNK], [5, 5, 4], [4])
     assert model.ctc is not None
     loss = model.loss(SOURCE, target, label_smoothing=0.0)
-    model.ctc, ctc = None, model.ctc
+    ctc = model.ctc
+    model.ctc = None
     own = model.loss(SOURCE, target, label_smoothing=0.0)
     by_ctc = ctc.loss(model.encode(SOURCE), target)
     assert loss.terms == own.terms == 11
