@@ -40,7 +40,7 @@ class Dropout(Section):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return the schema with the plain number, which pydantic cannot see in `_one_number_for_all`."""
-        keys = handler.resolve_ref_schema(handler(core))
+        keys = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(core, handler))
         rate = next(iter(keys["properties"].values()))
         number = {name: rate[name] for name in ("type", "minimum", "exclusiveMaximum")}
         shared = {name: keys.pop(name) for name in ("title", "description")}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 MAY_CHANGE: Final = object()
 """Marks a key that may have another value when a run is resumed: when training ends, and what is kept and reported.
@@ -17,8 +24,40 @@ class Section(BaseModel):
     """A frozen group of keys. Unknown keys are refused, and the docstring under a field is its help everywhere."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a command needs the sections of one task alone
     )
+
+    # Not `use_attribute_docstrings`, which reads the source of every class at import, though few commands tell of them.
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        keys = handler.resolve_ref_schema(schema).get("properties", {})
+        texts = docstrings(cls)
+        for key in keys.keys() & texts.keys():
+            keys[key].setdefault("description", texts[key])
+        return schema
+
+
+def docstrings(section: type[Section]) -> dict[str, str]:
+    """Return the docstring under each key of `section`, also under those that it inherits."""
+    found: dict[str, str] = {}
+    for base in reversed(section.__mro__):
+        if issubclass(base, Section) and base is not Section:
+            (written,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+            assert isinstance(written, ast.ClassDef)
+            found |= dict(_told_keys(written.body))
+    return found
+
+
+def _told_keys(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for key, text in pairwise(body):
+        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(text, ast.Expr):
+            assert isinstance(text.value, ast.Constant)
+            yield key.target.id, inspect.cleandoc(str(text.value.value))
 
 
 class DataSection(Section):

@@ -43,7 +43,8 @@ def with_weights(
     run_folder, chosen = RunFolder(folder), resolve_device(device)
     path, facts = run_folder.saved_file(checkpoint, WEIGHTS), run_folder.checkpoint_facts(checkpoint)
     check_sizes(build, path)
-    model = build()
+    with _Unfilled():  # every weight is replaced at once
+        model = build()
     put_weights(model, read_weights(path), where=str(path.parent))
     return model.to(chosen).eval(), facts
 
@@ -60,7 +61,8 @@ def check_sizes(build: Callable[[], nn.Module], path: Path) -> None:
 class _Unfilled(TorchFunctionMode):
     """Leaves tensors that would be filled with random numbers as they are.
 
-    On the device `meta` nothing is filled anyway, but PyTorch imports its compiler for it, which takes over a second.
+    Orthogonal weights take longer than reading a model. On the device `meta` nothing is filled anyway, but PyTorch
+    imports its compiler for it, which takes over a second.
     """
 
     def __torch_function__(
