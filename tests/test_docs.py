@@ -125,6 +125,24 @@ STARTS = [
     training: {max_steps: 9}
     """,
         """
+    task: classification
+    data: {columns: {text: a, target: b}, train: {table: c}, dev: {table: d}}
+    model: {encoder: {hidden_size: 8}}
+    training: {max_steps: 9}
+    """,
+        """
+    task: classification
+    data: {columns: {image: a, target: b}, folders: {image: i}, train: {table: c}, dev: {table: d}}
+    model: {encoder: {kind: cnn}}
+    training: {max_steps: 9}
+    """,
+        """
+    task: answering
+    data: {columns: {image: a, question: q, target: b}, folders: {image: i}, train: {table: c}, dev: {table: d}}
+    model: {encoders: {image: {kind: cnn}, question: {hidden_size: 8}}}
+    training: {max_steps: 9}
+    """,
+        """
     task: autoencoding
     data: {kind: pictures, train: {folder: a}, dev: {folder: b}}
     model: {kind: dense, bottleneck: 4}

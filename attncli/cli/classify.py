@@ -49,7 +49,7 @@ class ClassifyOptions:
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PATH...]",
+            metavar="PATH",
             help="Files, folders, or patterns with *; for a RUN that reads text, one file with a source a line, `.gz` "
             "too.",
             show_default="standard input, for text",

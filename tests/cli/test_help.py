@@ -15,6 +15,7 @@ import pytest
 from command_line import Command
 from conftest import write_corpus
 from PIL import Image
+from toy_labels import labelled_images, labelled_texts
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
@@ -155,6 +156,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, captioners: Path) -> Path:
     (folder / "autoencoder.yaml").write_text(AUTOENCODING.format(root=folder / "pictures"))
     for kind in ("linear", "deep", "denoising"):
         trained(folder / "autoencoder.yaml", folder / f"runs/autoencoder-{kind}")
+    trained(labelled_texts(folder / "reviews", train=6, dev=2, test=2), folder / "runs/toy-reviews")
+    trained(labelled_images(folder / "shapes"), folder / "runs/shapes")
     write_files(folder, captioners)
     return folder
 
