@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from attncli.config.objectives import SelfCritical
 from attncli.config.section import Section
-
-if TYPE_CHECKING:
-    from attncli.config.writing import WritingConfig
 
 SHARE = "the share of CTC beside the decoder's score"
 """What `search.ctc_weight` is, in messages."""
@@ -28,15 +25,15 @@ class CTC(Section):
     `search.ctc_weight` is set."""
 
 
-def ctc_conflicts(config: WritingConfig) -> Iterator[str]:
-    """Yield what does not go with CTC, or with its weight in the search where the model has none."""
+def ctc_conflicts(config: Any) -> Iterator[str]:
+    """Yield what of the whole `config` does not go with CTC, or with its weight in the search where there is none."""
     model = config.model
     if model.ctc is None:
         if config.search.ctc_weight:
             yield f"search.ctc_weight: is {SHARE}, but the model has none; set model.ctc: {{}}, or remove it"
         return
     if model.source.axes > 1:
-        yield "model.ctc: reads positions in their order, but the regions of an image have none; remove it"
+        yield "model.ctc: reads positions in their order, but those of a grid have none; remove it"
     if len(model.source.parts) > 1:
         yield "model.ctc: reads the positions of one source, but model.encoders reads several; remove it"
     if config.tokenizer.target is not None:

@@ -66,7 +66,7 @@ def test_regions_of_images_have_no_order() -> None:
     with pytest.raises(ConfigError) as error:
         read_config(Path("toy-captioning"), [CTC])
     assert str(error.value) == (
-        "--set model.ctc: reads positions in their order, but the regions of an image have none; remove it"
+        "--set model.ctc: reads positions in their order, but those of a grid have none; remove it"
     )
 
 
