@@ -203,6 +203,10 @@ def _draw_sources(run: WritingRun, cells: Sequence[Any], options: VisualizationO
     if not found:
         raise RunError(_NOTHING)
     look, forced = _look(run, options), bool(options.target)
+    if isinstance(cells[0], str) and not run.config.model.source.is_text:
+        from attncli.evaluation.test_set import known_places
+
+        look = replace(look, gold=known_places(run.config, cells))
     for path in drawer.draw(found, options.folder, format, look=look, forced=forced, tell=tell):
         say(f"wrote {path}")
     return len(found)

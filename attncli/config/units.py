@@ -128,5 +128,6 @@ UNITS: dict[str, str | None] = {
 
 
 def unit(path: str) -> str | None:
-    """Return the unit of the number at `path`."""
+    """Return the unit of the number at `path`; one of several encoders has the keys of the only one."""
+    path = path.replace("model.encoders.NAME.", "model.encoder.")
     return UNITS.get(path, UNITS.get(path.rsplit(".", 1)[-1]))

@@ -12,7 +12,7 @@ from attncli.config.writing import WritingConfig
 from attncli.data.corpus import reference_sets
 from attncli.data.forms.forms import open_form
 from attncli.data.gold_places import GoldPlace, read_gold_places
-from attncli.errors import CommandError, DataError, unknown
+from attncli.errors import CommandError, DataError, UserError, unknown
 from attncli.files.reading import read_lines
 
 
@@ -73,6 +73,28 @@ def configured_set(config: WritingConfig, name: str | None, *, where: str) -> Ev
         gold = read_gold_places(Path(config.data.root) / file, sources=names, targets=targets, noun=noun)
     groups = tuple(example.group for example in examples if example.group is not None)
     return EvaluationSet(name, names, references, noun, cells, places, gold, groups)
+
+
+def known_places(config: WritingConfig, paths: Collection[str]) -> dict[str, list[tuple[str, GoldPlace]]]:
+    """Return the words with gold places of those sources of the test sets of `config` whose files are among `paths`.
+
+    A test set that cannot be read tells nothing of them.
+    """
+    wanted = {Path(path).resolve(): path for path in paths}
+    found: dict[str, list[tuple[str, GoldPlace]]] = {}
+    for name, split in config.data.test.items():
+        if getattr(split, "places", None) is None:
+            continue
+        try:
+            test = configured_set(config, name, where=name)
+        except UserError:
+            continue
+        for cell, target, places in zip(test.cells, test.references[0], test.gold or (), strict=True):
+            path = wanted.get(Path(cell).resolve())
+            if path is not None and target is not None:
+                words = target.split()
+                found[path] = [(" ".join(words[at] for at in place.words), place) for place in places]
+    return found
 
 
 def _shown(section: EncoderSection, cell: Any) -> str:

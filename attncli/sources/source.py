@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,8 @@ class Look:
     """Whether the same weight has the same shade in all drawings together, not only within one."""
     colormap: str = "plasma"
     """Of weights over images: a colour map of matplotlib, or `brightness`."""
+    gold: Mapping[str, Sequence[tuple[str, GoldPlace]]] = field(default_factory=dict)
+    """By the path of a source, words with the places that are known of them."""
 
 
 class Drawer(ABC):

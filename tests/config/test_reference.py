@@ -102,13 +102,15 @@ def test_sections_of_one_task_with_one_path_are_told_apart_by_what_they_belong_t
 
 
 def test_every_number_has_a_unit_or_is_said_to_have_none() -> None:
-    missing = {path for path in _numbers() if path not in UNITS and path.rsplit(".", 1)[-1] not in UNITS}
+    paths = {path.replace("model.encoders.NAME.", "model.encoder.") for path in _numbers()}
+    missing = {path for path in paths if path not in UNITS and path.rsplit(".", 1)[-1] not in UNITS}
     assert not missing, "add them to attncli/config/units.py"
 
 
 def test_a_whole_path_goes_before_a_name() -> None:
     assert (unit("search.batch_size"), unit("training.batch_size")) == ("sources", "examples")
     assert (unit("model.dropout.layers"), unit("model.encoder.layers")) == (None, "layers")
+    assert (unit("model.encoders.NAME.widths"), unit("model.widths")) == ("channels", "components of a vector")
 
 
 def test_every_unit_is_of_a_key() -> None:

@@ -148,7 +148,7 @@ class Spectrogram(EncoderSection):
     """What the network reads of each frame, of kind `log_mel` unless it says otherwise."""
     normalisation: Literal["recording", "none"] = "recording"
     """Subtract from each feature its mean over the recording and divide it by its deviation there, or do not."""
-    differences: Literal[0, 1, 2] = 0
+    differences: Annotated[int, Field(ge=0, le=2)] = 0
     """How many orders of differences over time are added to each feature: none, the first, or also the second."""
     maximum_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 60.0
     """Longest recording to read; a longer one is reported, and not read into memory."""
@@ -181,7 +181,7 @@ class Spectrogram(EncoderSection):
     @property
     def frames_of_position(self) -> int:
         """How many frames a position of the memory stands for."""
-        return 2**self.subsampling.layers
+        return 1 << self.subsampling.layers
 
     @property
     def seconds_of_position(self) -> float:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 
 from attncli.config.networks import network_kind
 from attncli.config.quantities import Size
+from attncli.config.sources.audio import Spectrogram
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
 from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
@@ -21,7 +22,8 @@ AnyEncoder = Annotated[
     | Annotated[CNN, Tag("cnn")]
     | Annotated[EfficientNetLite0, Tag("efficientnet_lite0")]
     | Annotated[Timm, Tag("timm")]
-    | Annotated[Frames, Tag("frames")],
+    | Annotated[Frames, Tag("frames")]
+    | Annotated[Spectrogram, Tag("spectrogram")],
     Discriminator(network_kind),
 ]
 """An encoder of any kind of source."""

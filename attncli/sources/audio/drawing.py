@@ -16,7 +16,7 @@ from attncli.files.writing import write_text
 from attncli.sources.audio.page import page
 from attncli.sources.audio.reader import MatrixFeatures, SoundFeatures
 from attncli.sources.audio.spectrogram import Listened, check_size, spectrogram_figure
-from attncli.sources.audio.words import spoken_words
+from attncli.sources.audio.words import SpokenWord, spoken_words
 from attncli.sources.source import Drawer, Look, Tell
 
 _LONGEST_STEM = 50  # characters, so that a name of up to four bytes each is shorter than the 255 that systems allow
@@ -41,7 +41,7 @@ class AudioDrawer(Drawer):
         """
         if format == "json":
             path = folder / "attention.json"
-            text = json.dumps([self._listened(each).as_json() for each in found], ensure_ascii=False, indent=1)
+            text = json.dumps([self._listened(each, look).as_json() for each in found], ensure_ascii=False, indent=1)
             write_text(path, escaped_json(text + "\n"))
             yield path
             return
@@ -55,7 +55,7 @@ class AudioDrawer(Drawer):
         caption = f"{look.caption}; given transcript" if forced else look.caption
         if format == "html":
             path = folder / "attention.html"
-            listened = (self._listened(each) for each in found)
+            listened = (self._listened(each, look) for each in found)
             drawn = ((each, spectrogram_figure(each, fonts, largest=largest)) for each in listened)
             write_text(path, page(drawn, of=caption))
             yield path
@@ -63,10 +63,10 @@ class AudioDrawer(Drawer):
         digits = len(str(len(found)))
         for number, each in enumerate(found, start=1):
             path = folder / f"attention-{number:0{digits}}-{Path(each.cell).stem[:_LONGEST_STEM]}.{format}"
-            save_figure(spectrogram_figure(self._listened(each), fonts, caption=caption, largest=largest), path)
+            save_figure(spectrogram_figure(self._listened(each, look), fonts, caption=caption, largest=largest), path)
             yield path
 
-    def _listened(self, found: Written) -> Listened:
+    def _listened(self, found: Written, look: Look) -> Listened:
         best, seconds = found.best, found.places.seconds
         assert best.weights is not None, "figures of recordings need weights"
         assert seconds is not None, "recordings lie in time"
@@ -80,5 +80,10 @@ class AudioDrawer(Drawer):
             self.features(Path(found.cell)),
             self.seconds_of_frame,
             spoken_words(found),
-            marks=best.marks,
+            tuple(
+                SpokenWord(word, *place.seconds)
+                for word, place in look.gold.get(found.cell, ())
+                if place.seconds is not None
+            ),
+            best.marks,
         )

@@ -94,8 +94,10 @@ def with_differences(features: Array, orders: int) -> Array:
 def _differences(features: Array) -> Array:
     padded = np.pad(features, ((_REACH, _REACH), (0, 0)), mode="edge")
     count, reaches = len(features), range(1, _REACH + 1)
-    sums = sum(reach * (padded[_REACH + reach :][:count] - padded[_REACH - reach :][:count]) for reach in reaches)
-    found: Array = (sums / (2 * sum(reach**2 for reach in reaches))).astype(np.float32)
+    sums = np.zeros_like(features)
+    for reach in reaches:
+        sums += reach * (padded[_REACH + reach :][:count] - padded[_REACH - reach :][:count])
+    found: Array = sums / np.float32(2 * sum(reach**2 for reach in reaches))
     return found
 
 

@@ -223,8 +223,10 @@ def _matrix(path: Path) -> npt.NDArray[Any]:
         with path.open("rb") as file:
             is_archive = file.read(2) == b"PK"
         if not is_archive:
-            return np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call,no-any-return]
-        with np.load(path, allow_pickle=False) as archive:
+            mapped: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+            return mapped
+        # Opened here, since numpy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if len(archive.files) != 1:
                 names = ", ".join(archive.files[:10])
                 raise DataError(f"{path}: holds {len(archive.files)} arrays ({names}); a file has one matrix")

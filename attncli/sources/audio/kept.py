@@ -20,7 +20,6 @@ from attncli.errors import DataError
 from attncli.files.writing import replacing
 
 FORMAT = 1
-_ARRAY = "features"
 
 Array = npt.NDArray[np.float32]
 
@@ -59,7 +58,7 @@ class KeptFeatures:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as partial, partial.open("wb") as file:
-                np.savez(file, **{_ARRAY: features})
+                np.savez(file, features=features)
         except DataError:
             pass  # another thread or process is keeping the same
         except OSError as error:
@@ -72,8 +71,9 @@ class KeptFeatures:
 def _read(path: Path) -> npt.NDArray[np.float16] | None:
     """Return the features in `path`; None if it is not there, or not what was written."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found: npt.NDArray[np.float16] = archive[_ARRAY]
+        # Opened here, since numpy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            found: npt.NDArray[np.float16] = archive["features"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return found if found.dtype == np.float16 and found.ndim == 2 else None

@@ -45,7 +45,7 @@ class ConvolutionalSubsampling(Embedding):
     def read(self, source: Frames) -> Embedded:
         """Return vectors [B, S, E] of the frames; features of one order of differences are a channel of the first."""
         values, lengths = source.values.to(self.project.weight.dtype), source.lengths
-        states = values.unflatten(2, (self.orders, -1)).transpose(1, 2)  # [B, orders, F, M]
+        states = torch.stack(values.chunk(self.orders, 2), 1)  # [B, orders, F, M]
         for convolve in self.convolutions:
             states = F.relu(convolve(F.pad(states, (0, 0, 1, 2))))  # [B, C, half of F, half of M]
             lengths = halves(lengths)
@@ -98,4 +98,5 @@ def _mask(lengths: Tensor, positions: int) -> Tensor:
 
 def _joined(states: Tensor) -> Tensor:
     """Return every two of `states` [B, F, H] end to end, [B, half of F, 2 H]."""
-    return F.pad(states, (0, 0, 0, states.shape[1] % 2)).unflatten(1, (-1, 2)).flatten(2)
+    even = F.pad(states, (0, 0, 0, states.shape[1] % 2))
+    return torch.cat([even[:, ::2], even[:, 1::2]], -1)
