@@ -26,9 +26,7 @@ class SummedLoss:
     total: Tensor  # scalar with gradient: what is minimised, including label smoothing and other terms of training
     reported: Tensor  # scalar without gradient: what logs and validations show, such as nats without label smoothing
     terms: int
-    parts: Mapping[str, Tensor] = field(
-        default_factory=dict
-    )  # of `reported`, if it is a joint loss
+    parts: Mapping[str, Tensor] = field(default_factory=dict)  # of `reported`, if it is a joint loss
 
     def joined(self, name: str, other: Tensor, *, own: str, weight: float) -> SummedLoss:
         """Return (1 - weight) times this loss, called `own`, plus `weight` times `other` [], of the same terms."""

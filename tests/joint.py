@@ -11,6 +11,7 @@ from tiny_captioner import IMAGES
 from tiny_captioner import configured as captioner
 from torch import nn
 
+from attncli.config.sources.images import CNN
 from attncli.data.packs import Packs
 from attncli.models.build import build_decoder, needs_of
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -50,6 +51,7 @@ def built_joint(*overrides: str, order: str = ORDERS[0], seed: int = 1, spread: 
     model = configured(*overrides).model
     needs = needs_of(model)
     captioning = captioner("none", "{hidden_size: 8}").model
+    assert isinstance(captioning.encoder, CNN)
     encoders = {
         "image": Images().encoder(captioning.encoder, captioning, needs, vocabulary=0),
         "question": Text().encoder(model.encoder, model, needs, vocabulary=SOURCE_VOCABULARY),

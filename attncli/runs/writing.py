@@ -86,8 +86,8 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         search = search or self.config.search
         if search.ctc_weight and self.config.model.ctc is None:
             raise CommandError(
-                f"--ctc-weight {search.ctc_weight:g}: is {SHARE}, but {escaped(str(self.folder))} has none (model.ctc); "
-                "leave it out"
+                f"--ctc-weight {search.ctc_weight:g}: is {SHARE}, but {escaped(str(self.folder))} has none "
+                "(model.ctc); leave it out"
             )
         # One search for all, so that their readers agree on which sources are too long.
         readers = [run._reader(search) for run in (self, *self.others)]

@@ -24,15 +24,15 @@ LINES = "der Hund rennt .\n\neine Kuh schläft nie .\nnie\nder der der Hund schl
 def run_command(folder: Path, arguments: Sequence[object], *, waits: bool = True) -> None:
     """Run `attncli` with what it says in files of `folder`, and note how many jobs this process answered."""
     rank = os.environ["RANK"]
-    answered = package.answered
+    answered = vars(package)["answered"]
     jobs = 0
 
     def counted(*given: object) -> object:
         nonlocal jobs
         jobs += 1
-        return answered(*given)  # type: ignore[arg-type]
+        return answered(*given)  # type: ignore[no-any-return]
 
-    package.answered = counted
+    vars(package)["answered"] = counted
     if waits:
         # The first process answers nothing that another one could.
         result = Workers._result
@@ -132,7 +132,7 @@ def die(*given: object) -> object:
 
 def run_beside_one_that_dies(folder: Path, arguments: Sequence[object]) -> None:
     if os.environ["RANK"] == "1":
-        package.answered = die
+        vars(package)["answered"] = die
     run_command(folder, arguments)
 
 
