@@ -130,7 +130,7 @@ def test_eval_scores_against_all_references(captioners: Path, tmp_path: Path) ->
     ("arguments", "expected"),
     [
         (["--precision", "fp16"], "--precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, bf16"),
-        (["--metric", "ter"], "--metric: unknown value 'ter'; did you mean 'meteor'? choose from bleu, bleu_1, bleu_2"),
+        (["--metric", "ter"], "--metric: unknown value 'ter'; did you mean 'wer'? choose from bleu, bleu_1, bleu_2"),
         (["--test", "tests"], "RUN: unknown test set 'tests'; did you mean 'test'? choose from test"),
     ],
 )

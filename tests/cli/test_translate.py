@@ -423,7 +423,8 @@ def test_a_run_of_another_task_or_another_model_is_refused(attncli: Command, cop
     config.write_text(whole.replace("task: translation", "task: speech"))
     assert refused(attncli, copied) == (
         2,
-        f"{config}: task: unknown task 'speech'; choose from translation, summarisation, captioning, autoencoding",
+        f"{config}: task: unknown task 'speech'; choose from translation, summarisation, answering, captioning, "
+        "classification, transcription, autoencoding",
     )
     config.write_text(whole.replace("hidden_size: 8", "hidden_size: 7"))
     code, message = refused(attncli, copied)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from attncli.cli.visualize import visualize
 from attncli.config.search import Search
+from attncli.config.sources.text import RecurrentEncoder
 from attncli.data.columns import Places
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.errors import CommandError, DataError, RunError, UserError, escaped
@@ -36,7 +37,9 @@ class FakeRun:
 
     def __init__(self, folder: Path, attention: object):
         self.folder, self.caption, self.attends = folder, f"{escaped(folder.name)}, step 7", attention != "none"
-        self.config = SimpleNamespace(model=SimpleNamespace(attention=attention), search=Search())
+        self.config = SimpleNamespace(
+            model=SimpleNamespace(attention=attention, source=RecurrentEncoder()), search=Search()
+        )
         self.searches: list[Search] = []
 
     def drawer(self) -> TextDrawer:

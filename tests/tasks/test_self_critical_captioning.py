@@ -174,9 +174,9 @@ def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
             "{root}/run has another tokenizer or model, so its weights do not fit:\n"
             "  model.attention.size: there 7, here 5\n"
             "  model.decoder.hidden_size: there 8, here 9\n"
-            "give what it was trained with; only model.attention.coverage_loss, model.decoder.doubly_stochastic, "
-            "model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
-            "model.initial_weights may differ",
+            "give what it was trained with; only model.attention.coverage_loss, model.ctc.weight, "
+            "model.decoder.doubly_stochastic, model.dropout, model.encoder.fine_tune_from, "
+            "model.encoder.learning_rate_factor, model.encoder.weights, model.initial_weights may differ",
         ),
         (
             ["tokenizer={kind: char}", "model.embedding_size=5", "model.decoder.bridge=zero"],
@@ -185,9 +185,9 @@ def test_a_dry_run_draws_for_the_first_batch(folder: Path) -> None:
             "  tokenizer.vocabulary_size: there 60, here 8000\n"
             "  model.embedding_size: there 6, here 5\n"
             "  model.decoder.bridge: there mean_mlp, here zero\n"
-            "give what it was trained with; only model.attention.coverage_loss, model.decoder.doubly_stochastic, "
-            "model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
-            "model.initial_weights may differ",
+            "give what it was trained with; only model.attention.coverage_loss, model.ctc.weight, "
+            "model.decoder.doubly_stochastic, model.dropout, model.encoder.fine_tune_from, "
+            "model.encoder.learning_rate_factor, model.encoder.weights, model.initial_weights may differ",
         ),
     ],
 )

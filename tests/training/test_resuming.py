@@ -326,11 +326,11 @@ def test_a_run_that_has_lost_its_last_checkpoint_is_not_begun_again(tmp_path: Pa
 def test_before_the_first_other_checkpoint_there_is_the_one_to_resume_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> dict[str, float]:
+    def fail(rank: int, count: int) -> tuple[float, int]:
         raise KeyboardInterrupt
 
     task = TinyTask()
-    monkeypatch.setattr(task, "validate", fail)  # as if it were killed there
+    monkeypatch.setattr(task, "dev_part", fail)  # as if it were killed there
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tmp_path / "run", task, checkpoint_every=1000)
     assert RunFolder(tmp_path / "run").checkpoints() == ["last"]
