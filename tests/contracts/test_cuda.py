@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle, product
 from typing import Any
 
+import films
+import numpy as np
 import pytest
+import recordings
 import tiny_captioner
 import torch
 from combinations import CELL, CLASSIFIER, DECODER_KINDS, ENCODER_KINDS, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
@@ -25,9 +28,11 @@ from tiny import built, built_for_images, randomised, tokens
 from tiny_task import tiny_config
 from torch import nn
 
+from attncli.assembly.model import build_model
 from attncli.config.load import check_config
 from attncli.config.search import Search
 from attncli.config.tasks.autoencoding import AutoencodingConfig, GaussianNoise, Masking
+from attncli.data.columns import Reader
 from attncli.data.corpus import Batch
 from attncli.data.tokens import Tokens
 from attncli.decoding.strategies import Sampling
@@ -39,6 +44,7 @@ from attncli.models.autoencoder import Autoencoder, build_autoencoder
 from attncli.models.corruption import CORRUPTIONS, build_corruption
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.encoders.embedding import Embedding
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.encoders.joint import JointEncoder
 from attncli.models.readouts import Readout
@@ -48,11 +54,13 @@ from attncli.models.selections import READINGS, Selection
 from attncli.models.state_gradients import state_gradients
 from attncli.models.transformer import Residual
 from attncli.models.windows import Window
+from attncli.sources.audio.batch import pad_frames
 from attncli.sources.images.batch import Pixels
 from attncli.sources.images.efficientnet_lite0 import EfficientNetLite0
 from attncli.sources.images.encoder import Backbone, ImageEncoder
 from attncli.sources.images.timm import TimmBackbone
 from attncli.sources.rows.batches import ExampleBatch
+from attncli.sources.video.batch import Films, pack_films
 from attncli.tasks.self_critical import SelfCritic, Targets
 from attncli.training.updates import Update, Updater
 
@@ -63,6 +71,25 @@ LABELS = Tokens(torch.tensor([[5], [10], [4]]), torch.tensor([1, 1, 1]))
 LARGE_IMAGES = Pixels(tiny_captioner.IMAGES.pixels.repeat_interleave(4, 2).repeat_interleave(4, 3))  # 32 × 32 pixels
 
 
+class GivenFilms(Reader[int]):
+    """Reads films that are named by their numbers; unlike other sources, they are not rows of one tensor."""
+
+    ahead = 3
+
+    def __init__(self, lengths: Sequence[int]):
+        generator = np.random.default_rng(2)
+        self.films = [generator.integers(0, 256, (length, 8, 8, 3), np.uint8) for length in lengths]
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
+        return int(cell)
+
+    def pack(self, items: Sequence[int]) -> Films:
+        return pack_films([self.films[item] for item in items])
+
+    def length(self, item: int) -> int:
+        return len(self.films[item])
+
+
 @dataclass(frozen=True)
 class Case:
     """A model with a batch for it."""
@@ -71,6 +98,7 @@ class Case:
     source: Any
     target: Tokens
     draws: bool  # in training, from the generator of its device
+    reader: Reader[int] | None = None  # of `source`, whose rows are read otherwise
 
     @property
     def batch(self) -> Batch:
@@ -94,6 +122,27 @@ def _known_network() -> EncoderDecoder:
     network = EfficientNetLite0(layer="stride_16", fine_tune_from=4, rate_factor=0.1, pools=True)
     encoder = ImageEncoder(network, memory_size=10, summarises=True, dropout=0.0, normalises=True)
     return EncoderDecoder(encoder, built_for_images().decoder)
+
+
+def _films(*keys: str) -> Case:
+    def build() -> EncoderDecoder:
+        torch.manual_seed(2)
+        model = build_model(films.configured(*keys), source_vocabulary=11, target_vocabulary=11)
+        return randomised(model, seed=3, spread=0.7)
+
+    reader = GivenFilms([3, 1, 4])
+    return Case(build, reader.pack(range(3)), tiny_captioner.TARGET, draws=False, reader=reader)
+
+
+def _recordings(encoder: str) -> Case:
+    def build() -> EncoderDecoder:
+        torch.manual_seed(2)
+        model = build_model(recordings.configured(encoder), source_vocabulary=11, target_vocabulary=11)
+        return randomised(model, seed=3, spread=0.7)
+
+    generator = np.random.default_rng(2)
+    source = pad_frames([generator.standard_normal((length, 5), np.float32) for length in (9, 3, 12)])
+    return Case(build, source, TARGET, draws=False)
 
 
 # Every reader of a memory, each with another cell, window, selection and other parts than the one before.
@@ -126,6 +175,10 @@ CASES = {
         for encoder, decoder in zip(cycle(ENCODER_KINDS), DECODER_KINDS)
     },
     **{f"images-{at}": _images(*sections) for at, sections in enumerate(tiny_captioner.COMBINATIONS[::3])},
+    "films": _films(),
+    "films-regions": _films("regions: true", "positions: sinusoidal", "frame_vector: map"),
+    "recordings-convolutions": _recordings(recordings.TINY),
+    "recordings-pyramid": _recordings("{subsampling: {kind: pyramid, hidden_size: 6}, network: {hidden_size: 10}}"),
     "classifier": Case(lambda: built(*CLASSIFIER, spread=0.7), SOURCE, LABELS, draws=False),
     "efficientnet": Case(_known_network, LARGE_IMAGES, tiny_captioner.TARGET, draws=False),
 }
@@ -148,7 +201,7 @@ def concrete(kind: type) -> set[type]:
 
 def test_the_cases_hold_every_choice() -> None:
     modules = [module for case in CASES.values() for module in case.build().modules()]
-    for kind in (Backbone, Decoder, Encoder, Layers, Readout, Residual, Score, Selection, Window):
+    for kind in (Backbone, Decoder, Embedding, Encoder, Layers, Readout, Residual, Score, Selection, Window):
         # One needs timm; the other only puts together what encoders of the cases give.
         assert concrete(kind) - {type(module) for module in modules} <= {TimmBackbone, JointEncoder}
     assert {module.cell for module in modules if isinstance(module, RecurrentLayers)} == set(CELLS.values())
@@ -208,7 +261,8 @@ def writer_of(case: Case, precision: Arithmetic, device: torch.device) -> Writer
     settings = Search.model_validate(
         {"beam_size": 2, "max_length": 5, "batch_size": 3, "precision": "bf16" if precision == "bf16" else "fp32"}
     )
-    return Writer(case.build().to(device).eval(), Given(case.source), Numbers(), settings)  # type: ignore[arg-type]
+    reader = case.reader or Given(case.source)
+    return Writer(case.build().to(device).eval(), reader, Numbers(), settings)  # type: ignore[arg-type]
 
 
 @cache

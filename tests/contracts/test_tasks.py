@@ -8,6 +8,7 @@ import pytest
 
 from attncli.config.load import CONFIGS
 from attncli.config.sources.encoder import EncoderSection
+from attncli.config.sources.joint import JointEncoder
 from attncli.config.writing import WritingConfig, WritingModel
 from attncli.data.forms.forms import FORMS
 from attncli.metrics.registry import ALL_METRICS
@@ -27,7 +28,12 @@ def _encoders(config: type[WritingConfig]) -> set[type]:
     model = config.model_fields["model"].annotation
     assert isinstance(model, type)
     assert issubclass(model, WritingModel)
-    return _sections(model.model_fields["encoder"].annotation)
+    found = _sections(model.model_fields["encoder"].annotation)
+    if "encoders" not in model.model_fields:
+        return found
+    # Several encoders are read as one, whose section is in no annotation.
+    assert _sections(model.model_fields["encoders"].annotation) == found
+    return found | {JointEncoder}
 
 
 @pytest.mark.parametrize("config", WRITING.values(), ids=WRITING)
