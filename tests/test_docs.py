@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def test_a_command_is_one_that_attncli_takes(command: str) -> None:
     if name == "COMMAND":
         return
     found.make_context(name, [argument for argument in arguments if argument != "--help"])
-    for key, _, _ in (given.partition("=") for given in arguments if "=" in given and not given.startswith("-")):
+    own = [given for before, given in pairwise(["", *arguments]) if before != "--source" and not given.startswith("-")]
+    for key, _, _ in (given.partition("=") for given in own if "=" in given):
         assert _key_is_known(key), f"{ALL_COMMANDS[command]}: {key}"
 
 
@@ -143,6 +145,11 @@ STARTS = [
     training: {max_steps: 9}
     """,
         """
+    task: transcription
+    data: {columns: {source: a, target: b}, folders: {source: i}, train: {table: c}, dev: {table: d}}
+    training: {max_steps: 9}
+    """,
+        """
     task: autoencoding
     data: {kind: pictures, train: {folder: a}, dev: {folder: b}}
     model: {kind: dense, bottleneck: 4}
@@ -190,7 +197,10 @@ def test_a_part_in_the_text_is_valid(page: Path) -> None:
         assert any("unknown" not in problem for problem in _problems(fragment)), f"{page}: {part}"
 
 
-PARENTS = {"encoder": ["model"], "decoder": ["model"], "attention": ["model"], "train": ["data"]}
+PARENTS = {
+    **dict.fromkeys(("encoder", "encoders", "decoder", "attention"), ["model"]),
+    **dict.fromkeys(("columns", "train"), ["data"]),
+}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *ROOT_PAGES], ids=lambda page: page.name)
