@@ -18,7 +18,10 @@ Offer = str | tuple[str, str]
 METRICS: dict[str, tuple[str, ...]] = {
     "translation": ("bleu", "chrf", "ter", "comet"),
     "summarisation": ("rouge1", "rouge2", "rougeL", "bleu", "chrf"),
+    "answering": ("accuracy", "bleu", "chrf"),
     "captioning": ("bleu", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "cider", "meteor"),
+    "classification": ("accuracy",),
+    "transcription": ("wer", "cer"),
 }
 """The scores of `eval` by task, as the configurations of the tasks have them."""
 _COMPLETE = "_ATTNCLI_COMPLETE"

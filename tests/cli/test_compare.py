@@ -140,8 +140,7 @@ def test_an_interrupt_before_a_training_has_begun_says_where_the_same_command_be
     ("arguments", "code", "said"),
     [
         (["smal"], 2, "unknown set 'smal'; choose from compare-attention, compare-captions, compare-length, "
-         "compare-summaries, or give a "
-         "folder of configurations"),
+         "compare-questions, compare-speech, compare-summaries, or give a folder of configurations"),
         (["small", "--only", "none", "--only", "dott"], 2, "--only: unknown variant of small 'dott'; did you mean "
          "'dot'? choose from none, additive, dot"),
         (["small", "--only", "none", "--only", "none"], 2, "--only: 'none' is given twice"),

@@ -63,7 +63,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_commands_and_options_are_offered(offered: Offered) -> None:
-    assert offered("tr") == ["train", "translate"]
+    assert offered("tr") == ["train", "translate", "transcribe"]
     assert offered("config", "s") == ["show", "schema"]
     assert offered("train", "--d") == ["--dry-run", "--device"]
 
@@ -84,6 +84,9 @@ def test_data_sets_are_offered(offered: Offered) -> None:
         "toy-paragraphs",
         "toy-captioning",
         "toy-questions",
+        "toy-reviews",
+        "toy-speech",
+        "toy-clips",
         "toy-pictures",
     ]
 

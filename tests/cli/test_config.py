@@ -72,7 +72,7 @@ def test_schema_prints_json(attncli: Command) -> None:
     assert (result.code, result.out) == (2, "")
     assert result.err == (
         "attncli: unknown task 'captionning'; did you mean 'captioning'? choose from translation, summarisation, "
-        "captioning, autoencoding\n"
+        "answering, captioning, classification, transcription, autoencoding\n"
     )
 
 

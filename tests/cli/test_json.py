@@ -121,7 +121,7 @@ def test_keys_of_answers_and_their_drawings(tmp_path: Path) -> None:
     check("Answers", *lines(invoke("answer", run, image, "why ?", "--format", "jsonl", "--attention")))
     given = ("--source", f"image={image}", "--source", "question=why ?", "--format", "json", "--output", tmp_path)
     invoke("visualize", run, *given)
-    check("attention.json of several sources", *read(tmp_path / "attention.json"))
+    check("attention.json of several sources", read(tmp_path / "attention.json"))
 
 
 def test_keys_of_labels(tmp_path: Path) -> None:

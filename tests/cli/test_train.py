@@ -282,8 +282,8 @@ def test_each_difference_from_the_run_to_start_from_is_said(
         f"attncli: training.start_from: {trained} has another tokenizer or model, so its weights do not fit:",
         "  tokenizer.vocabulary_size: there 9, here 8",
         "  model.encoder.hidden_size: there 10, here 12",
-        "give what it was trained with; only model.attention.coverage_loss, model.decoder.doubly_stochastic, "
-        "model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
+        "give what it was trained with; only model.attention.coverage_loss, model.ctc.weight, "
+        "model.decoder.doubly_stochastic, model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
         "model.initial_weights may differ",
     ]
     assert not (tmp_path / "run").exists()
@@ -383,7 +383,7 @@ def test_a_dry_run_computes_the_largest_batch_and_writes_no_run(
         (
             ["--set", "task=speech"],
             2,
-            "--set task: unknown task 'speech'; choose from translation, summarisation, captioning, ",
+            "--set task: unknown task 'speech'; choose from translation, summarisation, answering, ",
         ),
         (["--set", "data.train.source=train.xx"], 1, "{corpus}/train.xx: no such file\n"),
         (["--set", "data.dev.target=train.en"], 1, "{corpus}/dev.de has 5 lines, but {corpus}/train.en has 36; line n"),
