@@ -198,8 +198,8 @@ def test_a_part_in_the_text_is_valid(page: Path) -> None:
 
 
 PARENTS = {
-    **dict.fromkeys(("encoder", "encoders", "decoder", "attention"), ["model"]),
-    **dict.fromkeys(("columns", "train"), ["data"]),
+    **{key: ["model"] for key in ("encoder", "encoders", "decoder", "attention")},
+    **{key: ["data"] for key in ("columns", "train")},
 }
 
 
