@@ -72,7 +72,7 @@ def refused(path: Path) -> str:
         ),
         (
             "data.test.flickr={source: a, target: b, lines: 3}",
-            "data.test.flickr.lines: unknown key 'lines'; choose from pairs, source, source_field, target, "
+            "data.test.flickr.lines: unknown key 'lines'; choose from pairs, places, source, source_field, target, "
             "target_field",
         ),
         # Values that are none of the choices.
@@ -209,15 +209,17 @@ def refused(path: Path) -> str:
         (
             "task=translatoin",
             "task: unknown task 'translatoin'; did you mean 'translation'? choose from translation, summarisation, "
-            "captioning, autoencoding",
+            "answering, captioning, classification, transcription, autoencoding",
         ),
         (
             "task=painting",
-            "task: unknown task 'painting'; choose from translation, summarisation, captioning, autoencoding",
+            "task: unknown task 'painting'; choose from translation, summarisation, answering, captioning, "
+            "classification, transcription, autoencoding",
         ),
         (
             "task=[pictures]",
-            "task: unknown task '[\"pictures\"]'; choose from translation, summarisation, captioning, autoencoding",
+            "task: unknown task '[\"pictures\"]'; choose from translation, summarisation, answering, captioning, "
+            "classification, transcription, autoencoding",
         ),
         # What is wrong before any key is looked at.
         ('data.root="\\ud800"', "data.root:1: half of a surrogate pair, which is not a character"),
@@ -333,9 +335,9 @@ def test_control_characters_are_shown_as_escapes(tmp_path: Path) -> None:
 
 def test_a_missing_task_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("data: {}\n")
-    assert (
-        refused(tmp_path / "c.yaml")
-        == f"{tmp_path}/c.yaml: task: missing; choose from translation, summarisation, captioning, autoencoding"
+    assert refused(tmp_path / "c.yaml") == (
+        f"{tmp_path}/c.yaml: task: missing; choose from translation, summarisation, answering, captioning, "
+        "classification, transcription, autoencoding"
     )
 
 
@@ -388,7 +390,7 @@ def test_overrides_set_keys_of_any_depth_in_their_order() -> None:
     assert config.training.seed == 6
     assert config.training.early_stopping is not None
     assert config.training.early_stopping.patience == 4
-    assert config.data.test["new"].model_dump() == {"source": "a=b", "target": "c"}
+    assert config.data.test["new"].model_dump() == {"source": "a=b", "target": "c", "places": None}
     assert config.model.attention == "none"
     assert set(config.model.dropout.model_dump().values()) == {0.25}
     assert config.evaluation.length_bins == (4, 8)

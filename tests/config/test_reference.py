@@ -37,7 +37,8 @@ def test_the_committed_pages_are_current() -> None:
 def test_a_key_tells_its_type_range_unit_and_default() -> None:
     assert _told("training.md", "training.batch_tokens")[0] == (
         "`training.batch_tokens` · **Type:** whole number · **Range:** 1 to 10^9 · "
-        "**Unit:** tokens, padding included · **Default:** `4096` · **Tasks:** translation, summarisation, captioning"
+        "**Unit:** tokens, padding included · **Default:** `4096` · "
+        "**Tasks:** translation, summarisation, answering, captioning, classification, transcription"
     )
     assert _told("search.md", "search.length_penalty") == [
         "`search.length_penalty` · **Type:** number · **Range:** 0 to 100 · **Default:** `1.0`",
@@ -52,7 +53,7 @@ def test_a_key_tells_its_type_range_unit_and_default() -> None:
 def test_what_tasks_have_in_different_forms_is_told_one_by_one() -> None:
     facts = [line for line in _told("training.md", "training.batch_sentences") if "**Type" in line]
     assert [re.findall(r"(?:Default|Tasks):\*\* ([^·]*)", line) for line in facts] == [
-        ["`null` ", "translation, summarisation"],
+        ["`null` ", "translation, summarisation, answering, classification, transcription"],
         ["`64` ", "captioning"],
     ]
     assert len(_told("training.md", "training.max_steps")) == 2  # the same for all
@@ -62,7 +63,7 @@ def test_required_keys_and_sections_are_told_apart_from_defaults() -> None:
     assert _told("index.md", "file.task")[0].startswith("`task` · **Type:** `translation` · **Default:** required")
     assert _told("index.md", "file.search")[0] == (
         "`search` · **Type:** [section](search.md#search) · **Default:** the defaults of its keys · "
-        "**Tasks:** translation, summarisation, captioning"
+        "**Tasks:** translation, summarisation, answering, captioning, classification, transcription"
     )
     assert _told("data.md", "data.translation.train")[0] == (
         "`data.train` · **Type:** section with [`source`](#data.train.source) or [`pairs`](#data.train.pairs) · "
@@ -79,7 +80,7 @@ def test_a_choice_of_kinds_links_to_each() -> None:
 
 
 def test_a_section_that_stands_at_several_places_is_explained_once() -> None:
-    heading = "## `data.train`, `data.dev`, `data.test.NAME` with `pairs` { #data.train.pairs }"
+    heading = "## `data.train`, `data.dev` with `pairs` { #data.train.pairs }"
     assert PAGES["data.md"].count(heading) == 1
     assert _told("decoder.md", "model.decoder.transformer") == [
         "Has the keys of [`model.encoder` with `kind: transformer`](encoder.md#model.encoder.transformer)."

@@ -26,6 +26,7 @@ CHANGED: dict[str, Any] = {
     "evaluation.seed": 5,
     "search.beam_size": 4,
     "search.length_penalty": 0.5,
+    "search.ctc_weight": 0.0,
     "search.max_length": 8,
     "search.unknown": "allow",
     "search.min_length": 2,
@@ -117,7 +118,7 @@ def test_a_resumed_run_has_the_weights_of_one_that_had_every_changed_value_from_
     [line] = [line for line in said.splitlines() if line.startswith("changed: ")]
     assert "search.beam_size: was 3, now 4; " in line
     assert "training.early_stopping: was null, now {patience: 7, minimum_improvement: 0.0}" in line
-    assert "data.test.few: was absent, now {source: dev.de, target: dev.en}" in line
+    assert "data.test.few: was absent, now {places: null, source: dev.de, target: dev.en}" in line
     records = map(json.loads, (tmp_path / "parts" / "log.jsonl").read_text().splitlines())
     [resumed] = [record for record in records if record["event"] == "resume"]
     assert resumed["changed"]["training.max_steps"] == [7, 12]

@@ -125,7 +125,7 @@ def test_the_schema_is_one_and_says_which_and_is_small() -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert re.fullmatch(r"urn:attncli:configuration:\d+", schema["$id"])
     assert schema["properties"]["task"]["enum"] == list(CONFIGS)
-    assert len(schema_text().encode()) < 100_000
+    assert len(schema_text().encode()) < 25_000 * len(CONFIGS)
 
 
 def test_every_definition_is_used() -> None:
@@ -236,7 +236,8 @@ MISTAKES = {
     "search: {beam_size: 0}": "$.search.beam_size: 0 is less than the minimum of 1",
     "data: {train: {source: a}, dev: {pairs: b}}": "$.data.train: 'target' is a required property",
     "task: translate": (
-        "$.task: 'translate' is not one of ['translation', 'summarisation', 'captioning', 'autoencoding']"
+        "$.task: 'translate' is not one of ['translation', 'summarisation', 'answering', 'captioning', "
+        "'classification', 'transcription', 'autoencoding']"
     ),
 }
 

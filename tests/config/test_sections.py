@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from attncli.config.load import CONFIGS
 from attncli.config.problems import _sections_in
-from attncli.config.section import Section
+from attncli.config.section import Section, docstrings
 
 
 def sections() -> list[type[Section]]:
@@ -40,15 +40,23 @@ def test_all_sections_are_found() -> None:
         *("AutoencodingConfig", "PictureData", "PictureSet", "VectorData", "VectorSet"),
         *("DenseModel", "ConvolutionalModel", "GaussianNoise", "Masking"),
         *("AutoencodingTraining", "AutoencodingValidation", "AutoencodingEvaluation"),
+        *("AnsweringConfig", "JointModel", "AnsweringTraining", "AnsweringValidation", "AnsweringEvaluation"),
+        *("ClassificationConfig", "ClassificationTokenizer", "ClassificationModel", "ClassificationTraining"),
+        *("ClassificationValidation", "TableData", "TableSplit", "TableTest", "CaptionTest"),
+        *("TranscriptionConfig", "TranscriptionTokenizer", "TranscriptionModel", "TranscriptionTraining"),
+        *("TranscriptionValidation", "TranscriptionEvaluation", "Spectrogram", "LogMel", "Matrices", "SpecAugment"),
+        *("Convolutions", "Pyramid", "Frames", "RecurrentNetwork", "LSTMNNetwork", "TransformerNetwork"),
     }
 
 
 @pytest.mark.parametrize("section", sections())
 def test_every_key_is_explained(section: type[Section]) -> None:
     assert section.__doc__
+    told = docstrings(section)
     for name, field in section.model_fields.items():
-        assert field.description, name
-        assert field.description.rstrip().endswith("."), name
+        text = field.description or told.get(name)
+        assert text, name
+        assert text.rstrip().endswith("."), name
 
 
 @pytest.mark.parametrize("section", sections())

@@ -22,7 +22,8 @@ def test_every_file_has_a_name_but_bases_of_sets() -> None:
     files = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml")}
     assert set(shipped_names()) == {name for name in files if not name.endswith("/base")}
     assert len(shipped_names()) == len(set(shipped_names()))
-    assert shipped_sets() == ["compare-attention", "compare-captions", "compare-length", "compare-summaries"]
+    sets = ["attention", "captions", "length", "questions", "speech", "summaries"]
+    assert shipped_sets() == [f"compare-{name}" for name in sets]
 
 
 @pytest.mark.parametrize("name", [*shipped_names(), *shipped_sets()])
@@ -100,5 +101,5 @@ def test_an_unknown_set_is_told_with_the_nearest() -> None:
         set_folder(Path("compare-lenght"))
     assert str(caught.value) == (
         "unknown set 'compare-lenght'; did you mean 'compare-length'? choose from compare-attention, compare-captions, "
-        "compare-length, compare-summaries, or give a folder of configurations"
+        "compare-length, compare-questions, compare-speech, compare-summaries, or give a folder of configurations"
     )
