@@ -30,9 +30,9 @@ class AnswerOptions(WritingOptions):
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGE QUESTION | TABLE",
-            help="What RUN reads, in the order of its encoders; or a table of them, .tsv, .csv or .jsonl, `.gz` too, "
-            "or - for standard input.",
+            metavar="SOURCE...",
+            help="What RUN reads, in the order of its encoders, such as an image and a question; or a table of them, "
+            ".tsv, .csv or .jsonl, `.gz` too, or - for standard input.",
             show_default=False,
         ),
     ]
@@ -58,7 +58,7 @@ class AnswerOptions(WritingOptions):
 
 @takes(AnswerOptions)
 def answer(options: AnswerOptions) -> None:
-    """Answer a QUESTION about an IMAGE, or every row of a TABLE, with a trained RUN: one line for each.
+    """Answer a question about an image, or every row of a table, with a trained RUN: one line for each.
 
     A table has the columns of the one that RUN was trained on: TSV and CSV name them in their first line, JSON Lines
     have them as keys, and others are ignored. A row that cannot be answered is reported on standard error with file and
@@ -76,6 +76,8 @@ def answer(options: AnswerOptions) -> None:
     run = _opened(options)
     columns, table = columns_of(run.config), table_of(options.sources)
     if table is None:
+        if options.root != AnswerOptions.root:
+            raise CommandError("--root: says where the files of a table are, but no table is given; leave it out")
         rows = iter([given_row(options.sources, columns)])
     else:
         refuse_input(options.output, [0 if str(table) == STANDARD_INPUT else table])

@@ -103,7 +103,7 @@ def classify(options: ClassifyOptions) -> None:
 
     Example: attncli classify runs/shapes photos/ --n-best 3
 
-    Example: echo "not bad at all" | attncli classify runs/toy-reviews
+    Example: echo "The bed was not at all dirty." | attncli classify runs/toy-reviews
     """
     from attncli.machine.progress import beside_progress, progress
 
@@ -181,6 +181,10 @@ def _classifying(run: WritingRun, options: ClassifyOptions) -> Iterator[Write]:
         raise CommandError("--attention writes weights into JSON; add --format jsonl")
     if options.attention and not run.attends:
         raise CommandError(f"--attention: {options.run} has model.attention: none, so there are no weights")
+    if not run.config.model.source.is_text:
+        for option, value in (("--max-source-length", options.max_source_length), ("--too-long", options.too_long)):
+            if value is not None:
+                raise CommandError(f"{option}: counts tokens, but {options.run} reads {run.noun}s; leave it out")
     # A beam holds one label each, so that it must be as wide as what is asked for.
     given = {
         "beam_size": options.n_best,

@@ -63,6 +63,8 @@ def transcribe(options: TranscriptionOptions) -> None:
         lines, needs_weights = _lines_in_time(options), run.attends or options.attention
     if options.format == "ctm" and not run.attends:
         raise CommandError(f"--format ctm: {options.run} has model.attention: none, so no word has a time")
+    if options.format == "ctm" and options.attention:
+        raise CommandError("--attention writes weights into JSON; add --format jsonl")
     if options.format == "ctm" and options.n_best > 1:
         raise CommandError("--format ctm: has one transcript of a recording; leave out --n-best, or use --format jsonl")
     asked = replace(options, attention=needs_weights)

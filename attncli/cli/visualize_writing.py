@@ -95,6 +95,8 @@ def _cells(options: VisualizationOptions, runs: Runs) -> list[Any]:
 def _rows(options: VisualizationOptions, config: Any) -> list[dict[str, str]]:
     from attncli.cli.rows import columns_of, rows_of_table
 
+    if options.root != VisualizationOptions.root and not options.input:
+        raise CommandError("--root: says where the files of a table are; add --input TABLE or leave it out")
     names = list(columns_of(config))
     given: dict[str, list[str]] = {name: [] for name in names}
     for text in options.source or ():

@@ -15,6 +15,8 @@ import pytest
 from command_line import Command
 from conftest import write_corpus
 from PIL import Image
+from recordings import recorded_words
+from toy_answers import toy_answers
 from toy_labels import labelled_images, labelled_texts
 from typer.testing import CliRunner
 
@@ -81,7 +83,9 @@ def test_help_cuts_nothing_and_keeps_to_the_width(
     monkeypatch.setenv("COLUMNS", str(width))
     out = attncli(*command.split(), "-h").out
     words = " ".join(out.split())
-    assert "..." not in words.replace("RUN...", "").replace("PATH...", "").replace("N,N...", "")
+    assert "..." not in words.replace("RUN...", "").replace("PATH...", "").replace("SOURCE...", "").replace(
+        "N,N...", ""
+    )
     # Examples are broken at options alone.
     too_long = [line for line in re.split(r"Examples?:\n", out)[0].splitlines() if len(line) > min(width, 100)]
     assert all(len(line.split()) <= 4 for line in too_long), too_long  # a single long word with what marks it
@@ -158,6 +162,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, captioners: Path) -> Path:
         trained(folder / "autoencoder.yaml", folder / f"runs/autoencoder-{kind}")
     trained(labelled_texts(folder / "reviews", train=6, dev=2, test=2), folder / "runs/toy-reviews")
     trained(labelled_images(folder / "shapes"), folder / "runs/shapes")
+    trained(toy_answers(folder / "questions", train=6, dev=2, test=3), folder / "runs/flickr8k-qa")
+    trained(recorded_words(folder / "digits"), folder / "runs/toy-speech", "search.min_length=3")
     write_files(folder, captioners)
     return folder
 
@@ -177,6 +183,12 @@ def write_files(folder: Path, captioners: Path) -> None:
     for number, path in enumerate(sorted((captioners / "images").glob("*.png"))[:3]):
         shutil.copy(path, folder / "photos")
         Image.open(path).convert("RGB").save(folder / f"holiday/{number}.jpg")
+    Image.open(path).convert("RGB").save(folder / "photo.jpg")
+    shutil.copytree(folder / "questions/images", folder / "images")
+    shutil.copy(folder / "questions/questions.tsv", folder)
+    (folder / "questions.jsonl").write_text('{"image": "photo.jpg", "question": "where is the dog ?"}\n')
+    shutil.copytree(folder / "digits/audio", folder / "recordings")
+    shutil.copy(folder / "recordings/test0.wav", folder / "memo.wav")
     for name, source in (("test.de", "dev.de"), ("test.en", "dev.en"), ("out.en", "dev.en")):
         shutil.copy(folder / source, folder / name)
     (folder / "talk.de.gz").write_bytes(gzip.compress((folder / "dev.de").read_bytes()))

@@ -283,8 +283,8 @@ def test_each_difference_from_the_run_to_start_from_is_said(
         "  tokenizer.vocabulary_size: there 9, here 8",
         "  model.encoder.hidden_size: there 10, here 12",
         "give what it was trained with; only model.attention.coverage_loss, model.ctc.weight, "
-        "model.decoder.doubly_stochastic, model.dropout, model.encoder.fine_tune_from, model.encoder.learning_rate_factor, model.encoder.weights, "
-        "model.initial_weights may differ",
+        "model.decoder.doubly_stochastic, model.dropout, model.encoder.fine_tune_from, "
+        "model.encoder.learning_rate_factor, model.encoder.weights, model.initial_weights may differ",
     ]
     assert not (tmp_path / "run").exists()
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 from command_line import Command
+from recordings import recorded_words, tone, write_wav
+from toy_answers import toy_answers
+from toy_labels import labelled_images
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
@@ -43,6 +46,20 @@ ALWAYS = {
         ),
         "--with",
     },
+    "answer": {
+        *("--output", "--format", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length", "--min-length"),
+        *("--n-best", "--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--workers"),
+        *("--max-source-length", "--sample", "--checkpoint", "--device", "--with"),
+    },
+    "classify": {
+        *("--output", "--format", "--n-best", "--batch-size", "--precision", "--workers", "--checkpoint", "--device"),
+        "--with",
+    },
+    "transcribe": {
+        *("--output", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length", "--min-length"),
+        *("--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--workers", "--sample"),
+        *("--checkpoint", "--device", "--with"),
+    },
     "score": {
         *(
             "--source",
@@ -71,6 +88,8 @@ EVERYWHERE = {"--help", "--quiet", "--verbose"}
 FILES = "eval --hypotheses TEXT --reference TEXT"
 TRANSLATE, CAPTION = "translate RUN TEXT", "caption CAPTIONER IMAGE"
 LOOK, SEE = "visualize RUN --text x", "visualize CAPTIONER --image IMAGE"
+ANSWER, ASK = "answer ANSWERER IMAGE why", "visualize ANSWERER --source image=IMAGE --source question=why"
+CLASSIFY, TRANSCRIBE = "classify CLASSIFIER IMAGE", "transcribe TRANSCRIBER RECORDING"
 MEANS_NOTHING = "means nothing for runs of task"
 REFUSED = {
     "train CONFIG --dry-run --resume": "--dry-run tries how a training begins, so --resume means nothing",
@@ -104,6 +123,28 @@ REFUSED = {
     f"{CAPTION} --top-k 2": "--top-k is for drawing; add --sample",
     f"{CAPTION} --top-p 0.5": "--top-p is for drawing; add --sample",
     f"{CAPTION} --seed 2": "--seed is for drawing; add --sample",
+    f"{ANSWER} --attention": "--attention writes weights into JSON; add --format jsonl",
+    f"{ANSWER} --temperature 2": "--temperature is for drawing; add --sample",
+    f"{ANSWER} --top-k 2": "--top-k is for drawing; add --sample",
+    f"{ANSWER} --top-p 0.5": "--top-p is for drawing; add --sample",
+    f"{ANSWER} --seed 2": "--seed is for drawing; add --sample",
+    f"{ANSWER} --too-long cut": "--too-long: no source is too long without a limit, search.max_source_length",
+    f"{ANSWER} --root FOLDER": "--root: says where the files of a table are, but no table is given",
+    f"{CLASSIFY} --attention": "--attention writes weights into JSON; add --format jsonl",
+    f"{CLASSIFY} --max-source-length 3": "--max-source-length: counts tokens, but CLASSIFIER reads images",
+    f"{CLASSIFY} --too-long cut": "--too-long: counts tokens, but CLASSIFIER reads images",
+    f"{TRANSCRIBE} --attention": "--attention writes weights into JSON; add --format jsonl",
+    f"{TRANSCRIBE} --format ctm --attention": "--attention writes weights into JSON; add --format jsonl",
+    f"{TRANSCRIBE} --format ctm --n-best 2": "--format ctm: has one transcript of a recording; leave out --n-best",
+    f"{TRANSCRIBE} --temperature 2": "--temperature is for drawing; add --sample",
+    f"{TRANSCRIBE} --top-k 2": "--top-k is for drawing; add --sample",
+    f"{TRANSCRIBE} --top-p 0.5": "--top-p is for drawing; add --sample",
+    f"{TRANSCRIBE} --seed 2": "--seed is for drawing; add --sample",
+    f"{ASK} --root FOLDER": "--root: says where the files of a table are; add --input TABLE or leave it out",
+    f"{ASK} --image IMAGE": f"--image: {MEANS_NOTHING} answering",
+    f"{LOOK} --source question=x": f"--source: {MEANS_NOTHING} translation",
+    f"{LOOK} --root FOLDER": f"--root: {MEANS_NOTHING} translation",
+    f"{LOOK} --recording RECORDING": f"--image: {MEANS_NOTHING} translation",
     f"{LOOK} --image IMAGE": f"--image: {MEANS_NOTHING} translation",
     f"{LOOK} --test dev": "--test: names the sentences for --gradients",
     f"{LOOK} --corruption masking:0.3": f"--corruption: {MEANS_NOTHING} translation",
@@ -147,20 +188,32 @@ def test_every_option_is_always_used_or_refused_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize(("line", "message"), REFUSED.items())
 def test_options_that_are_not_used_are_refused(
-    attncli: Command, trained: Path, blind: Path, captioners: Path, tmp_path: Path, line: str, message: str
+    attncli: Command,
+    trained: Path,
+    blind: Path,
+    captioners: Path,
+    others: Path,
+    tmp_path: Path,
+    line: str,
+    message: str,
 ) -> None:
     (tmp_path / "text").write_text("der Hund rennt .\n")
     places = {
         "RUN": trained,
         "BLIND": blind,
         "CAPTIONER": captioners / "trained",
+        **{name: others / name for name in ("ANSWERER", "CLASSIFIER", "TRANSCRIBER")},
+        "RECORDING": write_wav(tmp_path / "a.wav", tone(0.3)),
+        "FOLDER": tmp_path,
         "IMAGE": captioners / "images" / "test-00001.png",
         "TEXT": tmp_path / "text",
         "CONFIG": captioners / "small.yaml",
     }
-    output = () if line.startswith(("train", "translate", "caption")) else ("--output", tmp_path / "out")
+    writes = ("train", "translate", "caption", "answer", "classify", "transcribe")
+    output = () if line.startswith(writes) else ("--output", tmp_path / "out")
     result = attncli(*(places.get(word, word) for word in line.split()), *output)
-    message = message.replace("BLIND", str(blind))
+    for name in ("BLIND", "CLASSIFIER"):
+        message = message.replace(name, str(places[name]))
     assert f"attncli: {message}" in result.err
     assert result.code == 2
     assert not (tmp_path / "out").exists()
@@ -176,3 +229,19 @@ def blind(trained: Path) -> Path:
     result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     return run
+
+
+@pytest.fixture(scope="session")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with small runs that answer, classify images and transcribe."""
+    folder = tmp_path_factory.mktemp("others")
+    configs = {
+        "ANSWERER": toy_answers(folder / "questions", train=6, dev=2, test=2),
+        "CLASSIFIER": labelled_images(folder / "images"),
+        "TRANSCRIBER": recorded_words(folder / "audio"),
+    }
+    for name, config in configs.items():
+        arguments = ["train", config, "--run", folder / name, "--device", "cpu", "--set", "training.max_steps=1"]
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+    return folder
