@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attncli.config.evaluation import Evaluation
-from attncli.evaluation.bins import LengthBin, groups, length_bins, shortest_word_counts, word_counts
+from attncli.evaluation.bins import Group, LengthBin, groups, length_bins, shortest_word_counts, word_counts
 from attncli.evaluation.labels import confusions, label_scores
 from attncli.evaluation.report import (
     BinScore,
@@ -73,6 +73,42 @@ class _Resampled:
         return _Resampled([fmean(self.scores[at] for at in group) for group in groups], np.array(rows))
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """All scores of some systems."""
+
+    first: str  # the metric of scores by length and by group
+    statistics: Mapping[str, Sequence[SentenceStatistics]]  # by metric, of each system
+    whole: Mapping[str, _Resampled]  # by metric
+    bins: Sequence[LengthBin]
+    binned: Sequence[_Resampled]
+    parts: Sequence[Group]
+    by_group: Sequence[_Resampled]
+
+    def report(self, number: int, system: System) -> SystemReport:
+        """Return the scores of `system`, the one with this `number`."""
+        of_system = {key: found[number] for key, found in self.statistics.items()}
+        return SystemReport(
+            name=system.name,
+            scores={key: scores.bounded(number) for key, scores in self.whole.items()},
+            sentence_scores={key: found.sentence_scores() for key, found in of_system.items()},
+            counts={key: found.counted() for key, found in of_system.items()},
+            signatures={key: found.signature for key, found in of_system.items()},
+            by_length=tuple(
+                _bin_score(bin_, self.first, scores.bounded(number))
+                for bin_, scores in zip(self.bins, self.binned, strict=True)
+            ),
+            by_group=tuple(
+                GroupScore(part.name, len(part.indices), self.first, scores.bounded(number))
+                for part, scores in zip(self.parts, self.by_group, strict=True)
+            ),
+            length_ratio=length_ratio(of_system["bleu"]) if "bleu" in of_system else None,
+            speed=system.speed,
+            training=system.training,
+            details=system.details,
+        )
+
+
 def evaluate(
     test: EvaluationSet,
     systems: Sequence[System],
@@ -89,42 +125,17 @@ def evaluate(
     The same arguments give the same numbers.
     """
     first, metrics = next(iter(metrics)), {**metrics, **({} if are_labels else {"bleu": BLEU})}
-    measured = {
-        key: [metric.measure(system.hypotheses, test.references) for system in systems]
-        for key, metric in metrics.items()
-    }
-    whole = {key: _resample(statistics, settings) for key, statistics in measured.items()}
-    bins = length_bins(_lengths(test, length_of), settings.length_bins)
-    binned = [_resample([found.part(bin_.indices) for found in measured[first]], settings) for bin_ in bins]
-    parts = groups(test.groups)
-    by_group = [_resample([found.part(part.indices) for found in measured[first]], settings) for part in parts]
+    found = _measure(test, systems, settings, metrics=metrics, first=first, length_of=length_of)
     members = _members(systems)
     # Runs of a single variant can only be compared with each other.
     compared = members if len(members) > 1 else {system.name: [at] for at, system in enumerate(systems)}
-    confused = [confusions(system.hypotheses, test.references) if are_labels else () for system in systems]
     test_notes = _test_notes(test)
     reports = [
-        SystemReport(
-            name=system.name,
-            scores={key: whole[key].bounded(number) for key in metrics},
-            sentence_scores={key: measured[key][number].sentence_scores() for key in metrics},
-            counts={key: measured[key][number].counted() for key in metrics},
-            signatures={key: measured[key][number].signature for key in metrics},
-            by_length=tuple(
-                _bin_score(bin_, first, scores.bounded(number)) for bin_, scores in zip(bins, binned, strict=True)
-            ),
-            length_ratio=length_ratio(measured["bleu"][number]) if "bleu" in measured else None,
-            speed=system.speed,
-            training=system.training,
-            details=system.details,
+        replace(
+            found.report(number, system),
             notes=system.notes if test_notes else (*_system_notes(system), *system.notes),
             weight_inside=_weight_inside(system, settings),
-            by_group=tuple(
-                GroupScore(part.name, len(part.indices), first, scores.bounded(number))
-                for part, scores in zip(parts, by_group, strict=True)
-            ),
-            by_label=label_scores(confused[number]),
-            confusions=confused[number],
+            **(_label_facts(system, test) if are_labels else {}),
         )
         for number, system in enumerate(systems)
     ]
@@ -138,10 +149,47 @@ def evaluate(
         samples=settings.bootstrap_samples,
         seed=settings.seed,
         systems=tuple(reports),
-        variants=tuple(_variants(members, reports, whole, binned, by_group)),
-        comparisons=tuple(_compare(compared, whole, first, binned)),
+        variants=tuple(_variants(members, reports, found.whole, found.binned, found.by_group)),
+        comparisons=tuple(_compare(compared, found.whole, first, found.binned)),
         notes=test_notes,
     )
+
+
+def _measure(
+    test: EvaluationSet,
+    systems: Sequence[System],
+    settings: Evaluation,
+    *,
+    metrics: Mapping[str, Metric],
+    first: str,
+    length_of: LengthOf,
+) -> _Measured:
+    """Return all scores of `systems`; those by length and by group are of the metric `first`."""
+    statistics = {
+        key: [metric.measure(system.hypotheses, test.references) for system in systems]
+        for key, metric in metrics.items()
+    }
+    bins = length_bins(_lengths(test, length_of), settings.length_bins)
+    parts = groups(test.groups)
+
+    def of_part(indices: NDArray[np.intp]) -> _Resampled:
+        return _resample([found.part(indices) for found in statistics[first]], settings)
+
+    return _Measured(
+        first,
+        statistics,
+        {key: _resample(found, settings) for key, found in statistics.items()},
+        bins,
+        [of_part(each.indices) for each in bins],
+        parts,
+        [of_part(each.indices) for each in parts],
+    )
+
+
+def _label_facts(system: System, test: EvaluationSet) -> dict[str, Any]:
+    """Return what a report says of labels one by one."""
+    found = confusions(system.hypotheses, test.references)
+    return {"by_label": label_scores(found), "confusions": found}
 
 
 def _lengths(test: EvaluationSet, length_of: LengthOf) -> NDArray[np.intp]:

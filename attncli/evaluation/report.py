@@ -172,7 +172,7 @@ class SystemReport:
     speed: Speed | None  # None: nothing was decoded
     training: TrainingCost | None  # None: not known
     details: Mapping[str, Any]  # where the hypotheses come from: folder, step, beam size, …
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     weight_inside: WeightInside | None = None  # None: no attention, or no gold places
     by_group: tuple[GroupScore, ...] = ()  # none where the test set has no groups
     by_label: tuple[LabelScore, ...] = ()  # none where targets are text
