@@ -9,8 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from attncli.config.networks import CellName
 from attncli.config.quantities import Index, Length, Share, Size
 from attncli.config.section import MAY_CHANGE, Section
-from attncli.config.sources.encoder import EncoderSection
-from attncli.config.sources.sequences import RecurrentNetwork, SequenceNetwork
+from attncli.config.sources.sequences import RecurrentNetwork, SequenceEncoder, SequenceNetwork
 
 SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 """Of files of sound."""
@@ -137,7 +136,7 @@ Subsampling = Annotated[
 ]
 
 
-class Spectrogram(EncoderSection):
+class Spectrogram(SequenceEncoder):
     """A network over the frames of a recording."""
 
     noun = "recording"
@@ -162,21 +161,6 @@ class Spectrogram(EncoderSection):
     def suffixes(self) -> tuple[str, ...]:
         """What a folder is searched for."""
         return SUFFIXES if isinstance(self.features, LogMel) else (".npy", ".npz")
-
-    @property
-    def key_of_width(self) -> str:
-        """The whole path of the key that sets the width of the memory."""
-        return "model.encoder.network.hidden_size"
-
-    @property
-    def width(self) -> int:
-        """Width of the memory."""
-        return self.network.hidden_size
-
-    @property
-    def most_positions(self) -> int | None:
-        """Number of learned positions."""
-        return self.network.maximum_length
 
     @property
     def frames_of_position(self) -> int:

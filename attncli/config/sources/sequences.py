@@ -8,6 +8,7 @@ from pydantic import Discriminator, Tag
 
 from attncli.config.networks import LSTMN, Recurrent, RecurrentReading, TransformerLayers, network_kind
 from attncli.config.quantities import Size
+from attncli.config.sources.encoder import EncoderSection
 
 
 class RecurrentNetwork(RecurrentReading, Recurrent):
@@ -39,3 +40,24 @@ SequenceNetwork = Annotated[
     | Annotated[TransformerNetwork, Tag("transformer")],
     Discriminator(network_kind),
 ]
+
+
+class SequenceEncoder(EncoderSection):
+    """The base of encoders whose memory is what their `network` makes of the steps."""
+
+    @property
+    def key_of_width(self) -> str:
+        """The whole path of the key that sets the width of the memory."""
+        return "model.encoder.network.hidden_size"
+
+    @property
+    def width(self) -> int:
+        """Width of the memory."""
+        width: int = self.network.hidden_size  # type: ignore[attr-defined]
+        return width
+
+    @property
+    def most_positions(self) -> int | None:
+        """Number of learned positions in time."""
+        most: int | None = self.network.maximum_length  # type: ignore[attr-defined]
+        return most

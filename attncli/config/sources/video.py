@@ -9,9 +9,8 @@ from pydantic import Field, model_validator
 
 from attncli.config.networks import Positions
 from attncli.config.quantities import Length, Pixels
-from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, ImageEncoders
-from attncli.config.sources.sequences import RecurrentNetwork, SequenceNetwork
+from attncli.config.sources.sequences import RecurrentNetwork, SequenceEncoder, SequenceNetwork
 
 FrameCount = Annotated[int, Field(ge=1, le=4096)]
 FrameRate = Annotated[float, Field(ge=0.01, le=240)]
@@ -28,7 +27,7 @@ _OF_THE_FILM = {
 }
 
 
-class Frames(Positions, EncoderSection):
+class Frames(Positions, SequenceEncoder):
     """A network over each frame of a film, and one over time."""
 
     noun = "film"
@@ -87,21 +86,6 @@ class Frames(Positions, EncoderSection):
     def axes(self) -> int:  # type: ignore[override]
         """Axes of the memory's positions: frames, rows and columns of regions, or frames alone."""
         return 3 if self.regions else 1
-
-    @property
-    def key_of_width(self) -> str:
-        """The whole path of the key that sets the width of the memory."""
-        return "model.encoder.network.hidden_size"
-
-    @property
-    def width(self) -> int:
-        """Width of the memory."""
-        return self.network.hidden_size
-
-    @property
-    def most_positions(self) -> int | None:
-        """Number of learned positions in time."""
-        return self.network.maximum_length
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yield the conflicts of the network over frames, under its own key."""

@@ -8,23 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from attncli.drawing.figures import quiet_glyphs
-from attncli.errors import escaped
+from attncli.drawing.pages import rendered
 from attncli.sources.audio.spectrogram import Listened
 from attncli.sources.audio.words import SpokenWord
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("attncli.sources.audio", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    # A browser obeys an override of the direction of text as a terminal does.
-    finalize=lambda value: escaped(value) if type(value) is str else value,
-)
 # Those that browsers play; other files are shown without their sound.
 _TYPES = {
     ".flac": "audio/flac",
@@ -50,7 +40,7 @@ class _Heard:
 def page(drawn: Iterable[tuple[Listened, Figure]], *, of: str) -> str:
     """Return an HTML page of recordings with their figures, `of` a run, which refers to nothing outside itself."""
     heard = [_Heard(each.path, each.words, _png(figure), _sound(Path(each.path))) for each, figure in drawn]
-    return _TEMPLATES.get_template("page.html").render(of=of, recordings=heard)
+    return rendered("attncli.sources.audio", of=of, recordings=heard)
 
 
 def _png(figure: Figure) -> str:

@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from attncli.drawing.figures import svg_in_base64
 from attncli.drawing.labels import readable
-from attncli.errors import escaped
+from attncli.drawing.pages import rendered
 from attncli.sources.joint.figure import looks_figure
 from attncli.sources.joint.looks import Looks
 from attncli.sources.source import Drawer, Look
-
-_TEMPLATES = Environment(
-    loader=PackageLoader("attncli.sources.joint", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    # A browser obeys an override of the direction of text as a terminal does.
-    finalize=lambda value: escaped(value) if type(value) is str else value,
-)
 
 
 def page(looks: Iterable[Looks], drawers: Mapping[str, Drawer], look: Look, *, largest: float | None = None) -> str:
     """Return an HTML page of `looks`, which refers to nothing outside itself: their figures, and weights of words."""
     shown = [_Shown.of(each, drawers, look, largest) for each in looks]
-    return _TEMPLATES.get_template("page.html").render(of=look.caption, shown=shown)
+    return rendered("attncli.sources.joint", of=look.caption, shown=shown)
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attncli.drawing.labels import readable
-from attncli.errors import escaped
+from attncli.drawing.pages import rendered
 from attncli.sources.text.alignment import Alignment
-
-_TEMPLATES = Environment(
-    loader=PackageLoader("attncli.sources.text", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    # A browser obeys an override of the direction of text as a terminal does.
-    finalize=lambda value: escaped(value) if type(value) is str else value,
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ def page(alignments: Sequence[Alignment], *, of: str, largest: float | None = No
     The darkest cells stand for the weight `largest`, by default the largest of each alignment.
     """
     maps = [_map(alignment, largest) for alignment in alignments]
-    return _TEMPLATES.get_template("page.html").render(of=of, maps=maps)
+    return rendered("attncli.sources.text", of=of, maps=maps)
 
 
 def _map(alignment: Alignment, largest: float | None) -> _Map:
