@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attncli.data.sets import catalogue
-from attncli.data.sets.catalogue import DATA_SETS, Archive, DataSet, File
+from attncli.data.sets.catalogue import DATA_SETS, Archive, DataSet, File, FileList
 from attncli.data.sets.fetch import fetch
 from attncli.errors import CommandError, DataError
 
@@ -252,6 +252,98 @@ def test_an_unpacked_file_replaces_nothing(tmp_path: Path, packed: Path) -> None
 def test_the_archives_of_a_set_are_named(tmp_path: Path, packed: Path) -> None:
     with pytest.raises(DataError, match=r"name a folder or URL that has set\.zip with --from"):
         fetch("packed", tmp_path / "to", report=print)
+
+
+LISTED = {"clips/one.wav": b"one", "clips/three.wav": b"three", "clips/two.wav": b"two too"}
+TABLES = {
+    "dev.tsv": b"name\twords\nthree\tdrei\n",
+    "train.tsv": b"name\twords\ntwo\tzwei\none\teins\n",
+}
+
+
+def join_clips(raw: Path, folder: Path) -> None:
+    """Make of the clips that were fetched one file a table."""
+    for table in TABLES:
+        names = [line.split("\t")[0] for line in (raw / table).read_text().splitlines()[1:]]
+        content = b"".join((raw / f"clips/{name}.wav").read_bytes() for name in names)
+        (folder / table).with_suffix(".wavs").write_bytes(content)
+
+
+@pytest.fixture
+def listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that serves the set `clips`, whose tables list its files."""
+    folder = tmp_path / "listing"
+    (folder / "clips").mkdir(parents=True)
+    for name, content in {**LISTED, **TABLES, "clips/none.wav": b"in no table"}.items():
+        (folder / name).write_bytes(content)
+    # As `sha256sum clips/*.wav | sha256sum` would print it.
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in LISTED.items())
+    data_set = DataSet(
+        what="clips",
+        licence="none",
+        files={name: File(hashlib.sha256(content).hexdigest(), len(content)) for name, content in TABLES.items()},
+        url=None,
+        made_by="made by hand",
+        listed=FileList(tuple(TABLES), "clips/{}.wav", len(LISTED), hashlib.sha256(sums.encode()).hexdigest(), size=15),
+        prepare=join_clips,
+        unpacked={"*.wavs": 2},
+    )
+    monkeypatch.setitem(catalogue.DATA_SETS, "clips", data_set)
+    return folder
+
+
+def get_clips(folder: Path, origin: Path) -> list[str]:
+    reports: list[str] = []
+    fetch("clips", folder, origin=str(origin), report=reports.append)
+    return reports
+
+
+def test_files_that_tables_list_are_fetched_and_what_is_made_of_them_stays(tmp_path: Path, listing: Path) -> None:
+    to = tmp_path / "to"
+    wanted = [f"{listing}/{name}" for name in (*TABLES, "clips/*.wav")]
+    assert get_clips(to, listing) == [*wanted, "preparing"]
+    assert found(to) == {"dev.wavs": b"three", "train.wavs": b"two tooone"}
+    assert get_clips(to, listing) == [f"{to}: complete already"]
+    (to / "dev.wavs").unlink()
+    assert get_clips(to, listing) == [*wanted, "preparing"]
+    assert found(to) == {"dev.wavs": b"three", "train.wavs": b"two tooone"}
+
+
+@pytest.mark.parametrize("content", [b"tow too", b"two", b"two too " * 1000])
+def test_an_altered_file_of_a_list_is_refused_and_nothing_is_left(
+    tmp_path: Path, listing: Path, content: bytes
+) -> None:
+    (listing / "clips/two.wav").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        get_clips(tmp_path / "new/to", listing)
+    expected = catalogue.DATA_SETS["clips"].listed
+    assert expected is not None
+    said = str(caught.value)
+    assert said.startswith(f"{listing}/clips/*.wav: at least one of 3 files is broken or altered: the SHA-256 of ")
+    assert said.endswith(f", but {expected.sha256} was expected; nothing was kept")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_missing_file_of_a_list_is_named_and_nothing_is_left(tmp_path: Path, listing: Path) -> None:
+    (listing / "clips/two.wav").unlink()
+    with pytest.raises(DataError) as caught:
+        get_clips(tmp_path / "new/to", listing)
+    assert str(caught.value) == f"{listing}/clips/two.wav: cannot be read: No such file or directory"
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_altered_table_is_refused_before_the_files_that_it_lists(tmp_path: Path, listing: Path) -> None:
+    (listing / "train.tsv").write_bytes(b"name\twords\n../../secret\teins\n")
+    reports: list[str] = []
+    with pytest.raises(DataError, match=r"train\.tsv: broken or altered"):
+        fetch("clips", tmp_path / "to", origin=str(listing), report=reports.append)
+    assert reports == [f"{listing}/dev.tsv", f"{listing}/train.tsv"]
+    assert not (tmp_path / "to").exists()
+
+
+def test_the_files_of_a_list_count_among_what_is_to_be_fetched(listing: Path) -> None:
+    clips = catalogue.DATA_SETS["clips"]
+    assert (clips.count, clips.size) == (5, sum(map(len, TABLES.values())) + 15)
 
 
 @pytest.mark.shared_data
