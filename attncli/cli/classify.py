@@ -101,6 +101,8 @@ def classify(options: ClassifyOptions) -> None:
     A source that cannot be read is reported on standard error; the others are still labelled, and the exit code is 1.
     Text has one line out for each line in, empty where there is no label. With --n-best K there are K lines for each.
 
+    For a RUN that reads films, a folder of images is one film with a frame in each, in the order of their names.
+
     Example: attncli classify runs/shapes photos/ --n-best 3
 
     Example: echo "The bed was not at all dirty." | attncli classify runs/toy-reviews

@@ -19,6 +19,8 @@ def evaluate(options: EvaluationOptions) -> None:
     Writes report.json, report.md, by_length.png and hypotheses.txt. With several RUNs each has its own in
     RUN/evaluation/TEST, and the first one's report covers them all; with --output everything goes there.
 
+    With --reversed films and recordings are played backwards, and the reports are in RUN/evaluation/TEST-reversed.
+
     With --with one RUN and those that it names are an ensemble, which is scored as one; its report is in
     evaluation/TEST.
 
@@ -30,6 +32,8 @@ def evaluate(options: EvaluationOptions) -> None:
     Example: attncli eval runs/autoencoder-linear runs/autoencoder-deep --corruption masking:0.3
 
     Example: attncli eval runs/additive-seed-1 --with runs/additive-seed-2 --with runs/additive-seed-3
+
+    Example: attncli eval runs/toy-actions --reversed
 
     Example: attncli eval --hypotheses out.en --source test.de --reference test.en --output scores
     """

@@ -75,6 +75,15 @@ class EvaluationOptions:
         ),
         Only(WRITING),
     ] = None
+    reversed: Annotated[
+        bool,
+        typer.Option(
+            "--reversed",
+            help="Play films and recordings backwards: a control that shows how much a RUN reads from their order.",
+            rich_help_panel=INPUT,
+        ),
+        Only(WRITING),
+    ] = False
     label: Annotated[
         list[str] | None,
         typer.Option(

@@ -43,6 +43,8 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     from attncli.runs.run import config_of
 
     configs = [config_of(folder, WritingConfig) for folder in folders]
+    if options.reversed:
+        _check_lasting(folders, configs)
     data = _test_set(folders, configs, options)
     if options.output is None:
         check_folder_name(data.name)
@@ -131,12 +133,24 @@ def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
         "--precision": options.precision,
         "--workers": options.workers,
         "--too-long": options.too_long,
+        "--reversed": options.reversed or None,
         "--checkpoint": options.checkpoint if options.checkpoint != "best" else None,
         "--device": options.device if options.device != "auto" and "comet" not in asked else None,
     }
     for option, value in decoding.items():
         if value is not None:
             raise CommandError(f"{option}: nothing is decoded without a RUN; leave it out")
+
+
+def _check_lasting(folders: Sequence[Path], configs: Sequence[WritingConfig]) -> None:
+    """Raise a CommandError for a run that reads nothing that can be played backwards."""
+    for folder, config in zip(folders, configs, strict=True):
+        sections = config.model.source.parts.values()
+        if not any(section.lasts for section in sections):
+            nouns = " and ".join(f"{section.noun}s" for section in sections)
+            raise CommandError(
+                f"--reversed: plays films and recordings backwards, but {folder} reads {nouns}; leave it out"
+            )
 
 
 def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options: EvaluationOptions) -> EvaluationSet:
@@ -155,7 +169,7 @@ def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options
                 f"{folder}: its test set {other.name!r} is not the {sets[0].name!r} of {folders[0]}"
                 + (otherwise if configs[0].model.source.is_text else "")
             )
-    return sets[0]
+    return sets[0].reversed() if options.reversed else sets[0]
 
 
 def _decoded(

@@ -29,7 +29,9 @@ class CaptionOptions(WritingOptions):
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...", help="Images, folders (with all images in them), or patterns with *.", show_default=False
+            metavar="PATH...",
+            help="Images or films, folders (with all of them inside), or patterns with *.",
+            show_default=False,
         ),
     ]
     format: Annotated[
@@ -45,7 +47,11 @@ def caption(options: CaptionOptions) -> None:
     A file that is not an image is reported on standard error; the others are still captioned, and the exit code is 1.
     With --n-best K there are K lines for each image.
 
+    For a RUN that reads films, a folder of images is one film with a frame in each, in the order of their names.
+
     Example: attncli caption runs/flickr8k photos/ holiday/*.jpg --output captions.tsv
+
+    Example: attncli caption runs/toy-clips films/one.gif frames-of-two/
     """
     is_json = options.format == "jsonl"
     run = opened_run(options, command="caption")
@@ -101,15 +107,16 @@ def _json_lines(found: Written) -> Iterator[str]:
 def named_files(paths: Sequence[str], section: EncoderSection) -> list[Path]:
     """Return the files that `paths` name: files as they are, of folders those that `section` reads, and matches.
 
-    Each is returned once.
+    Each is returned once. A film of frames is a folder.
     """
-    from attncli.files.reading import find_files, is_file, is_folder
+    from attncli.files.reading import is_file, is_folder
+    from attncli.sources.kinds import kind_of
 
     files: dict[Path, None] = {}
     for text in paths:
         path = Path(text)
         if is_folder(path):
-            found = find_files(path, section.suffixes)
+            found = kind_of(section).found_in(path, section)
             if not found:
                 raise CommandError(f"{path}: there is no {section.noun} in this folder")
         elif is_file(path) or not glob.has_magic(text):

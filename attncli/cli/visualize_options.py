@@ -76,8 +76,8 @@ class VisualizationOptions:
             "--image",
             "--recording",
             metavar="PATH",
-            help="An image or recording to write for, a folder of them, or a pattern with *; for autoencoders, an "
-            "image to reconstruct. Repeat for more.",
+            help="An image, film or recording to write for, a folder of them (or of the frames of a film), or a "
+            "pattern with *; for autoencoders, an image to reconstruct. Repeat for more.",
             rich_help_panel=INPUT,
         ),
         Only(("files", "autoencoding")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,15 @@ class EvaluationSet:
     gold: tuple[tuple[GoldPlace, ...], ...] | None = field(default=None, compare=False)
     # The group that each source belongs to, by which scores are reported; none where there are no groups.
     groups: tuple[str, ...] = field(default=(), compare=False)
+    backwards: bool = False  # films and recordings are read from their end to their start
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.references[0])
+
+    def reversed(self) -> EvaluationSet:
+        """Return the same with films and recordings played backwards, where gold places are not known."""
+        return replace(self, name=f"{self.name}-reversed", gold=None, backwards=True)
 
 
 def chosen_test_set(

@@ -18,6 +18,7 @@ from attncli.data.columns import Array, Column, ReadColumn, Reader
 from attncli.data.gold_places import GoldPlace
 from attncli.decoding.written import Written
 from attncli.errors import DataError
+from attncli.files.reading import find_files
 from attncli.models.build import Needs
 from attncli.models.encoders.encoder import Encoder
 from attncli.sources.panel import Panel, Strip
@@ -35,6 +36,7 @@ class Shared:
     tokenizers: Tokenizers  # that of sources is for those that are text
     search: Search | None = None  # replaces the one in the configuration
     sums: dict[Path, str] = field(default_factory=dict)  # fingerprints of files, each computed once
+    backwards: bool = False  # whether sources that last some time are read from the last step to the first
 
     @property
     def decoding(self) -> Search:
@@ -99,6 +101,10 @@ class Locator(ABC):
 
 class SourceKind(ABC, Generic[AnySection]):
     """All that the package asks of a kind of source; `sources.kinds` maps configuration sections to kinds."""
+
+    def found_in(self, folder: Path, section: AnySection) -> list[Path]:
+        """Return the sources in `folder` and below it, sorted; by default the files with one of `section.suffixes`."""
+        return find_files(folder, section.suffixes)
 
     @abstractmethod
     def reader(self, section: AnySection, shared: Shared) -> Reader[Any]:

@@ -177,6 +177,18 @@ def test_eval_reports_labels_and_groups(classifiers: Path, attncli: Command) -> 
     assert "bleu" not in report["runs"][0]
 
 
+@pytest.mark.parametrize(
+    ("run", "problem"),
+    [
+        ("viewer", "--reversed: plays films and recordings backwards, but {run} reads images; leave it out"),
+        ("reader", "--reversed: plays films and recordings backwards, but {run} reads sentences; leave it out"),
+    ],
+)
+def test_what_does_not_last_is_not_reversed(classifiers: Path, attncli: Command, run: str, problem: str) -> None:
+    done = attncli("eval", classifiers / run, "--reversed", "--device", "cpu")
+    assert (done.code, done.err) == (2, f"attncli: {problem.format(run=classifiers / run)}\n")
+
+
 def test_rows_that_cannot_be_used_are_told_with_file_and_line_or_left_out(attncli: Command, tmp_path: Path) -> None:
     config, table = labelled_images(tmp_path / "images"), tmp_path / "images" / "images.tsv"
     (tmp_path / "images" / "images" / "train-red-0.png").write_bytes(b"broken")

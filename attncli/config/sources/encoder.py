@@ -20,6 +20,8 @@ class EncoderSection(Section):
     """Whether there are several sources, by name."""
     width_key: ClassVar[str] = "hidden_size"
     """The key that sets the width of the memory."""
+    lasts: ClassVar[bool] = False
+    """Whether a source goes on for some time, so that it can be played backwards."""
     axes: ClassVar[int] = 1
     """Axes of the memory's positions: 1 for a sequence, 2 for the rows and columns of an image."""
 

@@ -45,6 +45,8 @@ SequenceNetwork = Annotated[
 class SequenceEncoder(EncoderSection):
     """The base of encoders whose memory is what their `network` makes of the steps."""
 
+    lasts = True
+
     @property
     def key_of_width(self) -> str:
         """The whole path of the key that sets the width of the memory."""

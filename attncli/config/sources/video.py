@@ -80,7 +80,7 @@ class Frames(Positions, SequenceEncoder):
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What a folder is searched for."""
-        return SUFFIXES
+        return SUFFIXES if self.frame_height is None else super().suffixes
 
     @property
     def axes(self) -> int:  # type: ignore[override]

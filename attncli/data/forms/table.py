@@ -14,7 +14,7 @@ from attncli.data.forms.example import Example
 from attncli.data.forms.pairs import left_out
 from attncli.data.forms.text import problem_of
 from attncli.errors import DataError, Problems, counted, shortened, unknown
-from attncli.files.reading import is_file, not_utf8, raw_lines
+from attncli.files.reading import is_file, is_folder, not_utf8, raw_lines
 from attncli.files.untrusted import is_inside, parse_json, shown_json
 
 _LONGEST_CELL = 1 << 26  # characters
@@ -260,11 +260,14 @@ def text_of(row: Row, column: str) -> str | Bad:
 
 
 def _file(name: str, folder: Path) -> str | Bad:
-    """Return the path of the file `name` in `folder`; the table may come from a stranger, so it must be inside."""
+    """Return the path of the file `name` in `folder`, or of the folder of a film's frames.
+
+    The table may come from a stranger, so it must be inside.
+    """
     path = folder / name
     if not is_inside(path, folder):
         return Bad("outside", f"{shortened(name)!r} leads out of {folder}; only files inside it are read")
-    if not is_file(path):
+    if not (is_file(path) or is_folder(path)):
         return Bad("missing file", f"there is no file {shortened(name)!r} in {folder}")
     return str(path)
 

@@ -65,6 +65,7 @@ class RecordingReader(Reader[Array]):
     seconds_of_position: float
     masks: Masks | None = None
     kept: KeptFeatures | None = None
+    backwards: bool = False  # frames from the last to the first
 
     ahead = 256
     on_threads = True
@@ -75,7 +76,7 @@ class RecordingReader(Reader[Array]):
         found = self._plain(path) if self.kept is None else self.kept.get(path, self._plain)
         if seed is not None and self.masks is not None:
             found = self.masks.over(found, seed)
-        return with_differences(found, self.differences)
+        return with_differences(found[::-1].copy() if self.backwards else found, self.differences)
 
     def _plain(self, path: Path) -> Array:
         found = self.features(path)

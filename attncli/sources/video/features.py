@@ -24,6 +24,7 @@ from attncli.machine.progress import progress
 from attncli.sources.images.batch import Features
 from attncli.sources.images.features import FeatureStore, StoredFeatures
 from attncli.sources.video.batch import FilmFeatures, FilmShape
+from attncli.sources.video.files import FrameFolder
 from attncli.sources.video.reader import FilmReader
 
 Encode = Callable[[Sequence[Array]], Features]  # of squares
@@ -90,11 +91,11 @@ class KeptFilms:
 
 
 def _fingerprint(film: Path) -> str:
-    """Return the fingerprint of the content of a file, or of all files in a folder."""
+    """Return the fingerprint of the content of a file, or of the frames in a folder."""
     if not is_folder(film):
         return fingerprint(film)
-    files = sorted(path for path in film.iterdir() if path.is_file())
-    return hashlib.sha256(" ".join(fingerprint(path) for path in files).encode()).hexdigest()
+    frames = FrameFolder(film, frames_per_second=1.0).images()
+    return hashlib.sha256(" ".join(fingerprint(path) for path in frames).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -72,28 +73,34 @@ def film_at(path: Path, *, frame_height: int | None, frames_per_second: float) -
 
 @dataclass(frozen=True)
 class FrameFolder(Film):
-    """A folder with an image per frame, in the order of their names."""
+    """A folder with an image per frame, in the order of their names and the numbers in these."""
 
     path: Path
     frames_per_second: float
 
     def count(self) -> int:
         """Return the number of images."""
-        return len(self._images())
+        return len(self.images())
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; only those that are asked for are read."""
-        for number, image in enumerate(self._images()):
+        for number, image in enumerate(self.images()):
             yield Frame(number / self.frames_per_second, lambda image=image: read_image(image))  # type: ignore[misc]
 
-    def _images(self) -> list[Path]:
+    def images(self) -> list[Path]:
+        """Return the files of the frames."""
         try:
-            found = sorted(each for each in self.path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
+            found = [each for each in self.path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES]
         except OSError as error:
             raise unreadable(self.path, error) from None
         if not found:
             raise DataError(f"{self.path}: no image in this folder, so it is not a film of frames")
-        return found
+        return sorted(found, key=lambda image: _place(image.name))
+
+
+def _place(name: str) -> list[str | int]:
+    """Return what sorts names by the numbers in them: frame-9 before frame-10."""
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", name))]
 
 
 @dataclass(frozen=True)

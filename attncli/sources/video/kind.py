@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,21 @@ from attncli.sources.images.reader import mirror
 from attncli.sources.source import Drawer, Shared, SourceKind
 from attncli.sources.video.encoder import FilmEncoder, FrameVectors, Regions, map_of
 from attncli.sources.video.features import FilmColumn, KeptFilms, without_regions
+from attncli.sources.video.folders import films_in
 from attncli.sources.video.reader import FilmReader
 
 
 class Video(SourceKind[Frames]):
     """Films, read frame by frame; the positions of the memory are frames, or regions of frames."""
 
+    def found_in(self, folder: Path, section: Frames) -> list[Path]:
+        """Return the films in `folder` and below it: files and folders of frames, or images with `frame_height`."""
+        return films_in(folder) if section.frame_height is None else super().found_in(folder, section)
+
     def reader(self, section: Frames, shared: Shared) -> FilmReader:
         """Return the reader that turns files into squares."""
-        return FilmReader(section, getattr(shared.config.training, "augmentation", None))
+        augmentation = getattr(shared.config.training, "augmentation", None)
+        return FilmReader(section, augmentation, backwards=shared.backwards)
 
     def encoder(self, section: Frames, model: WritingModel, needs: Needs, *, vocabulary: int) -> FilmEncoder:
         """Return the networks over frames and over time."""

@@ -24,6 +24,7 @@ class FilmReader(Reader[Array]):
 
     section: Frames
     augmentation: Augmentation | None = None
+    backwards: bool = False  # the frames that are read, from the last to the first
 
     ahead = 32
     on_threads = True
@@ -39,7 +40,8 @@ class FilmReader(Reader[Array]):
             generator = np.random.default_rng(list(seed))
             return place_at_random(image.size, preprocessing, self.augmentation, generator).apply(image)
 
-        return np.stack(sampling_of(self.section).frames(opened(cell, self.section), square, name=cell))
+        frames = sampling_of(self.section).frames(opened(cell, self.section), square, name=cell)
+        return np.stack(frames[::-1] if self.backwards else frames)
 
     def pack(self, items: Sequence[Array]) -> Films:
         """Return the films as one batch."""

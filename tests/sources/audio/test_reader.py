@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_masks_are_for_training_alone(tmp_path: Path) -> None:
     assert any(not np.array_equal(read.read(path, seed=(1, 2, at)), plain) for at in range(5))
     np.testing.assert_array_equal(read.read(path, seed=(1, 2, 3)), read.read(path, seed=(1, 2, 3)))
     np.testing.assert_array_equal(reader().read(path, seed=(1, 2, 3)), plain)
+
+
+def test_a_recording_is_read_backwards_before_its_differences_are_taken(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(size=(9, 3)).astype(np.float32)
+    np.save(tmp_path / "a.npy", values)
+    np.save(tmp_path / "b.npy", values[::-1])
+    forwards = reader("{features: {kind: matrices, size: 3}, differences: 1}")
+    found = replace(forwards, backwards=True).read(str(tmp_path / "a.npy"))
+    np.testing.assert_allclose(found, forwards.read(str(tmp_path / "b.npy")), atol=1e-6)
+    assert not np.allclose(found, forwards.read(str(tmp_path / "a.npy"))[::-1]), "differences change their sign"
 
 
 def test_matrices_are_features_as_they_are(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from attncli.sources.images.kind import encoded
 from attncli.sources.source import Shared
 from attncli.sources.video.batch import FilmFeatures
 from attncli.sources.video.encoder import FilmEncoder
+from attncli.sources.video.features import _fingerprint
 from attncli.sources.video.kind import Video
 from attncli.sources.video.reader import FilmReader
 from attncli.text.tokenizer import Tokenizer, Tokenizers
@@ -142,3 +143,18 @@ def test_a_film_that_cannot_be_read_has_its_problem_among_lengths(tmp_path: Path
     assert lengths[0] == 3
     assert all(isinstance(length, DataError) for length in lengths[1:])
     assert str(lengths[2]) == f"{tmp_path}/none.gif: no such file"
+
+
+def test_frames_in_another_order_are_another_film(tmp_path: Path) -> None:
+    names = {
+        "one": ("1.png", "2.png", "10.png"),
+        "other": ("1.png", "10.png", "2.png"),
+        "same": ("a.png", "b.png", "c.png"),
+    }
+    frames = films.noise(3)
+    for folder, named in names.items():
+        (tmp_path / folder).mkdir()
+        for name, frame in zip(named, frames, strict=True):
+            frame.save(tmp_path / folder / name)
+    one, other, same = (_fingerprint(tmp_path / folder) for folder in names)
+    assert one == same != other

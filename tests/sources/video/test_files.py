@@ -70,6 +70,12 @@ def test_a_folder_is_a_film_of_its_images_by_name(tmp_path: Path) -> None:
     assert [frame.seconds for frame in film.frames()] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
 
 
+def test_frames_are_in_the_order_of_the_numbers_in_their_names(tmp_path: Path) -> None:
+    for name, grey in zip(("a1-9.png", "a1-10.png", "a1-100.png", "a2-1.png", "b.png"), GREYS, strict=True):
+        films.greys([grey])[0].save(tmp_path / name)
+    assert seen(opened(tmp_path)) == GREYS
+
+
 def test_frames_one_below_the_other_are_cut_apart(tmp_path: Path) -> None:
     column = np.concatenate([np.asarray(frame) for frame in films.greys(GREYS)])
     Image.fromarray(column).save(tmp_path / "a.png")

@@ -38,3 +38,11 @@ def test_frames_of_several_sizes_become_one(tmp_path: Path) -> None:
         Image.new("RGB", size, "red").save(tmp_path / f"{number}.png")
     section: Any = films.configured().model.encoder
     assert FilmReader(section).read(str(tmp_path)).shape == (2, 8, 8, 3)
+
+
+def test_a_film_is_read_backwards_frame_by_frame(tmp_path: Path) -> None:
+    section: Any = films.configured().model.encoder
+    path = films.write_animation(tmp_path / "a.webp", films.noise(9))
+    assert np.array_equal(
+        FilmReader(section, backwards=True).read(str(path)), FilmReader(section).read(str(path))[::-1]
+    )
