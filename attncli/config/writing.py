@@ -17,13 +17,15 @@ from attncli.config.decoders import ClassifierDecoder, Decoder, LSTMNDecoder, Re
 from attncli.config.evaluation import Evaluation
 from attncli.config.networks import Dropout, InitialWeights
 from attncli.config.objectives import CrossEntropy, Objective, SelfCritical
-from attncli.config.quantities import BeamSize, Count, PathText, Rate, RateFactor, Size
+from attncli.config.quantities import BeamSize, Count, PathText, Rate, RateFactor, SetName, Size
 from attncli.config.search import Search
 from attncli.config.section import MAY_CHANGE, Section, renamed
 from attncli.config.sources.encoder import EncoderSection
+from attncli.config.sources.joint import JointEncoder
 from attncli.config.tokenizer import Tokenizer
 from attncli.config.training import Training, Validation
 from attncli.config.warnings import warnings_of_data, warnings_of_schedule
+from attncli.errors import unknown
 
 
 class WritingModel(Section):
@@ -83,6 +85,9 @@ class WritingTraining(Training):
     batch_sentences: Count | None = None
     """Maximum number of targets in a batch, in addition to `batch_tokens`; with `self_critical`, the number of sources
     in a batch."""
+    batch_by: SetName | None = None
+    """With `model.encoders`: the name of one whose value, such as an image, several targets share. Those that share it
+    are in one batch, which encodes it once, instead of those of like lengths."""
     label_smoothing: Rate = 0.0
     """Share of the probability mass spread evenly over the vocabulary in the loss."""
     output_rate_factor: RateFactor = 3.0
@@ -154,6 +159,11 @@ class WritingConfig(Section):
                 else "model.tied_embeddings: 'all' needs a shared vocabulary, but labels (tokenizer.target) have their "
                 "own; choose 'none'"
             )
+        if (name := self.training.batch_by) is not None:
+            if not isinstance(encoder, JointEncoder):
+                yield "training.batch_by: belongs to model.encoders, but there is one encoder; remove it"
+            elif name not in encoder.parts:
+                yield f"training.batch_by: {unknown('encoder', name, encoder.parts)}"
         yield from self._label_conflicts()
         yield from ctc_conflicts(self)
         if self.copies:

@@ -27,15 +27,25 @@ class Lengths(Protocol):
 
 
 def epoch_batches(
-    corpus: Lengths, *, batch_tokens: int, batch_sentences: int | None, seed: int, epoch: int
+    corpus: Lengths,
+    *,
+    batch_tokens: int,
+    batch_sentences: int | None,
+    seed: int,
+    epoch: int,
+    groups: Array | None = None,
 ) -> list[Array]:
     """Return the batches of one epoch, each the indices [B] of its pairs, in the order they are trained on.
 
     Every pair is in exactly one batch. B times its longest sentence (source or target, end symbol included) is at most
-    `batch_tokens`, unless a single pair is longer. The result depends only on the lengths, `seed` and `epoch`.
+    `batch_tokens`, unless a single pair is longer. Pairs of one of the `groups` [N] are neighbours, those of like
+    lengths where no groups are given. The result depends only on lengths, groups, `seed` and `epoch`.
     """
     generator = np.random.default_rng([seed, epoch])
-    order = _by_length(corpus.source_lengths, corpus.target_lengths, generator)
+    if groups is None:
+        order = _by_length(corpus.source_lengths, corpus.target_lengths, generator)
+    else:
+        order = _by_group(groups, generator)
     longest = np.maximum(corpus.source_lengths, corpus.target_lengths)[order]
     most = batch_sentences if batch_sentences is not None else len(order)
     batches = [order[start:end] for start, end in _cuts(longest, batch_tokens, most)]
@@ -51,6 +61,14 @@ def _by_length(source: Array, target: Array, generator: np.random.Generator) -> 
     key = source[shuffled].astype(np.int64) * width
     key += np.where(source[shuffled] % 2 == 0, target[shuffled], width - 1 - target[shuffled])
     order: Array = shuffled[np.argsort(key, kind="stable")]
+    return order
+
+
+def _by_group(groups: Array, generator: np.random.Generator) -> Array:
+    """Return the indices of all pairs [N], group by group, both groups and pairs of a group in random order."""
+    shuffled = generator.permutation(np.arange(len(groups), dtype=np.int32))
+    places = generator.permutation(int(groups.max(initial=-1)) + 1)
+    order: Array = shuffled[np.argsort(places[groups[shuffled]], kind="stable")]
     return order
 
 

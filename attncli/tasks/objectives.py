@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from attncli.errors import counted
 from attncli.losses import SummedLoss
 from attncli.metrics.rewards import REWARDS
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.sources.joint.column import JointColumn
 from attncli.tasks.self_critical import SelfCritic, Targets
 from attncli.text.tokenizer import Tokenizer
 from attncli.training.task import Batches
@@ -76,12 +78,18 @@ class CrossEntropyObjective:
         self, corpus: Corpus, epoch: int, *, variation: Sequence[int] | None = None, ahead: int = 0
     ) -> CorpusBatches:
         training = self.config.training
+        groups = None
+        if training.batch_by is not None:
+            assert isinstance(corpus.source, JointColumn), "the configuration is checked"
+            corpus = replace(corpus, source=corpus.source.sharing(training.batch_by))
+            groups = corpus.source.members[training.batch_by].value_of[corpus.source_of]
         rows = epoch_batches(
             corpus,
             batch_tokens=training.batch_tokens,
             batch_sentences=training.batch_sentences,
             seed=training.seed,
             epoch=epoch,
+            groups=groups,
         )
         return CorpusBatches(corpus, rows, corpus.batch, variation=variation, ahead=ahead)
 

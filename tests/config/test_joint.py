@@ -108,6 +108,14 @@ def test_one_encoder_is_an_ordinary_one() -> None:
             "model.encoders.question.hidden_size: is 8, but model.embedding_size is 6; the states of a transformer are "
             "added to its embeddings, so make them equal",
         ),
+        (["training.batch_by=picture"], "training.batch_by: unknown encoder 'picture'; choose from image, question"),
+        (
+            [
+                *("model.encoders={image: null, question: null}", f"model.encoder={TEXT}", "model.memory_size=null"),
+                "training.batch_by=image",
+            ],
+            "training.batch_by: belongs to model.encoders, but there is one encoder; remove it",
+        ),
         (["model.attended=[picture]"], "model: attended: unknown encoder 'picture'; choose from image, question"),
         (
             [*IN_WORDS, "model.attended=[image]", "model.decoder={bridge: zero}"],

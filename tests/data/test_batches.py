@@ -88,3 +88,23 @@ def test_many_pairs_take_a_moment() -> None:
     start = time.process_time()
     epoch_batches(corpus, batch_tokens=4096, batch_sentences=None, seed=1, epoch=1)
     assert time.process_time() - start < 2
+
+
+def test_pairs_of_a_group_are_neighbours_and_all_else_is_in_random_order(corpus: Corpus) -> None:
+    groups = np.random.default_rng(4).integers(0, 60, len(corpus))
+    orders = []
+    for epoch in (1, 2, 1):
+        [batch] = epoch_batches(corpus, batch_tokens=10**9, batch_sentences=None, seed=1, epoch=epoch, groups=groups)
+        orders.append(batch.tolist())
+        assert sorted(batch) == list(range(1001))
+        assert np.count_nonzero(np.diff(groups[batch])) == 59
+    assert orders[0] == orders[2] != orders[1]
+    assert groups[orders[0]].tolist() != groups[orders[1]].tolist()
+
+
+def test_groups_are_cut_into_batches_within_the_budget(corpus: Corpus) -> None:
+    groups = np.arange(1001) // 4
+    batches = epoch_batches(corpus, batch_tokens=10**9, batch_sentences=8, seed=1, epoch=1, groups=groups)
+    assert sorted(i for batch in lists(batches) for i in batch) == list(range(1001))
+    assert max(map(len, batches)) == 8
+    assert np.mean([len(set(groups[batch])) for batch in batches]) < 3.1

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sacrebleu.metrics.bleu import BLEU as SacreBLEU  # noqa: N811 - beside our own
+from toy_answers import toy_answers
 
 from attncli.config.load import read_config
 from attncli.config.writing import WritingConfig
@@ -50,6 +51,22 @@ def test_batches_keep_to_their_limits(config: Path) -> None:
     for batch in made(config, "training.batch_sentences=5").epoch(1):
         assert max(batch.source.ids.numel(), batch.target.ids.numel()) <= 60
         assert len(batch.source.ids) <= 5
+
+
+def test_batches_by_image_encode_it_once_and_have_the_loss_that_they_would_have_without(tmp_path: Path) -> None:
+    path = toy_answers(tmp_path, train=6, dev=2, test=1)
+    task = made(path, "training.batch_by=image", "model.dropout=0")
+    each = made(path, "model.dropout=0")
+    each.model.load_state_dict(task.model.state_dict())
+    seen = 0
+    for rows, batch in zip(task.epoch(1).rows, task.epoch(1), strict=True):
+        image, question = batch.source.members
+        assert len(image.values) < len(image) == len(question) == len(rows)
+        alone = each.objective.corpora.train.source.start(rows, None)()
+        expected = each.model.loss(alone, batch.target, label_smoothing=0.0)
+        torch.testing.assert_close(task.loss(batch).total, expected.total)
+        seen += len(rows)
+    assert seen == len(each.objective.corpora.train)
 
 
 def test_the_loss_has_the_smoothing_of_the_configuration(config: Path) -> None:

@@ -75,10 +75,10 @@ class Joint(SourceKind[Section]):
         varies: bool,
     ) -> Column:
         """Return a column for each encoder, in which equal sources are read or computed once."""
-        members = [
-            self._member([cell[name] for cell in cells], each, shared, encoder.encoders[name], varies=varies)
+        members = {
+            name: self._member([cell[name] for cell in cells], each, shared, encoder.encoders[name], varies=varies)
             for name, each in section.parts.items()
-        ]
+        }
         return JointColumn(members, np.array(lengths, np.int32))
 
     def locator(self, section: Section) -> Locator | None:

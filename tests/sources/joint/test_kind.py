@@ -16,7 +16,7 @@ from attncli.config.sources.joint import JointEncoder as Section
 from attncli.config.tasks.answering import AnsweringConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.columns import Array, Seeds
-from attncli.data.packs import Packs
+from attncli.data.packs import Packs, Shared
 from attncli.errors import DataError
 from attncli.models.encoders.joint import JointEncoder
 from attncli.sources.joint.column import JointColumn, Member
@@ -96,7 +96,7 @@ def test_a_column_reads_each_value_once_and_gives_it_to_all_that_share_it(counti
     )
     assert isinstance(column, JointColumn)
     assert column.lengths.tolist() == [3, 2, 3, 4]
-    images, questions = column.members
+    images, questions = column.members.values()
     assert images.column.cells == ["b", "a"]  # type: ignore[attr-defined]
     assert questions.column.cells == ["one two", "three", "four five six"]  # type: ignore[attr-defined]
     read = column.start(np.array([3, 1, 2]), [(1,), (2,), (3,)])()
@@ -135,5 +135,18 @@ def test_a_configured_model_is_the_encoders_as_one() -> None:
 
 def test_members_of_a_column_are_values_with_their_examples() -> None:
     member = Member(Cells(["x", "y"]), np.array([1, 0, 1]))  # type: ignore[arg-type]
-    column = JointColumn([member], np.array([1, 1, 1]))
+    column = JointColumn({"letter": member}, np.array([1, 1, 1]))
     assert column.start(np.array([0, 1]), None)().members == ([("y", None), ("x", None)],)  # type: ignore[attr-defined]
+
+
+def test_a_shared_member_reads_the_values_of_a_batch_once_and_says_whose_they_are() -> None:
+    letters = Member(Cells(["x", "y", "z"]), np.array([2, 1, 2, 0]))  # type: ignore[arg-type]
+    others = Member(Cells(["a", "b", "c", "d"]), np.arange(4))  # type: ignore[arg-type]
+    column = JointColumn({"letter": letters, "other": others}, np.ones(4)).sharing("letter")
+    read = column.start(np.array([2, 1, 0]), [(5,), (6,), (7,)])()
+    assert isinstance(read, Packs)
+    shared, each = read.members
+    assert isinstance(shared, Shared)
+    assert shared.values == [("y", (6,)), ("z", (5,))]  # augmented as the first example that reads it decides
+    assert shared.value_of.tolist() == [1, 0, 1]
+    assert each == [("c", (5,)), ("b", (6,)), ("a", (7,))]
