@@ -154,6 +154,17 @@ def test_a_bad_row_is_named_with_its_line_and_can_be_left_out(data: Path, run: P
     result = invoke("train", path, "--run", tmp_path / "run")
     where = f"{broken}/recordings.tsv:3: {broken}/audio/train1.wav: an empty file, not a recording"
     assert where in str(result.exception)
+    with (broken / "recordings.tsv").open("a") as table:
+        table.write("gone.wav\tlow tone\ttrain\n")
+    left_out = invoke("train", path, "--run", tmp_path / "run", "--set", "data.bad_lines=skip")
+    assert left_out.exit_code == 0, (left_out.output, left_out.exception)
+    for said in (
+        "train: left out 1 bad row (1 missing file)\n",
+        f"train: left out 1 bad recording, such as {where}\n",
+        "train: 5 recordings, 5 transcripts, ",
+        "dev: 2 recordings, 2 transcripts, ",
+    ):
+        assert said in left_out.output + left_out.stderr
 
 
 def test_error_rates_are_scored(run: Path) -> None:
