@@ -98,7 +98,7 @@ def check_meaning(options: Any, runs: Runs) -> None:
     """Raise a CommandError for the first given option that does not apply to `runs`."""
     for field, mark in _marked(type(options)):
         if runs.family not in mark.families and _is_given(options, field):
-            raise CommandError(f"{_option(field)}: means nothing for runs of task {runs.task}; leave it out")
+            raise CommandError(f"{_option(options, field)}: means nothing for runs of task {runs.task}; leave it out")
 
 
 def check_alone(option: str, options: Any, *, draws: str, takes: Collection[str]) -> None:
@@ -106,7 +106,7 @@ def check_alone(option: str, options: Any, *, draws: str, takes: Collection[str]
     for field in fields(options):
         if field.name not in {"runs", "output", *takes} and _is_given(options, field):
             raise CommandError(
-                f"{option}: draws {draws}, so {_option(field)} means nothing here; leave one of them out"
+                f"{option}: draws {draws}, so {_option(options, field)} means nothing here; leave one of them out"
             )
 
 
@@ -122,9 +122,13 @@ def _is_given(options: Any, field: Field[Any]) -> bool:
     return bool(getattr(options, field.name) != field.default)
 
 
-def _option(field: Field[Any]) -> str:
+def _option(options: Any, field: Field[Any]) -> str:
+    """Return the name of the option of a field of `options`, or all names where it has several."""
+    marks = get_args(get_type_hints(type(options), include_extras=True)[field.name])[1:]
+    # The first name stands elsewhere in Typer's own mark, and is that of the field.
+    more = [name for mark in marks for name in getattr(mark, "param_decls", None) or () if name.startswith("--")]
     # An option that is a word of Python's, as --with, is a field with an underscore behind it.
-    return f"--{field.name.rstrip('_').replace('_', '-')}"
+    return " or ".join([f"--{field.name.rstrip('_').replace('_', '-')}", *more])
 
 
 def check_folder_name(test: str) -> None:

@@ -238,7 +238,7 @@ def test_curves_are_drawn_from_the_log_alone(tmp_path: Path) -> None:
         ),
         (["--curves", "--test", "x"], CommandError, "--curves: draws the training log, so --test means nothing here;"),
         (["--curves", "--gradients"], CommandError, "--curves: draws the training log, so --gradients means nothing"),
-        (["--text", "a", "--image", "a.png"], CommandError, "--image: means nothing for runs of task translation;"),
+        (["--text", "a", "--image", "a.png"], CommandError, "--image or --recording: means nothing for runs of "),
         (
             ["other", "--text", "a"],
             CommandError,
