@@ -1,9 +1,9 @@
-"""`attncli compare`: trains the variants of a set one after the other, and scores all of them together."""
+"""`attncli compare`: trains the variants of a set, one after the other or side by side, and scores all together."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +12,12 @@ import typer
 
 from attncli.cli.completion import complete_metric, complete_set
 from attncli.cli.data import missing_data
-from attncli.cli.options import Device, Overrides
+from attncli.cli.options import MACHINE, Device, Overrides
 from attncli.cli.tasks import check_meaning, runs_of
 from attncli.cli.terminal import tell
 from attncli.cli.train import train_run
 from attncli.errors import CommandError, ConfigError, DataError, Stopped, counted, unknown
+from attncli.machine.started import started_processes
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from attncli.cli.eval_options import EvaluationOptions
     from attncli.config.load import Config
     from attncli.runs.folder import RunFolder
+
+_GOES_ON = ", goes on"
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,19 @@ def compare(
     ] = None,
     overrides: Overrides = None,
     device: Device = "auto",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes",
+            metavar="N",
+            min=1,
+            help="Train N at a time, each in a process of one thread; what they say goes to FOLDER/logs.",
+            show_default="one after the other, with all threads",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
 ) -> None:
-    """Train every variant of SET with every seed, one after the other, and score all of them together.
+    """Train every variant of SET with every seed, and score all of them together.
 
     The variant `none`, if there is one, comes first: the others are compared with it. What is trained already is not
     trained again, so the same command goes on where it was stopped. The report is in FOLDER/evaluation.
@@ -78,6 +92,10 @@ def compare(
     from attncli.cli.eval_options import EvaluationOptions
     from attncli.machine.device import resolve_device
 
+    if started_processes() > 1:
+        raise CommandError(
+            f"compare: a launcher has started {started_processes()} processes; start it alone, and give --processes"
+        )
     where = resolve_device(device)
     folder = run or Path("runs") / given.resolve().name
     trainings = _planned(_chosen(given, only or ()), _numbers(seeds), overrides or (), folder, where)
@@ -91,7 +109,11 @@ def compare(
         device=device,
     )
     _check(trainings, options, where)
-    _train(trainings, where, folder)
+    waiting = _waiting(trainings, folder)
+    if processes is None:
+        _train(waiting, where, folder)
+    else:
+        _train_side_by_side(waiting, overrides or (), folder, processes=processes, device=device)
     evaluate(**vars(options))
 
 
@@ -199,19 +221,26 @@ def _check_begun(trainings: Sequence[_Training]) -> None:
         raise ConfigError(problems)
 
 
-def _train(trainings: Sequence[_Training], device: torch.device, folder: Path) -> None:
-    """Train what is not trained yet, saying what is done and what comes; a Stopped error says how to go on."""
+def _waiting(trainings: Sequence[_Training], folder: Path) -> dict[str, _Training]:
+    """Return what is not trained yet, by its place among all in words, after saying how much is done."""
     from attncli.tasks.launch import ending
 
     begun = [each for each in trainings if each.run.exists()]
     ended = {each.run.path for each in begun if ending(each.config, each.run)}
-    waiting = [each for each in trainings if each.run.path not in ended]
     more = f", {len(begun) - len(ended)} begun" if len(begun) > len(ended) else ""
     tell(f"{folder}: {counted(len(trainings), 'training')}, {len(ended)} done{more}")
-    for number, each in enumerate(waiting, start=len(ended) + 1):
+    waiting = [each for each in trainings if each.run.path not in ended]
+    return {
+        f"{number} of {len(trainings)}, {each.run.path.name}": each
+        for number, each in enumerate(waiting, start=len(ended) + 1)
+    }
+
+
+def _train(waiting: Mapping[str, _Training], device: torch.device, folder: Path) -> None:
+    """Train what is `waiting`, one after the other; a Stopped error says how to go on."""
+    for place, each in waiting.items():
         is_begun = each.run.exists()
-        place = f"{number} of {len(trainings)}, {each.run.path.name}"
-        tell(f"training {place}{', goes on' if is_begun else ''}")
+        tell(f"training {place}{_GOES_ON if is_begun else ''}")
         try:
             train_run(each.config, each.run, device, resume=is_begun)
         except Stopped as stop:
@@ -224,3 +253,27 @@ def _train(trainings: Sequence[_Training], device: torch.device, folder: Path) -
                 f"{folder}: stopped at the start of training {place}; the same command begins with it",
                 signal_number=signal.SIGINT,
             ) from None
+
+
+def _train_side_by_side(
+    waiting: Mapping[str, _Training], overrides: Sequence[str], folder: Path, *, processes: int, device: str
+) -> None:
+    """Train what is `waiting`, as many at a time as there are `processes`."""
+    from attncli.cli.side_by_side import Training, train_side_by_side
+
+    trainings = []
+    for place, each in waiting.items():
+        is_begun = each.run.exists()
+        sets = [*overrides, f"training.seed={each.config.training.seed}"]
+        arguments = [
+            "train",
+            str(each.file),
+            *(part for override in sets for part in ("--set", override)),
+            *("--run", str(each.run.path)),
+            *(["--resume"] if is_begun else []),
+        ]
+        name = each.run.path.name
+        trainings.append(
+            Training(name, f"{place}{_GOES_ON if is_begun else ''}", arguments, folder / "logs" / f"{name}.log")
+        )
+    train_side_by_side(trainings, count=processes, device=device, what=str(folder))

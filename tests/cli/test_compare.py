@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from command_line import Command
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
+from attncli.cli.side_by_side import _own_device
 from attncli.config.load import read_config
 from attncli.runs.folder import RunFolder
 
@@ -210,6 +216,136 @@ def test_variants_of_different_tasks_are_refused(attncli: Command, place: Path) 
         2,
         "attncli: small/z.yaml: has task autoencoding, but small/none.yaml has translation; compare variants of one "
         "task\n",
+    )
+
+
+def logs(place: Path) -> dict[str, list[str]]:
+    """Return the lines of every log."""
+    return {path.stem: path.read_text().splitlines() for path in sorted((place / "runs/small/logs").iterdir())}
+
+
+def test_side_by_side_gives_what_one_after_the_other_does(attncli: Command, place: Path) -> None:
+    arguments = ["--set", "model.dropout=0.1", "--device", "cpu"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # The run of `none` will be there already, and that of `dot` is what is expected.
+    for name, run in (("none", "runs/small/none-seed-1"), ("dot", "expected")):
+        alone = attncli("train", f"small/{name}.yaml", *arguments, "--set", "training.seed=1", "--run", run)
+        assert alone.code == 0, alone.err
+    torch.set_num_threads(threads)
+    only = ["--only", "none", "--only", "dot", "--metric", "chrf"]
+    result = attncli("compare", "small", *only, *arguments, "--processes", 2)
+    assert result.code == 0, result.err
+    assert result.err.splitlines()[:2] == ["runs/small: 2 trainings, 1 done", "training 2 of 2, dot-seed-1"]
+    assert result.out.splitlines()[0] == alone.out.strip().replace("expected", "runs/small/dot-seed-1")
+    said = logs(place)["dot-seed-1"]
+    assert said[0] == (
+        "$ attncli train small/dot.yaml --set model.dropout=0.1 --set training.seed=1 --run runs/small/dot-seed-1 "
+        "--device cpu"
+    )
+    assert any(line.startswith("step 2  epoch 1  dev ") for line in said)
+    assert said[-1] == result.out.splitlines()[0]
+    found, expected = (RunFolder(place / run).load_weights("last") for run in ("runs/small/dot-seed-1", "expected"))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    report = json.loads((place / "runs/small/evaluation/report.json").read_text())
+    assert [run["run"] for run in report["runs"]] == ["none", "dot"]
+
+
+FAILING = {
+    "print('attncli: no memory:\\nbuy some', file=sys.stderr); sys.exit(1)": "no memory:\nbuy some",
+    "sys.exit(3)": "ended with exit code 3",
+    "signal.raise_signal(signal.SIGKILL)": "was ended by SIGKILL",
+}
+
+
+@pytest.mark.parametrize("program", FAILING)
+def test_side_by_side_one_that_fails_is_named_and_the_others_go_on(
+    attncli: Command, place: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    programs = {"dot": program, "none": "print('learned')", "additive": "print('learned too')"}
+
+    def started(command: list[str], **given: Any) -> subprocess.Popen[str]:
+        code = f"import signal, sys; {programs[Path(command[4]).stem]}"
+        return begin([sys.executable, "-c", code], **given)
+
+    begin = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", started)
+    (place / "runs/small/logs").mkdir(parents=True)
+    (place / "runs/small/logs/dot-seed-1.log").write_text("$ attncli train\nattncli: an earlier error\n")
+    only = [part for name in ("dot", "none", "additive") for part in ("--only", name)]
+    result = attncli("compare", "small", *only, "--processes", 2, "--device", "cpu")
+    assert (result.code, sorted(result.out.splitlines())) == (1, ["learned", "learned too"])
+    assert order(result.err) == ["dot-seed-1", "none-seed-1", "additive-seed-1"]
+    assert f"\nattncli: training 1 of 3, dot-seed-1: {FAILING[program]}\n" in result.err
+    assert result.err.splitlines()[-1] == (
+        "attncli: runs/small: not scored, since dot-seed-1 failed; its log is in runs/small/logs, and the same command "
+        "tries again"
+    )
+    assert not (place / "runs/small/evaluation").exists()
+
+
+def test_side_by_side_an_interrupt_lets_all_save_and_the_same_command_goes_on(
+    attncli: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["compare", "small", "--only", "none", "--only", "additive", "--processes", "2", "--device", "cpu"]
+    arguments += ["--metric", "chrf", "--set", "training.validate_every=1000000"]
+    endless = [sys.executable, "-m", "attncli", *arguments, "--set", "training.max_steps=1000000"]
+    process = subprocess.Popen(endless, stderr=subprocess.PIPE, text=True)
+    runs = [place / f"runs/small/{name}-seed-1" for name in ("none", "additive")]
+    deadline = time.monotonic() + 200
+    while not all((run / "log.jsonl").exists() for run in runs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=200)[1].splitlines()
+    assert process.returncode == 130, said
+    assert said[-1] in [
+        f"attncli: runs/small: stopped, and saved {names}-seed-1; the same command goes on"
+        for names in ("none-seed-1 and additive", "additive-seed-1 and none")
+    ]
+    assert all((run / "checkpoints/last").is_dir() for run in runs)
+    evaluated: list[list[Path]] = []
+    monkeypatch.setattr("attncli.cli.eval.evaluate", lambda **given: evaluated.append(given["runs"]))
+    again = attncli(*arguments, "--set", "training.max_steps=1")
+    assert again.code == 0, again.err
+    assert evaluated == [[Path(f"runs/small/{name}-seed-1") for name in ("none", "additive")]]
+    assert again.err.splitlines()[0] == "runs/small: 2 trainings, 0 done, 2 begun"
+    assert order(again.err) == ["none-seed-1, goes on", "additive-seed-1, goes on"]
+    assert "--resume" in next(line for line in reversed(logs(place)["none-seed-1"]) if line.startswith("$ "))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_side_by_side_a_signal_before_anything_is_saved_stops_what_runs_and_begins_nothing_more(
+    attncli: Command, place: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    children = []
+
+    def started(command: list[str], **given: Any) -> subprocess.Popen[str]:
+        children.append(begin([sys.executable, "-c", "import time; time.sleep(60)"], **given))
+        signal.raise_signal(number)
+        return children[-1]
+
+    begin = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", started)
+    result = attncli("compare", "small", "--processes", 2, "--device", "cpu")
+    assert result.code == 143
+    assert result.err.splitlines()[-1] == "attncli: runs/small: stopped; the same command goes on"
+    assert [child.returncode for child in children] == [-signal.SIGTERM]
+
+
+def test_trainings_side_by_side_share_the_cuda_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [_own_device("auto", slot) for slot in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert [_own_device(name, 1) for name in ("cuda", "cpu", "cuda:0")] == ["cuda:1", "cpu", "cuda:0"]
+
+
+def test_a_launcher_does_not_compare(attncli: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    result = attncli("compare", "small")
+    assert (result.code, result.err) == (
+        2,
+        "attncli: compare: a launcher has started 3 processes; start it alone, and give --processes\n",
     )
 
 
