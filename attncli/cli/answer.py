@@ -110,7 +110,11 @@ def _opened(options: AnswerOptions) -> WritingRun:
     if not (isinstance(config, AnsweringConfig) or config.model.source.is_joint):
         raise CommandError(f"{options.run}: is a run of task {config.task}, and answers nothing; give one of answering")
     return WritingRun.load(
-        options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
+        options.run,
+        config=config,
+        device=options.device,
+        checkpoint=options.checkpoint,
+        ensemble=options.with_ or (),
     )
 
 

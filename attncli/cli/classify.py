@@ -148,7 +148,11 @@ def _opened(options: ClassifyOptions) -> WritingRun:
             f"{options.run}: is a run of task {config.task}, which writes text; use attncli {command_of(config)}"
         )
     return WritingRun.load(
-        options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
+        options.run,
+        config=config,
+        device=options.device,
+        checkpoint=options.checkpoint,
+        ensemble=options.with_ or (),
     )
 
 

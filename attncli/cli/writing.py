@@ -163,7 +163,11 @@ def opened_run(options: WritingOptions, *, command: str) -> WritingRun:
     if (meant := command_of(config)) != command:
         raise CommandError(f"{options.run}: this run reads {config.model.source.noun}s; use attncli {meant}")
     return WritingRun.load(
-        options.run, device=options.device, checkpoint=options.checkpoint, ensemble=options.with_ or ()
+        options.run,
+        config=config,
+        device=options.device,
+        checkpoint=options.checkpoint,
+        ensemble=options.with_ or (),
     )
 
 

@@ -30,6 +30,8 @@ class Constraints:
     """The length of the n-grams of which a target has none twice."""
     prefixes: Sequence[Sequence[int]] | None = None
     """With what the target of each source begins, whatever else is forbidden."""
+    closed: bool = False
+    """Whether the model chooses among what may be written alone, so that its probabilities sum to 1."""
 
     def apply(self, log_probs: Tensor, written: Tensor, sources: Tensor) -> None:
         """Set `log_probs` [N, V] to -inf for what may not follow `written` [N, t] for `sources` [N].
@@ -50,6 +52,8 @@ class Constraints:
             is_given = (wanted != _FREE)[:, None]
             only = torch.full_like(log_probs, -math.inf).scatter_(1, wanted.clamp(min=0)[:, None], given)
             log_probs.copy_(torch.where(is_given, only, log_probs))
+        if self.closed:
+            log_probs.sub_(log_probs.logsumexp(1, keepdim=True))
 
     def _wanted(self, length: int, sources: Tensor) -> Tensor | None:
         """Return the token [N] that the prefix of each row has at `length`, or None where no prefix is so long."""

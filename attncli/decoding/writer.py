@@ -362,6 +362,8 @@ class Writer(Generic[Item]):
             min_length=settings.min_length,
             no_repeat_ngram_size=settings.no_repeat_ngram_size,
             prefixes=[self.tokenizer.encode(asked.prefix)] * sources if asked.prefix else None,
+            # A label is one of the labels; that the model leaves a little to tokens which are none is no doubt of it.
+            closed=not self.tokenizer.end,
         )
 
     @contextmanager

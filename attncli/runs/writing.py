@@ -42,16 +42,23 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
 
     @classmethod
     def load(
-        cls, folder: Path, *, device: str = "auto", checkpoint: str = "best", ensemble: Sequence[Path] = ()
+        cls,
+        folder: Path,
+        *,
+        config: WritingConfig | None = None,
+        device: str = "auto",
+        checkpoint: str = "best",
+        ensemble: Sequence[Path] = (),
     ) -> WritingRun:
         """Return the run in `folder` with the weights of `checkpoint`, and those of `ensemble` beside it.
 
-        Raises a RunError that says what is wrong with a folder, and a CommandError for runs that are no ensemble.
+        `config` is that of the run, where it has been read before. Raises a RunError that says what is wrong with a
+        folder, and a CommandError for runs that are no ensemble.
         """
         if ensemble:
             check_ensemble(folder, ensemble)
         others = [cls.load(other, device=device, checkpoint=checkpoint) for other in ensemble]
-        config, tokenizers = config_of(folder, WritingConfig), Tokenizers.load(folder)
+        config, tokenizers = config or config_of(folder, WritingConfig), Tokenizers.load(folder)
         source, target = tokenizers.source.size, tokenizers.target.size
         loaded, facts = with_weights(
             lambda: build_model(config, source_vocabulary=source, target_vocabulary=target),

@@ -45,9 +45,11 @@ def rows(folder: Path, split: str = "test") -> list[dict[str, str]]:
 
 
 def probabilities(run: Path, cell: str, labels: tuple[str, ...]) -> dict[str, float]:
-    """Return the probability of each of `labels`, read as a given target."""
-    found = WritingRun.load(run, device="cpu").writer().align((cell, label) for label in labels)
-    return {each.best.text: math.exp(each.best.log_prob) for each in found}
+    """Return the probability of each of `labels`, read as a given target, among all labels."""
+    found = list(WritingRun.load(run, device="cpu").writer().align((cell, label) for label in labels))
+    total = sum(math.exp(each.best.log_prob) for each in found)
+    assert total < 0.99, "what tokens that are no labels have is seen"
+    return {each.best.text: math.exp(each.best.log_prob) / total for each in found}
 
 
 def test_lines_are_labelled_with_their_likeliest_labels(classifiers: Path, attncli: Command) -> None:
@@ -62,6 +64,7 @@ def test_lines_are_labelled_with_their_likeliest_labels(classifiers: Path, attnc
         expected = probabilities(classifiers / "reader", text, LABELS)
         ranked = sorted(expected, key=lambda label: -expected[label])
         assert [line.split("\t")[0] for line in written] == [*ranked, ""]
+        assert sum(float(line.split("\t")[1]) for line in written[:3]) == pytest.approx(1, abs=2e-4)
         for line in written[:3]:
             label, probability = line.split("\t")
             assert float(probability) == pytest.approx(expected[label], abs=6e-5)
