@@ -1,4 +1,4 @@
-"""`attncli transcribe`: transcribes recordings with a trained run."""
+"""`attncli transcribe`: transcribes recordings and films with a trained run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class TranscriptionOptions(WritingOptions):
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Recordings, folders (with all recordings in them), or patterns with *.",
+            help="Recordings, or films for a RUN that reads lips, folders (with all of them inside), or patterns "
+            "with *.",
             show_default=False,
         ),
     ]
@@ -46,7 +47,7 @@ class TranscriptionOptions(WritingOptions):
 
 @takes(TranscriptionOptions)
 def transcribe(options: TranscriptionOptions) -> None:
-    """Transcribe recordings with a trained RUN: one line for each, with its path, a tab and the transcript.
+    """Transcribe recordings or films with a trained RUN: one line for each, with its path, a tab and the transcript.
 
     WAV files of PCM are read as they are; FLAC, Ogg and others, and other sample rates than that of RUN, need
     pip install 'attncli[audio]'. A file that is not a recording is reported on standard error; the others are still
@@ -55,6 +56,8 @@ def transcribe(options: TranscriptionOptions) -> None:
     Example: attncli transcribe runs/toy-speech recordings/ memo.wav --output transcripts.tsv
 
     Example: attncli transcribe runs/toy-speech memo.wav --format ctm
+
+    Example: attncli transcribe runs/grid-s1-lips films/
     """
     run = opened_run(options, command="transcribe")
     if options.format == "tsv":
@@ -78,7 +81,7 @@ def _lines_in_time(options: TranscriptionOptions) -> Any:
 
 def _json_lines(found: Written, *, with_weights: bool) -> Iterator[str]:
     """Yield a line of JSON with the words of every hypothesis in time; with its weights only if those are asked for."""
-    from attncli.sources.audio.words import spoken_words
+    from attncli.sources.words_in_time import spoken_words
 
     value = found.as_json(name="path")
     for number, (hypothesis, shown) in enumerate(zip(found.hypotheses, value["hypotheses"], strict=True)):
@@ -92,7 +95,7 @@ def _json_lines(found: Written, *, with_weights: bool) -> Iterator[str]:
 
 def _ctm_lines(found: Written) -> Iterator[str]:
     """Yield a line for each word of the best hypothesis; no field holds white space."""
-    from attncli.sources.audio.words import spoken_words
+    from attncli.sources.words_in_time import spoken_words
 
     name = "_".join(Path(found.cell).stem.split()) or "_"
     for word in spoken_words(found):

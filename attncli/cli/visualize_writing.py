@@ -144,7 +144,8 @@ def _files(options: VisualizationOptions, config: Any) -> list[str]:
 
     if not options.image:
         # Each is another name of the same option.
-        given = "--recording PATH (a recording" if config.model.source.noun == "recording" else "--image PATH (an image"
+        named = {"recording": "--recording PATH (a recording", "film": "--image PATH (a film"}
+        given = named.get(config.model.source.noun, "--image PATH (an image")
         raise CommandError(f"nothing to draw; give {given} or a folder), or --curves")
     return [str(path) for path in named_files([str(path) for path in options.image], config.model.source)]
 

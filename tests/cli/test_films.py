@@ -7,10 +7,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toy_films
 from command_line import Command
-from films import write_animation
+from films import noise, write_animation
+from PIL import Image
 from typer.testing import CliRunner
 
 from attncli.cli.main import app
@@ -143,3 +145,95 @@ def test_gold_places_are_not_known_of_reversed_films(films: Path) -> None:
     test = replace(configured_set(config, None, where="run"), gold=((),) * 9)
     assert test.reversed().gold is None
     assert (test.reversed().name, test.reversed().cells) == ("test-reversed", test.cells)
+
+
+LIPS = """\
+task: transcription
+data:
+  root: {root}
+  table: films.tsv
+  columns: {{source: film, target: text, split: split}}
+  folders: {{source: films}}
+  train: {{split: train}}
+  dev: {{split: dev}}
+  test: {{test: {{split: test, places: places.jsonl}}}}
+  cache: {root}/cache
+tokenizer: {{kind: word, vocabulary_size: 20}}
+model:
+  embedding_size: 6
+  encoder:
+    kind: frames
+    frame_height: 10
+    rate: 12.5
+    frame: {{kind: cnn, preprocessing: {{size: 8}}, widths: [4]}}
+    network: {{hidden_size: 8}}
+    KEYS
+  attention: {{score: additive}}
+  decoder: {{hidden_size: 8}}
+training: {{batch_sentences: 4, max_steps: 3, validate_every: 3}}
+search: {{beam_size: 2, max_length: 5}}
+evaluation: {{bootstrap_samples: 20}}
+"""
+
+
+@pytest.fixture(scope="module", params=["positions: none", "regions: true"])
+def lips(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a run that transcribes films of frames one below the other, and these films."""
+    folder = tmp_path_factory.mktemp("lips")
+    (folder / "films").mkdir()
+    lines = ["film\ttext\tsplit"]
+    for split, count in (("train", 4), ("dev", 2), ("test", 2)):
+        for at in range(count):
+            column = np.concatenate([np.asarray(frame) for frame in noise(15 + 5 * at, seed=at)])
+            Image.fromarray(column).save(folder / "films" / f"{split}{at}.png")
+            lines.append(f"{split}{at}.png\t{'bin blue' if at % 2 else 'set'}\t{split}")
+    (folder / "films.tsv").write_text("".join(f"{line}\n" for line in lines))
+    places = [
+        {"source": "test0.png", "places": []},
+        {"source": "test1.png", "places": [{"words": [1], "seconds": [0.2, 0.4]}]},
+    ]
+    (folder / "places.jsonl").write_text("".join(f"{json.dumps(place)}\n" for place in places))
+    config = folder / "lips.yaml"
+    config.write_text(LIPS.format(root=folder).replace("KEYS", request.param))
+    result = CliRunner().invoke(app, ["train", str(config), "--run", str(folder / "run"), "--device", "cpu"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return folder
+
+
+def test_films_are_transcribed_with_times(lips: Path, attncli: Command) -> None:
+    folder, run = lips / "films", lips / "run"
+    done = attncli("transcribe", run, folder, "--format", "jsonl", "--device", "cpu")
+    assert (done.code, done.err) == (0, "")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [Path(each["path"]).name for each in found] == sorted(path.name for path in folder.iterdir())
+    for each in found:
+        # Of 15, 20, 25 or 30 frames, 25 a second, every other one is read.
+        seconds = 0.08 * -(-(15 + 5 * int(Path(each["path"]).stem[-1])) // 2)
+        for word in each["hypotheses"][0]["words"]:
+            assert 0 <= word["start"] < word["end"] <= seconds + 1e-3
+    timed = attncli("transcribe", run, folder / "test1.png", "--format", "ctm", "--device", "cpu")
+    assert timed.code == 0
+    words = next(each for each in found if each["path"].endswith("test1.png"))["hypotheses"][0]["words"]
+    assert [line.split()[4] for line in timed.out.splitlines()] == [word["word"] for word in words]
+
+
+def test_transcripts_of_films_are_scored_with_the_weight_inside_their_words(lips: Path, attncli: Command) -> None:
+    done = attncli("eval", lips / "run", "--device", "cpu")
+    assert done.code == 0, done.err
+    report = json.loads((lips / "run" / "evaluation" / "test" / "report.json").read_text())
+    assert (report["sources"], report["noun"]) == (2, "film")
+    assert {"wer", "cer"} <= set(report["runs"][0])
+    inside = report["runs"][0]["weight_inside"]
+    # 20 frames are 10 positions of 0.08 seconds, of which 2.5 lie between 0.2 and 0.4.
+    assert (inside["words"], inside["uniform"]) == (1, pytest.approx(25.0))
+    assert 0 < inside["score"] < 100
+
+
+def test_commands_say_what_reads_films(lips: Path, attncli: Command) -> None:
+    wrong = attncli("caption", lips / "run", lips / "films")
+    assert (wrong.code, wrong.err) == (
+        2,
+        f"attncli: {lips}/run: this run reads films; use attncli transcribe\n",
+    )
+    nothing = attncli("visualize", lips / "run")
+    assert nothing.err == "attncli: nothing to draw; give --image PATH (a film or a folder), or --curves\n"

@@ -1,17 +1,27 @@
-"""Transcription: recordings in, the words that are said in them out."""
+"""Transcription: recordings, or films of who speaks, in; the words that are said in them out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Tag
 
 from attncli.config.evaluation import Evaluation
 from attncli.config.quantities import Length
-from attncli.config.section import MAY_CHANGE
-from attncli.config.sources.audio import AudioReading, Spectrogram
+from attncli.config.section import MAY_CHANGE, Section
+from attncli.config.sources.audio import AudioReading, SpecAugment, Spectrogram
+from attncli.config.sources.images import Augmentation, ImageReading
+from attncli.config.sources.video import Frames
 from attncli.config.tables import TableData
 from attncli.config.tokenizer import Tokenizer
 from attncli.config.writing import WritingConfig, WritingModel, WritingTraining, WritingValidation
+
+
+def _encoder_kind(value: Any) -> str | None:
+    if isinstance(value, Section):
+        return str(value.kind)  # type: ignore[attr-defined]
+    return str(value.get("kind", "spectrogram")) if isinstance(value, dict) else None
 
 
 class TranscriptionTokenizer(Tokenizer):
@@ -23,12 +33,15 @@ class TranscriptionTokenizer(Tokenizer):
 
 
 class TranscriptionModel(WritingModel):
-    """An encoder of recordings and a decoder of tokens."""
+    """An encoder of recordings or films, and a decoder of tokens."""
 
     tied_embeddings: Literal["none", "target"] = "none"
     """`target`: the output layer shares the embeddings (its input is then projected to `embedding_size`)."""
-    encoder: Spectrogram = Spectrogram()
-    """The network that reads the recording."""
+    encoder: Annotated[
+        Annotated[Spectrogram, Tag("spectrogram")] | Annotated[Frames, Tag("frames")], Discriminator(_encoder_kind)
+    ] = Spectrogram()
+    """The network that reads the recording, or the film of who speaks, of kind `spectrogram` unless it says
+    otherwise."""
 
 
 class TranscriptionValidation(WritingValidation):
@@ -39,7 +52,7 @@ class TranscriptionValidation(WritingValidation):
     token."""
 
 
-class TranscriptionTraining(AudioReading, WritingTraining):
+class TranscriptionTraining(AudioReading, ImageReading, WritingTraining):
     """The training loop."""
 
     validation: TranscriptionValidation = TranscriptionValidation()
@@ -54,12 +67,12 @@ class TranscriptionEvaluation(Evaluation):
 
 
 class TranscriptionConfig(WritingConfig):
-    """Transcripts of recordings."""
+    """Transcripts of recordings or films."""
 
     task: Literal["transcription"]
     """The task."""
     data: TableData
-    """The recordings and transcripts."""
+    """The recordings or films, and their transcripts."""
     tokenizer: TranscriptionTokenizer = TranscriptionTokenizer()
     """The tokenizer."""
     model: TranscriptionModel = TranscriptionModel()
@@ -81,6 +94,11 @@ class TranscriptionConfig(WritingConfig):
                 f"data.columns: has the sources {', '.join(self.data.sources)}, but model.encoder reads one; keep one "
                 "of them"
             )
+        encoder, training = self.model.encoder, self.training
+        if isinstance(encoder, Frames) and training.spec_augment != SpecAugment():
+            yield f"training.spec_augment: masks recordings, but {encoder.reading}; remove it"
+        if isinstance(encoder, Spectrogram) and training.augmentation != Augmentation():
+            yield f"training.augmentation: varies images and films, but {encoder.reading}; remove it"
         for name in self.data.sources[:1]:
             if name not in self.data.folders:
                 yield f"data.folders: {self.model.encoder.reading}; give data.folders.{name}, where they are"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attncli.data.sets.speech import prepare_an4, prepare_fsdd_strings, prepare_grid_s1
+from attncli.data.sets.speech import prepare_an4, prepare_fsdd_strings, prepare_grid_s1, prepare_grid_s1_lips
 
 
 @dataclass(frozen=True)
@@ -218,6 +218,30 @@ _GRID_S1 = DataSet(
     unpacked={"audio/*.ogg": 1000, "recordings.tsv": 1, "places-*.jsonl": 2},
 )
 
+_GRID_S1_LIPS = DataSet(
+    what="films of the mouth that says the sentences of grid-s1, 3 seconds each, with the time of every word",
+    licence="freely available for research use",
+    url=None,
+    made_by=(
+        "video and alignments of github.com/TVR28/LipNet, commit 7cdd534e95aa989d9ce61c8739c64563bc496d01, cut to 64 x "
+        "40 grey pixels round the mouth; nobody serves that"
+    ),
+    files={
+        "train.tsv": File("2703b424f937cfcd47bfa70eecf315e88b43d9a298131e0b7242e808599577f1", 57248),
+        "dev.tsv": File("c63066d68f35e5e5a8f3d6d1b6f6ed7ce147eec6c92bd864be207b56d410fbe1", 7194),
+        "test.tsv": File("b27b28ec93dd0af8e0232b901c2fcee64176cc03df4070497735d130faf1722f", 7194),
+    },
+    listed=FileList(
+        ("train.tsv", "dev.tsv", "test.tsv"),
+        "lips/{}.webp",
+        1000,
+        "f1be7bcfcc0bd6ecf05306c2962a4f947721e738d92152fb2e447c86724167b5",
+        11_903_838,
+    ),
+    prepare=prepare_grid_s1_lips,
+    unpacked={"films/*.webp": 1000, "films.tsv": 1, "places-*.jsonl": 2},
+)
+
 _FLICKR8K_QA = DataSet(
     what="40,793 questions about the photographs of flickr8k, of four types, each with one of 236 one-word answers",
     licence="that of flickr8k, from whose captions they are made",
@@ -242,4 +266,5 @@ DATA_SETS = {
     "fsdd-strings": _FSDD_STRINGS,
     "an4": _AN4,
     "grid-s1": _GRID_S1,
+    "grid-s1-lips": _GRID_S1_LIPS,
 }

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from attncli.files.writing import open_output
 
-TABLE = "recordings.tsv"
-COLUMNS = ("recording", "text", "speaker", "split")
+COLUMNS = ("text", "speaker", "split")
 _FSDD_RATE = 8000
+_GRID_FRAMES = 25  # a second
 _PLACES = 4  # decimals of a second
 
 Interval = tuple[float, float]
@@ -95,16 +95,41 @@ def prepare_grid_s1(raw: Path, folder: Path) -> None:
     )
 
 
+def prepare_grid_s1_lips(raw: Path, folder: Path) -> None:
+    """Move the films in `raw` into `folder`, with one table."""
+    (raw / "lips").rename(folder / "films")
+    rows = ((row, split) for split in ("train", "dev", "test") for row in _rows(raw / f"{split}.tsv"))
+    write_utterances(
+        folder,
+        (
+            Utterance(
+                f"{row['id']}.webp", row["text"], "s1", split, [_seconds(each) for each in row["word_frames"].split()]
+            )
+            for row, split in rows
+        ),
+        noun="film",
+    )
+
+
+def _seconds(frames: str) -> Interval:
+    """Return the time from the first frame to the one past the last."""
+    first, end = map(int, frames.split("-"))
+    return first / _GRID_FRAMES, end / _GRID_FRAMES
+
+
 def _interval(text: str) -> Interval:
     start, end = map(float, text.split("-"))
     return start, end
 
 
-def write_utterances(folder: Path, utterances: Iterable[Utterance]) -> None:
-    """Write the table of `utterances` into `folder`, and `places-SPLIT.jsonl` for splits but train that have times."""
+def write_utterances(folder: Path, utterances: Iterable[Utterance], *, noun: str = "recording") -> None:
+    """Write the table of `utterances`, each a `noun`, into `folder`, and `places-SPLIT.jsonl` of splits with times.
+
+    Those of train are left out.
+    """
     places: dict[str, list[dict[str, Any]]] = {}
-    with open_output(folder / TABLE) as table:
-        table.write("\t".join(COLUMNS) + "\n")
+    with open_output(folder / f"{noun}s.tsv") as table:
+        table.write("\t".join((noun, *COLUMNS)) + "\n")
         for each in utterances:
             table.write("\t".join((each.file, each.text, each.speaker, each.split)) + "\n")
             if each.times and each.split != "train":

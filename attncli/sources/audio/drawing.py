@@ -16,8 +16,8 @@ from attncli.files.writing import write_text
 from attncli.sources.audio.page import page
 from attncli.sources.audio.reader import MatrixFeatures, SoundFeatures
 from attncli.sources.audio.spectrogram import Listened, check_size, spectrogram_figure
-from attncli.sources.audio.words import SpokenWord, spoken_words
 from attncli.sources.source import Drawer, Look, Tell
+from attncli.sources.words_in_time import SpokenWord, spoken_words
 
 _LONGEST_STEM = 50  # characters, so that a name of up to four bytes each is shorter than the 255 that systems allow
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from attncli.drawing.figures import quiet_glyphs
 from attncli.drawing.pages import rendered
 from attncli.sources.audio.spectrogram import Listened
-from attncli.sources.audio.words import SpokenWord
+from attncli.sources.words_in_time import SpokenWord
 
 # Those that browsers play; other files are shown without their sound.
 _TYPES = {

@@ -21,7 +21,7 @@ from attncli.drawing.fonts import Fonts
 from attncli.drawing.labels import readable
 from attncli.errors import DataError
 from attncli.models.attention import Marks
-from attncli.sources.audio.words import SpokenWord
+from attncli.sources.words_in_time import SpokenWord
 
 _NARROWEST, _WIDEST, _SECOND = 6.0, 24.0, 2.0  # of the panels, and of a second of them
 _SOUND, _WORDS, _GAP = 1.5, 0.42, 0.06  # heights: of the spectrogram, of a row of words, between panels

@@ -56,8 +56,8 @@ class FilmDrawer(Drawer):
             yield folder / name
 
     def _figure(self, found: Written, fonts: Fonts, look: Look, largest: float | None) -> Figure:
-        frames = sampling_of(self.section).frames(opened(found.cell, self.section), _reduced, name=found.cell)
-        looked = LookedAtFilm(found.cell, frames, found.best)
+        taken = sampling_of(self.section).taken(opened(found.cell, self.section), _reduced, name=found.cell)
+        looked = LookedAtFilm(found.cell, taken.frames, found.best)
         return film_figure(looked, self.section.frame.preprocessing, fonts, look, largest=largest)
 
 

@@ -69,7 +69,7 @@ class KeptFilms:
             squares: list[Array] = []
             for cell, group in groupby((named[path] for path in paths), key=lambda frame: frame[0]):
                 if cell not in read:
-                    film = reader.read(cell)
+                    film = reader.read(cell).frames
                     read.clear()
                     read[cell] = film
                 squares += [read[cell][at] for _, at in group]

@@ -21,6 +21,7 @@ from attncli.sources.images.features import StoredFeatures
 from attncli.sources.images.kind import Images, build_backbone, encoded, feature_store
 from attncli.sources.images.reader import mirror
 from attncli.sources.source import Drawer, Shared, SourceKind
+from attncli.sources.time_locator import TimeLocator
 from attncli.sources.video.encoder import FilmEncoder, FrameVectors, Regions, map_of
 from attncli.sources.video.features import FilmColumn, KeptFilms, without_regions
 from attncli.sources.video.folders import films_in
@@ -103,6 +104,10 @@ class Video(SourceKind[Frames]):
             section.frame, shared, backbone, mirrored=mirrored, pooled_alone=not _reads_regions(section)
         )
         return KeptFilms(store, section, shared.sums)
+
+    def locator(self, section: Frames) -> TimeLocator:
+        """Return what finds intervals of time."""
+        return TimeLocator()
 
     def drawer(self, section: Frames) -> Drawer:
         """Return the drawer of films and their weights."""

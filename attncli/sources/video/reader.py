@@ -11,7 +11,7 @@ from PIL import Image
 
 from attncli.config.sources.images import Augmentation
 from attncli.config.sources.video import Frames
-from attncli.data.columns import Array, Reader
+from attncli.data.columns import Array, Places, Reader
 from attncli.sources.images.placement import place, place_at_random
 from attncli.sources.video.batch import Films, pack_films
 from attncli.sources.video.files import Film, film_at
@@ -19,8 +19,16 @@ from attncli.sources.video.sampling import Sampling
 
 
 @dataclass(frozen=True)
-class FilmReader(Reader[Array]):
-    """Reads files as squares [T, size, size, 3] uint8."""
+class ReadFilm:
+    """The frames of a film that are read."""
+
+    frames: Array  # squares [T, size, size, 3] uint8
+    seconds: float  # from one to the next
+
+
+@dataclass(frozen=True)
+class FilmReader(Reader[ReadFilm]):
+    """Reads files as squares."""
 
     section: Frames
     augmentation: Augmentation | None = None
@@ -29,7 +37,7 @@ class FilmReader(Reader[Array]):
     ahead = 32
     on_threads = True
 
-    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> Array:
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> ReadFilm:
         """Return the film in `cell`, its frames augmented alike as `seed` decides; without one, as they are."""
         preprocessing = self.section.frame.preprocessing
 
@@ -40,16 +48,20 @@ class FilmReader(Reader[Array]):
             generator = np.random.default_rng(list(seed))
             return place_at_random(image.size, preprocessing, self.augmentation, generator).apply(image)
 
-        frames = sampling_of(self.section).frames(opened(cell, self.section), square, name=cell)
-        return np.stack(frames[::-1] if self.backwards else frames)
+        taken = sampling_of(self.section).taken(opened(cell, self.section), square, name=cell)
+        return ReadFilm(np.stack(taken.frames[::-1] if self.backwards else taken.frames), taken.seconds)
 
-    def pack(self, items: Sequence[Array]) -> Films:
+    def pack(self, items: Sequence[ReadFilm]) -> Films:
         """Return the films as one batch."""
-        return pack_films(items)
+        return pack_films([item.frames for item in items])
 
-    def length(self, item: Array) -> int:
+    def length(self, item: ReadFilm) -> int:
         """Return the number of frames."""
-        return len(item)
+        return len(item.frames)
+
+    def places(self, item: ReadFilm) -> Places:
+        """Return how long a frame stands for the film."""
+        return Places(seconds=item.seconds)
 
 
 def opened(cell: str, section: Frames) -> Film:

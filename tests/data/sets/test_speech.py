@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attncli.data.gold_places import read_gold_places
-from attncli.data.sets.speech import prepare_an4, prepare_fsdd_strings, prepare_grid_s1
+from attncli.data.sets.speech import prepare_an4, prepare_fsdd_strings, prepare_grid_s1, prepare_grid_s1_lips
 
 
 def table(folder: Path, name: str, *rows: str) -> None:
@@ -83,3 +83,24 @@ def test_sounds_are_kept_as_they_are_with_the_times_of_their_words(tmp_path: Pat
         "source": "dev1.ogg",
         "places": [{"words": [0], "seconds": [0.2, 0.43]}, {"words": [1], "seconds": [0.43, 0.61]}],
     }
+
+
+def test_films_are_kept_as_they_are_with_the_times_of_their_words(tmp_path: Path) -> None:
+    raw, made = tmp_path / "raw", tmp_path / "made"
+    (raw / "lips").mkdir(parents=True)
+    made.mkdir()
+    for name in ("train", "dev", "test"):
+        table(raw, f"{name}.tsv", "id|frames|text|word_frames", f"{name}1|20|bin blue|5-10 9-17")
+        (raw / "lips" / f"{name}1.webp").write_bytes(name.encode())
+    prepare_grid_s1_lips(raw, made)
+    assert (made / "films" / "dev1.webp").read_bytes() == b"dev"
+    assert (made / "films.tsv").read_text().splitlines()[:2] == [
+        "film\ttext\tspeaker\tsplit",
+        "train1.webp\tbin blue\ts1\ttrain",
+    ]
+    # Of 25 frames a second; the last number is the first frame behind the word.
+    assert json.loads((made / "places-test.jsonl").read_text()) == {
+        "source": "test1.webp",
+        "places": [{"words": [0], "seconds": [0.2, 0.4]}, {"words": [1], "seconds": [0.36, 0.68]}],
+    }
+    assert not (made / "places-train.jsonl").exists()

@@ -22,6 +22,7 @@ from attncli.sources.images.batch import Pixels
 from attncli.sources.source import Shared
 from attncli.sources.video.encoder import FilmEncoder
 from attncli.sources.video.kind import Video
+from attncli.sources.video.reader import ReadFilm
 from attncli.text.tokenizer import Tokenizer, Tokenizers
 
 LENGTHS = [3, 1, 4]
@@ -37,7 +38,8 @@ def built(config: CaptioningConfig) -> FilmEncoder:
 def packed(config: CaptioningConfig) -> Any:
     reader = Video().reader(config.model.encoder, Shared(config, Tokenizers(Tokenizer, Tokenizer)))  # type: ignore[arg-type]
     generator = np.random.default_rng(2)
-    return reader.pack([generator.integers(0, 256, (length, 8, 8, 3), np.uint8) for length in LENGTHS])
+    frames = [generator.integers(0, 256, (length, 8, 8, 3), np.uint8) for length in LENGTHS]
+    return reader.pack([ReadFilm(each, 0.1) for each in frames])
 
 
 def test_the_network_over_time_reads_the_mean_of_each_frame() -> None:

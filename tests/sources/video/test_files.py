@@ -33,7 +33,7 @@ def seen(film: Film) -> list[int]:
 def problem(path: Path, *, frame_height: int | None = None) -> str:
     def read() -> list[Array]:
         film = opened(path, frame_height=frame_height)
-        return Sampling(2, None, 9).frames(film, np.asarray, name=str(path))
+        return Sampling(2, None, 9).taken(film, np.asarray, name=str(path)).frames
 
     with pytest.raises(DataError) as caught:
         read()
@@ -98,7 +98,7 @@ def test_only_frames_that_are_asked_for_are_read_of_a_folder(tmp_path: Path) -> 
     for number, grey in enumerate(GREYS):
         films.greys([grey])[0].save(tmp_path / f"{number}.png")
     (tmp_path / "2.png").write_text("broken")
-    taken = Sampling(2, None, 9).frames(opened(tmp_path), np.asarray, name="a")
+    taken = Sampling(2, None, 9).taken(opened(tmp_path), np.asarray, name="a").frames
     assert [int(frame.mean()) for frame in taken] == [60, 180]
 
 

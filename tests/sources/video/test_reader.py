@@ -7,6 +7,7 @@ from typing import Any
 
 import films
 import numpy as np
+import pytest
 from PIL import Image
 
 from attncli.config.sources.images import Augmentation
@@ -19,7 +20,7 @@ def test_frames_are_placed_as_images_are(tmp_path: Path) -> None:
     frames = films.noise(9)
     path = films.write_animation(tmp_path / "a.webp", frames)
     expected = [place((12, 10), section.frame.preprocessing).apply(frames[at]) for at in (1, 3, 5, 7)]
-    assert np.array_equal(FilmReader(section).read(str(path)), expected)
+    assert np.array_equal(FilmReader(section).read(str(path)).frames, expected)
 
 
 def test_frames_of_a_film_are_cropped_and_mirrored_alike(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_frames_of_a_film_are_cropped_and_mirrored_alike(tmp_path: Path) -> None
     for number in range(4):
         still.save(tmp_path / f"{number}.png")
     reader = FilmReader(section, Augmentation(flip=True, smallest_crop=0.5))
-    seen = [reader.read(str(tmp_path), seed=[7, at]) for at in range(6)]
+    seen = [reader.read(str(tmp_path), seed=[7, at]).frames for at in range(6)]
     assert all(np.array_equal(film[0], frame) for film in seen for frame in film)
     assert len({film.tobytes() for film in seen}) > 3
 
@@ -37,12 +38,18 @@ def test_frames_of_several_sizes_become_one(tmp_path: Path) -> None:
     for number, size in enumerate(((12, 10), (7, 30))):
         Image.new("RGB", size, "red").save(tmp_path / f"{number}.png")
     section: Any = films.configured().model.encoder
-    assert FilmReader(section).read(str(tmp_path)).shape == (2, 8, 8, 3)
+    assert FilmReader(section).read(str(tmp_path)).frames.shape == (2, 8, 8, 3)
 
 
 def test_a_film_is_read_backwards_frame_by_frame(tmp_path: Path) -> None:
     section: Any = films.configured().model.encoder
     path = films.write_animation(tmp_path / "a.webp", films.noise(9))
-    assert np.array_equal(
-        FilmReader(section, backwards=True).read(str(path)), FilmReader(section).read(str(path))[::-1]
-    )
+    backwards = FilmReader(section, backwards=True).read(str(path))
+    assert np.array_equal(backwards.frames, FilmReader(section).read(str(path)).frames[::-1])
+
+
+def test_a_position_lasts_from_one_frame_that_is_read_to_the_next(tmp_path: Path) -> None:
+    section: Any = films.configured().model.encoder
+    path = films.write_animation(tmp_path / "a.webp", films.noise(8), milliseconds=50)
+    reader = FilmReader(section)
+    assert reader.places(reader.read(str(path))).seconds == pytest.approx(8 * 0.05 / 4)

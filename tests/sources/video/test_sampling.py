@@ -35,7 +35,7 @@ class Counted(Film):
 
 
 def read(sampling: Sampling, film: Film) -> list[int]:
-    taken = sampling.frames(film, np.asarray, name="a.mp4")
+    taken = sampling.taken(film, np.asarray, name="a.mp4").frames
     return [int(pixel[0, 0, 0]) + 256 * int(pixel[0, 0, 1]) for pixel in taken]
 
 
@@ -85,3 +85,17 @@ def test_more_frames_than_may_be_read_are_reported_before_they_fill_the_memory()
 def test_a_film_of_which_nothing_can_be_decoded_is_named() -> None:
     with pytest.raises(DataError, match=r"^a\.mp4: no frame of it can be decoded$"):
         read(Sampling(None, 5.0, 9), Counted([], []))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "times", "seconds"),
+    [
+        (Sampling(2, None, 9), [number / 25 for number in range(10)], 0.4 / 2),  # of 0.4 seconds
+        (Sampling(16, None, 9), [number / 25 for number in range(10)], 0.04),
+        (Sampling(None, 5.0, 9), [number / 25 for number in range(31)], 0.2),
+        (Sampling(None, 100.0, 99), [number / 25 for number in range(31)], 0.04),
+        (Sampling(2, None, 9), [5.0], 1.0),
+    ],
+)
+def test_frames_lie_evenly_in_time(sampling: Sampling, times: list[float], seconds: float) -> None:
+    assert sampling.taken(Counted(times, []), np.asarray, name="a.mp4").seconds == pytest.approx(seconds)

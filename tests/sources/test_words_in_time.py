@@ -7,7 +7,7 @@ import pytest
 
 from attncli.data.columns import Places
 from attncli.decoding.written import Written, WrittenHypothesis
-from attncli.sources.audio.words import heard, spoken_words
+from attncli.sources.words_in_time import heard, spoken_words
 
 
 def written(text: str, tokens: tuple[str, ...], weights: list[list[float]]) -> Written:
@@ -51,3 +51,10 @@ def test_a_word_of_which_nothing_is_known_has_its_time() -> None:
 
 def test_nothing_written_has_no_words() -> None:
     assert spoken_words(written("", ("</s>",), [[1.0, 0]])) == ()
+
+
+def test_weights_over_the_regions_of_frames_are_summed() -> None:
+    over_regions = np.zeros((2, 3, 2, 2))
+    over_regions[0, 1], over_regions[1, 2] = 0.25, 0.25
+    plain = written("ab c", ("▁ab", "▁c"), over_regions.sum((2, 3)).tolist())
+    assert spoken_words(written("ab c", ("▁ab", "▁c"), over_regions.tolist())) == spoken_words(plain)
