@@ -6,17 +6,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import Command
 from launched import begin, end
+from recordings import recorded_words
+from toy_films import labelled_films
 
 from attncli.cli.main import main
 from attncli.errors import DataError
 from attncli.machine import launched as package
 from attncli.machine.workers import Workers
+from attncli.runs.folder import RunFolder
 
 LINES = "der Hund rennt .\n\neine Kuh schläft nie .\nnie\nder der der Hund schläft .\nKuh\neine Kuh .\nrennt nie .\n"
 
@@ -84,6 +88,48 @@ def test_captions_and_their_problems_do_not_depend_on_the_number_of_processes(
     arguments += ["--batch-size", 2, "--device", "cpu"]
     alone = attncli(*arguments)
     assert (alone.code, alone.out.count("\n")) == (1, 9)
+    assert run_together(tmp_path / "two", 2, *arguments) == ([1, 0], alone.out, alone.err)
+
+
+FILMS = (labelled_films, "training.augmentation={flip: true, smallest_crop: 0.8}")
+RECORDINGS = (recorded_words, "training.spec_augment={band_masks: 1, time_masks: 1, time_share: 0.5}")
+Made = Callable[[Path], Path]
+
+
+def train_arguments(config: Path, run: Path, *overrides: str) -> list[object]:
+    # Adam would make steps of gradients that are 0 but for rounding.
+    fixed = ("model.dropout=0", "training.optimizer={kind: sgd}", "training.max_steps=3", "training.batch_sentences=5")
+    sets = (*fixed, *overrides)
+    return ["train", config, "--run", run, "--device", "cpu", *(part for each in sets for part in ("--set", each))]
+
+
+@pytest.mark.parametrize(("made", "varied"), [FILMS, RECORDINGS])
+def test_films_and_recordings_train_several_processes_as_one(
+    attncli: Command, tmp_path: Path, made: Made, varied: str
+) -> None:
+    config = made(tmp_path / "data")
+    assert attncli(*train_arguments(config, tmp_path / "one", varied)).code == 0
+    codes, _, told = run_together(tmp_path / "said", 2, *train_arguments(config, tmp_path / "two", varied))
+    assert codes == [0, 0], told
+    expected, found = (RunFolder(tmp_path / name).load_weights("last") for name in ("one", "two"))
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("command", "made", "sources"), [("classify", FILMS, "films"), ("transcribe", RECORDINGS, "audio")]
+)
+def test_films_and_recordings_do_not_depend_on_the_number_of_processes(
+    attncli: Command, tmp_path: Path, command: str, made: tuple[Made, str], sources: str
+) -> None:
+    config = made[0](tmp_path / "data")
+    assert attncli(*train_arguments(config, tmp_path / "run")).code == 0
+    bad = tmp_path / "bad.gif"
+    bad.touch()
+    found = sorted((tmp_path / "data" / sources).glob("*"))[:5]
+    arguments = [command, tmp_path / "run", *found[:3], bad, *found[3:], "--batch-size", 2, "--device", "cpu"]
+    alone = attncli(*arguments)
+    assert (alone.code, alone.out.count("\n")) == (1, 5)
     assert run_together(tmp_path / "two", 2, *arguments) == ([1, 0], alone.out, alone.err)
 
 
