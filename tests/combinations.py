@@ -139,7 +139,7 @@ CLASSIFIER: Overrides = ("model.decoder={kind: classifier, hidden_size: 8}", *LA
 # A search for labels has one step, after which all that a classifier writes is a tie.
 CLASSIFIERS: dict[str, Overrides] = {
     "recurrent-classifier-none": (*ENCODER_KINDS["recurrent"], *CLASSIFIER, *WITHOUT_ATTENTION["none"]),
-    "lstmn-classifier": (*ENCODER_KINDS["lstmn"], *CLASSIFIER),
+    "lstmn-classifier": (*ENCODER_KINDS["lstmn"], *CLASSIFIER, "model.decoder.hops=2"),
     "transformer-classifier": (
         *ENCODER_KINDS["transformer"],
         *CLASSIFIER,

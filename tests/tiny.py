@@ -16,6 +16,7 @@ from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.yaml_core import parse_yaml
 from attncli.data.tokens import Tokens
 from attncli.models.build import build_decoder
+from attncli.models.decoders.decoder import Decoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
@@ -108,6 +109,12 @@ def row_of(batch: Tokens, at: int) -> Tokens:
     """Return row `at` of `batch` alone, without its padding."""
     length = batch.lengths[at : at + 1]
     return Tokens(batch.ids[at : at + 1, : int(length)], length)
+
+
+def read_whole(decoder: Decoder, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+    """Return logits [B, T, V] and weights [B, T, S] after each of `tokens` [B, T], the begin symbol first."""
+    forced = decoder.force(tokens, decoder.prepare(memory))
+    return decoder.output(forced.features), forced.weights
 
 
 def scored(model: EncoderDecoder, source: Any, target: Tokens) -> tuple[Tensor, Tensor | None]:

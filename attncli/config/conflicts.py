@@ -24,8 +24,7 @@ def decoder_conflicts(
 ) -> Iterator[str]:
     """Yield the conflicts of a decoder with its attention and the memory; a `memory_size` of None is not known."""
     if isinstance(decoder, ClassifierDecoder):
-        if isinstance(attention, Attention):
-            yield from conflicts_of_a_classifier(attention, decoder, memory_size=memory_size, memory_key=memory_key)
+        yield from conflicts_of_a_classifier(attention, decoder, memory_size=memory_size, memory_key=memory_key)
         return
     if not isinstance(decoder, TransformerDecoder):
         yield from conflicts_of_readout_activation(decoder, attends=attention != "none")
@@ -95,9 +94,22 @@ def _beyond_scaled_dot(attention: Attention) -> str:
 
 
 def conflicts_of_a_classifier(
-    attention: Attention, decoder: ClassifierDecoder, *, memory_size: int | None, memory_key: str
+    attention: Literal["none"] | Attention,
+    decoder: ClassifierDecoder,
+    *,
+    memory_size: int | None,
+    memory_key: str,
 ) -> Iterator[str]:
-    """Yield the conflicts of a classifier that has an attention."""
+    """Yield the conflicts of a classifier with its attention."""
+    if attention == "none":
+        if decoder.hops > 1:
+            yield "model.decoder.hops: are questions to an attention, but model.attention is none; remove it"
+        return
+    if decoder.readout == "sum" and memory_size not in (None, decoder.hidden_size):
+        yield (
+            f"model.decoder.readout: 'sum' adds what is read to the question, but {memory_key} is {memory_size} and "
+            f"model.decoder.hidden_size is {decoder.hidden_size}; make them equal or choose 'attentional'"
+        )
     yield from conflicts_of_widths(attention, decoder.hidden_size, memory_size=memory_size, memory_key=memory_key)
     if attention.looks_back:
         yield (

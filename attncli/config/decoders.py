@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Tag
 
 from attncli.config.networks import LSTMN, Recurrent, TokenInput, Transformer, network_kind
-from attncli.config.quantities import Layers, Size, Weight
+from attncli.config.quantities import Count, Layers, Size, Weight
 from attncli.config.section import Section
 
 ActivationName = Literal["tanh", "none"]
@@ -82,13 +82,19 @@ class TransformerDecoder(Transformer):
 class ClassifierDecoder(Section):
     """One label for each source: a question made of its summary asks the attention, and a layer reads the answer.
 
-    Without attention it reads the question alone. It needs `tokenizer.target: {kind: label}`.
+    With several hops (Yang et al. 2016) what was read makes the next question. Without attention the question alone is
+    read. It needs `tokenizer.target: {kind: label}`.
     """
 
     kind: Literal["classifier"] = "classifier"
     """The kind of network."""
     hidden_size: Size = 512
     """Width of the question, and of what the output layer reads."""
+    hops: Count = 1
+    """How often the attention is asked, each time one with weights of its own."""
+    readout: Literal["attentional", "sum"] = "attentional"
+    """What becomes of question u and context c, for the next hop and at last for the output layer: `attentional`,
+    tanh(W [c; u]), or `sum`, c + u (Yang et al. 2016), for which both have one width."""
 
 
 Decoder = Annotated[

@@ -21,7 +21,7 @@ from attncli.config.writing import WritingModel
 from attncli.models.attention import Attention
 from attncli.models.bridges import VECTORS, Bridge, CopyBridge, MLPBridge, ZeroBridge
 from attncli.models.copying import Copying
-from attncli.models.decoders.classifier import ClassifierDecoder
+from attncli.models.decoders.classifier import ClassifierDecoder, Hop
 from attncli.models.decoders.decoder import Decoder
 from attncli.models.decoders.recurrent import (
     AttentionalDecoder,
@@ -54,6 +54,7 @@ from attncli.models.readouts import (
     OutputLayer,
     Readout,
     StateReadout,
+    SumReadout,
 )
 from attncli.models.recurrence import CELLS, Layers, RecurrentLayers
 from attncli.models.scores import build_score
@@ -123,19 +124,37 @@ def build_classifier(
 ) -> ClassifierDecoder:
     """Return the classifier that `config` describes; there are as many labels as entries of `embedding`."""
     size = config.hidden_size
-    attention: Attention | None = None
-    readout: Readout = StateReadout(size)
+    hops = []
     if model.attention != "none":
-        attention = build_attention(model.attention, query_size=size, memory_size=memory_size, memory_axes=memory_axes)
-        readout = AttentionalReadout(size, memory_size, activation=ACTIVATIONS["tanh"])
+        for number in range(config.hops):
+            attention = build_attention(
+                _with_draws_of_its_own(model.attention, number),
+                query_size=size,
+                memory_size=memory_size,
+                memory_axes=memory_axes,
+            )
+            hops.append(Hop(attention, _hop_readout(config, memory_size)))
     return ClassifierDecoder(
-        attention,
-        readout,
+        hops,
         OutputLayer(size, embedding, tied=False),
         memory_size=memory_size,
         question_size=size,
         output_dropout=model.dropout.outputs,
     )
+
+
+def _hop_readout(config: ClassifierDecoderConfig, memory_size: int) -> Readout:
+    if config.readout == "sum":
+        return SumReadout(config.hidden_size)
+    return AttentionalReadout(config.hidden_size, memory_size, activation=ACTIVATIONS["tanh"], gated=False)
+
+
+def _with_draws_of_its_own(config: AttentionConfig, number: int) -> AttentionConfig:
+    """Return `config` for hop `number`: two hops that drew with the same numbers would tend to the same places."""
+    if config.inference != "sample":
+        return config
+    first = 1 if config.sampling_seed is None else config.sampling_seed
+    return config.model_copy(update={"sampling_seed": first + number})
 
 
 def layer_sizes(config: TransformerLayers, model: WritingModel) -> LayerSizes:

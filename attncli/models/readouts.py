@@ -44,18 +44,32 @@ class StateReadout(Readout):
 class AttentionalReadout(Readout):
     """The attentional vector f(W [c; h]) (Luong, Pham and Manning 2015, equation 5; no bias, as there).
 
-    f is tanh in the paper.
+    f is tanh in the paper. `gated` says whether what it reads are states of gated cells, which are small: its initial
+    weights go by that.
     """
 
-    def __init__(self, hidden_size: int, context_size: int, *, activation: Activation):
+    def __init__(self, hidden_size: int, context_size: int, *, activation: Activation, gated: bool = True):
         super().__init__()
-        self.size, self.activation = hidden_size, activation
+        self.size, self.activation, self.gated = hidden_size, activation, gated
         self.combine = nn.Linear(context_size + hidden_size, hidden_size, bias=False)
 
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
         """Return the attentional vector [..., H]."""
         assert context is not None, "the config refuses this readout without a context"
         return self.activation(self.combine(torch.cat([context, state], -1)))
+
+
+class SumReadout(Readout):
+    """The state plus the context, which has its width (Yang et al. 2016, equation 18)."""
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.size = hidden_size
+
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
+        """Return the sum [..., H]."""
+        assert context is not None, "the config refuses this readout without a context"
+        return state + context
 
 
 class MaxoutReadout(Readout):

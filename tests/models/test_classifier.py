@@ -5,13 +5,14 @@ B=3 sources, K=2 hypotheses of each, T=4 target positions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from combinations import CLASSIFIER, LABEL_TARGETS, SELECTION, WINDOW, score_overrides
-from tiny import built, built_for_images, close, configured, part_of, row_of, tokens
+from tiny import built, built_for_images, close, configured, part_of, read_whole, row_of, tokens
 from torch import nn
 
 from attncli.data.tokens import TokenColumn
@@ -32,6 +33,15 @@ OVERRIDES = {
     for names in product(SCORES, WINDOW, SELECTION)
 }
 
+OVERRIDES |= {
+    "-".join(("two", *names)): (*CLASSIFIER, *WINDOW[names[0]], *SELECTION[names[1]], "model.decoder.hops=2")
+    for names in product(WINDOW, SELECTION)
+}
+
+
+def hopping(hops: int, readout: str = "attentional") -> tuple[str, ...]:
+    return (f"model.decoder.hops={hops}", f"model.decoder.readout={readout}")
+
 
 def decoder_of(model: EncoderDecoder) -> ClassifierDecoder:
     assert isinstance(model.decoder, ClassifierDecoder)
@@ -45,31 +55,93 @@ def test_a_label_is_one_term_without_an_end_symbol() -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize("score", SCORES)
-def test_a_question_made_of_the_summary_asks_once_and_a_layer_reads_the_answer(score: str) -> None:
-    model = built(*CLASSIFIER, *score_overrides(score))
+@pytest.mark.parametrize("hops", [1, 3])
+@pytest.mark.parametrize("readout", ["attentional", "sum"])
+def test_every_hop_asks_with_what_the_last_one_made_of_question_and_context(
+    readout: str, hops: int, score: str
+) -> None:
+    widths = ("model.encoder.hidden_size=8",) if readout == "sum" else ()
+    model = built(*CLASSIFIER, *score_overrides(score), *hopping(hops, readout), *widths)
     memory, decoder = model.encode(SOURCE), decoder_of(model)
-    logits, weights = decoder(torch.full((3, 1), BOS), memory)
-    question = (memory.summary @ decoder.ask.weight.T + decoder.ask.bias).tanh()
-    assert decoder.attention is not None
+    prefix = torch.full((3, 1), BOS)
+    logits, weights = read_whole(decoder, prefix, memory)
+    of_hops = decoder.cross_weights(prefix, decoder.prepare(memory))
     assert weights is not None
-    combine = part_of(decoder, "readout.combine", nn.Linear)
-    for at in range(3):
-        length = int(SOURCE.lengths[at])
-        keys = decoder.attention.score.project(memory.states[at : at + 1])
-        scores = decoder.attention.score(question[at : at + 1, None], keys)[0, 0, :length]
-        expected = scores.softmax(-1)
-        context = expected @ memory.states[at, :length]
-        read = (torch.cat([context, question[at]]) @ combine.weight.T).tanh()
-        output = decoder.output.classify
-        close(weights[at, 0, :length], expected)
-        close(logits[at, 0], read @ output.weight.T + output.bias)
+    assert of_hops is not None
+    assert of_hops.shape[:4] == (3, hops, 1, 1)
+    questions = (memory.summary @ decoder.ask.weight.T + decoder.ask.bias).tanh()
+    for at, question in enumerate(questions):
+        states = memory.states[at, : int(SOURCE.lengths[at])]
+        for number in range(hops):
+            scored = decoder.hops[number].attention.score
+            expected = scored(question[None, None], scored.project(states[None]))[0, 0].softmax(-1)
+            close(of_hops[at, number, 0, 0, : len(states)], expected)
+            context = expected @ states
+            if readout == "sum":
+                question = question + context
+            else:
+                combine = part_of(decoder.hops[number].readout, "combine", nn.Linear).weight
+                question = (combine @ torch.cat([context, question])).tanh()
+        close(weights[at], of_hops[at, -1, 0])
+        close(logits[at, 0], question @ decoder.output.classify.weight.T + decoder.output.classify.bias)
+
+
+def test_hops_draw_with_numbers_of_their_own() -> None:
+    sampled = "model.attention={score: dot, selection: hard, inference: sample}"
+    model = built(*CLASSIFIER, *hopping(2), "model.encoder.hidden_size=8", sampled).eval()
+    decoder, long = decoder_of(model), tokens(list(range(4, 11)) * 5)
+    with torch.no_grad():
+        for hop in decoder.hops:
+            part_of(hop.readout, "combine", nn.Linear).weight.zero_()
+    memory = model.encode(long)
+    even = replace(memory, states=torch.zeros_like(memory.states))  # every position is as likely
+    first, second = decoder.force(torch.full((1, 6), BOS), decoder.prepare(even)).glimpses
+    assert first.marks is not None
+    assert second.marks is not None
+    assert first.marks.chosen is not None
+    assert second.marks.chosen is not None
+    assert first.marks.chosen.tolist() != second.marks.chosen.tolist()
+
+
+def test_the_draws_of_every_hop_are_learned_from() -> None:
+    hard = "model.attention={score: dot, selection: hard, estimator: reinforce}"
+    model = built(*CLASSIFIER, *hopping(2), "model.encoder.hidden_size=8", hard).train()
+    torch.manual_seed(5)
+    forced = model.force(SOURCE, LABELS)
+    log_probs, real = torch.tensor([-1.0, -2.0, -4.0]), torch.ones(3, 1, dtype=torch.bool)
+    decoder = decoder_of(model)
+    learn = {"real": real, "log_probs": log_probs}
+    expected = [
+        hop.attention.selection.learn(seen.draws, **learn)
+        for hop, seen in zip(decoder.hops, forced.glimpses, strict=True)  # type: ignore[attr-defined]
+    ]
+    assert None not in expected
+    found = decoder.further_loss(forced, model.encode(SOURCE), **learn)
+    assert found is not None
+    close(found, expected[0] + expected[1])  # type: ignore[operator]
+    found.backward()  # type: ignore[no-untyped-call]
+    assert decoder.ask.weight.grad is not None
+    assert decoder.ask.weight.grad.abs().sum() > 0
+
+
+def test_weights_of_one_hop_have_the_names_of_runs_that_knew_no_hops() -> None:
+    assert list(decoder_of(built(*CLASSIFIER)).state_dict()) == [
+        "ask.weight",
+        "ask.bias",
+        "attention.score.query.weight",
+        "attention.score.memory.weight",
+        "attention.score.energy.weight",
+        "readout.combine.weight",
+        "output.classify.weight",
+        "output.classify.bias",
+    ]
 
 
 @torch.inference_mode()
 def test_without_attention_the_question_is_all_that_is_read() -> None:
     model = built(*CLASSIFIER, "model.attention=none")
     memory, decoder = model.encode(SOURCE), decoder_of(model)
-    logits, weights = decoder(torch.full((3, 1), BOS), memory)
+    logits, weights = read_whole(decoder, torch.full((3, 1), BOS), memory)
     question = (memory.summary @ decoder.ask.weight.T + decoder.ask.bias).tanh()
     assert weights is None
     close(logits[:, 0], question @ decoder.output.classify.weight.T + decoder.output.classify.bias)
@@ -82,7 +154,7 @@ def test_stepping_gives_what_forcing_gives_with_every_score_window_and_selection
     for name, overrides in OVERRIDES.items():
         model = built(*overrides)
         memory, decoder = model.encode(SOURCE), decoder_of(model)
-        logits, weights = decoder(prefix, take_rows(memory, every_k))
+        logits, weights = read_whole(decoder, prefix, take_rows(memory, every_k))
         prepared = decoder.prepare(memory)
         state = take_rows(decoder.start(prepared), every_k)
         for t in range(prefix.shape[1]):
@@ -171,6 +243,15 @@ def test_it_asks_images_too() -> None:
             ("model.attention={score: dot}",),
             "model.attention.score: 'dot' needs query and memory of equal width, but model.decoder.hidden_size is 8 "
             "and model.encoder.hidden_size is 10; make them equal or choose 'general'",
+        ),
+        (
+            ("model.decoder.hops=2", "model.attention=none"),
+            "model.decoder.hops: are questions to an attention, but model.attention is none; remove it",
+        ),
+        (
+            ("model.decoder.readout=sum",),
+            "model.decoder.readout: 'sum' adds what is read to the question, but model.encoder.hidden_size is 10 and "
+            "model.decoder.hidden_size is 8; make them equal or choose 'attentional'",
         ),
         (
             ("model.decoder={hidden_size: 8, copying: true}",),
