@@ -28,8 +28,11 @@ class JointModel(WritingModel):
     memory_size: Size | None = None
     """With `encoders`: width to which the memory of each is projected; by default `decoder.hidden_size`."""
     attended: tuple[SetName, ...] | None = Field(default=None, min_length=1)
-    """With `encoders`: those whose positions the attention reads, such as the image and not the question about it; the
-    summaries of all ask it. By default all."""
+    """With `encoders`: those whose positions the attention reads, such as the image and not the question about it. By
+    default all."""
+    summarised: tuple[SetName, ...] | None = Field(default=None, min_length=1)
+    """With `encoders`: those whose summaries the decoder gets, of which a classifier makes its first question. An image
+    that is summarised as well as attended to may be known without a look. By default all."""
 
     @model_validator(mode="after")
     def _reads_something(self) -> JointModel:
@@ -39,12 +42,12 @@ class JointModel(WritingModel):
             raise ValueError("has no encoder; give encoder, or encoders with one for each source")
         if self.encoder is not None and self.memory_size is not None:
             raise ValueError("memory_size belongs to encoders, but there is one encoder; remove it")
-        if self.attended is not None:
-            if self.encoder is not None:
-                raise ValueError("attended belongs to encoders, but there is one encoder; remove it")
-            for name in self.attended:
+        for key, names in (("attended", self.attended), ("summarised", self.summarised)):
+            if names is not None and self.encoder is not None:
+                raise ValueError(f"{key} belongs to encoders, but there is one encoder; remove it")
+            for name in names or ():
                 if name not in self.by_source:
-                    raise ValueError(f"attended: {unknown('encoder', name, self.by_source)}")
+                    raise ValueError(f"{key}: {unknown('encoder', name, self.by_source)}")
         return self
 
     @property
@@ -61,6 +64,7 @@ class JointModel(WritingModel):
             encoders=self.by_source,
             memory_size=self.memory_size or self.decoder.hidden_size,
             attended=tuple(name for name in self.by_source if self.attended is None or name in self.attended),
+            summarised=tuple(name for name in self.by_source if self.summarised is None or name in self.summarised),
         )
 
 
@@ -73,6 +77,7 @@ def joint_conflicts(config: WritingConfig) -> Iterator[str]:
         if isinstance(config.model.attention, Attention):
             yield from _conflicts_with_several(config.model.attention)
         yield from _conflicts_with_unattended(section, config.model)
+        yield from _conflicts_with_unread(section, config.model)
         if config.model.tied_embeddings == "all":
             yield (
                 "model.tied_embeddings: 'all' shares the embeddings of the one source, but model.encoders reads "
@@ -117,6 +122,17 @@ def _conflicts_with_unattended(section: JointEncoder, model: WritingModel) -> It
         yield (
             f"model.attended: leaves out {', '.join(left_out)}, of which only the summary is read, but this decoder "
             "reads none; attend to all, or choose decoder.kind classifier, bridge: final or context: every_step"
+        )
+
+
+def _conflicts_with_unread(section: JointEncoder, model: WritingModel) -> Iterator[str]:
+    """Yield the conflict of encoders of which nothing is read."""
+    attended = section.attended if isinstance(model.attention, Attention) else ()
+    unread = [name for name in section.parts if name not in (*section.summarised, *attended)]
+    if unread:
+        yield (
+            f"model.summarised: leaves out {', '.join(unread)}, which no attention reads either; summarise it, attend "
+            "to it, or remove its encoder"
         )
 
 

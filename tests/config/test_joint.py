@@ -117,6 +117,17 @@ def test_one_encoder_is_an_ordinary_one() -> None:
             "training.batch_by: belongs to model.encoders, but there is one encoder; remove it",
         ),
         (["model.attended=[picture]"], "model: attended: unknown encoder 'picture'; choose from image, question"),
+        (["model.summarised=[picture]"], "model: summarised: unknown encoder 'picture'; choose from image, question"),
+        (
+            ["model.summarised=[question]", "model.attended=[question]"],
+            "model.summarised: leaves out image, which no attention reads either; summarise it, attend to it, or "
+            "remove its encoder",
+        ),
+        (
+            ["model.summarised=[question]", "model.attention=none"],
+            "model.summarised: leaves out image, which no attention reads either; summarise it, attend to it, or "
+            "remove its encoder",
+        ),
         (
             [*IN_WORDS, "model.attended=[image]", "model.decoder={bridge: zero}"],
             "model.attended: leaves out question, of which only the summary is read, but this decoder reads none; "

@@ -75,6 +75,23 @@ def test_of_an_encoder_that_is_not_attended_to_only_the_summary_is_read() -> Non
 
 
 @torch.inference_mode()
+def test_an_encoder_that_is_not_summarised_does_not_enter_the_summary() -> None:
+    whole = joint_of(built_joint(*READING["classifier"]))
+    part = JointEncoder(
+        {name: whole.encoders[name] for name in ("image", "question")},  # type: ignore[misc]
+        memory_size=MEMORY_SIZE,
+        reads_states=True,
+        summarises=True,
+        summarised=["question"],
+    )
+    assert part.summarise is not None
+    found = part(sources())
+    assert found.states.shape == whole(sources()).states.shape
+    question = whole.encoders["question"](sources().members[1]).summary
+    close(found.summary, question @ part.summarise.weight.T + part.summarise.bias)
+
+
+@torch.inference_mode()
 def test_rows_that_share_a_value_have_its_memory() -> None:
     model = built_joint()
     rows = torch.tensor([2, 0, 2, 1])

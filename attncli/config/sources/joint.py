@@ -42,6 +42,8 @@ class JointEncoder(EncoderSection):
     """Width to which the memories are projected."""
     attended: tuple[str, ...]
     """The names of those whose positions are attended to."""
+    summarised: tuple[str, ...]
+    """The names of those whose summaries are read."""
 
     @property
     def kind_name(self) -> str:

@@ -22,10 +22,10 @@ class JointEncoder(Encoder):
     """The memories of several encoders end to end, so that one softmax runs over the positions of all.
 
     Libovický and Helcl 2017, "flat" combination: the states of each are projected to D. They leave out how positions of
-    two memories are told apart; here the bias of the projection is a learned vector for each memory. The summary is a
-    layer over the summaries of all. Only the positions of the `attended` encoders are in the memory, by default those
-    of all; the others give their summaries. What no decoder reads has no layer: without `reads_states` the states have
-    width 0, and without `summarises` the summary is 0.
+    two memories are told apart; here the bias of the projection is a learned vector for each memory. Only the positions
+    of the `attended` encoders are in the memory, and the summary is a layer over those of the `summarised` ones, by
+    default of all. What no decoder reads has no layer: without `reads_states` the states have width 0, and without
+    `summarises` the summary is 0.
     """
 
     def __init__(
@@ -36,18 +36,21 @@ class JointEncoder(Encoder):
         reads_states: bool,
         summarises: bool,
         attended: Collection[str] | None = None,
+        summarised: Collection[str] | None = None,
     ):
         super().__init__()
         self.memory_size = memory_size
         self.encoders = nn.ModuleDict(encoders)
         self.attended = tuple(name for name in encoders if attended is None or name in attended)
+        self.summarised = tuple(name for name in encoders if summarised is None or name in summarised)
         sizes = {name: encoder.memory_size for name, encoder in encoders.items()}
         self.project = (
             nn.ModuleDict({name: nn.Linear(sizes[name], memory_size) for name in self.attended})
             if reads_states
             else None
         )
-        self.summarise = nn.Linear(sum(sizes.values()), memory_size) if summarises else None
+        size = sum(sizes[name] for name in self.summarised)
+        self.summarise = nn.Linear(size, memory_size) if summarises else None
 
     def forward(self, source: Packs) -> Memory:
         """Return one memory of sources that are packed for each encoder, with a part for each that is attended to."""
@@ -56,7 +59,7 @@ class JointEncoder(Encoder):
         return Memory(
             torch.cat([self._states(name, read[name]) for name in self.attended], 1),
             torch.cat([read[name].mask for name in self.attended], 1),
-            self._summary([memory.summary for memory in read.values()]),
+            self._summary([read[name].summary for name in self.summarised]),
             tuple(_named(name, read[name]) for name in self.attended),
         )
 

@@ -49,6 +49,7 @@ class Joint(SourceKind[Section]):
             reads_states=needs.states,
             summarises=needs.summary,
             attended=section.attended,
+            summarised=section.summarised,
         )
 
     def put_pretrained(self, section: Section, encoder: Any) -> None:
