@@ -67,9 +67,8 @@ def fitted_tokenizers(config: WritingConfig, train: Form) -> Tokenizers:
         return _tokenizers_beside_files(config, train)
 
     def make(folder: Path) -> None:
-        sources = (example.cell for example in _even_sample(train, settings.training_sentences))
-        targets = (text for example in _even_sample(train, settings.training_sentences) for text in example.targets)
-        train_tokenizers(settings, sources, targets).save(folder)
+        sample = _even_sample(train, settings.training_sentences)
+        train_tokenizers(settings, (([example.cell], example.targets) for example in sample)).save(folder)
 
     def open_folder(folder: Path) -> Tokenizers:
         try:
@@ -91,11 +90,11 @@ def _tokenizers_beside_files(config: WritingConfig, train: Form) -> Tokenizers:
         sources += [text for encoder, text in read if encoder.is_text]
         targets += example.targets
     if sources:
-        return train_tokenizers(settings, sources, targets)
+        return train_tokenizers(settings, [(sources, targets)])
     if settings.target is not None:
         labels = fitted_labels(settings, targets)
         return Tokenizers(labels, labels)
-    return train_tokenizers(settings.model_copy(update={"shared": True}), targets, ())
+    return train_tokenizers(settings.model_copy(update={"shared": True}), [(targets, ())])
 
 
 def _even_sample(form: Form, most: int) -> Iterator[Example]:

@@ -304,15 +304,22 @@ def _label(text: str, *, lowercase: bool) -> str:
     return _prepared(text, lowercase=lowercase).strip()
 
 
-def train_tokenizers(config: TokenizerConfig, source_lines: Iterable[str], target_lines: Iterable[str]) -> Tokenizers:
+def train_tokenizers(config: TokenizerConfig, examples: Iterable[tuple[Iterable[str], Iterable[str]]]) -> Tokenizers:
     """Return tokenizers trained on raw sentences: one for both sides if `config.is_shared`, else one for each.
 
-    The same sentences in the same order give the same bytes. Raises DataError if a side has no words.
+    Each of `examples` has its sentences of the source and of the target, and is read once. The same sentences in the
+    same order give the same bytes. Raises DataError if a side has no words.
     """
-    source = _count_words(config, source_lines)
+    source, target = Counter[str](), Counter[str]()
+    parts_of_target = _words if config.target is None else _labels
+    for sources, targets in examples:
+        for text in sources:
+            source.update(_words(config, text))
+        for text in targets:
+            target.update(parts_of_target(config, text))
+    del source[""], target[""]
     if config.target is not None:
-        return Tokenizers(_train(config, source, "the source side"), fitted_labels(config, target_lines))
-    target = _count_words(config, target_lines)
+        return Tokenizers(_train(config, source, "the source side"), _most_frequent(config, target))
     if config.is_shared:
         source.update(target)
         tokenizer = _train(config, source, "either side")
@@ -325,24 +332,27 @@ def fitted_labels(config: TokenizerConfig, targets: Iterable[str]) -> Labels:
 
     Raises DataError if there are none.
     """
-    counts = Counter(_label(target, lowercase=config.lowercase) for target in targets)
+    counts = Counter(label for target in targets for label in _labels(config, target))
     del counts[""]
+    return _most_frequent(config, counts)
+
+
+def _most_frequent(config: TokenizerConfig, counts: Counter[str]) -> Labels:
     if not counts:
         raise DataError("no labels on the target side of the training text")
     ranked = sorted(counts, key=lambda label: (-counts[label], label))
     return Labels(tuple(ranked[: config.vocabulary_size - len(SPECIAL)]), config.lowercase)
 
 
-def _count_words(config: TokenizerConfig, lines: Iterable[str]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for line in lines:
-        text = _prepared(line, lowercase=config.lowercase)
-        if config.kind == "word":
-            counts.update(word for word in split_words(text) if len(word) <= _LONGEST_WORD)
-        else:
-            counts.update(text.split(" "))
-    del counts[""]
-    return counts
+def _labels(config: TokenizerConfig, text: str) -> list[str]:
+    return [_label(text, lowercase=config.lowercase)]
+
+
+def _words(config: TokenizerConfig, text: str) -> list[str]:
+    text = _prepared(text, lowercase=config.lowercase)
+    if config.kind == "word":
+        return [word for word in split_words(text) if len(word) <= _LONGEST_WORD]
+    return text.split(" ")
 
 
 def _train(config: TokenizerConfig, counts: Counter[str], what: str) -> Tokenizer:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, o
 from attncli.config.load import check_config
 from attncli.config.tasks.translation import TranslationConfig
 from attncli.data.corpus import Corpus
+from attncli.data.forms.example import Example
+from attncli.data.forms.pairs import PairReader
 from attncli.data.stored import write_pairs
 from attncli.data.tokens import TokenColumn
 from attncli.errors import DataError
@@ -146,6 +149,23 @@ def test_the_second_time_only_opens_files(folder: Path, encodings: list[Path]) -
     assert len(encodings) == 2
     assert tokenizers == again
     assert sources_of(first.train).tokens.tolist() == sources_of(second.train).tokens.tolist()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_tokenizers_are_trained_in_one_reading(folder: Path, monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
+    config = config_of(folder, {"shared": shared})
+    train, readings = open_splits(config).train, []
+    read = PairReader.__iter__
+
+    def counted(self: PairReader) -> Iterator[Example]:
+        readings.append(self)
+        return read(self)
+
+    monkeypatch.setattr(PairReader, "__iter__", counted)
+    found = fitted_tokenizers(config, train)
+    assert readings == [train]
+    assert found.source.id_of("mehr") is not None
+    assert (found.source.id_of("more") is not None) == found.shared == shared
 
 
 @pytest.mark.parametrize("change", ["text", "limits", "tokenizer", "bad_lines"])

@@ -33,7 +33,7 @@ from attncli.sources.video.batch import Films
 from attncli.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
 SENTENCES = ["der Hund rennt", "Kuh", "die Kuh und der Hund schlafen", "der Hund"]
-TOKENIZER = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=30), SENTENCES, SENTENCES).target
+TOKENIZER = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=30), [(SENTENCES, SENTENCES)]).target
 ATTENDING = "{hidden_size: 8}"
 
 

@@ -21,7 +21,7 @@ from attncli.text.tokenizer import EOS, train_tokenizers
 
 CAPTIONS = (("a dog",), ("a cow runs", "a cow", "the cow"), ("a cat", "one cat"))
 TOKENIZER = train_tokenizers(
-    TokenizerConfig(kind="word", vocabulary_size=20), [text for texts in CAPTIONS for text in texts], ()
+    TokenizerConfig(kind="word", vocabulary_size=20), [([text for texts in CAPTIONS for text in texts], ())]
 ).target
 
 

@@ -22,7 +22,7 @@ TARGETS = ["x y", "x x x", "y", "x y x y x y"]
 @pytest.fixture(scope="module")
 def tokenizers() -> Tokenizers:
     config = TokenizerConfig.model_validate({"kind": "word", "shared": False})
-    return train_tokenizers(config, SOURCES, TARGETS)
+    return train_tokenizers(config, [(SOURCES, TARGETS)])
 
 
 def write(folder: Path, tokenizers: Tokenizers, limits: Limits | None = None) -> Path:
@@ -119,7 +119,7 @@ def test_a_large_vocabulary_is_kept_exactly(tmp_path: Path) -> None:
     words = [f"w{i}" for i in range(66_000)]
     (tmp_path / "x").write_text(" ".join(words) + "\n")
     config = TokenizerConfig.model_validate({"kind": "word", "vocabulary_size": 70_000})
-    tokenizers = train_tokenizers(config, words, [])
+    tokenizers = train_tokenizers(config, [(words, [])])
     made = tmp_path / "made"
     made.mkdir()
     write_pairs(made, tokenizers, PairReader(ParallelFiles(source="x", target="x"), tmp_path), limits=Limits())

@@ -48,7 +48,7 @@ REAL = [0, 2, 3, 5]
 def tokenizers() -> Tokenizers:
     config = TokenizerConfig(kind="word", vocabulary_size=30, shared=False)
     return train_tokenizers(
-        config, ["der Hund die Kuh und rennt schlafen"], ["the dog , a cow and runs sleep !", "the dog"]
+        config, [(["der Hund die Kuh und rennt schlafen"], ["the dog , a cow and runs sleep !", "the dog"])]
     )
 
 

@@ -53,7 +53,7 @@ def made(folder: Path, attention: str = "{score: general}") -> tuple[WritingRun,
     assert isinstance(config, CaptioningConfig)
     test = configured_set(config, None, where="toy")
     lines = [line for stream in test.references for line in stream if line is not None]
-    tokenizers = train_tokenizers(config.tokenizer, lines, lines)
+    tokenizers = train_tokenizers(config.tokenizer, [(lines, lines)])
     torch.manual_seed(1)
     size = tokenizers.target.size
     model = randomised(build_model(config, source_vocabulary=size, target_vocabulary=size), seed=1, spread=3.0)

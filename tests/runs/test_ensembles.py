@@ -26,7 +26,7 @@ training: {max_steps: 1}
 
 def words(source: str = GERMAN, target: str = ENGLISH) -> Tokenizers:
     config = TokenizerConfig(kind="word", vocabulary_size=30, shared=False)
-    return train_tokenizers(config, [source], [target])
+    return train_tokenizers(config, [([source], [target])])
 
 
 def run(folder: Path, tokenizers: Tokenizers, config: str = TEXT) -> Path:
@@ -51,7 +51,7 @@ def test_what_matters_is_which_entry_has_which_id(first: Path, tmp_path: Path) -
     check_ensemble(first, [run(tmp_path / "same", same), run(tmp_path / "again", words())])
     # One vocabulary for both sides has another file, and other bytes.
     both = f"{GERMAN} {ENGLISH}"
-    shared = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=30, shared=True), [both], [])
+    shared = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=30, shared=True), [([both], [])])
     apart = words(both, both)
     check_ensemble(run(tmp_path / "shared", shared), [run(tmp_path / "apart", apart)])
     assert {path.name for path in tmp_path.rglob("tokenizer*.model")} == {
@@ -64,7 +64,7 @@ def test_what_matters_is_which_entry_has_which_id(first: Path, tmp_path: Path) -
 def test_another_vocabulary_is_refused_with_the_difference(first: Path, tmp_path: Path) -> None:
     reason = "and an ensemble has one; train both on the same data with the same section tokenizer"
     same = words()
-    bpe = train_tokenizers(TokenizerConfig(kind="bpe", vocabulary_size=40, shared=False), [GERMAN], [ENGLISH])
+    bpe = train_tokenizers(TokenizerConfig(kind="bpe", vocabulary_size=40, shared=False), [([GERMAN], [ENGLISH])])
     others = {
         "larger": (words(target=f"{ENGLISH} sleeps"), "its target vocabulary has 10 entries and not 9"),
         "german": (words(source="der Hund die Kuh schläft"), "its source vocabulary has '▁schläft' as entry"),

@@ -12,7 +12,7 @@ from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenize
 @pytest.fixture(scope="module")
 def words() -> Tokenizer:
     config = TokenizerConfig.model_validate({"kind": "word", "vocabulary_size": 8})
-    return train_tokenizers(config, ["the the the cat cat sat sat"], ["the"]).target
+    return train_tokenizers(config, [(["the the the cat cat sat sat"], ["the"])]).target
 
 
 def test_words_that_are_lacking_are_numbered_once_in_their_order(words: Tokenizer) -> None:
@@ -42,7 +42,7 @@ def test_without_words_of_a_source_it_is_the_tokenizer(words: Tokenizer) -> None
 
 def test_characters_that_a_subword_vocabulary_lacks_are_copied_too() -> None:
     config = TokenizerConfig.model_validate({"kind": "bpe", "vocabulary_size": 30})
-    tokenizer = train_tokenizers(config, ["the cat sat"], ["the cat"]).target
+    tokenizer = train_tokenizers(config, [(["the cat sat"], ["the cat"])]).target
     text = "the 猫 sat"
     vocabulary = Vocabulary.of_source(tokenizer, tokenizer.pieces(text))
     ids = vocabulary.encode(text)

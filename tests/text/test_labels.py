@@ -26,5 +26,5 @@ def test_there_is_no_note_where_all_are_known() -> None:
 
 
 def test_text_has_no_labels() -> None:
-    text = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=20), ["red"], ["red"]).target
+    text = train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=20), [(["red"], ["red"])]).target
     assert unknown_label_notes("dev", text, EXAMPLES) == ()

@@ -25,7 +25,7 @@ def trained(kind: str, *, size: int = 300, shared: bool = True, lowercase: bool 
     config = TokenizerConfig.model_validate(
         {"kind": kind, "vocabulary_size": size, "shared": shared, "lowercase": lowercase}
     )
-    return train_tokenizers(config, SOURCES, TARGETS)
+    return train_tokenizers(config, [(SOURCES, TARGETS)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,7 +114,7 @@ def test_lower_case_is_part_of_the_tokenizer() -> None:
 def test_rare_characters_do_not_fill_a_small_vocabulary(kind: str) -> None:
     config = TokenizerConfig.model_validate({"kind": kind, "vocabulary_size": 40})
     many = "".join(chr(0x4E00 + i) for i in range(200))
-    tokenizer = train_tokenizers(config, ["banana band " * 50, many], ["bandana"]).source
+    tokenizer = train_tokenizers(config, [(["banana band " * 50, many], ["bandana"])]).source
     assert tokenizer.size <= 40
     assert tokenizer.decode(tokenizer.encode("banana band")) == "banana band"
 
@@ -142,11 +142,11 @@ def test_tokenizers_are_the_same_after_saving_and_loading(tmp_path: Path, shared
 @pytest.mark.parametrize("word", ["a" * 10_001, "\u0301" * 10_000, "ab" * 3000])
 def test_a_word_of_thousands_of_characters_is_unknown(word: str) -> None:
     config = TokenizerConfig(kind="word", vocabulary_size=300)
-    tokenizer = train_tokenizers(config, [*SOURCES, word], TARGETS).source
+    tokenizer = train_tokenizers(config, [([*SOURCES, word], TARGETS)]).source
     assert tokenizer.encode(word) == [UNK]
-    assert tokenizer.size == train_tokenizers(config, SOURCES, TARGETS).source.size
+    assert tokenizer.size == train_tokenizers(config, [(SOURCES, TARGETS)]).source.size
     with pytest.raises(DataError, match="no words on either side"):
-        train_tokenizers(config, [word], [word])
+        train_tokenizers(config, [([word], [word])])
 
 
 def test_a_missing_or_damaged_tokenizer_is_named(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 def test_a_side_without_words_cannot_train_a_tokenizer() -> None:
     config = TokenizerConfig.model_validate({"shared": False})
     with pytest.raises(DataError, match="no words on the target side of the training text"):
-        train_tokenizers(config, ["a"], [" "])
+        train_tokenizers(config, [(["a"], [" "])])
 
 
 @pytest.mark.shared_data
@@ -238,7 +238,7 @@ def test_real_text_comes_out_as_it_went_in(shared_data: Path, kind: str) -> None
     with gzip.open(shared_data / "canada_laws_en_fr" / "test_bins.fr.gz", "rt", encoding="utf-8", newline="\n") as file:
         lines = [" ".join(filter(None, line.rstrip("\n").split(" "))) for line in file][::9]
     config = TokenizerConfig.model_validate({"kind": kind, "vocabulary_size": 20_000})
-    tokenizer = train_tokenizers(config, lines, lines).source
+    tokenizer = train_tokenizers(config, [(lines, lines)]).source
     assert [tokenizer.decode(ids) for ids in tokenizer.encode_all(lines)] == lines
 
 
@@ -249,7 +249,7 @@ def labelled(*targets: str, size: int = 300, lowercase: bool = False) -> Tokeniz
     config = TokenizerConfig.model_validate(
         {"vocabulary_size": size, "lowercase": lowercase, "target": {"kind": "label"}}
     )
-    return train_tokenizers(config, SOURCES, targets or LABELS)
+    return train_tokenizers(config, [(SOURCES, targets or LABELS)])
 
 
 def test_a_label_is_one_token_whatever_words_are_in_it() -> None:

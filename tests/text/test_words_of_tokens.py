@@ -13,7 +13,7 @@ LINES = ["a small red star, left of it", "small stars", "it is red"]
 
 def trained(kind: str) -> Tokenizer:
     settings = TokenizerConfig.model_validate({"kind": kind, "vocabulary_size": 40})
-    return train_tokenizers(settings, LINES, LINES).target
+    return train_tokenizers(settings, [(LINES, LINES)]).target
 
 
 def test_pieces_belong_to_the_word_around_them() -> None:

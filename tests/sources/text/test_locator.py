@@ -19,7 +19,7 @@ TEXTS = ["der Hund rennt schnell , oder ?", "zwei Hunde rennen schneller .", 'si
 
 def found_of(text: str, kind: str, size: int = 60) -> Written:
     settings = TokenizerConfig.model_validate({"kind": kind, "vocabulary_size": size})
-    reader = TextReader(train_tokenizers(settings, TEXTS, TEXTS).source)
+    reader = TextReader(train_tokenizers(settings, [(TEXTS, TEXTS)]).source)
     item = reader.read(text)
     places = reader.places(item)
     return Written(text, places.__class__(places.tokens, words=tuple(reader.words(text, item))), ())

@@ -13,7 +13,7 @@ from attncli.text.tokenizer import EOS, PAD, UNK, Tokenizer, train_tokenizers
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=20), ["der Hund rennt"], ()).source
+    return train_tokenizers(TokenizerConfig(kind="word", vocabulary_size=20), [(["der Hund rennt"], ())]).source
 
 
 def test_a_sentence_is_its_tokens_and_the_end_symbol(tokenizer: Tokenizer) -> None:
