@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 from combinations import CLASSIFIERS, MIXTURES, READERS, covering
-from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, part_of, row_of, scored, tokens
+from tiny import (
+    SOURCE_VOCABULARY,
+    TARGET_VOCABULARY,
+    built,
+    close,
+    configured,
+    part_of,
+    read_whole,
+    row_of,
+    scored,
+    tokens,
+)
 from torch import nn
 
 from attncli.assembly.model import build_model
@@ -38,7 +49,7 @@ def test_stepping_gives_what_forcing_gives(overrides: tuple[str, ...]) -> None:
     written = torch.randint(EOS, TARGET_VOCABULARY, (3 * K, 4), generator=torch.Generator().manual_seed(5))
     prefix = torch.cat([torch.full((3 * K, 1), BOS), written], 1)  # [N, T]
     every_k = torch.arange(3).repeat_interleave(K)
-    logits, weights = decoder(prefix, take_rows(memory, every_k))
+    logits, weights = read_whole(decoder, prefix, take_rows(memory, every_k))
     prepared = decoder.prepare(memory)
     state = take_rows(decoder.start(prepared), every_k)
     for t in range(prefix.shape[1]):

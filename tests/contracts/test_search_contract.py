@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATTENTION
-from tiny import TARGET_VOCABULARY, built, row_of, scored, tokens
+from tiny import TARGET_VOCABULARY, built, read_whole, row_of, scored, tokens
 
 from attncli.data.tokens import Tokens, pad_tokens
 from attncli.decoding.search import Hypothesis, search
@@ -139,7 +139,7 @@ def test_a_beam_of_one_takes_the_likeliest_token_each_time(overrides: tuple[str,
         written = [BOS]
         with torch.inference_mode():
             while len(written) <= LONGEST and written[-1] != EOS:
-                logits, _ = model.decoder(torch.tensor([written]), model.encode(row_of(SOURCE, at)))
+                logits, _ = read_whole(model.decoder, torch.tensor([written]), model.encode(row_of(SOURCE, at)))
                 logits[0, -1, [PAD, BOS]] = -torch.inf
                 written.append(int(logits[0, -1].argmax()))
         assert hypothesis.tokens == tuple(written[1:])

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from combinations import READERS
 from marks import needs_bf16
-from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, part_of, scored, tokens
+from tiny import SOURCE_VOCABULARY, TARGET_VOCABULARY, built, close, configured, part_of, read_whole, scored, tokens
 from torch import nn
 
 from attncli.assembly.model import build_model
@@ -22,7 +22,7 @@ TARGET = tokens([5, 4], [6, 7, 8, 9])
 def test_the_loss_is_the_cross_entropy_of_the_real_tokens(reader: str) -> None:
     model = built(*READERS[reader])
     prefix = torch.tensor([[BOS, 5, 4, 2, 0], [BOS, 6, 7, 8, 9]])
-    logits, _ = model.decoder(prefix, model.encode(SOURCE))
+    logits, _ = read_whole(model.decoder, prefix, model.encode(SOURCE))
     loss = model.loss(SOURCE, TARGET, label_smoothing=0.2)
     flat = (logits.flatten(0, 1), TARGET.ids.flatten())
     close(loss.reported, F.cross_entropy(*flat, ignore_index=PAD, reduction="sum"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from combinations import CELL, READERS
-from tiny import built, close, tokens
+from tiny import built, close, read_whole, tokens
 from torch import Tensor, nn
 
 from attncli.models.memory import Memory
@@ -104,7 +104,7 @@ def compare(reader: str, cell: str, depth: int, step: Callable[[Loop], Any], *mo
         loop = Loop(model.decoder, cell, memory)
         logits, weights = loop.run(step(loop))
         prefix = torch.cat([torch.full((3, 1), BOS), TARGET.ids[:, :-1]], 1)
-        found_logits, found_weights = model.decoder(prefix, memory)
+        found_logits, found_weights = read_whole(model.decoder, prefix, memory)
         forced = model.force(SOURCE, TARGET)
     close(found_logits, logits)
     close(model.decoder.output(forced.features), logits)

@@ -6,7 +6,7 @@ B=3 sources, T=5 target positions, S=6 source positions.
 from __future__ import annotations
 
 import torch
-from tiny import TARGET_VOCABULARY, built, close, part_of, scored, tokens
+from tiny import TARGET_VOCABULARY, built, close, part_of, read_whole, scored, tokens
 from torch import Tensor, nn
 
 from attncli.losses import doubly_stochastic
@@ -40,7 +40,7 @@ def test_the_whole_decoder_is_the_papers_equations() -> None:
     score = part_of(decoder, "attention.score", AdditiveScore)
     opening = part_of(decoder, "attention.gate", ContextGate).open
     readout = part_of(decoder, "readout", DeepReadout)
-    logits, weights = decoder(torch.cat([torch.full((3, 1), BOS), TARGET.ids[:, :-1]], 1), memory)
+    logits, weights = read_whole(decoder, torch.cat([torch.full((3, 1), BOS), TARGET.ids[:, :-1]], 1), memory)
     layer = part_of(decoder, "layers.layers.0", nn.LSTM)
     cell = nn.LSTMCell(layer.input_size, layer.hidden_size)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})

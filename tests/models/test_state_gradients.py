@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from tiny import built, close, row_of, tokens
+from tiny import built, close, read_whole, row_of, tokens
 from torch import Tensor
 
 from attncli.models.encoder_decoder import EncoderDecoder
@@ -59,7 +59,7 @@ def loss_of(model: EncoderDecoder, run: Pushed, row: int) -> float:
     encoder = model.encoder
     assert isinstance(encoder, RecurrentEncoder)
     prefix = torch.cat([torch.full((2, 1), 1), TARGET.ids[:, :-1]], 1)
-    logits, _ = model.decoder(prefix, encoder.read(SOURCE, run))
+    logits, _ = read_whole(model.decoder, prefix, encoder.read(SOURCE, run))
     length = int(TARGET.lengths[row])
     chosen = logits[row, :length].log_softmax(-1)[torch.arange(length), TARGET.ids[row, :length]]
     return -float(chosen.mean())

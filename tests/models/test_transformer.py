@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import built, close, row_of, scored, tokens
+from tiny import built, close, read_whole, row_of, scored, tokens
 from torch import Tensor, nn
 
 from attncli.errors import DataError
@@ -192,7 +192,7 @@ def test_the_whole_is_torchs_layers_one_after_the_other(norm: str) -> None:
         written = read.states
     if norm == "pre":
         written = nn.functional.layer_norm(written, (6,), decoder.last_norm.weight, decoder.last_norm.bias)
-    logits, weights = decoder(prefix(), memory)
+    logits, weights = read_whole(decoder, prefix(), memory)
     close(logits, written @ decoder.output.classify.weight.T + decoder.output.classify.bias)
     close(weights, read.weights.mean(1))
 
@@ -222,7 +222,7 @@ def test_nothing_later_changes_what_is_earlier() -> None:
     changed = prefix()
     changed[:, 3:] = 10
     memory = model.encode(SOURCE)
-    one, other = (model.decoder(each, memory)[0] for each in (prefix(), changed))
+    one, other = (read_whole(model.decoder, each, memory)[0] for each in (prefix(), changed))
     close(one[:, :3], other[:, :3])
     assert not torch.allclose(one[:, 3:], other[:, 3:])
 
