@@ -26,13 +26,14 @@ def failure(path: Path, *, rate: int = 1000, longest: float = 5.0) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("width", "step"), [(1, 1 / 128), (2, 1e-7), (3, 1e-7), (4, 1e-7)])
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
 def test_pcm_of_any_width_is_read_without_a_library(
-    tmp_path: Path, width: int, step: float, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = write_wav(tmp_path / "a.wav", TONE, width=width)
-    np.testing.assert_allclose(read(path), TONE / 32768, atol=step)
+    expected = TONE // 256 * 256 if width == 1 else TONE
+    np.testing.assert_allclose(read(path), expected / 32768, atol=1e-7)
 
 
 def test_channels_are_averaged(tmp_path: Path) -> None:

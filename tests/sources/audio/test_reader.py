@@ -130,3 +130,22 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12")
     with pytest.raises(DataError, match=r"the cache cannot be written: .*; name another folder with data.cache"):
         KeptFeatures.of(tmp_path / "cache", {}, {}).get(tmp_path / "a", Counting())
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    ["{normalisation: none}", "{features: {sample_rate: 1000, window: 0.02, hop: 0.01, bands: 4}}", "{differences: 1}"],
+)
+def test_what_is_kept_is_of_the_settings_that_made_it(tmp_path: Path, encoder: str) -> None:
+    path = str(write_wav(tmp_path / "a.wav", tone(0.5)))
+
+    def kept(encoder: str) -> np.ndarray:
+        config = configured(encoder)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"cache": str(tmp_path / "cache")})})
+        section, shared = config.model.encoder, Shared(config, None)  # type: ignore[arg-type]
+        column = Audio().column([path], [13], section, shared, None, varies=False)  # type: ignore[arg-type]
+        found: np.ndarray = column.start(np.array([0]), None)().values[0].numpy()  # type: ignore[attr-defined]
+        return found
+
+    for each in ("{}", encoder, "{}"):
+        np.testing.assert_allclose(kept(each), reader(each).read(path), atol=0.02)

@@ -106,10 +106,11 @@ def test_a_film_of_which_a_part_is_kept_is_read_again(tmp_path: Path, monkeypatc
     assert Video().lengths(found.cells, found.section, found.shared, found.encoder) == LENGTHS
 
 
-def test_other_frames_of_the_same_film_are_kept_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("update", [{"count": 2}, {"rate": 5.0}, {"frame_height": 10}, {"frames_per_second": 7.0}])
+def test_other_frames_of_the_same_film_are_kept_apart(tmp_path: Path, update: dict[str, Any]) -> None:
     found = Fixture(tmp_path)
     found.column()
-    other = found.section.model_copy(update={"count": 2})
+    other = found.section.model_copy(update=update)
     assert Video()._kept(found.section, found.shared, found.encoder.backbone).lengths(found.cells)
     assert Video()._kept(other, found.shared, found.encoder.backbone).lengths(found.cells) == {}
 

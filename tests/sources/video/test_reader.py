@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from attncli.config.sources.images import Augmentation
-from attncli.sources.images.placement import place
+from attncli.sources.images.placement import place, place_at_random
 from attncli.sources.video.reader import FilmReader
 
 
@@ -32,6 +32,16 @@ def test_frames_of_a_film_are_cropped_and_mirrored_alike(tmp_path: Path) -> None
     seen = [reader.read(str(tmp_path), seed=[7, at]).frames for at in range(6)]
     assert all(np.array_equal(film[0], frame) for film in seen for frame in film)
     assert len({film.tobytes() for film in seen}) > 3
+
+
+def test_what_a_frame_shows_does_not_decide_how_it_is_augmented(tmp_path: Path) -> None:
+    section: Any = films.configured().model.encoder
+    frames, augmentation = films.noise(4), Augmentation(flip=True, smallest_crop=0.5)
+    path = films.write_animation(tmp_path / "a.webp", frames)
+    for at in range(4):
+        drawn = place_at_random((12, 10), section.frame.preprocessing, augmentation, np.random.default_rng([7, at]))
+        seen = FilmReader(section, augmentation).read(str(path), seed=[7, at]).frames
+        assert np.array_equal(seen, [drawn.apply(frame) for frame in frames])
 
 
 def test_frames_of_several_sizes_become_one(tmp_path: Path) -> None:
