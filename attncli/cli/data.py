@@ -51,6 +51,10 @@ _TOYS = {
         "short films of a coloured shape that moves or changes its size, with captions",
         "about 4 MB in 2,821 files",
     ),
+    "toy-actions": (
+        "short films of ten actions, eight of which only the order of their frames tells, learned in minutes",
+        "about 3 MB in 2,161 files",
+    ),
     "toy-pictures": (
         "images of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
         "about 10 MB in 5,000 files",
@@ -155,7 +159,7 @@ def make(
             metavar="N",
             min=1,
             help="Examples to train on.",
-            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400, speech 1500",
+            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400, actions 1600, speech 1500",
         ),
     ] = None,
     dev: Annotated[
@@ -164,7 +168,8 @@ def make(
             metavar="N",
             min=1,
             help="Examples to choose by.",
-            show_default="500, paragraphs and reviews 300, captioned or asked about 200, clips 120, speech 100",
+            show_default="500, paragraphs and reviews 300, captioned or asked about 200, actions 160, "
+            "clips 120, speech 100",
         ),
     ] = None,
     test: Annotated[
@@ -173,8 +178,8 @@ def make(
             metavar="N",
             min=1,
             help="Examples to test on.",
-            show_default="1200, paragraphs and reviews 600, pictures 500, captioned or asked about 400, clips 300, "
-            "speech 200",
+            show_default="1200, paragraphs and reviews 600, pictures 500, captioned or asked about and actions 400, "
+            "clips 300, speech 200",
         ),
     ] = None,
 ) -> None:
@@ -228,6 +233,12 @@ def _make_clips(folder: Path, sizes: dict[str, int], seed: int) -> None:
     make_toy_clips(folder, ToyClipSizes(**sizes), seed=seed)
 
 
+def _make_actions(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_actions import ToyActionSizes, make_toy_actions
+
+    make_toy_actions(folder, ToyActionSizes(**sizes), seed=seed)
+
+
 def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
     from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
@@ -248,5 +259,6 @@ _MAKERS: dict[str, Callable[[Path, dict[str, int], int], None]] = {
     "toy-reviews": _make_reviews,
     "toy-speech": _make_speech,
     "toy-clips": _make_clips,
+    "toy-actions": _make_actions,
     "toy-pictures": _make_pictures,
 }

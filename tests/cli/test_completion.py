@@ -87,6 +87,7 @@ def test_data_sets_are_offered(offered: Offered) -> None:
         "toy-reviews",
         "toy-speech",
         "toy-clips",
+        "toy-actions",
         "toy-pictures",
     ]
 

@@ -1,0 +1,197 @@
+"""Short films of actions that only the order of their frames tells, and of some that look alike backwards.
+
+Approaching played backwards is leaving, opening is closing, and so on; swinging and jumping stay what they are, so that
+films played backwards (`attncli eval --reversed`) show what a model reads from their order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw
+
+from attncli.data.sets.filling import filling
+from attncli.data.sets.toy_shapes import COLOURS, SHAPES, Point
+from attncli.files.writing import open_output
+
+SIDE = 32  # pixels
+FRAMES = 8
+MILLISECONDS = 100  # of a frame
+COLUMNS = ("film", "action", "kind", "split")
+KINDS = ("one way", "both ways")
+# The light of no two frames is the same: files of films would join frames that are equal.
+_FLICKER = 4
+_FINENESS = 4  # frames are drawn this many times larger and then reduced, which smooths the edges
+
+
+class Drawn(NamedTuple):
+    """An area of a frame in one colour."""
+
+    colour: str
+    corners: list[Point]  # in pixels
+
+
+Picture = list[Drawn]
+"""What is in a frame, from back to front."""
+
+
+@dataclass(frozen=True)
+class ToyActionSizes:
+    """How many films to make."""
+
+    train: int = 1_600
+    dev: int = 160
+    test: int = 400
+
+
+def make_toy_actions(folder: Path, sizes: ToyActionSizes, *, seed: int) -> None:
+    """Write `films/` and `films.tsv` into `folder`; equal seeds and sizes give equal files.
+
+    A line of the table has a film, its action, whether that goes one way or both ways in time, and the split (train,
+    dev or test). Raises DataError if the files cannot be written, or would replace or mix with other files (`filling`).
+    """
+    random = Random(seed)
+    with filling(folder, exactly=True) as aside, open_output(aside / "films.tsv") as table:
+        (aside / "films").mkdir()
+        table.write("\t".join(COLUMNS) + "\n")
+        # Test comes first and train last, so that another number of training films does not change the test.
+        for split, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
+            for number in range(1, count + 1):
+                name, action = f"{split}-{number:05}.webp", ACTIONS[number % len(ACTIONS)]
+                _write(aside / "films" / name, film_of(random, action), random)
+                table.write("\t".join((name, action, KINDS[action in _BOTH_WAYS], split)) + "\n")
+
+
+def film_of(random: Random, action: str) -> list[Picture]:
+    """Return what each frame of a film of `action` shows.
+
+    Equal states of `random` give for both actions of a pair the same frames, in the reverse order.
+    """
+    if action in _BOTH_WAYS:
+        return list(_BOTH_WAYS[action](random))
+    pair = next(pair for pair in _ONE_WAY if action in pair)
+    pictures = list(_ONE_WAY[pair](random))
+    return pictures if action == pair[0] else pictures[::-1]
+
+
+def _progress(random: Random) -> Iterator[float]:
+    """Yield for each frame how much of an action is done: 0 at first, 1 at last, evenly more between two frames."""
+    start, end = random.randint(0, 1), random.randint(FRAMES - 2, FRAMES - 1)
+    for frame in range(FRAMES):
+        yield min(1.0, max(0.0, (frame - start) / (end - start)))
+
+
+def _approaching(random: Random) -> Iterator[Picture]:
+    """A ball comes to a square."""
+    of_goal, of_ball = random.sample(sorted(COLOURS), 2)
+    far, near = random.uniform(13, 16), random.uniform(6.5, 7.5)
+    angle = random.uniform(0, 2 * math.pi)
+    across, down = math.cos(angle), math.sin(angle)
+    x, y = _start(random, far * across), _start(random, far * down)
+    for done in _progress(random):
+        away = far + (near - far) * done
+        ball = SHAPES["circle"](x + away * across, y + away * down, 2.5)
+        yield [Drawn(of_goal, SHAPES["square"](x, y, 5.0)), Drawn(of_ball, ball)]
+
+
+def _opening(random: Random) -> Iterator[Picture]:
+    """The two wings of a door part."""
+    colour, half, height = random.choice(sorted(COLOURS)), random.uniform(8, 11), random.uniform(8, 11)
+    x, y = random.uniform(half + 1, SIDE - half - 1), random.uniform(height + 1, SIDE - height - 1)
+    widest, narrowest = random.uniform(5, 6.5), random.uniform(0.3, 0.8)
+    for done in _progress(random):
+        gap = narrowest + (widest - narrowest) * done
+        yield [
+            Drawn(colour, _box(x - half, y - height, x - gap, y + height)),
+            Drawn(colour, _box(x + gap, y - height, x + half, y + height)),
+        ]
+
+
+def _turning_left(random: Random) -> Iterator[Picture]:
+    """A hand turns against the clock."""
+    colour, length = random.choice(sorted(COLOURS)), random.uniform(9, 12)
+    x, y = (random.uniform(length + 1, SIDE - length - 1) for _ in range(2))
+    start, way = random.uniform(0, 2 * math.pi), random.uniform(0.5, 0.8) * math.pi
+    for done in _progress(random):
+        # Down the frame y grows, so that a growing angle turns with the clock.
+        yield [Drawn(colour, _hand(x, y, length, start - way * done))]
+
+
+def _growing(random: Random) -> Iterator[Picture]:
+    """A shape becomes larger."""
+    colour, shape = random.choice(sorted(COLOURS)), random.choice(sorted(SHAPES))
+    small, large = random.uniform(3, 4.5), random.uniform(7.5, 10)
+    x, y = (random.uniform(large, SIDE - large) for _ in range(2))
+    for done in _progress(random):
+        yield [Drawn(colour, SHAPES[shape](x, y, small + (large - small) * done))]
+
+
+def _swinging(random: Random) -> Iterator[Picture]:
+    """A pendulum swings without loss."""
+    rod, bob = random.sample(sorted(COLOURS), 2)
+    x, length, widest = random.uniform(14, 18), random.uniform(16, 22), random.uniform(0.4, 0.6)
+    period, phase = random.uniform(5, 8), random.uniform(0, 2 * math.pi)
+    for frame in range(FRAMES):
+        angle = math.pi / 2 + widest * math.sin(phase + 2 * math.pi * frame / period)
+        end = x + length * math.cos(angle), 2 + length * math.sin(angle)
+        yield [Drawn(rod, _hand(x, 2, length, angle, half=0.6)), Drawn(bob, SHAPES["circle"](*end, 3.0))]
+
+
+def _jumping(random: Random) -> Iterator[Picture]:
+    """A shape jumps up and lands."""
+    colour, shape = random.choice(sorted(COLOURS)), random.choice(sorted(SHAPES))
+    x, ground, height = random.uniform(6, SIDE - 6), random.uniform(24, 27), random.uniform(11, 16)
+    highest, lasts = random.uniform(2.5, FRAMES - 3.5), random.uniform(2, 2.5)
+    for frame in range(FRAMES):
+        up = height * max(0.0, 1 - ((frame - highest) / lasts) ** 2)
+        yield [Drawn(colour, SHAPES[shape](x, ground - up, 4.5))]
+
+
+def _start(random: Random, way: float) -> float:
+    """Return from where along an axis both ends of a `way` are within the frame."""
+    return random.uniform(5 + max(0.0, -way), SIDE - 5 - max(0.0, way))
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> list[Point]:
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def _hand(x: float, y: float, length: float, angle: float, *, half: float = 1.5) -> list[Point]:
+    """Return the corners of a bar of width 2 * `half` from x, y in the direction of `angle`."""
+    along, beside = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
+    return [
+        (x + far * along[0] + side * beside[0], y + far * along[1] + side * beside[1])
+        for far, side in ((0, -half), (length, -half), (length, half), (0, half))
+    ]
+
+
+Draws = Callable[[Random], Iterator[Picture]]
+_ONE_WAY: dict[tuple[str, str], Draws] = {
+    ("approaches", "leaves"): _approaching,
+    ("opens", "closes"): _opening,
+    ("turns left", "turns right"): _turning_left,
+    ("grows", "shrinks"): _growing,
+}
+_BOTH_WAYS: dict[str, Draws] = {"jumps": _jumping, "swings": _swinging}
+ACTIONS = (*(action for pair in _ONE_WAY for action in pair), *_BOTH_WAYS)
+
+
+def _write(path: Path, pictures: list[Picture], random: Random) -> None:
+    light = random.randint(205, 250)
+    lights = random.sample(range(light - _FLICKER, light + _FLICKER + 1), FRAMES)
+    first, *others = [_frame(picture, each) for picture, each in zip(pictures, lights, strict=True)]
+    # Without loss: what compression leaves behind in later frames would tell the order of frames.
+    first.save(path, save_all=True, append_images=others, duration=MILLISECONDS, lossless=True, minimize_size=False)
+
+
+def _frame(picture: Picture, light: int) -> Image.Image:
+    large = Image.new("RGB", (SIDE * _FINENESS, SIDE * _FINENESS), (light, light, light))
+    pen = ImageDraw.Draw(large)
+    for colour, corners in picture:
+        pen.polygon([(x * _FINENESS, y * _FINENESS) for x, y in corners], fill=COLOURS[colour])
+    return large.reduce(_FINENESS)

@@ -1,0 +1,41 @@
+"""The shipped classifier of toy actions learns the order of frames, which films played backwards show."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Command
+
+BACK = {"approaches": "leaves", "opens": "closes", "turns left": "turns right", "grows": "shrinks"}
+BACK |= {back: action for action, back in BACK.items()} | {"jumps": "jumps", "swings": "swings"}
+
+
+def scored(attncli: Command, run: Path, *options: str) -> dict[str, Any]:
+    folder = run.with_name("-".join(["report", *options]).replace("--", ""))
+    assert attncli("eval", run, "--device", "cpu", "--output", folder, *options).code == 0
+    [found] = json.loads((folder / "report.json").read_text())["runs"]
+    assert isinstance(found, dict)
+    return found
+
+
+def by_group(found: dict[str, Any]) -> dict[str, float]:
+    return {group["group"]: group["accuracy"] for group in found["by_group"]}
+
+
+@pytest.mark.slow
+def test_actions_are_told_and_backwards_taken_for_their_opposites(attncli: Command, tmp_path: Path) -> None:
+    data, run = tmp_path / "actions", tmp_path / "run"
+    assert attncli("data", "make", "toy-actions", "--to", data).code == 0
+    assert attncli("train", "toy-actions", "--run", run, "--device", "cpu", "--set", f"data.root={data}").code == 0
+    assert scored(attncli, run)["accuracy"]["score"] >= 95
+    found = scored(attncli, run, "--reversed")
+    assert by_group(found)["both ways"] >= 90
+    assert by_group(found)["one way"] <= 10
+    taken = Counter[bool]()
+    for each in found["confusions"]:
+        taken[each["hypothesis"] == BACK[each["reference"]]] += each["sources"]
+    assert taken[True] >= 0.9 * taken.total()
