@@ -120,8 +120,3 @@ class Decoder(nn.Module, ABC):
         """Return the weights of every layer and head on the source, [B, L, heads, T, S]; None without attention."""
         weights = self.force(tokens, prepared).weights
         return None if weights is None else weights[:, None, None]
-
-    def forward(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """Return logits [B, T, V] and weights [B, T, S] after each of `tokens` [B, T], the begin symbol first."""
-        forced = self.force(tokens, self.prepare(memory))
-        return self.output(forced.features), forced.weights
