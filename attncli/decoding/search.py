@@ -31,7 +31,9 @@ class Hypothesis:
     tokens: tuple[int, ...]  # closed by the end symbol unless the longest length was reached
     log_prob: float
     score: float  # log_prob over the length penalty
-    weights: np.ndarray | None  # [len(tokens), positions of the source], None without attention or where not asked for
+    # [len(tokens), positions of the source], None without attention or where not asked for; of a label that several
+    # looks led to [looks, positions]
+    weights: np.ndarray | None
     marks: Any = None  # what the decoder tells of its steps beside weights, tensors [len(tokens), ...] on the CPU
     token_log_probs: tuple[float, ...] = ()  # of each token; they sum to log_prob
 

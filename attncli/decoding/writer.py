@@ -29,7 +29,7 @@ from attncli.machine.device import arithmetic, autocast, in_precision
 from attncli.machine.progress import Advance, no_progress
 from attncli.models.network import Network, SourceMemory
 from attncli.models.readouts import with_packed_output
-from attncli.models.rows import map_tensors
+from attncli.models.rows import map_tensors, stack_steps
 from attncli.models.with_ctc import NetworkWithCTC
 from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
@@ -302,6 +302,8 @@ class Writer(Generic[Item]):
             found = self._searched(memory, batch.rows, asked=batch.asked)
         else:
             found = self._forced(memory, batch.targets)
+        if batch.asked.with_weights:
+            found = self._with_every_look(found, memory)
         return [
             self._answer(*source, ranked[: batch.asked.n_best], memory, row, batch.asked)
             for row, (source, ranked) in enumerate(zip(batch.sources, found, strict=True))
@@ -350,6 +352,21 @@ class Writer(Generic[Item]):
                 )
             ]
             for at, ids in enumerate(targets)
+        ]
+
+    def _with_every_look(self, found: list[list[Hypothesis]], memory: SourceMemory) -> list[list[Hypothesis]]:
+        """Return `found` with a row of weights for each of several looks at a source, the same for all its labels."""
+        with self._inference():
+            looks = self._model.looks(memory)
+        if not looks:
+            return found
+        weights = torch.cat([look.weights for look in looks], 1).float().cpu()  # [B, looks, S]
+        marks = stack_steps([map_tensors(look.marks, lambda tensor: tensor[:, 0].cpu()) for look in looks])
+        masks = memory.mask.cpu()
+        rows = (seen(weights, marks, at, len(looks), masks[at]) for at in range(len(masks)))
+        return [
+            [replace(each, weights=of_weights, marks=of_marks) for each in ranked]
+            for ranked, (of_weights, of_marks) in zip(found, rows, strict=True)
         ]
 
     def _constraints(self, asked: _Asked, sources: int) -> Constraints:
@@ -416,7 +433,7 @@ class Writer(Generic[Item]):
     ) -> WrittenHypothesis:
         tokens, text = vocabulary.tokens(found.tokens), vocabulary.decode(found.tokens)
         if words and found.weights is not None and UNK in found.tokens:
-            looked_at = found.weights[:, : len(words)].argmax(-1)
+            looked_at = found.weights[-len(tokens) :, : len(words)].argmax(-1)
             tokens = [
                 words[at] if token == UNK else shown
                 for token, shown, at in zip(found.tokens, tokens, looked_at, strict=True)

@@ -24,10 +24,29 @@ class WrittenHypothesis:
     log_prob: float
     score: float  # log_prob over the length penalty
     # [tokens, source tokens], of an image [tokens, rows, columns], of a film [tokens, frames] or [tokens, frames, rows,
-    # columns], of several sources [tokens, positions of all]; None without attention or where not asked for
+    # columns], of several sources [tokens, positions of all]; of a label that several looks led to [looks, ...]; None
+    # without attention or where not asked for
     weights: np.ndarray | None
     marks: Marks | None = None  # [tokens, ...], windows and choices of the attention where weights are given
     token_log_probs: tuple[float, ...] = ()  # of each token; they sum to log_prob
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """The names of several looks that led to a label, the label beside the last; none where there is one."""
+        if self.weights is None or len(self.weights) == len(self.tokens):
+            return ()
+        *before, last = (f"look {number}" for number in range(1, len(self.weights) + 1))
+        return *before, f"{last} · {self.tokens[-1]}"
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What the rows of the weights are called: looks, or else tokens."""
+        return self.looks or self.tokens
+
+    @property
+    def token_weights(self) -> np.ndarray | None:
+        """The weights [tokens, ...]; of several looks those of the last."""
+        return None if self.weights is None else self.weights[len(self.weights) - len(self.tokens) :]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values; weights, windows and choices only where there are any.
@@ -40,6 +59,7 @@ class WrittenHypothesis:
             "log_prob": self.log_prob,
             "tokens": list(self.tokens),
             "token_log_probs": list(self.token_log_probs),
+            **({"looks": list(self.looks)} if self.looks else {}),
             **({} if self.weights is None else {"attention": self.weights.round(6).tolist()}),
             **({} if self.marks is None else self.marks.as_json()),
         }
@@ -92,7 +112,11 @@ class Written:
             **self.cell,
             **({"source_tokens": tokens} if tokens else {}),
             "hypotheses": [
-                {**replace(whole, weights=None, marks=None).as_json(), **self._looks_as_json(parts)}
+                {
+                    **replace(whole, weights=None, marks=None).as_json(),
+                    **({"looks": list(whole.looks)} if whole.looks else {}),
+                    **self._looks_as_json(parts),
+                }
                 for whole, parts in zip(self.hypotheses, by_part, strict=True)
             ],
         }

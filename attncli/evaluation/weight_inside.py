@@ -24,8 +24,9 @@ from attncli.text.words_of_tokens import words_of_tokens
 def weight_inside(run: WritingRun, test: EvaluationSet, search: Search) -> SentenceStatistics | None:
     """Return the weight of `run` inside the gold places of each source of `test` while it writes the first reference.
 
-    The weights of a word are the mean of those of its tokens, and its share is of the weight over the source that the
-    place is in. None without attention. Raises DataError if `run` reads no sources that have such places.
+    The weights of a word are the mean of those of its tokens, of a label those of its last look, and its share is of
+    the weight over the source that the place is in. None without attention. Raises DataError if `run` reads no sources
+    that have such places.
     """
     if test.gold is None or not run.attends:
         return None
@@ -49,7 +50,7 @@ def _sums(found: Written, places: Sequence[GoldPlace], locator: Locator, tokeniz
     """Return the sums over words with a place of the weight inside and of that of equal weights, and their number."""
     if not places:
         return [0.0, 0.0, 0.0]
-    weights = found.best.weights
+    weights = found.best.token_weights
     assert weights is not None, "the run attends"
     words = words_of_tokens(found.best.tokens, tokenizer)
     sums = np.zeros(3)

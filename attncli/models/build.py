@@ -146,7 +146,7 @@ def build_classifier(
 def _hop_readout(config: ClassifierDecoderConfig, memory_size: int) -> Readout:
     if config.readout == "sum":
         return SumReadout(config.hidden_size)
-    return AttentionalReadout(config.hidden_size, memory_size, activation=ACTIVATIONS["tanh"], gated=False)
+    return AttentionalReadout(config.hidden_size, memory_size, activation=ACTIVATIONS["tanh"])
 
 
 def _with_draws_of_its_own(config: AttentionConfig, number: int) -> AttentionConfig:

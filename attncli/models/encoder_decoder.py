@@ -13,6 +13,7 @@ from torch import Tensor
 
 from attncli.data.tokens import Tokens
 from attncli.losses import SummedLoss, cross_entropy
+from attncli.models.attention import Glimpse
 from attncli.models.ctc import CTC
 from attncli.models.ctc_prefixes import CTCPrefixes
 from attncli.models.decoders.decoder import Decoder, Forced
@@ -66,6 +67,10 @@ class EncoderDecoder(Network):
         """Return what reading `target` gives for sources that were encoded to `memory`."""
         forced = self.force_memory(memory, target)
         return ForcedTarget(self.log_probs_of(forced, target), forced.weights, forced.marks)
+
+    def looks(self, memory: Memory) -> tuple[Glimpse, ...]:
+        """Return what each of several looks at sources that were encoded to `memory` saw; none where there is one."""
+        return self.decoder.looks(memory)
 
     def head_weights(self, source: Any, memory: Memory, target: Tokens) -> HeadWeights:
         """Return where every layer and head looks while `target` is written for `source`, encoded to `memory`."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from attncli.data.packs import Packs
 from attncli.data.tokens import Tokens
+from attncli.models.attention import Glimpse
 from attncli.models.decoders.decoder import Step, Stepwise
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory, Part
@@ -101,6 +102,10 @@ class Ensemble(Network):
         forced = [model.force_target(own, target) for model, own in pairs]
         log_probs = log_mean([each.log_probs for each in forced]) * target.mask
         return ForcedTarget(log_probs, forced[0].weights, forced[0].marks)
+
+    def looks(self, memory: Memories) -> tuple[Glimpse, ...]:
+        """Return what each of several looks of the first model saw."""
+        return self._models[0].looks(memory.members[0])
 
     def head_weights(self, source: Packs, memory: Memories, target: Tokens) -> HeadWeights:
         """Return where the first model looks."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attncli.data.tokens import Tokens
-from attncli.models.attention import Marks
+from attncli.models.attention import Glimpse, Marks
 from attncli.models.decoders.decoder import Stepwise
 from attncli.models.memory import Part
 
@@ -75,6 +75,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def force_target(self, memory: Any, target: Tokens) -> ForcedTarget:
         """Return what reading `target` gives for sources that were encoded to `memory`."""
+
+    @abstractmethod
+    def looks(self, memory: Any) -> tuple[Glimpse, ...]:
+        """Return what each of several looks at sources that were encoded to `memory` saw; none where there is one."""
 
     @abstractmethod
     def head_weights(self, source: Any, memory: Any, target: Tokens) -> HeadWeights:

@@ -44,13 +44,12 @@ class StateReadout(Readout):
 class AttentionalReadout(Readout):
     """The attentional vector f(W [c; h]) (Luong, Pham and Manning 2015, equation 5; no bias, as there).
 
-    f is tanh in the paper. `gated` says whether what it reads are states of gated cells, which are small: its initial
-    weights go by that.
+    f is tanh in the paper.
     """
 
-    def __init__(self, hidden_size: int, context_size: int, *, activation: Activation, gated: bool = True):
+    def __init__(self, hidden_size: int, context_size: int, *, activation: Activation):
         super().__init__()
-        self.size, self.activation, self.gated = hidden_size, activation, gated
+        self.size, self.activation = hidden_size, activation
         self.combine = nn.Linear(context_size + hidden_size, hidden_size, bias=False)
 
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor | None) -> Tensor:
@@ -60,7 +59,7 @@ class AttentionalReadout(Readout):
 
 
 class SumReadout(Readout):
-    """The state plus the context, which has its width (Yang et al. 2016, equation 18)."""
+    """The state plus the context, which has its width (Yang et al. 2016, section 3.3)."""
 
     def __init__(self, hidden_size: int):
         super().__init__()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attncli.data.tokens import Tokens
+from attncli.models.attention import Glimpse
 from attncli.models.decoders.decoder import Step, Stepwise
 from attncli.models.encoder_decoder import prefix_of
 from attncli.models.network import ForcedTarget, HeadWeights, Network, SourceMemory
@@ -68,6 +69,10 @@ class NetworkWithCTC(Network):
         forced = self.network.force_target(memory, target)
         by_ctc = forced_log_probs(self.decoder.prefixes, memory, target)
         return replace(forced, log_probs=self.decoder.joint(forced.log_probs, by_ctc))
+
+    def looks(self, memory: Any) -> tuple[Glimpse, ...]:
+        """Return what each of several looks of the network saw."""
+        return self.network.looks(memory)
 
     def head_weights(self, source: Any, memory: Any, target: Tokens) -> HeadWeights:
         """Return where the decoder looks."""

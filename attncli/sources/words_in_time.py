@@ -40,9 +40,10 @@ def spoken_words(found: Written, hypothesis: int = 0) -> tuple[SpokenWord, ...]:
     to where a tenth lies after. A position's weight is spread evenly over its time.
     """
     best, seconds = found.hypotheses[hypothesis], found.places.seconds
-    assert best.weights is not None, "times come from weights"
+    weights = best.token_weights
+    assert weights is not None, "times come from weights"
     assert seconds is not None, "positions lie in time"
-    over_time = best.weights.reshape(*best.weights.shape[:2], -1).sum(-1)  # over the regions of a frame
+    over_time = weights.reshape(*weights.shape[:2], -1).sum(-1)  # over the regions of a frame
     return tuple(
         SpokenWord(word, *heard(over_time[rows].mean(0), seconds)) for word, rows in _words(best.text, best.tokens)
     )

@@ -37,6 +37,7 @@ NAMES = {
     "KEY": ".+",
 }
 """What stands for the names in pointed brackets."""
+HOPPING = "model.decoder.hops=2"
 MARKED = (
     "model.attention={score: additive, size: 7, window: local_p, half_width: 2, selection: hard, "
     "estimator: straight_through}"
@@ -116,7 +117,7 @@ def test_keys_of_what_is_written_and_scored(trained: Path, config: Path, caption
 
 def test_keys_of_answers_and_their_drawings(tmp_path: Path) -> None:
     hard = ("model.attention.selection=hard", "model.attention.estimator=straight_through")
-    run = train(toy_answers(tmp_path / "data", train=4, dev=2, test=1), tmp_path / "run", *hard)
+    run = train(toy_answers(tmp_path / "data", train=4, dev=2, test=1), tmp_path / "run", *hard, HOPPING)
     image = tmp_path / "data" / "images" / "test-00001.png"
     check("Answers", *lines(invoke("answer", run, image, "why ?", "--format", "jsonl", "--attention")))
     given = ("--source", f"image={image}", "--source", "question=why ?", "--format", "json", "--output", tmp_path)
@@ -130,7 +131,7 @@ def test_keys_of_labels(tmp_path: Path) -> None:
     hard = ("model.attention.selection=hard", "model.attention.estimator=straight_through")
     found = []
     for run, given in (
-        (train(texts, tmp_path / "reader", *hard), tmp_path / "a.txt"),
+        (train(texts, tmp_path / "reader", *hard, HOPPING), tmp_path / "a.txt"),
         (train(labelled_images(tmp_path / "images"), tmp_path / "viewer"), tmp_path / "images" / "images"),
     ):
         found += lines(invoke("classify", run, given, "--format", "jsonl", "--attention", "--device", "cpu"))
@@ -183,9 +184,11 @@ def test_keys_of_drawings(trained: Path, config: Path, captioners: Path, tmp_pat
 
     sentence, image = ("--text", "der Hund rennt ."), ("--image", captioners / "images" / "test-00001.png")
     marked = train(config, tmp_path / "marked", MARKED)
-    check("alignments.json", drawn(trained, *sentence), drawn(marked, *sentence))
+    reader = train(labelled_texts(tmp_path / "texts", train=4, dev=2, test=1), tmp_path / "reader", HOPPING)
+    check("alignments.json", *(drawn(run, *sentence) for run in (trained, marked, reader)))
     located = train(captioners / "small.yaml", tmp_path / "located", MARKED)
-    check("attention.json", drawn(captioners / "trained", *image), drawn(located, *image))
+    viewer = train(labelled_images(tmp_path / "images"), tmp_path / "viewer", HOPPING)
+    check("attention.json", *(drawn(run, *image) for run in (captioners / "trained", located, viewer)))
     network = "{kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9}"
     changes = (f"model.encoder={network}", f"model.decoder={network}", "model.attention={score: scaled_dot}")
     transformer = train(config, tmp_path / "transformer", *changes)

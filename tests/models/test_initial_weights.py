@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from attncli.assembly.model import build_model
 from attncli.data.tokens import Tokens
+from attncli.models.decoders.classifier import ClassifierDecoder
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.initial_weights import GATED_STATE
 from attncli.models.positions import LearnedPositions, Placing
@@ -124,6 +125,28 @@ def test_what_a_decoder_gives_is_of_a_size_to_learn_from(name: str, width: int) 
     loss = model.loss(SOURCE, TARGET, label_smoothing=0.0)
     # Not far above that of a model which knows nothing.
     assert float(loss.total) / loss.terms < torch.log(torch.tensor(VOCABULARY)) + most
+
+
+@EVERY_WIDTH
+@pytest.mark.parametrize("name", ["gru", "lstm", "transformer"])
+@torch.no_grad()
+def test_what_every_hop_of_a_classifier_makes_is_of_a_size_to_learn_from(name: str, width: int) -> None:
+    model = fresh(
+        width,
+        "tokenizer.target={kind: label}",
+        f"model.encoder={{{ENCODERS[name]}, hidden_size: {width}}}",
+        f"model.decoder={{kind: classifier, hidden_size: {width}, hops: 3}}",
+        "model.attention={score: additive}",
+    )
+    assert isinstance(model.decoder, ClassifierDecoder)
+    entering: list[float] = []
+    for hop in model.decoder.hops:
+        combine = part_of(hop.readout, "combine", nn.Linear)
+        combine.register_forward_hook(lambda module, inputs, output: entering.append(size(output)))
+    features = model.force(SOURCE, TARGET).features
+    assert len(entering) == 3
+    assert all(0.4 < each < 2.6 for each in entering)  # what is read is as small as gated states, or nearly 1
+    assert 0.1 < float(model.decoder.output(features)[TARGET.mask].std()) < 1.5
 
 
 @EVERY_WIDTH

@@ -17,6 +17,7 @@ from attncli.models.dropout import Dropout
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer, Readout
 from attncli.models.rows import map_tensors
+from attncli.text.tokenizer import BOS
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ class ClassifierDecoder(Decoder):
         losses = [hop.attention.selection.learn(seen.draws, real=real, log_probs=log_probs) for hop, seen in pairs]
         learned = [loss for loss in losses if loss is not None]
         return torch.stack(learned).sum() if learned else None
+
+    def looks(self, memory: Memory) -> tuple[Glimpse, ...]:
+        """Return what each hop saw, where there are several."""
+        first = torch.full((len(memory.mask), 1), BOS, device=memory.mask.device)
+        return self.force(first, self.prepare(memory)).glimpses if len(self.hops) > 1 else ()
 
     def cross_weights(self, tokens: Tensor, prepared: Asked) -> Tensor | None:
         """Return the weights of every hop, [B, hops, 1, T, S]; None without attention."""

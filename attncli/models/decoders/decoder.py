@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attncli.data.tokens import Copies, Tokens
 from attncli.losses import log_probs_of
-from attncli.models.attention import Marks
+from attncli.models.attention import Glimpse, Marks
 from attncli.models.memory import Memory
 from attncli.models.readouts import OutputLayer
 from attncli.models.selections import Draws
@@ -115,6 +115,10 @@ class Decoder(nn.Module, ABC):
     def self_weights(self, tokens: Tensor, prepared: Any) -> Tensor | None:
         """Return how much each of `tokens` [B, T] looks at earlier ones, [B, L, heads, T, T]; None if it does not."""
         return None
+
+    def looks(self, memory: Memory) -> tuple[Glimpse, ...]:
+        """Return what each of several looks at `memory` saw, [B, 1, ...]; none where a token has one look."""
+        return ()
 
     def cross_weights(self, tokens: Tensor, prepared: Any) -> Tensor | None:
         """Return the weights of every layer and head on the source, [B, L, heads, T, S]; None without attention."""

@@ -47,7 +47,7 @@ class AudioDrawer(Drawer):
             return
         for each in found:
             check_size(each)
-        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.tokens)))
+        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.rows)))
         if fonts.warning and format in ("png", "pdf"):
             tell(f"warning: {fonts.warning}")
         weights = [each.best.weights for each in found if each.best.weights is not None]
@@ -86,4 +86,5 @@ class AudioDrawer(Drawer):
                 if place.seconds is not None
             ),
             best.marks,
+            best.looks,
         )

@@ -45,6 +45,7 @@ class Listened:
     words: tuple[SpokenWord, ...]  # as attention tells
     gold: tuple[SpokenWord, ...] = ()  # as somebody has marked them
     marks: Marks | None = None
+    looks: tuple[str, ...] = ()  # what the rows of weights are called where they are several for a label
 
     @property
     def seconds(self) -> float:
@@ -62,6 +63,7 @@ class Listened:
             "words": [word.as_json() for word in self.words],
             **gold,
             "target_tokens": list(self.tokens),
+            **({"looks": list(self.looks)} if self.looks else {}),
             "weights": [[round(float(weight), 8) for weight in row] for row in self.weights],
             **({} if self.marks is None else self.marks.as_json()),
         }
@@ -82,7 +84,7 @@ def spectrogram_figure(found: Listened, fonts: Fonts, *, caption: str = "", larg
     The darkest stands for the weight `largest`, by default for the largest of these.
     """
     width = float(np.clip(found.seconds * _SECOND, _NARROWEST, _WIDEST))
-    rows = [_SOUND, *[_WORDS] * (2 if found.gold else 1), len(found.tokens) * _ROW]
+    rows = [_SOUND, *[_WORDS] * (2 if found.gold else 1), len(found.weights) * _ROW]
     height = sum(rows) + _GAP * (len(rows) - 1)
     figure = new_figure(width, height)
     panels, top = [], height
@@ -136,13 +138,13 @@ def _draw_words(axes: Axes, words: Sequence[SpokenWord], name: str, colour: str,
 
 
 def _draw_weights(axes: Axes, found: Listened, fonts: Fonts, largest: float | None) -> None:
-    tokens, positions = found.weights.shape
+    rows, positions = found.weights.shape
     most = max(float(found.weights.max()) if largest is None else largest, 1e-6)
     edges = np.arange(positions + 1) * found.seconds_of_position
-    axes.pcolormesh(edges, np.arange(tokens + 1) - 0.5, found.weights, cmap="Blues", vmin=0, vmax=most)
-    axes.set_ylim(tokens - 0.5, -0.5)
-    axes.hlines(np.arange(1, tokens) - 0.5, 0, found.seconds, color="#dedede", linewidth=0.5)
-    axes.set_yticks(range(tokens), readable(found.tokens))
+    axes.pcolormesh(edges, np.arange(rows + 1) - 0.5, found.weights, cmap="Blues", vmin=0, vmax=most)
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.hlines(np.arange(1, rows) - 0.5, 0, found.seconds, color="#dedede", linewidth=0.5)
+    axes.set_yticks(range(rows), readable(found.looks or found.tokens))
     axes.tick_params(axis="y", length=0)
     for label in axes.get_yticklabels():
         label.set(fontsize=_WORD_SIZE, fontfamily=list(fonts.families), parse_math=False)

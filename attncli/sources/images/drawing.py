@@ -43,7 +43,7 @@ class ImageDrawer(Drawer):
             write_text(path, json_text(self._looked_at(each) for each in found))
             yield path
             return
-        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.tokens)))
+        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.rows)))
         weights = [each.best.weights for each in found if each.best.weights is not None]
         has_weights = len(weights) == len(found)
         if has_weights:
@@ -65,7 +65,9 @@ class ImageDrawer(Drawer):
         assert best.weights is not None, "figures of images need weights"
         image = read_image(path)
         placement = place(image.size, self.preprocessing)
-        return LookedAt(path, image, placement, best.text, best.tokens, best.weights, best.log_prob, best.marks)
+        return LookedAt(
+            path, image, placement, best.text, best.tokens, best.weights, best.log_prob, best.marks, best.looks
+        )
 
 
 def _draw_sheets(found: Sequence[Written], fonts: Fonts, folder: Path, format: str, *, caption: str) -> Iterator[Path]:

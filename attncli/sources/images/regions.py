@@ -60,6 +60,7 @@ class LookedAt:
     weights: NDArray[np.floating[Any]]  # [T, rows, columns]
     log_prob: float
     marks: Marks | None = None  # windows and choices of the attention, [T, ...]
+    looks: tuple[str, ...] = ()  # what the rows of weights are called where they are several for a label
 
     def chosen(self, word: int) -> Box | None:
         """Return the region that hard attention chose for `word`; None for soft attention, or where it chose none."""
@@ -88,8 +89,9 @@ class LookedAt:
             "log_prob": self.log_prob,
             "grid": list(grid),
             "target_tokens": list(self.tokens),
+            **({"looks": list(self.looks)} if self.looks else {}),
             "weights": [
-                [round(float(weight), 8) for weight in row] for row in self.weights.reshape(len(self.tokens), -1)
+                [round(float(weight), 8) for weight in row] for row in self.weights.reshape(len(self.weights), -1)
             ],
             **({} if self.marks is None else self.marks.as_json()),
         }
@@ -114,7 +116,8 @@ def regions_figure(found: LookedAt, fonts: Fonts, look: Look, *, largest: float 
     but even. A frame marks the region that hard attention chose, a cross the centre of a local window. The end symbol
     has no image; its weights are in `as_json`.
     """
-    labels = readable(found.tokens[:-1] if found.tokens[-1:] == (SPECIAL[EOS],) else found.tokens)
+    rows = found.looks or found.tokens
+    labels = readable(rows[:-1] if rows[-1:] == (SPECIAL[EOS],) else rows)
     small = reduced(found.image)
     layout = _Layout.of(len(labels) + 1, small.size, found.caption, fonts)
     figure = new_figure(layout.width, layout.height)

@@ -27,8 +27,8 @@ class Looks:
 
     @property
     def labels(self) -> list[str]:
-        """What its tokens are called; the end symbol is left out unless it is alone."""
-        tokens = self.best.tokens
+        """What its rows of weights are called; the end symbol is left out unless it is alone."""
+        tokens = self.best.rows
         return readable(tokens[:-1] if len(tokens) > 1 and tokens[-1] == SPECIAL[EOS] else tokens)
 
     @property
@@ -55,6 +55,7 @@ class Looks:
             "forced": self.forced,
             "log_prob": self.best.log_prob,
             "target_tokens": list(self.best.tokens),
+            **({"looks": list(self.best.looks)} if self.best.looks else {}),
             "memories": {name: _memory(part) for name, part in parts.items()},
             **({"chosen": choices} if choices else {}),
         }

@@ -31,6 +31,12 @@ class Alignment:
     log_prob: float
     forced: bool  # whether the target was given, not found by search
     marks: Marks | None = None  # windows and choices of the attention, [T, ...]
+    looks: tuple[str, ...] = ()  # what the rows of weights are called where they are several for a label
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What the rows of weights are called."""
+        return self.looks or self.target_tokens
 
     def as_json(self) -> dict[str, Any]:
         """Return the alignment with one row of weights per target token, and its window centre and choice if any."""
@@ -41,6 +47,7 @@ class Alignment:
             "log_prob": self.log_prob,
             "source_tokens": list(self.source_tokens),
             "target_tokens": list(self.target_tokens),
+            **({"looks": list(self.looks)} if self.looks else {}),
             "weights": [[round(float(weight), 8) for weight in row] for row in self.weights],
             **({} if self.marks is None else self.marks.as_json()),
         }
@@ -74,6 +81,7 @@ def alignment_of(found: Written, *, forced: bool) -> Alignment:
         log_prob=best.log_prob,
         forced=forced,
         marks=best.marks,
+        looks=best.looks,
     )
 
 

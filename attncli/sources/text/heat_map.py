@@ -73,7 +73,7 @@ def heat_map_fonts(alignments: Sequence[Alignment]) -> Fonts:
     return fonts_for(
         label
         for alignment in alignments
-        for tokens in (alignment.source_tokens, alignment.target_tokens)
+        for tokens in (alignment.source_tokens, alignment.rows)
         for label in readable(tokens)
     )
 
@@ -92,7 +92,7 @@ def heat_map(alignment: Alignment, fonts: Fonts, *, caption: str = "", largest: 
     _draw_windows(axes, alignment)
     _draw_choices(axes, alignment)
     _label_columns(axes, readable(alignment.source_tokens), size, fonts, on_both_ends=rows >= _LONG)
-    _label_rows(axes, readable(alignment.target_tokens), size, fonts, on_both_ends=columns >= _LONG)
+    _label_rows(axes, readable(alignment.rows), size, fonts, on_both_ends=columns >= _LONG)
     axes.set_xlabel("source", color=GREY)
     axes.xaxis.set_label_position("top")
     axes.set_ylabel("given target" if alignment.forced else "output", color=GREY)

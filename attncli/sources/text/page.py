@@ -45,7 +45,7 @@ def page(alignments: Sequence[Alignment], *, of: str, largest: float | None = No
 
 
 def _map(alignment: Alignment, largest: float | None) -> _Map:
-    source, target = (readable(tokens) for tokens in (alignment.source_tokens, alignment.target_tokens))
+    source, target = (readable(tokens) for tokens in (alignment.source_tokens, alignment.rows))
     most = max(float(alignment.weights.max()) if largest is None else largest, 1e-6)
     classes = _classes(alignment)
     rows = [

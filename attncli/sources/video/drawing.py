@@ -41,7 +41,7 @@ class FilmDrawer(Drawer):
 
         Films are read again one by one, so that the frames of few are in memory at any time.
         """
-        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.tokens)))
+        fonts = fonts_for(text for each in found for text in (each.best.text, *readable(each.best.rows)))
         weights = [each.best.weights for each in found if each.best.weights is not None]
         largest = max(float(each.max()) for each in weights) if look.shared_scale and weights else None
         if format in ("html", "json"):

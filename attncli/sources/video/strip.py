@@ -56,8 +56,8 @@ class LookedAtFilm:
 
     @property
     def labels(self) -> list[str]:
-        """The words; the end symbol is left out unless it is alone."""
-        tokens = self.best.tokens
+        """The words, or the looks that led to one; the end symbol is left out unless it is alone."""
+        tokens = self.best.rows
         return readable(tokens[:-1] if len(tokens) > 1 and tokens[-1] == SPECIAL[EOS] else tokens)
 
 
@@ -69,7 +69,7 @@ def json_text(found: Iterable[Written]) -> str:
 def _as_json(found: Written) -> dict[str, Any]:
     best = found.best
     assert best.weights is not None, "figures of films need weights"
-    rows = best.weights.reshape(len(best.tokens), -1)
+    rows = best.weights.reshape(len(best.weights), -1)
     return {
         "film": str(found.cell),
         "caption": best.text,
@@ -77,6 +77,7 @@ def _as_json(found: Written) -> dict[str, Any]:
         "frames": best.weights.shape[1],
         **({} if found.places.grid is None else {"grid": list(found.places.grid)}),
         "target_tokens": list(best.tokens),
+        **({"looks": list(best.looks)} if best.looks else {}),
         "weights": [[round(float(weight), 8) for weight in row] for row in rows],
         **({} if best.marks is None else best.marks.as_json()),
     }
