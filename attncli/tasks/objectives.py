@@ -80,9 +80,10 @@ class CrossEntropyObjective:
         training = self.config.training
         groups = None
         if training.batch_by is not None:
-            assert isinstance(corpus.source, JointColumn), "the configuration is checked"
-            corpus = replace(corpus, source=corpus.source.sharing(training.batch_by))
-            groups = corpus.source.members[training.batch_by].value_of[corpus.source_of]
+            source = corpus.source
+            assert isinstance(source, JointColumn), "the configuration is checked"
+            groups = source.members[training.batch_by].value_of[corpus.source_of]
+            corpus = replace(corpus, source=source.sharing(training.batch_by))
         rows = epoch_batches(
             corpus,
             batch_tokens=training.batch_tokens,

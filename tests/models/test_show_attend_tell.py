@@ -41,6 +41,7 @@ def test_the_whole_decoder_is_the_papers_equations() -> None:
     opening = part_of(decoder, "attention.gate", ContextGate).open
     readout = part_of(decoder, "readout", DeepReadout)
     logits, weights = read_whole(decoder, torch.cat([torch.full((3, 1), BOS), TARGET.ids[:, :-1]], 1), memory)
+    assert weights is not None
     layer = part_of(decoder, "layers.layers.0", nn.LSTM)
     cell = nn.LSTMCell(layer.input_size, layer.hidden_size)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})

@@ -193,6 +193,7 @@ def test_the_whole_is_torchs_layers_one_after_the_other(norm: str) -> None:
     if norm == "pre":
         written = nn.functional.layer_norm(written, (6,), decoder.last_norm.weight, decoder.last_norm.bias)
     logits, weights = read_whole(decoder, prefix(), memory)
+    assert weights is not None
     close(logits, written @ decoder.output.classify.weight.T + decoder.output.classify.bias)
     close(weights, read.weights.mean(1))
 

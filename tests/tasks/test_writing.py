@@ -13,9 +13,11 @@ from toy_answers import toy_answers
 
 from attncli.config.load import read_config
 from attncli.config.writing import WritingConfig
+from attncli.data.corpus import CorpusBatches
 from attncli.decoding.writer import Writer
 from attncli.errors import DataError
 from attncli.sources.text.reader import TextReader
+from attncli.tasks.objectives import CrossEntropyObjective
 from attncli.tasks.writing import WritingTask, open_writing
 
 CPU = torch.device("cpu")
@@ -58,15 +60,17 @@ def test_batches_by_image_encode_it_once_and_have_the_loss_that_they_would_have_
     task = made(path, "training.batch_by=image", "model.dropout=0")
     each = made(path, "model.dropout=0")
     each.model.load_state_dict(task.model.state_dict())
-    seen = 0
-    for rows, batch in zip(task.epoch(1).rows, task.epoch(1), strict=True):
+    assert isinstance(each.objective, CrossEntropyObjective)
+    corpus, batches, seen = each.objective.corpora.train, task.epoch(1), 0
+    assert isinstance(batches, CorpusBatches)
+    for rows, batch in zip(batches.rows, batches, strict=True):
         image, question = batch.source.members
         assert len(image.values) < len(image) == len(question) == len(rows)
-        alone = each.objective.corpora.train.source.start(rows, None)()
+        alone = corpus.source.start(rows, None)()
         expected = each.model.loss(alone, batch.target, label_smoothing=0.0)
         torch.testing.assert_close(task.loss(batch).total, expected.total)
         seen += len(rows)
-    assert seen == len(each.objective.corpora.train)
+    assert seen == len(corpus)
 
 
 def test_the_loss_has_the_smoothing_of_the_configuration(config: Path) -> None:

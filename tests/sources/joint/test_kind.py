@@ -147,6 +147,7 @@ def test_a_shared_member_reads_the_values_of_a_batch_once_and_says_whose_they_ar
     assert isinstance(read, Packs)
     shared, each = read.members
     assert isinstance(shared, Shared)
-    assert shared.values == [("y", (6,)), ("z", (5,))]  # augmented as the first example that reads it decides
+    values: Any = shared.values
+    assert values == [("y", (6,)), ("z", (5,))]  # augmented as the first example that reads it decides
     assert shared.value_of.tolist() == [1, 0, 1]
-    assert each == [("c", (5,)), ("b", (6,)), ("a", (7,))]
+    assert each == [("c", (5,)), ("b", (6,)), ("a", (7,))]  # type: ignore[comparison-overlap]
