@@ -35,6 +35,7 @@ UNITS: dict[str, str | None] = {
     "channels": "channels",
     "decoder_channels": "channels",
     "blocks": "blocks",
+    "hops": "looks",
     "dropout": None,
     "inputs": None,
     "outputs": None,
