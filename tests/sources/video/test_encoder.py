@@ -78,6 +78,7 @@ def test_regions_are_their_own_features_and_the_state_of_their_frame() -> None:
                     expected = regions[film][frame, region] + over_time.states[film, frame] + places[frame, region]
                     torch.testing.assert_close(memory.states[film, 4 * frame + region], expected)
     assert memory.mask.sum(1).tolist() == [12, 4, 16]
+    assert [row[:count].all().item() for row, count in zip(memory.mask, [12, 4, 16], strict=True)] == [True] * 3
     assert memory.parts[0].grid == (4, 2, 2)
     assert memory.parts[0].grid_of(3) == (3, 2, 2)
     torch.testing.assert_close(memory.summary, over_time.summary)
