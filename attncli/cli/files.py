@@ -50,8 +50,6 @@ def caption(options: CaptionOptions) -> None:
     For a RUN that reads films, a folder of images is one film with a frame in each, in the order of their names.
 
     Example: attncli caption runs/flickr8k photos/ holiday/*.jpg --output captions.tsv
-
-    Example: attncli caption runs/toy-clips films/one.gif frames-of-two/
     """
     is_json = options.format == "jsonl"
     run = opened_run(options, command="caption")

@@ -188,7 +188,10 @@ def test_what_was_learned_is_drawn(attncli: Command, linear: Path, denoising: Pa
         (["visualize", "RUN", "--text", "a"], "--text: means nothing for runs of task autoencoding; leave it out"),
         (["visualize", "RUN", "--gradients"], "--gradients: means nothing for runs of task autoencoding; leave it out"),
         (["visualize", "RUN", "--layer", "2"], "--layer: means nothing for runs of task autoencoding; leave it out"),
-        (["visualize", "RUN", "--curves", "--image", "a.png"], "--curves: draws the training log, so --image means"),
+        (
+            ["visualize", "RUN", "--curves", "--image", "a.png"],
+            "--curves: draws the training log, so --image or --recording means",
+        ),
         (["visualize", "RUN", "--format", "html"], "--format: unknown value 'html'; choose from png, svg"),
         (
             ["translate", "RUN"],

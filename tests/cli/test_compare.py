@@ -319,6 +319,8 @@ def test_side_by_side_a_signal_before_anything_is_saved_stops_what_runs_and_begi
     attncli: Command, place: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     children = []
+    # The tests themselves may have been started by nohup, which ignores the end of the terminal.
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
 
     def started(command: list[str], **given: Any) -> subprocess.Popen[str]:
         children.append(begin([sys.executable, "-c", "import time; time.sleep(60)"], **given))

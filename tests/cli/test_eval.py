@@ -46,7 +46,8 @@ class FakeRun:
         self.config = read_config(folder / "config.yaml")
         self.searches: list[Search] = []
 
-    def writer(self, search: Search) -> FakeRun:
+    def writer(self, search: Search, *, backwards: bool) -> FakeRun:
+        assert not backwards
         self.searches.append(search)
         return self
 

@@ -17,6 +17,7 @@ from conftest import write_corpus
 from PIL import Image
 from recordings import recorded_words
 from toy_answers import toy_answers
+from toy_films import labelled_films
 from toy_labels import labelled_images, labelled_texts
 from typer.testing import CliRunner
 
@@ -164,6 +165,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, captioners: Path) -> Path:
     trained(labelled_images(folder / "shapes"), folder / "runs/shapes")
     trained(toy_answers(folder / "questions", train=6, dev=2, test=3), folder / "runs/flickr8k-qa")
     trained(recorded_words(folder / "digits"), folder / "runs/toy-speech", "search.min_length=3")
+    classifier = labelled_films(folder / "actions")
+    trained(classifier, folder / "runs/toy-actions", "training.max_steps=2")
+    reader = classifier.with_name("lips.yaml")
+    text = classifier.read_text().replace("classification", "transcription").replace(", group: form", "")
+    reader.write_text(text.replace("{film: film", "{source: film").replace("{film: films}", "{source: films}"))
+    trained(reader, folder / "runs/grid-s1-lips", "training.max_steps=2", "search.min_length=2")
     write_files(folder, captioners)
     return folder
 
@@ -188,6 +195,7 @@ def write_files(folder: Path, captioners: Path) -> None:
     shutil.copy(folder / "questions/questions.tsv", folder)
     (folder / "questions.jsonl").write_text('{"image": "photo.jpg", "question": "where is the dog ?"}\n')
     shutil.copytree(folder / "digits/audio", folder / "recordings")
+    shutil.copytree(folder / "actions/films", folder / "films")
     shutil.copy(folder / "recordings/test0.wav", folder / "memo.wav")
     for name, source in (("test.de", "dev.de"), ("test.en", "dev.en"), ("out.en", "dev.en")):
         shutil.copy(folder / source, folder / name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recordings import recorded_words
 from toy_answers import toy_answers
 from toy_labels import labelled_images, labelled_texts
 from typer.testing import CliRunner
@@ -155,7 +156,10 @@ def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, caption
     invoke("eval", captioner, "--output", tmp_path / "captions", "--device", "cpu")
     reader = train(labelled_texts(tmp_path / "texts", train=4, dev=2, test=3), tmp_path / "reader")
     invoke("eval", reader, "--output", tmp_path / "labels", "--device", "cpu")
-    check("report.json", *(read(tmp_path / name / "report.json") for name in ("out", "captions", "labels")))
+    speaker = train(recorded_words(tmp_path / "digits"), tmp_path / "speaker", "search.min_length=3")
+    invoke("eval", speaker, "--reversed", "--output", tmp_path / "backwards", "--device", "cpu")
+    reports = ("out", "captions", "labels", "backwards")
+    check("report.json", *(read(tmp_path / name / "report.json") for name in reports))
     check("sentences.jsonl", *lines((tmp_path / "out" / "sentences.jsonl").read_text()))
 
 

@@ -76,7 +76,7 @@ ALWAYS = {
         "--with",
     },
     "visualize": {"--output", "--format", "--ctc-weight"},
-    "compare": {"--seeds", "--only", "--run", "--test", "--metric", "--set", "--device"},
+    "compare": {"--seeds", "--only", "--run", "--test", "--metric", "--set", "--device", "--processes"},
     "data get": {"--from", "--to"},
     "data make": {"--to", "--seed", "--train", "--dev", "--test"},
     "config check": {"--set"},

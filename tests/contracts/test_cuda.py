@@ -168,6 +168,7 @@ def _combined(name: str) -> Case:
 
 
 _CELLS = cycle(CELL.values())
+_HOPS = ("model.decoder.hops=2", "model.decoder.readout=sum", "model.encoder.hidden_size=8")
 CASES = {
     **{name: _combined(name) for name in READERS},
     **{
@@ -180,12 +181,14 @@ CASES = {
     "recordings-convolutions": _recordings(recordings.TINY),
     "recordings-pyramid": _recordings("{subsampling: {kind: pyramid, hidden_size: 6}, network: {hidden_size: 10}}"),
     "classifier": Case(lambda: built(*CLASSIFIER, spread=0.7), SOURCE, LABELS, draws=False),
+    "classifier-hops": Case(lambda: built(*CLASSIFIER, *_HOPS, spread=0.7), SOURCE, LABELS, draws=False),
     "efficientnet": Case(_known_network, LARGE_IMAGES, tiny_captioner.TARGET, draws=False),
 }
 
 EVERY_CASE = pytest.mark.parametrize("name", CASES)
 # The large network takes a CPU long in bfloat16, and after its one label all that a classifier writes is a tie.
-EVERY_WRITER = pytest.mark.parametrize("name", [name for name in CASES if name not in ("efficientnet", "classifier")])
+_WRITE_NO_TEXT = ("efficientnet", "classifier", "classifier-hops")
+EVERY_WRITER = pytest.mark.parametrize("name", [name for name in CASES if name not in _WRITE_NO_TEXT])
 
 
 @pytest.fixture(params=USABLE_CARDS)
