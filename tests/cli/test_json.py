@@ -38,6 +38,7 @@ NAMES = {
     "KEY": ".+",
 }
 """What stands for the names in pointed brackets."""
+SPOKEN = "data.test={test: {table: test.tsv}}"
 HOPPING = "model.decoder.hops=2"
 MARKED = (
     "model.attention={score: additive, size: 7, window: local_p, half_width: 2, selection: hard, "
@@ -156,7 +157,7 @@ def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, caption
     invoke("eval", captioner, "--output", tmp_path / "captions", "--device", "cpu")
     reader = train(labelled_texts(tmp_path / "texts", train=4, dev=2, test=3), tmp_path / "reader")
     invoke("eval", reader, "--output", tmp_path / "labels", "--device", "cpu")
-    speaker = train(recorded_words(tmp_path / "digits"), tmp_path / "speaker", "search.min_length=3")
+    speaker = train(recorded_words(tmp_path / "digits"), tmp_path / "speaker", "search.min_length=3", SPOKEN)
     invoke("eval", speaker, "--reversed", "--output", tmp_path / "backwards", "--device", "cpu")
     reports = ("out", "captions", "labels", "backwards")
     check("report.json", *(read(tmp_path / name / "report.json") for name in reports))
