@@ -240,6 +240,11 @@ class WritingConfig(Section):
                 "training.label_smoothing: smooths cross-entropy; set it to 0 for training.objective.kind "
                 "'self_critical'"
             )
+        if training.batch_by is not None:
+            yield (
+                "training.batch_by: puts targets into batches, which training.objective.kind 'self_critical' makes of "
+                "sources; remove it"
+            )
         if training.batch_sentences is None:
             yield (
                 "training.batch_sentences: is required with training.objective.kind 'self_critical', where it is the "

@@ -70,7 +70,7 @@ class CrossEntropyObjective:
         return f"{len(self.corpora.train):,} training {self.config.example}s"
 
     def epoch(self, number: int) -> CorpusBatches:
-        """Return the batches of epoch `number`, each of examples of similar length."""
+        """Return the batches of epoch `number`, each of examples of similar length, or that share a value."""
         seed = self.config.training.seed
         return self._batches(self.corpora.train, number, variation=(seed, number), ahead=_AHEAD)
 

@@ -117,6 +117,25 @@ def test_one_encoder_is_an_ordinary_one() -> None:
             "training.batch_by: belongs to model.encoders, but there is one encoder; remove it",
         ),
         (["model.attended=[picture]"], "model: attended: unknown encoder 'picture'; choose from image, question"),
+        *(
+            (
+                [
+                    *(
+                        "model.encoders={image: null, question: null}",
+                        f"model.encoder={TEXT}",
+                        "model.memory_size=null",
+                    ),
+                    f"model.{key}=[question]",
+                ],
+                f"model: {key} belongs to encoders, but there is one encoder; remove it",
+            )
+            for key in ("attended", "summarised")
+        ),
+        (
+            [*IN_WORDS, "training={objective: {kind: self_critical}, batch_by: image}"],
+            "training.batch_by: puts targets into batches, which training.objective.kind 'self_critical' makes of "
+            "sources; remove it",
+        ),
         (["model.summarised=[picture]"], "model: summarised: unknown encoder 'picture'; choose from image, question"),
         (
             ["model.summarised=[question]", "model.attended=[question]"],

@@ -54,16 +54,16 @@ def test_the_context_is_the_sum_over_memories_and_positions_of_projected_states(
         close(glimpse.context[b, 0], torch.as_tensor(expected), tolerance=1e-4)
 
 
+def reading_less(whole: JointEncoder, **names: list[str]) -> JointEncoder:
+    """Return an encoder over the same encoders as `whole`, of which it reads those of `names`."""
+    encoders = {name: whole.encoders[name] for name in ("image", "question")}
+    return JointEncoder(encoders, memory_size=MEMORY_SIZE, reads_states=True, summarises=True, **names)  # type: ignore[arg-type]
+
+
 @torch.inference_mode()
 def test_of_an_encoder_that_is_not_attended_to_only_the_summary_is_read() -> None:
     whole = joint_of(built_joint(*READING["classifier"]))
-    part = JointEncoder(
-        {name: whole.encoders[name] for name in ("image", "question")},  # type: ignore[misc]
-        memory_size=MEMORY_SIZE,
-        reads_states=True,
-        summarises=True,
-        attended=["image"],
-    )
+    part = reading_less(whole, attended=["image"])
     missing = part.load_state_dict(whole.state_dict(), strict=False)
     assert missing.missing_keys == []
     assert {key.split(".")[1] for key in missing.unexpected_keys} == {"question"}
@@ -77,13 +77,7 @@ def test_of_an_encoder_that_is_not_attended_to_only_the_summary_is_read() -> Non
 @torch.inference_mode()
 def test_an_encoder_that_is_not_summarised_does_not_enter_the_summary() -> None:
     whole = joint_of(built_joint(*READING["classifier"]))
-    part = JointEncoder(
-        {name: whole.encoders[name] for name in ("image", "question")},  # type: ignore[misc]
-        memory_size=MEMORY_SIZE,
-        reads_states=True,
-        summarises=True,
-        summarised=["question"],
-    )
+    part = reading_less(whole, summarised=["question"])
     assert part.summarise is not None
     found = part(sources())
     assert found.states.shape == whole(sources()).states.shape

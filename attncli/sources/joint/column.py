@@ -22,13 +22,17 @@ class Member:
     column: Column
     value_of: Array  # [N], the value of each example
 
-    def start(self, rows: Array, seeds: Seeds | None, *, once: bool) -> Callable[[], Packed]:
-        """Begin to read the values of the examples `rows` [B]; `once` reads what they share as the first asks for."""
-        values = self.value_of[rows]
-        if not once:
-            return self.column.start(values, seeds)
-        distinct, first, value_of = np.unique(values, return_index=True, return_inverse=True)
-        wait = self.column.start(distinct, None if seeds is None else [seeds[at] for at in first])
+    def start(self, rows: Array, seeds: Seeds | None) -> Callable[[], Packed]:
+        """Begin to read the values of the examples `rows` [B]."""
+        return self.column.start(self.value_of[rows], seeds)
+
+    def start_once(self, rows: Array, seeds: Seeds | None) -> Callable[[], Packed]:
+        """Begin to read the same, each value once for all that share it in the batch."""
+        distinct, value_of = np.unique(self.value_of[rows], return_inverse=True)
+        if seeds is not None:
+            # By the value, not by one of its examples: which of them are here depends on the number of processes.
+            seeds = [(*seeds[0][:-1], value) for value in distinct.tolist()]
+        wait = self.column.start(distinct, seeds)
         return lambda: Shared(wait(), torch.from_numpy(value_of))
 
 
@@ -46,5 +50,8 @@ class JointColumn:
 
     def start(self, rows: Array, seeds: Seeds | None) -> Callable[[], Packed]:
         """Begin to read the values of the examples `rows` [B] for every encoder."""
-        waiting = [member.start(rows, seeds, once=name == self.once) for name, member in self.members.items()]
+        waiting = [
+            member.start_once(rows, seeds) if name == self.once else member.start(rows, seeds)
+            for name, member in self.members.items()
+        ]
         return lambda: Packs(tuple(wait() for wait in waiting))

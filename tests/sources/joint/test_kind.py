@@ -143,11 +143,11 @@ def test_a_shared_member_reads_the_values_of_a_batch_once_and_says_whose_they_ar
     letters = Member(Cells(["x", "y", "z"]), np.array([2, 1, 2, 0]))  # type: ignore[arg-type]
     others = Member(Cells(["a", "b", "c", "d"]), np.arange(4))  # type: ignore[arg-type]
     column = JointColumn({"letter": letters, "other": others}, np.ones(4)).sharing("letter")
-    read = column.start(np.array([2, 1, 0]), [(5,), (6,), (7,)])()
+    read = column.start(np.array([2, 1, 0]), [(9, 5), (9, 6), (9, 7)])()
     assert isinstance(read, Packs)
     shared, each = read.members
     assert isinstance(shared, Shared)
     values: Any = shared.values
-    assert values == [("y", (6,)), ("z", (5,))]  # augmented as the first example that reads it decides
+    assert values == [("y", (9, 1)), ("z", (9, 2))]  # augmented by their own numbers, whichever examples ask
     assert shared.value_of.tolist() == [1, 0, 1]
-    assert each == [("c", (5,)), ("b", (6,)), ("a", (7,))]  # type: ignore[comparison-overlap]
+    assert each == [("c", (9, 5)), ("b", (9, 6)), ("a", (9, 7))]  # type: ignore[comparison-overlap]
