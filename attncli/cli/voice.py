@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -13,6 +12,7 @@ import typer
 
 from attncli.cli.terminal import tell, want_notes
 from attncli.errors import CommandError
+from attncli.machine.memory import peak_resident_memory
 from attncli.machine.progress import want_progress
 
 _verbose = False
@@ -61,7 +61,7 @@ def voiced(function: Callable[..., None]) -> Callable[..., None]:
         began = time.perf_counter()
         function(**given)
         if verbose:
-            tell(f"took {time.perf_counter() - began:.2f} s and at most {_peak_memory() / 2**20:,.0f} MiB of memory")
+            tell(f"took {time.perf_counter() - began:.2f} s and at most {peak_resident_memory() / 2**20:,.0f} MiB of memory")
 
     signature = inspect.signature(function, eval_str=True)
     shared = {"quiet": Quiet, "verbose": Verbose}
@@ -73,11 +73,3 @@ def voiced(function: Callable[..., None]) -> Callable[..., None]:
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
-
-
-def _peak_memory() -> int:
-    """Return the most memory in bytes that the process has had."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -135,14 +135,19 @@ class Speed:
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Speed and duration of the training of a run, without the breaks between its parts."""
+    """Speed, duration and memory of the training of a run, without the breaks between its parts."""
 
     tokens_per_second: float  # of both sides, the median of the log's training records
     seconds: float  # validation included
+    peak_memory_bytes: int | None = None  # of its largest part; None: not noted by any
 
     def as_json(self) -> dict[str, Any]:
-        """Return both numbers."""
-        return {"tokens_per_second": self.tokens_per_second, "seconds": self.seconds}
+        """Return the numbers."""
+        return {
+            "tokens_per_second": self.tokens_per_second,
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+        }
 
 
 @dataclass(frozen=True)

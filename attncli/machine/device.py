@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +13,7 @@ import torch
 from torch import nn
 
 from attncli.errors import CommandError
+from attncli.machine.memory import peak_resident_memory, reset_peak_resident_memory
 
 Arithmetic = Literal["fp32", "tf32", "bf16"]
 Precision = Arithmetic | Literal["auto"]
@@ -136,8 +135,15 @@ def peak_memory(device: torch.device) -> int:
     """Return the most memory so far in bytes: of tensors on a CUDA device, and of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_resident_memory()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Measure `peak_memory` from now on: of a CPU only where the system can (`peak_resident_memory`)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        reset_peak_resident_memory()
 
 
 def in_precision(model: Model, precision: Precision) -> Model:

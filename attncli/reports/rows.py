@@ -114,6 +114,7 @@ def cost_rows(report: Report) -> Table:
         "variant" if report.has_seeds else "run",
         "parameters",
         "training",
+        "peak memory",
         "trained tokens/s",
         "beam",
         f"{report.noun}s/s",
@@ -126,6 +127,7 @@ def _cost_row(variant: VariantReport) -> Row:
     systems = variant.systems
     parameters = _mean(system.details.get("parameters") for system in systems)
     seconds = _mean(system.training.seconds if system.training else None for system in systems)
+    peak = _mean(system.training.peak_memory_bytes if system.training else None for system in systems)
     trained = _mean(system.training.tokens_per_second if system.training else None for system in systems)
     rates = [system.speed.as_json() if system.speed else {} for system in systems]
     sources, tokens = (_mean(rate.get(f"{what}_per_second") for rate in rates) for what in ("sources", "tokens"))
@@ -133,6 +135,7 @@ def _cost_row(variant: VariantReport) -> Row:
         variant.name,
         "" if parameters is None else f"{parameters:,.0f}",
         "" if seconds is None else str(timedelta(seconds=round(seconds))),
+        "" if peak is None else f"{peak / 2**20:,.0f} MiB",
         "" if trained is None else f"{trained:,.0f}",
         str(systems[0].details.get("beam_size", "")),
         "" if sources is None else f"{sources:.1f}",

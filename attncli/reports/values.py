@@ -122,6 +122,7 @@ def _score_row(system: SystemReport, variant: str) -> dict[str, Any]:
         "weight_inside_high": system.weight_inside.score.high if system.weight_inside else None,
         "parameters": system.details.get("parameters"),
         "training_seconds": system.training.seconds if system.training else None,
+        "training_peak_memory_bytes": system.training.peak_memory_bytes if system.training else None,
         "trained_tokens_per_second": system.training.tokens_per_second if system.training else None,
         "beam_size": system.details.get("beam_size"),
         "sources_per_second": rates.get("sources_per_second"),

@@ -18,6 +18,7 @@ import torch
 import attncli
 from attncli.config.facts import Facts
 from attncli.machine.description import Count, Machine, answer_of, this_machine
+from attncli.machine.device import peak_memory, reset_peak_memory
 
 
 class Part(Facts):
@@ -36,16 +37,20 @@ class Part(Facts):
     """Whether the checkout differed from that commit."""
     machine: Machine
     processes: Count = 1
-    """How many trained together; `machine` is that of the first."""
+    """How many trained together; `machine` and `peak_memory_bytes` are those of the first."""
+    peak_memory_bytes: Count | None = None
+    """The most memory: of tensors on a CUDA device, or resident on a CPU, mapped files included; None with `ended`."""
 
     def ended_now(self) -> Part:
-        """Return this part with the present time as its end."""
-        return self.model_copy(update={"ended": _now()})
+        """Return this part with the present time as its end, and the most memory until now."""
+        peak = peak_memory(torch.device(self.machine.device))
+        return self.model_copy(update={"ended": _now(), "peak_memory_bytes": peak})
 
 
 def begun_part(device: torch.device, processes: int = 1) -> Part:
     """Return the part that this process begins now on `device`, the first of `processes`."""
     commit, modified = _commit()
+    reset_peak_memory(device)
     return Part(
         command=_command(),
         begun=_now(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def test_eval_scores_against_all_references(captioners: Path, tmp_path: Path) ->
         assert run[key]["low"] <= run[key]["score"] <= run[key]["high"]
     assert "BLEU-4" in result.stdout
     assert "trained tokens/s" in result.stdout
+    assert re.search(r"\d MiB  ", result.stdout)  # the peak memory of its training
     assert len((tmp_path / "out" / "hypotheses.txt").read_text().splitlines()) == 6
     again = invoke(
         "eval",

@@ -110,7 +110,7 @@ def test_of_many_systems_each_is_compared_with_the_first() -> None:
 
 
 def seeded() -> Report:
-    cost = TrainingCost(1000.0, 90.0), TrainingCost(3000.0, 30.0)
+    cost = TrainingCost(1000.0, 90.0, 1 << 20), TrainingCost(3000.0, 30.0)
     systems = [
         System("x-1", GOOD, Speed(2.0, 4, 30), {"parameters": 1200}, (), cost[0], "x"),
         System("y", GOOD),
@@ -152,9 +152,9 @@ def test_runs_of_one_variant_alone_are_compared_with_each_other() -> None:
 def test_json_tells_variants_and_what_training_took() -> None:
     found = json.loads(json.dumps(seeded().as_json()))
     assert [run["training"] for run in found["runs"]] == [
-        {"tokens_per_second": 1000.0, "seconds": 90.0},
+        {"tokens_per_second": 1000.0, "seconds": 90.0, "peak_memory_bytes": 1 << 20},
         None,
-        {"tokens_per_second": 3000.0, "seconds": 30.0},
+        {"tokens_per_second": 3000.0, "seconds": 30.0, "peak_memory_bytes": None},
     ]
     first, second = found["variants"]
     assert (first["variant"], first["runs"], second["runs"]) == ("x", ["x-1", "x-2"], ["y"])

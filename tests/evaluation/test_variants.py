@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import configured
 
 from attncli.errors import RunError
 from attncli.evaluation.cost import training_cost
 from attncli.evaluation.report import TrainingCost
 from attncli.evaluation.variants import variant_names
+from attncli.config.formats import FORMAT
+from attncli.runs.parts import begun_part
 
 
 def names(*runs: tuple[str, str]) -> list[str]:
@@ -50,7 +54,12 @@ def test_cost_is_the_median_speed_and_the_last_time(tmp_path: Path) -> None:
     ]
     lines.append('{"event": "validation", "step": 3, "loss": 1.0, "seconds": 7.25}')
     (tmp_path / "log.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "metadata.json").write_text(json.dumps({"format": FORMAT}))
     assert training_cost(tmp_path) == TrainingCost(200.0, 7.25)
+    begun = begun_part(torch.device("cpu")).model_dump(mode="json")
+    parts = [{**begun, "peak_memory_bytes": peak} for peak in (5 << 20, 7 << 20, None)]
+    (tmp_path / "metadata.json").write_text(json.dumps({"format": FORMAT, "parts": parts}))
+    assert training_cost(tmp_path) == TrainingCost(200.0, 7.25, 7 << 20)
 
 
 def test_cost_is_not_known_without_a_log_and_a_damaged_one_is_told(tmp_path: Path) -> None:

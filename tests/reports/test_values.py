@@ -19,7 +19,7 @@ TEST = EvaluationSet(
     "t", ("ein Hund", "zwei Männer sitzen", "sie"), (("a dog", "two men sit", "she"), (None, "x", "y"))
 )
 SYSTEMS = (
-    System("a-1", ("a dog", "men", "he"), Speed(2.0, 3, 9), {"parameters": 7}, (), TrainingCost(5.0, 60.0), "a"),
+    System("a-1", ("a dog", "men", "he"), Speed(2.0, 3, 9), {"parameters": 7}, (), TrainingCost(5.0, 60.0, 3 << 20), "a"),
     System('say "x", y', ("the dog", "two men sit", "she"), details={"beam_size": 4}),
     System("a-2", ("dog", "two", "she is"), variant="a"),
 )
@@ -41,8 +41,9 @@ def test_scores_are_those_of_the_report_to_the_last_digit() -> None:
         assert float(row["length_ratio"]) == system.length_ratio
         for key, score in system.scores.items():
             assert [float(row[name]) for name in (key, f"{key}_low", f"{key}_high")] == [*score.as_json().values()]
-    costs = ("parameters", "training_seconds", "trained_tokens_per_second", "sources_per_second", "tokens_per_second")
-    assert [found[0][name] for name in costs] == ["7", "60.0", "5.0", "1.5", "4.5"]
+    of_training = ("parameters", "training_seconds", "training_peak_memory_bytes", "trained_tokens_per_second")
+    costs = (*of_training, "sources_per_second", "tokens_per_second")
+    assert [found[0][name] for name in costs] == ["7", "60.0", "3145728", "5.0", "1.5", "4.5"]
     assert (found[1]["beam_size"], {found[1][name] for name in costs}) == ("4", {""})
 
 

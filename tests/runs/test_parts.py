@@ -128,6 +128,19 @@ def test_a_part_has_versions_and_its_time_in_utc() -> None:
         assert abs(datetime.now(timezone.utc) - time) < timedelta(seconds=60)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others cannot measure anew")
+def test_the_peak_of_a_part_is_the_most_memory_since_it_began() -> None:
+    torch.ones(1 << 26)  # 256 MiB, given back at once
+    begun = begun_part(CPU)
+    assert begun.peak_memory_bytes is None
+    before = begun.ended_now().peak_memory_bytes
+    torch.ones(1 << 25)
+    after = begun.ended_now().peak_memory_bytes
+    assert before is not None
+    assert after is not None
+    assert 120 << 20 < after - before < 140 << 20
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
