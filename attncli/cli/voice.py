@@ -61,7 +61,8 @@ def voiced(function: Callable[..., None]) -> Callable[..., None]:
         began = time.perf_counter()
         function(**given)
         if verbose:
-            tell(f"took {time.perf_counter() - began:.2f} s and at most {peak_resident_memory() / 2**20:,.0f} MiB of memory")
+            peak = peak_resident_memory() / 2**20
+            tell(f"took {time.perf_counter() - began:.2f} s and at most {peak:,.0f} MiB of memory")
 
     signature = inspect.signature(function, eval_str=True)
     shared = {"quiet": Quiet, "verbose": Verbose}

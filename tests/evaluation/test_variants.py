@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny import configured
 
+from attncli.config.formats import FORMAT
 from attncli.errors import RunError
 from attncli.evaluation.cost import training_cost
 from attncli.evaluation.report import TrainingCost
 from attncli.evaluation.variants import variant_names
-from attncli.config.formats import FORMAT
 from attncli.runs.parts import begun_part
 
 

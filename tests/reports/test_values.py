@@ -19,7 +19,9 @@ TEST = EvaluationSet(
     "t", ("ein Hund", "zwei Männer sitzen", "sie"), (("a dog", "two men sit", "she"), (None, "x", "y"))
 )
 SYSTEMS = (
-    System("a-1", ("a dog", "men", "he"), Speed(2.0, 3, 9), {"parameters": 7}, (), TrainingCost(5.0, 60.0, 3 << 20), "a"),
+    System(
+        "a-1", ("a dog", "men", "he"), Speed(2.0, 3, 9), {"parameters": 7}, (), TrainingCost(5.0, 60.0, 3 << 20), "a"
+    ),
     System('say "x", y', ("the dog", "two men sit", "she"), details={"beam_size": 4}),
     System("a-2", ("dog", "two", "she is"), variant="a"),
 )
