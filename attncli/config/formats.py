@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 
 from attncli.config.attention import Attention
 from attncli.config.decoders import ClassifierDecoder, TransformerDecoder
+from attncli.config.joint import JointModel
 from attncli.config.section import Section
+from attncli.config.sources.images import ImageEncoder
 from attncli.config.sources.text import TransformerEncoder
+from attncli.config.sources.video import Frames
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.translation import TranslationConfig
 
-FORMAT = 3
+FORMAT = 4
 """The current format of configurations."""
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -81,7 +84,24 @@ def _after_format_2(config: Any) -> Any:
     return config.model_copy(update={"search": _unsaid(config.search, unknown="allow")})
 
 
-_AFTER: dict[int, Callable[[Any], Any]] = {1: _after_format_1, 2: _after_format_2}
+def _after_format_3(config: Any) -> Any:
+    """Return `config` as it was before regions were normalised by default."""
+    if isinstance(config, AutoencodingConfig):
+        return config
+    model = config.model
+    parts: dict[str, Any] = {"encoder": _encoder_of_format_3(model.encoder)}
+    if isinstance(model, JointModel):
+        parts["encoders"] = {name: _encoder_of_format_3(each) for name, each in model.encoders.items()}
+    return config.model_copy(update={"model": model.model_copy(update=parts)})
+
+
+def _encoder_of_format_3(encoder: Any) -> Any:
+    if isinstance(encoder, Frames):
+        return encoder.model_copy(update={"frame": _encoder_of_format_3(encoder.frame)})
+    return _unsaid(encoder, normalises=False) if isinstance(encoder, ImageEncoder) else encoder
+
+
+_AFTER: dict[int, Callable[[Any], Any]] = {1: _after_format_1, 2: _after_format_2, 3: _after_format_3}
 assert set(_AFTER) == set(range(1, FORMAT))
 
 

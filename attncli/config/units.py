@@ -35,6 +35,7 @@ UNITS: dict[str, str | None] = {
     "channels": "channels",
     "decoder_channels": "channels",
     "blocks": "blocks",
+    "kernel_size": "cells of the map",
     "hops": "looks",
     "dropout": None,
     "inputs": None,

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import films
 import pytest
 import torch
 from command_line import Command
@@ -14,8 +15,12 @@ from safetensors.torch import load_file
 
 from attncli.config.attention import Attention
 from attncli.config.decoders import ClassifierDecoder, Decoder, RecurrentDecoder
-from attncli.config.formats import FORMAT
+from attncli.config.formats import FORMAT, as_meant
 from attncli.config.load import read_config
+from attncli.config.sources.images import CNN
+from attncli.config.sources.video import Frames
+from attncli.config.tasks.answering import AnsweringConfig
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.writing import WritingConfig
 from attncli.runs.folder import RunFolder
 
@@ -139,6 +144,21 @@ def test_what_it_leaves_unsaid_is_what_was_done_then(runs: Path) -> None:
     assert not captioner.encoder.normalises
     assert [config.training.output_rate_factor for config in of_format_1] == [1.0] * 3
     assert {config_of(runs / name).search.unknown for name in COMMANDS} == {"allow"}
+
+
+def test_regions_were_not_normalised_unless_it_said_so() -> None:
+    film = as_meant(films.configured("regions: true"), format=3).model.encoder
+    assert isinstance(film, Frames)
+    assert not film.frame.normalises
+    said = read_config(Path("toy-captioning"), overrides=["model.encoder.normalises=true"])
+    assert isinstance(said, CaptioningConfig)
+    assert isinstance(said.model.encoder, CNN)
+    assert as_meant(said, format=3).model.encoder == said.model.encoder
+    several = as_meant(read_config(Path("toy-questions")), format=3)
+    assert isinstance(several, AnsweringConfig)
+    image = several.model.encoders["image"]
+    assert isinstance(image, CNN)
+    assert not image.normalises
 
 
 def test_what_it_says_is_kept(runs: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from attncli.config.networks import Positions
 from attncli.config.quantities import Index, Layers, Length, PathText, Pixels, RateFactor, Size
@@ -67,8 +67,8 @@ class ImageEncoder(Positions, EncoderSection):
     """How images are resized to the network's input; stored with the model."""
     memory_size: Size | None = None
     """Width to which regions are projected; by default they are not."""
-    normalises: bool = False
-    """Apply layer normalisation to each region (Ba et al. 2016)."""
+    normalises: bool = True
+    """Apply layer normalisation to each region (Ba et al. 2016) that the decoder may attend to."""
     positions: Literal["none", "sinusoidal", "learned"] = "none"
     """Position encoding added to the regions: none, sines and cosines of row and column (Vaswani et al. 2017, 3.5), or
     a learned vector for each row and each column (Carion et al. 2020)."""
@@ -98,6 +98,16 @@ class CNN(ImageEncoder):
     """Channels of each stage; each stage halves height and width, so three turn 64 × 64 pixels into an 8 × 8 map."""
     blocks: Layers = 1
     """Residual blocks per stage."""
+    kernel_size: Length = 3
+    """Height and width of the convolutions in the residual blocks, an odd number. With 1 a region sees little more than
+    the pixels under it, so that attention has to look at a thing itself and not beside it."""
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _has_a_middle(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"{value} has no middle; choose an odd number")
+        return value
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yield the conflict of the image size with the number of stages."""

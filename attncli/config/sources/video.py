@@ -22,7 +22,6 @@ _COUNT = 16
 # What a network over images has that is decided for a whole film.
 _OF_THE_FILM = {
     "memory_size": "the width is that of model.encoder.network.hidden_size",
-    "normalises": "the network over time reads the frames",
     "positions": "those of a film have three axes; set model.encoder.positions",
 }
 

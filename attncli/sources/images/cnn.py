@@ -6,6 +6,7 @@ B images, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,18 +20,19 @@ class CNN(Backbone):
     """Stages of residual blocks (He et al. 2016), each beginning with a convolution that halves height and width.
 
     That convolution is 4 pixels wide, an even number, so that a cell of the map is centred on the pixels under it.
+    Those of the blocks have `kernel_size`: a cell of two stages of one block each sees 10 pixels with 1, 34 with 3.
     Normalisation is by groups of channels, which makes the features of an image independent of its batch. Initial
     weights are those of He et al. 2015 ("Delving Deep into Rectifiers"): with smaller ones small objects hardly differ
     from the background at first, and attention finds them late.
     """
 
-    def __init__(self, widths: Sequence[int], *, blocks: int):
+    def __init__(self, widths: Sequence[int], *, blocks: int, kernel_size: int = 3):
         super().__init__()
         self.map_size = self.pooled_size = widths[-1]
         layers: list[nn.Module] = []
         for before, width in zip((3, *widths), widths, strict=False):
             layers.append(nn.Conv2d(before, width, 4, stride=2, padding=1))
-            layers += [ResidualBlock(width) for _ in range(blocks)]
+            layers += [ResidualBlock(width, kernel_size) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
         self.norm = _norm(widths[-1])
         for module in self.modules():
@@ -48,9 +50,10 @@ class CNN(Backbone):
 class ResidualBlock(nn.Module):
     """x + f(x), with normalisation before each convolution (He et al. 2016, "Identity mappings")."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, kernel_size: int):
         super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
+        convolution = partial(nn.Conv2d, width, width, kernel_size, padding=kernel_size // 2, bias=False)
+        self.first, self.second = convolution(), convolution()
         self.first_norm, self.second_norm = _norm(width), _norm(width)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ class FeatureColumn:
 def build_backbone(section: Section, *, pools: bool, pretrained: bool = False) -> Backbone:
     """Return the network over pixels that `section` describes; `pretrained` makes timm load its weights."""
     if isinstance(section, CNN):
-        return CNNBackbone(section.widths, blocks=section.blocks)
+        return CNNBackbone(section.widths, blocks=section.blocks, kernel_size=section.kernel_size)
     if isinstance(section, Timm):
         return TimmBackbone(
             section.name,

@@ -38,18 +38,23 @@ class Regions(nn.Module):
     """The regions of each frame, projected to the width D of its state over time, which is added to each.
 
     So a region is attended to by what is there, and by what happens around it in time; `positions` say where it is.
+    With `normalises` what is there goes through layer normalisation first.
     """
 
-    def __init__(self, channels: int, size: int, *, positions: GridPositions | None, dropout: float):
+    def __init__(self, channels: int, size: int, *, normalises: bool, positions: GridPositions | None, dropout: float):
         super().__init__()
         self.project = nn.Linear(channels, size)
+        self.norm = nn.LayerNorm(size) if normalises else None
         self.positions = positions
         self.dropout = Dropout(dropout)
 
     def forward(self, source: FilmFeatures, over_time: Memory) -> Memory:
         """Return the memory [B, T * S, D] of all regions, frame by frame and row by row."""
         frames, shape = source.frames, source.shape
-        regions = shape.padded(self.project(frames.regions.to(self.project.weight.dtype)))  # [B, T, S, D]
+        regions = self.project(frames.regions.to(self.project.weight.dtype))
+        if self.norm is not None:
+            regions = self.norm(regions)
+        regions = shape.padded(regions)  # [B, T, S, D]
         states = self.dropout(regions + over_time.states[:, :, None]).flatten(1, 2)
         grid = (shape.longest, *frames.grid)
         if self.positions is not None:

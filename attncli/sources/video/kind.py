@@ -56,7 +56,13 @@ class Video(SourceKind[Frames]):
         regions = None
         if section.regions and needs.states:
             positions = build_grid_positions(section, size)
-            regions = Regions(backbone.map_size, size, positions=positions, dropout=model.dropout.layers)
+            regions = Regions(
+                backbone.map_size,
+                size,
+                normalises=section.frame.normalises,
+                positions=positions,
+                dropout=model.dropout.layers,
+            )
         vectors = FrameVectors(input_size, size, whole_map=whole_map)
         return FilmEncoder(backbone, build_network(network, vectors, placing, model), memory_size=size, regions=regions)
 

@@ -117,10 +117,9 @@ def test_fresh_convolutions_keep_the_size_of_what_goes_through_rectifiers() -> N
         assert convolution.bias is None or not convolution.bias.any()
 
 
-def test_a_cell_of_the_small_network_stands_for_the_pixels_under_it() -> None:
-    # What reaches a cell from the left and from the right must be alike: the gradient's middle is the cell's middle.
-    torch.manual_seed(0)
-    backbone = CNN((8, 8), blocks=1).eval()
+def influence_on_a_cell(*, kernel_size: int) -> torch.Tensor:
+    """Return how much each pixel [64, 64] reaches the cell in row 8 and column 7 of the small network's map."""
+    backbone = CNN((8, 8), blocks=1, kernel_size=kernel_size).eval()
     for parameter in backbone.parameters():
         parameter.data = torch.full_like(parameter, 0.05)
     for module in backbone.modules():
@@ -130,7 +129,16 @@ def test_a_cell_of_the_small_network_stands_for_the_pixels_under_it() -> None:
     pixels = torch.zeros(1, 3, 64, 64, requires_grad=True)
     backbone.layers(pixels)[0, :, 8, 7].sum().backward()
     assert pixels.grad is not None
-    influence = pixels.grad[0].abs().sum(0)
+    return pixels.grad[0].abs().sum(0)
+
+
+@pytest.mark.parametrize(("kernel_size", "seen"), [(1, 10), (3, 34)])
+def test_a_cell_of_the_small_network_stands_for_the_pixels_under_it(kernel_size: int, seen: int) -> None:
+    influence = influence_on_a_cell(kernel_size=kernel_size)
+    # 4 pixels, two convolutions of a block over every other pixel, and the same over every other of those.
+    rows = influence.sum(1).nonzero()
+    assert int(rows.max() - rows.min()) + 1 == seen
+    # What reaches a cell from the left and from the right must be alike: the gradient's middle is the cell's middle.
     middle = (torch.arange(64) + 0.5) @ influence.sum(1) / influence.sum()
     assert float(middle) == pytest.approx(8.5 * 4, abs=0.2)
     middle = (torch.arange(64) + 0.5) @ influence.sum(0) / influence.sum()

@@ -63,20 +63,27 @@ def test_a_whole_map_tells_where_something_is_and_a_mean_does_not() -> None:
     assert not torch.allclose(embedding.read(turned).states, embedding.read(features).states)  # type: ignore[operator, union-attr]
 
 
-def test_regions_are_their_own_features_and_the_state_of_their_frame() -> None:
+@pytest.mark.parametrize("normalises", [True, False])
+def test_regions_are_their_own_features_and_the_state_of_their_frame(normalises: bool) -> None:
     config = films.configured("regions: true", "positions: sinusoidal")
+    frame = config.model.encoder.frame.model_copy(update={"normalises": normalises})  # type: ignore[union-attr]
+    section = config.model.encoder.model_copy(update={"frame": frame})
+    config = config.model_copy(update={"model": config.model.model_copy(update={"encoder": section})})
     encoder, source = built(config), packed(config)
     features = encoder._features(source)
     with torch.no_grad():
         memory, over_time = encoder(source), encoder.network(features)
         assert encoder.regions is not None
-        regions = torch.split(encoder.regions.project(features.frames.regions), LENGTHS)
+        projected = encoder.regions.project(features.frames.regions)
+        mean, deviation = projected.mean(-1, keepdim=True), projected.std(-1, keepdim=True, correction=0)
+        regions = torch.split((projected - mean) / deviation if normalises else projected, LENGTHS)
         places = SinusoidalGridPositions(10, axes=3)(memory.states, (4, 2, 2)).view(4, 4, 10)
         for film, length in enumerate(LENGTHS):
             for frame in range(length):
                 for region in range(4):
                     expected = regions[film][frame, region] + over_time.states[film, frame] + places[frame, region]
-                    torch.testing.assert_close(memory.states[film, 4 * frame + region], expected)
+                    found = memory.states[film, 4 * frame + region]
+                    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert memory.mask.sum(1).tolist() == [12, 4, 16]
     assert [row[:count].all().item() for row, count in zip(memory.mask, [12, 4, 16], strict=True)] == [True] * 3
     assert memory.parts[0].grid == (4, 2, 2)
