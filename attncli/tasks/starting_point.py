@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from attncli.config.attention import Attention
 from attncli.config.differences import Difference, differences
 from attncli.config.writing import WritingConfig
 from attncli.errors import ConfigError, RunError
+from attncli.models.history import HistoryScore
 from attncli.runs.folder import WEIGHTS, RunFolder
-from attncli.runs.weights import put_weights
+from attncli.runs.weights import Weights, put_weights
 
 # Keys of `model` that may differ from the run it starts from: they say how weights are learned, not what they are.
 FREE = (
@@ -37,9 +40,13 @@ class StartingPoint:
     checkpoint: str
 
     def put_weights(self, model: nn.Module) -> None:
-        """Copy the weights into `model`; raises a RunError if they do not fit."""
+        """Copy the weights into `model`; raises a RunError if they do not fit.
+
+        A model that is to keep count of its coverage from now on begins without heeding it.
+        """
         run = RunFolder(self.folder)
-        put_weights(model, run.load_weights(self.checkpoint), where=str(run.checkpoint(self.checkpoint)))
+        weights = {**_unheeded(model), **run.load_weights(self.checkpoint)}
+        put_weights(model, weights, where=str(run.checkpoint(self.checkpoint)))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -86,9 +93,24 @@ def starting_point(config: WritingConfig, run: Path | None) -> StartingPoint | N
     return StartingPoint(folder, "best")
 
 
+def _unheeded(model: nn.Module) -> Weights:
+    """Return the weights by which scores of `model` differ from those that do not see earlier weights, all 0."""
+    scores = [(name, each) for name, each in model.named_modules() if isinstance(each, HistoryScore)]
+    found = {}
+    for name, score in scores:
+        if score.filters is None:
+            found[f"{name}.history.weight"] = torch.zeros_like(score.history.weight)
+            found[f"{name}.memory.bias"] = torch.zeros_like(score.memory.bias)
+    return found
+
+
 def _differences(before: WritingConfig, after: WritingConfig) -> Iterator[Difference]:
+    attention = getattr(after.model, "attention", "none")
+    # Summaries are learned without coverage first (See et al. 2017, section 4). With filters it is not a layer apart.
+    may_cover = isinstance(attention, Attention) and attention.coverage and not attention.location_aware
+    free = (*FREE, "attention.coverage") if may_cover else FREE
     for section in ("tokenizer", "model"):
         there, here = (getattr(config, section).model_dump(mode="json") for config in (before, after))
         for difference in differences(there, here, section):
-            if not any(f"{difference.key}.".startswith(f"model.{free}.") for free in FREE):
+            if not any(f"{difference.key}.".startswith(f"model.{key}.") for key in free):
                 yield difference

@@ -269,6 +269,26 @@ def test_training_starts_from_the_weights_of_another_run(
     assert json.loads((tmp_path / "other" / "metadata.json").read_text())["started_from"]["step"] == facts["step"]
 
 
+def test_coverage_is_learned_on_top_of_a_run_without_it(attncli: Command, config: Path, tmp_path: Path) -> None:
+    score = ("--set", "model.attention={score: additive, size: 5}", "--set", "training.max_steps=2")
+    result = attncli("train", config, "--run", tmp_path / "before", *score)
+    assert result.code == 0, result.err
+    start = ("--set", f"training.start_from={tmp_path / 'before'}", "--set", "training.learning_rate=1e-6")
+    coverage = ("--set", "model.attention.coverage=true")
+    result = attncli("train", config, "--run", tmp_path / "after", *score, *start, *coverage)
+    assert result.code == 0, result.err
+    before, after = weights(tmp_path / "before", "best"), weights(tmp_path / "after")
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+    added = {"decoder.attention.score.history.weight", "decoder.attention.score.memory.bias"}
+    assert set(after) - set(before) == added
+    # It began as it was, and has learned two steps.
+    assert all(0 < float(after[name].abs().max()) < 1e-5 for name in added)
+    filters = ("--set", "model.attention.location_aware=true")
+    result = attncli("train", config, "--run", tmp_path / "filtered", *score, *start, *coverage, *filters)
+    assert result.code == 2
+    assert "  model.attention.coverage: there false, here true" in result.err.splitlines()
+
+
 def test_each_difference_from_the_run_to_start_from_is_said(
     attncli: Command, config: Path, trained: Path, tmp_path: Path
 ) -> None:
