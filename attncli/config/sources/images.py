@@ -98,7 +98,7 @@ class CNN(ImageEncoder):
     """Channels of each stage; each stage halves height and width, so three turn 64 × 64 pixels into an 8 × 8 map."""
     blocks: Layers = 1
     """Residual blocks per stage."""
-    kernel_size: Length = 3
+    kernel_size: int = Field(default=3, ge=1, le=63)
     """Height and width of the convolutions in the residual blocks, an odd number. With 1 a region sees little more than
     the pixels under it, so that attention has to look at a thing itself and not beside it."""
 
