@@ -39,7 +39,7 @@ class Part(Facts):
     processes: Count = 1
     """How many trained together; `machine` and `peak_memory_bytes` are those of the first."""
     peak_memory_bytes: Count | None = None
-    """The most memory: of tensors on a CUDA device, or resident on a CPU, mapped files included. None until it has ended."""
+    """The most memory: of tensors on a CUDA device, or resident on a CPU, mapped files included; None at first."""
 
     def ended_now(self) -> Part:
         """Return this part with the present time as its end, and the most memory until now."""
