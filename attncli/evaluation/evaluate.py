@@ -53,7 +53,7 @@ class System:
     notes: tuple[str, ...] = ()
     training: TrainingCost | None = None  # None: not known
     variant: str | None = None  # the name for it and those that differ in their seeds alone; None: there are none
-    weight_inside: SentenceStatistics | None = None  # None: no attention, or no gold places
+    weight_inside: tuple[SentenceStatistics, ...] = ()  # of each look; none without attention or gold places
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,12 @@ def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _
 
 
 def _weight_inside(system: System, settings: Evaluation) -> WeightInside | None:
-    if system.weight_inside is None:
+    if not system.weight_inside:
         return None
-    _, uniform, words = system.weight_inside.values.sum(0)
-    score = _resample([system.weight_inside], settings).bounded(0)
-    return WeightInside(score, uniform=100 * float(uniform / words), words=int(words))
+    _, uniform, words = system.weight_inside[-1].values.sum(0)
+    resampled = _resample(system.weight_inside, settings)
+    *before, last = (resampled.bounded(look) for look in range(len(system.weight_inside)))
+    return WeightInside(last, uniform=100 * float(uniform / words), words=int(words), earlier_looks=tuple(before))
 
 
 def _bin_score(bin_: LengthBin, metric: str, score: BoundedScore) -> BinScore:

@@ -152,15 +152,22 @@ class TrainingCost:
 
 @dataclass(frozen=True)
 class WeightInside:
-    """The mean share of a word's attention that lies in its gold place, in percent."""
+    """The mean share of a word's attention in its gold place, in percent; of a label, that of the last look."""
 
     score: BoundedScore
     uniform: float  # what equal weights over the source would give
     words: int  # that have a place
+    earlier_looks: tuple[BoundedScore, ...] = ()  # the same of each look before the last
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `report.json` has it."""
-        return {**self.score.as_json(), "uniform": self.uniform, "words": self.words}
+        earlier = [look.as_json() for look in self.earlier_looks]
+        return {
+            **self.score.as_json(),
+            "uniform": self.uniform,
+            "words": self.words,
+            **({"earlier_looks": earlier} if earlier else {}),
+        }
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,15 @@ from attncli.text.tokenizer import Tokenizer
 from attncli.text.words_of_tokens import words_of_tokens
 
 
-def weight_inside(run: WritingRun, test: EvaluationSet, search: Search) -> SentenceStatistics | None:
+def weight_inside(run: WritingRun, test: EvaluationSet, search: Search) -> tuple[SentenceStatistics, ...]:
     """Return the weight of `run` inside the gold places of each source of `test` while it writes the first reference.
 
-    The weights of a word are the mean of those of its tokens, of a label those of its last look, and its share is of
-    the weight over the source that the place is in. None without attention. Raises DataError if `run` reads no sources
-    that have such places.
+    There is one number, of a label that several looks lead to one for each; none without attention or places. The
+    weights of a word are the mean of those of its tokens, and its share is of the weight over the source that the place
+    is in. Raises DataError if `run` reads no sources that have such places.
     """
     if test.gold is None or not run.attends:
-        return None
+        return ()
     locator = run.locator()
     for kind in sorted({place.kind for places in test.gold for place in places}):
         if locator is None or kind not in locator.kinds:
@@ -40,17 +40,28 @@ def weight_inside(run: WritingRun, test: EvaluationSet, search: Search) -> Sente
     assert locator is not None, "there are places"
     pairs = zip(test.cells, (text or "" for text in test.references[0]), strict=True)
     # CTC has no weights, and some targets it cannot write.
-    found = run.writer(search.model_copy(update={"ctc_weight": 0.0})).align(pairs)
-    tokenizer = run.tokenizers.target
-    rows = [_sums(each, places, locator, tokenizer) for each, places in zip(found, test.gold, strict=True)]
-    return SentenceStatistics(np.array(rows), signature="", score_of=_inside)
+    found = list(run.writer(search.model_copy(update={"ctc_weight": 0.0})).align(pairs))
+    looks = max(len(each.best.looks) for each in found)
+    measured = []
+    for look in range(looks) or (None,):
+        rows = [
+            _sums(each, places, locator, run.tokenizers.target, look=look)
+            for each, places in zip(found, test.gold, strict=True)
+        ]
+        measured.append(SentenceStatistics(np.array(rows), signature="", score_of=_inside))
+    return tuple(measured)
 
 
-def _sums(found: Written, places: Sequence[GoldPlace], locator: Locator, tokenizer: Tokenizer) -> list[float]:
-    """Return the sums over words with a place of the weight inside and of that of equal weights, and their number."""
+def _sums(
+    found: Written, places: Sequence[GoldPlace], locator: Locator, tokenizer: Tokenizer, *, look: int | None
+) -> list[float]:
+    """Return the sums over words with a place of the weight inside and of that of equal weights, and their number.
+
+    Weights are those of one `look` out of several, counted from 0.
+    """
     if not places:
         return [0.0, 0.0, 0.0]
-    weights = found.best.token_weights
+    weights = found.best.token_weights if look is None or found.best.weights is None else found.best.weights[[look]]
     assert weights is not None, "the run attends"
     words = words_of_tokens(found.best.tokens, tokenizer)
     sums = np.zeros(3)

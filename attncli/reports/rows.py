@@ -95,11 +95,14 @@ def weight_heading(report: Report) -> str:
 
 def weight_rows(report: Report) -> Table:
     """Return how much of the weight of each system that attends lies in gold places, and how much would by chance."""
-    rows = [
-        [system.name, _bounded(found.score, digits=1, digits_of_bounds=1), f"{found.uniform:.1f}"]
-        for system in report.systems
-        if (found := system.weight_inside)
-    ]
+    rows = []
+    for system in report.systems:
+        if (found := system.weight_inside) is None:
+            continue
+        looks = [*found.earlier_looks, found.score]
+        names = [f"{system.name}, look {number}" for number in range(1, len(looks) + 1)]
+        for name, score in zip(names if found.earlier_looks else [system.name], looks, strict=True):
+            rows.append([name, _bounded(score, digits=1, digits_of_bounds=1), f"{found.uniform:.1f}"])
     return ["run", "inside", "equal weights"], rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import html
 import json
 from pathlib import Path
@@ -40,7 +41,7 @@ def hoppers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "asked").mkdir()
     configs["joint"] = toy_answers(folder / "asked", train=6, dev=3, test=3)
     for name, config in configs.items():
-        train(config, folder / name)
+        train(config, folder / name, *(["data.test.test.places=places-test.jsonl"] if name == "joint" else []))
     hard = ("model.attention.selection=hard", "model.attention.estimator=reinforce", "model.attention.inference=sample")
     train(configs["joint"], folder / "hard", *hard)
     return folder
@@ -141,6 +142,30 @@ def test_labels_are_written_with_the_weights_of_every_look(hoppers: Path, attncl
         assert each["looks"] == ["look 1", f"look 2 · {each['text']}"]
         over = [np.reshape(rows, (2, -1)) for rows in each["attention"].values()]
         np.testing.assert_allclose(np.concatenate(over, axis=1), weights, atol=2e-6)
+
+
+def test_the_weight_of_every_look_inside_the_box_is_measured(hoppers: Path, attncli: Command) -> None:
+    assert attncli("eval", hoppers / "joint", "--device", "cpu").code == 0
+    [found] = json.loads((hoppers / "joint/evaluation/test/report.json").read_text())["runs"]
+    with (hoppers / "asked/questions.tsv").open() as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["split"] == "test"]
+    places = [json.loads(line)["places"] for line in (hoppers / "asked/places-test.jsonl").read_text().splitlines()]
+    shares = []
+    for row, [place] in ((row, found) for row, found in zip(rows, places, strict=True) if found):
+        cell = {"image": str(hoppers / "asked/images" / row["image"]), "question": row["question"]}
+        _, weights = seen(hoppers / "joint", cell)
+        left, top, right, bottom = (8 * edge for edge in place["box"])  # 8 × 8 regions
+        area = np.zeros((8, 8))
+        for at_row, at_column in np.ndindex(8, 8):
+            width = max(0, min(at_column + 1, right) - max(at_column, left))
+            area[at_row, at_column] = width * max(0, min(at_row + 1, bottom) - max(at_row, top))
+        over_image = weights[:, :64]
+        shares.append(over_image @ area.ravel() / over_image.sum(1))
+    first, second = 100 * np.mean(shares, axis=0)
+    assert abs(first - second) > 1e-3
+    assert found["weight_inside"]["score"] == pytest.approx(second, abs=1e-3)
+    [earlier] = found["weight_inside"]["earlier_looks"]
+    assert earlier["score"] == pytest.approx(first, abs=1e-3)
 
 
 def test_looks_of_an_ensemble_are_those_of_its_first_run(hoppers: Path) -> None:

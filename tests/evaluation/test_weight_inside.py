@@ -83,8 +83,7 @@ def by_hand(run: WritingRun, test: EvaluationSet) -> tuple[float, float, int]:
 
 def test_weight_inside_is_the_mean_over_words(tmp_path: Path) -> None:
     run, test = made(tmp_path)
-    measured = weight_inside(run, test, run.config.search)
-    assert measured is not None
+    [measured] = weight_inside(run, test, run.config.search)
     inside, uniform, words = by_hand(run, test)
     assert inside != pytest.approx(uniform, rel=0.02)
     assert measured.score() == pytest.approx(inside)
@@ -94,9 +93,9 @@ def test_weight_inside_is_the_mean_over_words(tmp_path: Path) -> None:
 
 def test_nothing_is_measured_without_attention_or_places(tmp_path: Path) -> None:
     run, test = made(tmp_path / "none", "none")
-    assert weight_inside(run, test, run.config.search) is None
+    assert weight_inside(run, test, run.config.search) == ()
     run, test = made(tmp_path / "some")
-    assert weight_inside(run, EvaluationSet(test.name, test.sources, test.references), run.config.search) is None
+    assert weight_inside(run, EvaluationSet(test.name, test.sources, test.references), run.config.search) == ()
 
 
 def test_places_that_a_kind_of_source_does_not_have_are_refused(
@@ -117,7 +116,7 @@ TEST = EvaluationSet("t", ("a", "b", "c"), (("x", "y", "z"),), "image")
 
 
 def report() -> Any:
-    systems = [System("looks", ("x", "y", "w"), weight_inside=SUMS), System("blind", ("x", "v", "w"))]
+    systems = [System("looks", ("x", "y", "w"), weight_inside=(SUMS,)), System("blind", ("x", "v", "w"))]
     return evaluate(TEST, systems, Evaluation(bootstrap_samples=9), metrics=METRICS)
 
 
@@ -138,6 +137,17 @@ def test_tables_show_it_beside_equal_weights() -> None:
     page = markdown_text(report(), "x.png")
     assert f"## {heading}" in page
     assert re.search(r"\| looks +\| 80\.0 \[80\.0, 80\.0\] \| +20\.0 \|", page)
+
+
+def test_every_look_has_its_own_share() -> None:
+    first = SentenceStatistics(SUMS.values, "", lambda totals: 30.0)
+    systems = [System("twice", ("x", "y", "w"), weight_inside=(first, SUMS))]
+    found = evaluate(TEST, systems, Evaluation(bootstrap_samples=9), metrics=METRICS)
+    text = terminal_text(found)
+    assert "twice, look 1  30.0 [30.0, 30.0]           20.0\ntwice, look 2  80.0 [80.0, 80.0]           20.0" in text
+    inside = found.as_json()["runs"][0]["weight_inside"]
+    assert inside["score"] == 80.0
+    assert inside["earlier_looks"] == [{"score": 30.0, "low": 30.0, "high": 30.0}]
 
 
 def test_csv_leaves_it_empty_where_there_is_none() -> None:
@@ -165,8 +175,7 @@ def test_words_of_sentences_have_places_too(trained: Path, tmp_path: Path) -> No
     checked = check_config(config, where="small")
     assert isinstance(checked, TranslationConfig)
     run, test = WritingRun.load(trained, device="cpu"), configured_set(checked, None, where="small")
-    measured = weight_inside(run, test, run.config.search)
-    assert measured is not None
+    [measured] = weight_inside(run, test, run.config.search)
     found = list(run.writer().align([("der Hund rennt .", "the dog runs ."), ("nie nie", "never never")]))
     first, second = (np.array(each.best.weights) for each in found)
     # Every word is a token here, and the end symbol the last position.
@@ -181,4 +190,4 @@ def test_what_ctc_cannot_write_has_weights_all_the_same(trained: Path) -> None:
     test = EvaluationSet("t", ("nie",), (("never never never never",),), "sentence", ("nie",), ("t:1",), gold)
     [problem] = [found.problem for found in run.writer().align([("nie", "never never never never")])]
     assert problem is not None
-    assert weight_inside(run, test, run.config.search) is not None
+    assert len(weight_inside(run, test, run.config.search)) == 1

@@ -24,7 +24,7 @@ COLUMNS = ("image", "question", "answer", "type", "split", "box")
 class ToyQuestionSizes:
     """How many images to make; each has three or four questions."""
 
-    train: int = 4_000
+    train: int = 10_000
     dev: int = 200
     test: int = 400
 
