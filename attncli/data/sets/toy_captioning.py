@@ -23,7 +23,7 @@ from attncli.files.writing import open_output
 class ToyPictureSizes:
     """How many images to make."""
 
-    train: int = 4_000
+    train: int = 10_000
     dev: int = 200
     test: int = 400
 
