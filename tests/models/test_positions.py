@@ -147,7 +147,7 @@ def test_regions_are_normalised_then_placed() -> None:
 @pytest.mark.parametrize("keys", ["positions: sinusoidal", "positions: learned, maximum_length: 5"])
 @torch.no_grad()
 def test_places_depend_on_the_grid_alone(keys: str) -> None:
-    model = captioner(keys)
+    model = captioner(f"normalises: false, {keys}")
     given = features()
     zeros = Features(torch.zeros_like(given.regions), given.pooled, GRID)
     found, other = (model.encoder(one).states for one in (zeros, given))

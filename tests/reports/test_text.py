@@ -19,6 +19,8 @@ def test_speeds_stand_under_their_names() -> None:
         "run",
         "parameters",
         "training",
+        "peak",
+        "memory",
         "trained",
         "tokens/s",
         "beam",

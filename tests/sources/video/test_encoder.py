@@ -75,8 +75,9 @@ def test_regions_are_their_own_features_and_the_state_of_their_frame(normalises:
         memory, over_time = encoder(source), encoder.network(features)
         assert encoder.regions is not None
         projected = encoder.regions.project(features.frames.regions)
-        mean, deviation = projected.mean(-1, keepdim=True), projected.std(-1, keepdim=True, correction=0)
-        regions = torch.split((projected - mean) / deviation if normalises else projected, LENGTHS)
+        mean, variance = projected.mean(-1, keepdim=True), projected.var(-1, keepdim=True, correction=0)
+        normalised = (projected - mean) / (variance + 1e-5).sqrt()
+        regions = torch.split(normalised if normalises else projected, LENGTHS)
         places = SinusoidalGridPositions(10, axes=3)(memory.states, (4, 2, 2)).view(4, 4, 10)
         for film, length in enumerate(LENGTHS):
             for frame in range(length):
