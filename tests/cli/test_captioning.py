@@ -397,7 +397,7 @@ def test_images_of_a_test_set_have_their_own_references(captioners: Path) -> Non
 
 def test_a_validation_scores_the_best_of_its_beam(captioners: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    changes = ["training.validation={beam_size: 3}", "training.max_steps=6", "search.length_penalty=0"]
+    changes = ["training.validation={beam_size: 3}", "training.max_steps=12", "search.length_penalty=0"]
     sets = [part for change in changes for part in ("--set", change)]
     assert invoke("train", captioners / "small.yaml", "--run", run, *sets, "--device", "cpu").exit_code == 0
     texts, references = captioned(captioners, run, "dev", "--checkpoint", "last")
