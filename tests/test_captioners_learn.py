@@ -26,7 +26,7 @@ from attncli.training.trainer import train
 pytestmark = pytest.mark.slow
 
 CONFIG = Path("toy-captioning")
-STEPS = 600
+STEPS = 1000
 
 
 @dataclass(frozen=True)
