@@ -90,14 +90,13 @@ def pixels(box: list[float]) -> tuple[slice, slice]:
 def test_attention_lies_on_the_object_when_its_word_is_said(looks: list[Look]) -> None:
     assert len(looks) > 150
     inside, chance = (np.mean([getattr(look, name) for look in looks]) for name in ("inside", "chance"))
-    # Seeds 1 to 3 give 3.5 to 9 times as much.
-    assert inside > 2 * chance
+    # Seed 1 gives 9.7 times as much.
+    assert inside > 4 * chance
 
 
 def test_attention_lies_on_the_named_object_rather_than_on_another(looks: list[Look]) -> None:
     contested = [look for look in looks if look.elsewhere is not None]
     assert len(contested) > 100
     inside, elsewhere = (np.mean([getattr(look, name) for look in contested]) for name in ("inside", "elsewhere"))
-    # Seeds 1 to 3 give 1.6 to 1.8 times as much here, and all updates of the configuration 3.8 times. Until a colour is
-    # said, both objects may be meant.
-    assert inside > 1.2 * elsewhere
+    # Seed 1 gives 2.7 times as much. Until a colour is said, both objects may be meant.
+    assert inside > 1.5 * elsewhere
