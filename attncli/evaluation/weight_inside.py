@@ -40,32 +40,28 @@ def weight_inside(run: WritingRun, test: EvaluationSet, search: Search) -> tuple
     assert locator is not None, "there are places"
     pairs = zip(test.cells, (text or "" for text in test.references[0]), strict=True)
     # CTC has no weights, and some targets it cannot write.
-    found = list(run.writer(search.model_copy(update={"ctc_weight": 0.0})).align(pairs))
-    looks = max(len(each.best.looks) for each in found)
-    measured = []
-    for look in range(looks) or (None,):
-        rows = [
-            _sums(each, places, locator, run.tokenizers.target, look=look)
-            for each, places in zip(found, test.gold, strict=True)
-        ]
-        measured.append(SentenceStatistics(np.array(rows), signature="", score_of=_inside))
-    return tuple(measured)
+    found = run.writer(search.model_copy(update={"ctc_weight": 0.0})).align(pairs)
+    rows = [_sums(each, places, locator, run.tokenizers.target) for each, places in zip(found, test.gold, strict=True)]
+    by_look = np.stack(rows, 1)  # [looks, sources, 3]
+    return tuple(SentenceStatistics(of_look, signature="", score_of=_inside) for of_look in by_look)
 
 
-def _sums(
-    found: Written, places: Sequence[GoldPlace], locator: Locator, tokenizer: Tokenizer, *, look: int | None
-) -> list[float]:
+def _sums(found: Written, places: Sequence[GoldPlace], locator: Locator, tokenizer: Tokenizer) -> Array:
     """Return the sums over words with a place of the weight inside and of that of equal weights, and their number.
 
-    Weights are those of one `look` out of several, counted from 0.
+    They are of each look, [looks, 3].
     """
-    if not places:
-        return [0.0, 0.0, 0.0]
-    weights = found.best.token_weights if look is None or found.best.weights is None else found.best.weights[[look]]
-    assert weights is not None, "the run attends"
-    words = words_of_tokens(found.best.tokens, tokenizer)
+    best = found.best
+    assert best.weights is not None, "the run attends"
+    words = words_of_tokens(best.tokens, tokenizer)
+    shares_of = list(zip(places, locator.shares(found, places), strict=True)) if places else []
+    looks = best.weights[:, None] if best.looks else best.weights[None]  # [looks, tokens, ...]
+    return np.array([_sums_of_look(weights, words, shares_of) for weights in looks])
+
+
+def _sums_of_look(weights: Array, words: Sequence[Sequence[int]], places: Sequence[tuple[GoldPlace, Array]]) -> Array:
     sums = np.zeros(3)
-    for place, shares in zip(places, locator.shares(found, places), strict=True):
+    for place, shares in places:
         here = ~np.isnan(shares)
         of_source = weights.reshape(len(weights), -1)[:, here]
         for word in place.words:
@@ -73,7 +69,7 @@ def _sums(
             # A window may lie wholly in another source.
             inside = row @ shares[here] / row.sum() if row.any() else 0.0
             sums += inside, shares[here].mean(), 1
-    return sums.tolist()
+    return sums
 
 
 def _inside(totals: Array) -> float:

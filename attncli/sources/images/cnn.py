@@ -26,7 +26,7 @@ class CNN(Backbone):
     from the background at first, and attention finds them late.
     """
 
-    def __init__(self, widths: Sequence[int], *, blocks: int, kernel_size: int = 3):
+    def __init__(self, widths: Sequence[int], *, blocks: int, kernel_size: int):
         super().__init__()
         self.map_size = self.pooled_size = widths[-1]
         layers: list[nn.Module] = []

@@ -20,8 +20,9 @@ from PIL import Image
 from tiny import close
 from torch import Tensor, nn
 
+from attncli.config.load import read_config
 from attncli.config.sources.images import Preprocessing
-from attncli.errors import UserError
+from attncli.errors import ConfigError, UserError
 from attncli.models.memory import Part
 from attncli.models.rows import take_rows
 from attncli.sources.images.batch import Features, Pixels, stack_images
@@ -63,7 +64,7 @@ def test_pixels_are_centred_before_they_are_read() -> None:
 
 
 def test_the_memory_has_the_regions_row_by_row_and_their_grid() -> None:
-    backbone = CNN((6, 10), blocks=1).eval()
+    backbone = CNN((6, 10), blocks=1, kernel_size=3).eval()
     encoder = ImageEncoder(backbone, memory_size=None, summarises=False, dropout=0.0).eval()
     memory = encoder(images())
     found, _ = backbone.maps((images().pixels / 255 - 0.5) / 0.5)
@@ -97,12 +98,12 @@ def test_features_computed_earlier_give_the_same_memory() -> None:
 
 
 def test_rows_of_a_memory_keep_its_grid() -> None:
-    memory = ImageEncoder(CNN((4,), blocks=1), memory_size=None, summarises=False, dropout=0.0)(images())
+    memory = ImageEncoder(CNN((4,), blocks=1, kernel_size=3), memory_size=None, summarises=False, dropout=0.0)(images())
     assert take_rows(memory, torch.tensor([1, 1, 0])).parts == (Part(96, (12, 8)),)
 
 
 def test_an_image_is_read_alike_alone_and_in_a_batch() -> None:
-    for backbone in (CNN((6, 10), blocks=2), lite()):
+    for backbone in (CNN((6, 10), blocks=2, kernel_size=3), lite()):
         backbone.eval()
         batch = images(32, 32)
         close(backbone(batch).regions[1:], backbone(Pixels(batch.pixels[1:])).regions, tolerance=1e-4)
@@ -110,11 +111,18 @@ def test_an_image_is_read_alike_alone_and_in_a_batch() -> None:
 
 def test_fresh_convolutions_keep_the_size_of_what_goes_through_rectifiers() -> None:
     torch.manual_seed(3)
-    for convolution in (each for each in CNN((32, 48), blocks=1).modules() if isinstance(each, nn.Conv2d)):
+    for convolution in (
+        each for each in CNN((32, 48), blocks=1, kernel_size=3).modules() if isinstance(each, nn.Conv2d)
+    ):
         inputs = convolution.in_channels * math.prod(convolution.kernel_size)
         # He et al. 2015, equation 10.
         assert convolution.weight.var().item() == pytest.approx(2 / inputs, rel=0.15)
         assert convolution.bias is None or not convolution.bias.any()
+
+
+def test_a_convolution_without_a_middle_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.encoder\.kernel_size: 2 has no middle; choose an odd number"):
+        read_config(Path("toy-captioning"), ["model.encoder.kernel_size=2"])
 
 
 def influence_on_a_cell(*, kernel_size: int) -> torch.Tensor:
@@ -200,7 +208,7 @@ def test_fixed_blocks_keep_their_statistics_in_training() -> None:
 
 def test_a_network_without_a_trained_block_keeps_no_graph() -> None:
     assert not lite().train()(images(32, 32)).regions.requires_grad
-    assert CNN((4,), blocks=1)(images()).regions.requires_grad
+    assert CNN((4,), blocks=1, kernel_size=3)(images()).regions.requires_grad
 
 
 def test_weights_are_read_from_files_by_either_name(tmp_path: Path) -> None:
