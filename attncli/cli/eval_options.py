@@ -135,12 +135,12 @@ class EvaluationOptions:
         str | None,
         typer.Option(
             metavar="source|reference",
-            help="Group scores by the words of the source or reference.",
+            help="Group scores by the words of the source (recordings, films: seconds) or reference.",
             show_default="source",
             rich_help_panel=SCORES,
             autocompletion=choices("source", "reference"),
         ),
-        Only(("text", "sources")),
+        Only(WRITING),
     ] = None
     metric: Annotated[
         list[str] | None,

@@ -45,6 +45,8 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     configs = [config_of(folder, WritingConfig) for folder in folders]
     if options.reversed:
         _check_lasting(folders, configs)
+    if options.length == "source":
+        _check_lengths(folders, configs)
     data = _test_set(folders, configs, options)
     if options.output is None:
         check_folder_name(data.name)
@@ -56,23 +58,19 @@ def evaluate_writing(folders: Sequence[Path], options: EvaluationOptions, runs: 
     given = _given(files, data, names=names[len(folders) :])
     decoded = _decoded(folders, data, options, names=names[: len(folders)], others=[found.name for found in given])
     systems = [*decoded, *given]
-    counts_sources = data.sources is not None and (not configs or _reads_text(configs[0]))
+    has_lengths = data.sources is not None and (not configs or configs[0].model.source.length_unit)
     report = evaluate(
         data,
         systems,
         configs[0].evaluation if configs else Evaluation(),
         metrics=metrics,
-        length_of=options.length or ("source" if counts_sources else "reference"),  # type: ignore[arg-type]
+        length_of=options.length or ("source" if has_lengths else "reference"),  # type: ignore[arg-type]
         are_labels=are_labels,
     )
     place = options.output
     if place is None and (options.with_ or not folders):
         place = Path("evaluation") / data.name  # of no single run
     _write(report, data, systems, folders, place)
-
-
-def _reads_text(config: WritingConfig) -> bool:
-    return any(each.is_text for each in config.model.source.parts.values())
 
 
 def check_choices(options: EvaluationOptions, metrics: Sequence[str]) -> None:
@@ -145,12 +143,23 @@ def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
 def _check_lasting(folders: Sequence[Path], configs: Sequence[WritingConfig]) -> None:
     """Raise a CommandError for a run that reads nothing that can be played backwards."""
     for folder, config in zip(folders, configs, strict=True):
-        sections = config.model.source.parts.values()
-        if not any(section.lasts for section in sections):
-            nouns = " and ".join(f"{section.noun}s" for section in sections)
+        if not any(section.lasts for section in config.model.source.parts.values()):
             raise CommandError(
-                f"--reversed: plays films and recordings backwards, but {folder} reads {nouns}; leave it out"
+                f"--reversed: plays films and recordings backwards, but {folder} reads {_nouns(config)}; leave it out"
             )
+
+
+def _check_lengths(folders: Sequence[Path], configs: Sequence[WritingConfig]) -> None:
+    """Raise a CommandError for a run whose sources have no length."""
+    for folder, config in zip(folders, configs, strict=True):
+        if config.model.source.length_unit is None:
+            raise CommandError(
+                f"--length source: {folder} reads {_nouns(config)}, which have no length; group by the reference"
+            )
+
+
+def _nouns(config: WritingConfig) -> str:
+    return " and ".join(f"{section.noun}s" for section in config.model.source.parts.values())
 
 
 def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options: EvaluationOptions) -> EvaluationSet:

@@ -19,6 +19,8 @@ Layers = Annotated[int, Field(ge=1, le=1000)]
 """Number of layers, blocks or heads."""
 Length = Annotated[int, Field(ge=1, le=100_000)]
 """Positions of a sequence, in tokens, words or steps."""
+Duration = Annotated[float, Field(gt=0, le=1_000_000)]
+"""Seconds of a recording or film."""
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 """Height or width of an image."""
 Count = Annotated[int, Field(ge=1, le=10**9)]

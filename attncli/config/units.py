@@ -124,6 +124,7 @@ UNITS: dict[str, str | None] = {
     "max_source_length": "tokens",
     "search.batch_size": "sources",
     "length_bins": "words",
+    "duration_bins": "seconds",
     "bootstrap_samples": "resamples",
 }
 """Units by key, or by its whole path where keys of one name differ; None of a number that has no unit."""

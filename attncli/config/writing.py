@@ -164,6 +164,9 @@ class WritingConfig(Section):
                 yield "training.batch_by: belongs to model.encoders, but there is one encoder; remove it"
             elif name not in encoder.parts:
                 yield f"training.batch_by: {unknown('encoder', name, encoder.parts)}"
+        if self.evaluation.duration_bins != Evaluation().duration_bins and encoder.length_unit != "seconds":
+            what = "the length is that of the text" if encoder.length_unit else encoder.reading
+            yield f"evaluation.duration_bins: are for recordings and films, but {what}; remove them"
         yield from self._label_conflicts()
         yield from ctc_conflicts(self)
         if self.copies:

@@ -44,6 +44,7 @@ class Places:
     grid: tuple[int, ...] | None = None
     words: tuple[str, ...] = ()  # the first tokens as the source has them, where the vocabulary lacks some
     seconds: float | None = None  # how long each position lasts; position s begins after s of them
+    duration: float | None = None  # seconds that the whole source lasts
 
     @property
     def labels(self) -> tuple[str, ...]:

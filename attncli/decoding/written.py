@@ -94,6 +94,12 @@ class Written:
         return SPECIAL[UNK] in tokens <= {SPECIAL[UNK], SPECIAL[EOS], SPACE}
 
     @property
+    def duration(self) -> float | None:
+        """The seconds that the source lasts, of several the first that does; None where none does."""
+        of_sources = (each.places.duration for each in (self, *self.parts.values()))
+        return next((seconds for seconds in of_sources if seconds is not None), None)
+
+    @property
     def best(self) -> WrittenHypothesis:
         """The best hypothesis."""
         return self.hypotheses[0]

@@ -1,33 +1,36 @@
-"""Sentences sorted by length, in white-space words, or by a group that each belongs to.
+"""Sources sorted by length, in white-space words or in seconds, or by a group that each belongs to.
 
-N sentences.
+N sources.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attncli.metrics.metric import References
 
+_DECIMALS = 6  # of seconds
+
 
 @dataclass(frozen=True)
 class LengthBin:
-    """The sentences of `first` to `last` words, both included."""
+    """The sources of `first` to `last` words, both included, or of more than `first` and at most `last` seconds."""
 
-    first: int
-    last: int | None  # None: no upper end
+    first: float
+    last: float | None  # None: no upper end
     indices: NDArray[np.intp]
 
     @property
     def label(self) -> str:
-        """The range of words, as text."""
+        """The range, as text."""
         if self.last is None:
-            return f"{self.first}+"
-        return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
+            return f"{self.first:g}+"
+        return f"{self.first:g}" if self.first == self.last else f"{self.first:g}–{self.last:g}"
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,18 @@ def length_bins(lengths: NDArray[np.intp], upper_ends: Sequence[int]) -> tuple[L
 
     A sentence of no words belongs to the first bin.
     """
-    lasts: list[int | None] = [*upper_ends, None]
-    firsts = [int(min(1, lengths.min())), *(end + 1 for end in upper_ends)]
-    numbers = np.searchsorted(np.asarray(upper_ends), lengths, side="left")  # [N], the bin of each sentence
+    return _bins(lengths, [int(min(1, lengths.min())), *(end + 1 for end in upper_ends)], upper_ends)
+
+
+def duration_bins(seconds: NDArray[np.floating[Any]], upper_ends: Sequence[float]) -> tuple[LengthBin, ...]:
+    """Return the bins that hold sources of `seconds` [N], as `length_bins` does; the first begins at 0."""
+    # Sums of steps in time miss what they should be by a rounding error.
+    return _bins(seconds.round(_DECIMALS), [0, *upper_ends], upper_ends)
+
+
+def _bins(lengths: NDArray[Any], firsts: Sequence[float], upper_ends: Sequence[float]) -> tuple[LengthBin, ...]:
+    lasts: list[float | None] = [*upper_ends, None]
+    numbers = np.searchsorted(np.asarray(upper_ends), lengths, side="left")  # [N], the bin of each source
     bins = (
         LengthBin(first, last, np.flatnonzero(numbers == number))
         for number, (first, last) in enumerate(zip(firsts, lasts, strict=True))

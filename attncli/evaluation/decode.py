@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from attncli.config.search import Search
+from attncli.decoding.written import Written
 from attncli.errors import Problems
 from attncli.evaluation.cost import training_cost_or_note
 from attncli.evaluation.evaluate import System
@@ -71,12 +73,20 @@ def decode(
         # A line of output is a line of `hypotheses.txt`, whatever the model wrote.
         hypotheses=tuple(" ".join(each.best.text.splitlines()) for each in found),
         variant=variant,
+        durations=_durations(run, found),
         speed=Speed(seconds, len(found), sum(len(each.best.tokens) for each in found)),
         training=training,
         weight_inside=weight_inside(run, test, search),
         details=details,
         notes=(*notes, *notes_on_training),
     )
+
+
+def _durations(run: WritingRun, found: Sequence[Written]) -> tuple[float, ...]:
+    """Return the seconds that each source lasts; none where its length is not told in seconds."""
+    if run.config.model.source.length_unit != "seconds":
+        return ()
+    return tuple(each.duration for each in found if each.duration is not None)
 
 
 def _member(run: WritingRun) -> dict[str, Any]:

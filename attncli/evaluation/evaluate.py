@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attncli.config.evaluation import Evaluation
-from attncli.evaluation.bins import Group, LengthBin, groups, length_bins, shortest_word_counts, word_counts
+from attncli.evaluation.bins import (
+    Group,
+    LengthBin,
+    duration_bins,
+    groups,
+    length_bins,
+    shortest_word_counts,
+    word_counts,
+)
 from attncli.evaluation.labels import confusions, label_scores
 from attncli.evaluation.report import (
     BinScore,
@@ -54,6 +62,7 @@ class System:
     training: TrainingCost | None = None  # None: not known
     variant: str | None = None  # the name for it and those that differ in their seeds alone; None: there are none
     weight_inside: tuple[SentenceStatistics, ...] = ()  # of each look; none without attention or gold places
+    durations: tuple[float, ...] = ()  # seconds that each source lasts; none where they are not known
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,7 @@ def evaluate(
 
     It is reported by the groups of `test`, too. BLEU is always among the metrics, last unless asked for, except where
     targets `are_labels`, which are then counted one by one. `length_of` is "reference" where the sources are not known.
+    The length of sources that last, as the first of `systems` has measured it, is in seconds, any other in words.
     The same arguments give the same numbers.
     """
     first, metrics = next(iter(metrics)), {**metrics, **({} if are_labels else {"bleu": BLEU})}
@@ -145,6 +155,7 @@ def evaluate(
         noun=test.noun,
         references=len(test.references),
         length_of=length_of,
+        length_unit="seconds" if length_of == "source" and _durations(systems) else "words",
         metrics=metrics,
         samples=settings.bootstrap_samples,
         seed=settings.seed,
@@ -169,7 +180,7 @@ def _measure(
         key: [metric.measure(system.hypotheses, test.references) for system in systems]
         for key, metric in metrics.items()
     }
-    bins = length_bins(_lengths(test, length_of), settings.length_bins)
+    bins = _length_bins(test, systems, settings, length_of)
     parts = groups(test.groups)
 
     def of_part(indices: NDArray[np.intp]) -> _Resampled:
@@ -192,11 +203,20 @@ def _label_facts(system: System, test: EvaluationSet) -> dict[str, Any]:
     return {"by_label": label_scores(found), "confusions": found}
 
 
-def _lengths(test: EvaluationSet, length_of: LengthOf) -> NDArray[np.intp]:
+def _length_bins(
+    test: EvaluationSet, systems: Sequence[System], settings: Evaluation, length_of: LengthOf
+) -> tuple[LengthBin, ...]:
     if length_of == "reference":
-        return shortest_word_counts(test.references)
+        return length_bins(shortest_word_counts(test.references), settings.length_bins)
+    if durations := _durations(systems):
+        return duration_bins(np.array(durations), settings.duration_bins)
     assert test.sources is not None, "lengths of sources need sources"
-    return word_counts(test.sources)
+    return length_bins(word_counts(test.sources), settings.length_bins)
+
+
+def _durations(systems: Sequence[System]) -> tuple[float, ...]:
+    """Return the seconds that each source lasts, as the first of `systems` that knows has measured them."""
+    return next((system.durations for system in systems if system.durations), ())
 
 
 def _resample(measured: Sequence[SentenceStatistics], settings: Evaluation) -> _Resampled:

@@ -26,10 +26,13 @@ class BoundedScore:
 
 @dataclass(frozen=True)
 class BinScore:
-    """A corpus score of the sources, or references, of `first` to `last` words; `last` is None for all longer ones."""
+    """A corpus score of the sources, or references, of `first` to `last` words, or of more than `first` seconds.
 
-    first: int
-    last: int | None
+    `last` is None for all longer ones.
+    """
+
+    first: float
+    last: float | None
     label: str
     sources: int
     metric: str  # a key of Report.metrics, the same in all bins of a report
@@ -283,7 +286,8 @@ class Report:
     sources: int
     noun: str  # what a source is called: sentence, image
     references: int  # of each source
-    length_of: str  # "source" or "reference": whose words `by_length` counts
+    length_of: str  # "source" or "reference": whose length `by_length` goes by
+    length_unit: str  # "words" or "seconds"
     metrics: Mapping[str, Metric]  # by their keys, BLEU first
     samples: int
     seed: int
@@ -308,6 +312,11 @@ class Report:
         return self.systems[0].by_length[0].metric
 
     @property
+    def length(self) -> str:
+        """What the lengths are, in words: "seconds of the recording"."""
+        return f"{self.length_unit} of the {self.noun if self.length_unit == 'seconds' else self.length_of}"
+
+    @property
     def by_length_metric(self) -> Metric:
         """The metric of the scores by length."""
         return self.metrics[self.length_metric]
@@ -325,6 +334,7 @@ class Report:
             "noun": self.noun,
             "references": self.references,
             "length_of": self.length_of,
+            "length_unit": self.length_unit,
             "bootstrap": {"samples": self.samples, "seed": self.seed},
             "runs": [system.as_json() for system in self.systems],
             "variants": [variant.as_json() for variant in self.variants],

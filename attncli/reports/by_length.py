@@ -56,7 +56,7 @@ def _together(report: Report) -> Figure:
     _draw_legend(axes, report, handles)
     _draw_counts(counts, report)
     label_lengths(counts, [found.label for found in bins], size=10, width=0.775 * width)
-    counts.set_xlabel(f"words of the {report.length_of}")
+    counts.set_xlabel(report.length)
     return figure
 
 

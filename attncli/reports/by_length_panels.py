@@ -110,5 +110,5 @@ def _write_around(figure: Figure, report: Report) -> None:
         parse_math=False,
         fontfamily=families,
     )
-    below = f"words of the {report.length_of}, and below them {report.noun}s"
+    below = f"{report.length}, and below them {report.noun}s"
     figure.supxlabel(below, x=left, y=0.1 / height, ha="left", fontsize=9)

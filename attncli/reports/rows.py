@@ -167,13 +167,13 @@ def length_score_name(report: Report) -> str:
 
 def by_length_heading(report: Report) -> str:
     """Say what `length_rows` holds."""
-    return f"{length_score_name(report)} by words of the {report.length_of}"
+    return f"{length_score_name(report)} by {report.length}"
 
 
 def length_rows(report: Report) -> Table:
     """Return the score of each variant by length, with the more numerous of variants and lengths as rows."""
     bins = report.variants[0].by_length
-    header = ["words", f"{report.noun}s", *(variant.name for variant in report.variants)]
+    header = [report.length_unit, f"{report.noun}s", *(variant.name for variant in report.variants)]
     columns = [[found.label for found in bins], [str(found.sources) for found in bins]]
     digits = report.by_length_metric.digits - 1
     columns += [

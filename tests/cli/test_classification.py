@@ -192,6 +192,13 @@ def test_what_does_not_last_is_not_reversed(classifiers: Path, attncli: Command,
     assert (done.code, done.err) == (2, f"attncli: {problem.format(run=classifiers / run)}\n")
 
 
+def test_images_have_no_length(classifiers: Path, attncli: Command) -> None:
+    run = classifiers / "viewer"
+    done = attncli("eval", run, "--length", "source", "--device", "cpu")
+    problem = f"--length source: {run} reads images, which have no length; group by the reference"
+    assert (done.code, done.err) == (2, f"attncli: {problem}\n")
+
+
 def test_rows_that_cannot_be_used_are_told_with_file_and_line_or_left_out(attncli: Command, tmp_path: Path) -> None:
     config, table = labelled_images(tmp_path / "images"), tmp_path / "images" / "images.tsv"
     (tmp_path / "images" / "images" / "train-red-0.png").write_bytes(b"broken")

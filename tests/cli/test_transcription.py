@@ -35,7 +35,7 @@ model:
   decoder: {{hidden_size: 8}}
 training: {{batch_tokens: 200, max_steps: 2, validate_every: 2, spec_augment: {{time_masks: 1}}, workers: 1}}
 search: {{beam_size: 2, max_length: 8}}
-evaluation: {{bootstrap_samples: 20}}
+evaluation: {{bootstrap_samples: 20, duration_bins: [0.3, 0.34]}}
 """
 
 
@@ -174,6 +174,20 @@ def test_error_rates_are_scored(run: Path) -> None:
     assert (report["sources"], report["noun"]) == (3, "recording")
     assert all(report["runs"][0][key]["score"] >= 0 for key in ("wer", "cer"))
     assert 0 < report["runs"][0]["weight_inside"]["score"] < 100
+    assert (report["length_of"], report["length_unit"]) == ("source", "seconds")
+    # Of 0.3, 0.33 and 0.36 seconds, less what the last frame reaches beyond a step.
+    bins = [(each["from"], each["to"], each["sources"]) for each in report["runs"][0]["by_length"]]
+    assert bins == [(0, 0.3, 1), (0.3, 0.34, 1), (0.34, None, 1)]
+    assert "WER by seconds of the recording" in result.stdout
+
+
+def test_error_rates_may_be_told_by_words_instead(run: Path, tmp_path: Path) -> None:
+    result = invoke("eval", run, "--length", "reference", "--output", tmp_path)
+    assert result.exit_code == 0, result.exception
+    assert "WER by words of the reference" in result.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["length_of"], report["length_unit"]) == ("reference", "words")
+    assert [each["sources"] for each in report["runs"][0]["by_length"]] == [3]
 
 
 def test_recordings_are_drawn_with_their_words(data: Path, run: Path, tmp_path: Path) -> None:

@@ -205,6 +205,12 @@ def refused(path: Path) -> str:
             "training: schedule: cosine needs steps (or training.max_steps), the update at which the rate is lowest",
         ),
         ("evaluation.length_bins=[5, 20, 20]", "evaluation: length_bins must rise, but are [5, 20, 20]"),
+        ("evaluation.duration_bins=[0.5, 0.2]", "evaluation: duration_bins must rise, but are [0.5, 0.2]"),
+        ("evaluation.duration_bins=[0]", "evaluation.duration_bins.0: should be over 0, but is 0"),
+        (
+            "evaluation.duration_bins=[0.5, 2]",
+            "evaluation.duration_bins: are for recordings and films, but the length is that of the text; remove them",
+        ),
         # The task.
         (
             "task=translatoin",

@@ -63,6 +63,24 @@ def test_length_of_the_reference_can_be_counted_instead() -> None:
     assert [b.sources for b in found.systems[0].by_length] == [3, 1]
 
 
+def test_sources_that_last_are_sorted_by_their_seconds() -> None:
+    settings = Evaluation(duration_bins=(0.5, 2), bootstrap_samples=40, seed=7)
+    films = replace(TEST, sources=("a.gif", "b.gif", "c.gif", "d.gif"), noun="film")
+    seen = System("seen", GOOD, durations=(2.0, 0.4, 3.5, 1.9))
+    # The other was not decoded.
+    found = evaluate(films, [System("given", BAD), seen], settings, metrics={"bleu": ALL_METRICS["bleu"]})
+    assert (found.length_of, found.length_unit, found.length) == ("source", "seconds", "seconds of the film")
+    assert [(b.label, b.sources) for b in found.systems[1].by_length] == [("0–0.5", 1), ("0.5–2", 2), ("2+", 1)]
+    assert [b.score.score for b in found.systems[1].by_length] == pytest.approx(
+        [bleu(GOOD, each) for each in ([1], [0, 3], [2])]
+    )
+    text = terminal_text(found)
+    assert text.split("BLEU by seconds of the film\n")[1].startswith("seconds")
+    assert found.as_json()["length_unit"] == "seconds"
+    by_words = evaluate(films, [seen], settings, metrics=found.metrics, length_of="reference")
+    assert by_words.length == "words of the reference"
+
+
 def test_json_has_the_agreed_form() -> None:
     speed = Speed(seconds=2.0, sources=4, tokens=30)
     systems = System("good", GOOD, speed, {"beam_size": 5}), System("bad", BAD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from attncli.config.section import Section
 from attncli.files.reading import SUFFIXES
@@ -55,6 +55,14 @@ class EncoderSection(Section):
     def parts(self) -> Mapping[str, EncoderSection]:
         """The encoders by the names of their sources; one alone has no name."""
         return {"": self}
+
+    @property
+    def length_unit(self) -> Literal["words", "seconds"] | None:
+        """In what the length of a source is told: words if any is text, or else seconds if any lasts."""
+        parts = self.parts.values()
+        if any(each.is_text for each in parts):
+            return "words"
+        return "seconds" if any(each.lasts for each in parts) else None
 
     def cell_of(self, cells: Mapping[str, str]) -> Any:
         """Return what is read of an example with the sources `cells`: its only one, or several by their names."""

@@ -91,5 +91,6 @@ class RecordingReader(Reader[Array]):
         return -(-len(item) // self.frames_of_position)
 
     def places(self, item: Array) -> Places:
-        """Return how long a position lasts."""
-        return Places(seconds=self.seconds_of_position)
+        """Return how long a position lasts, and the recording."""
+        hop = self.seconds_of_position / self.frames_of_position
+        return Places(seconds=self.seconds_of_position, duration=len(item) * hop)

@@ -60,8 +60,8 @@ class FilmReader(Reader[ReadFilm]):
         return len(item.frames)
 
     def places(self, item: ReadFilm) -> Places:
-        """Return how long a frame stands for the film."""
-        return Places(seconds=item.seconds)
+        """Return how long a frame stands for the film, and how long that lasts."""
+        return Places(seconds=item.seconds, duration=len(item.frames) * item.seconds)
 
 
 def opened(cell: str, section: Frames) -> Film:

@@ -29,7 +29,7 @@ def test_positions_are_frames_over_the_subsampling_rounded_up(tmp_path: Path, la
     item = read.read(str(path))
     assert item.shape == (30, 15)  # (0.31 - 0.02) / 0.01 + 1 frames, three times 5 bands
     assert read.length(item) == positions
-    assert read.places(item) == Places(seconds=0.01 * 2**layers)
+    assert read.places(item) == Places(seconds=0.01 * 2**layers, duration=0.3)
 
 
 def test_a_recording_shorter_than_a_frame_is_named(tmp_path: Path) -> None:

@@ -23,6 +23,17 @@ def test_frames_are_placed_as_images_are(tmp_path: Path) -> None:
     assert np.array_equal(FilmReader(section).read(str(path)).frames, expected)
 
 
+def test_a_film_lasts_as_long_as_its_frames(tmp_path: Path) -> None:
+    section: Any = films.configured().model.encoder
+    for number, frame in enumerate(films.noise(8)):
+        frame.save(tmp_path / f"{number}.png")
+    reader = FilmReader(section)
+    item = reader.read(str(tmp_path))
+    # Four of eight frames at 25 a second.
+    assert len(item.frames) == 4
+    assert reader.places(item).duration == pytest.approx(0.32)
+
+
 def test_frames_of_a_film_are_cropped_and_mirrored_alike(tmp_path: Path) -> None:
     section: Any = films.configured().model.encoder
     still = films.noise(1)[0]
