@@ -45,7 +45,7 @@ CHANGED: dict[str, Any] = {
     "training.max_steps": 12,
     "training.tensorboard": False,
 }
-OF_OTHER_TASKS = ("training.workers", "evaluation.corruption")
+OF_OTHER_TASKS = ("training.workers", "evaluation.corruption", "evaluation.duration_bins")
 # With these, search decides nothing, and the averaged checkpoints are all kept.
 COMMON = ["training.validation.metric=loss", "training.keep_best=2", "training.validate_every=3"]
 
@@ -65,7 +65,7 @@ def test_every_movable_key_is_tried(task: str) -> None:
     found = [leaf for key in keys for leaf in leaves(CONFIGS[task], key)]
     assert set(found) <= {*CHANGED, *OF_OTHER_TASKS}
     if task == "translation":
-        assert set(found) == set(CHANGED)
+        assert set(found) - set(OF_OTHER_TASKS) == set(CHANGED)
 
 
 # A new key of these sections belongs here unless it is marked, so that each is decided on.

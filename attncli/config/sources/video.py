@@ -50,6 +50,9 @@ class Frames(Positions, SequenceEncoder):
     frame_vector: Literal["pooled", "map"] = "pooled"
     """What the network over time reads of a frame: the `pooled` vector, the mean over the frame, or its whole feature
     `map`, which tells where in the frame something is."""
+    normalisation: Literal["film", "none"] = "none"
+    """`film`: subtract from each component of the frames' vectors, or maps, its mean over the film and divide it by its
+    deviation there. What stays the same, such as a face, is then left out, and what moves stands out."""
     network: SequenceNetwork = RecurrentNetwork()
     """The network over time, of kind `recurrent` unless it says otherwise."""
     regions: bool = False

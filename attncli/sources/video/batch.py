@@ -1,6 +1,6 @@
 """Batches of films: pixels, or the features that a network over images made of their frames.
 
-B films, T frames of the longest, n real frames of all.
+B films, T frames of the longest, n real frames of all, D components of a frame's vector.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from attncli.sources.images.batch import Features, Pixels
+
+_LEAST_VARIANCE = 1e-3  # of features of which most have one near 1
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,20 @@ class FilmShape:
         films = len(self.lengths)
         found = values.new_zeros(films * self.longest, *values.shape[1:]).index_copy(0, self.real, values)
         return found.view(films, self.longest, *values.shape[1:])
+
+    def normalised(self, values: Tensor) -> Tensor:
+        """Return `values` [n, D] of the real frames less their mean over each film, divided by their deviation there.
+
+        Components that hardly vary within a film come out near 0.
+        """
+        film = self.real // self.longest
+        centred = values - self._means(values, film)[film]
+        return centred / (self._means(centred.square(), film) + _LEAST_VARIANCE).sqrt()[film]
+
+    def _means(self, values: Tensor, film: Tensor) -> Tensor:
+        """Return the mean [B, D] over each film, where row i of `values` belongs to `film` [n] i."""
+        sums = values.new_zeros(len(self.lengths), values.shape[1]).index_add(0, film, values)
+        return sums / self.lengths[:, None]
 
 
 @dataclass(frozen=True)

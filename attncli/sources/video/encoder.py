@@ -20,18 +20,24 @@ from attncli.sources.video.batch import FilmFeatures, Films
 
 
 class FrameVectors(Embedding):
-    """A linear layer over the pooled vector of each frame, or over its whole map."""
+    """A linear layer over the pooled vector of each frame, or over its whole map.
 
-    def __init__(self, input_size: int, size: int, *, whole_map: bool):
+    With `normalises` each component has mean 0 and deviation 1 over a film first, as the features of recordings have.
+    """
+
+    def __init__(self, input_size: int, size: int, *, whole_map: bool, normalises: bool):
         super().__init__()
-        self.size, self.whole_map = size, whole_map
+        self.size, self.whole_map, self.normalises = size, whole_map, normalises
         self.project = nn.Linear(input_size, size)
 
     def read(self, source: FilmFeatures) -> Embedded:
         """Return vectors [B, T, E] of the frames."""
         frames, shape = source.frames, source.shape
         read = frames.regions.flatten(1) if self.whole_map else frames.pooled  # [n, S * C] or [n, P]
-        return Embedded.of(shape.padded(self.project(read.to(self.project.weight.dtype))), shape.lengths)
+        read = read.to(self.project.weight.dtype)
+        if self.normalises:
+            read = shape.normalised(read)
+        return Embedded.of(shape.padded(self.project(read)), shape.lengths)
 
 
 class Regions(nn.Module):

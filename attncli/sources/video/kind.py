@@ -63,7 +63,7 @@ class Video(SourceKind[Frames]):
                 positions=positions,
                 dropout=model.dropout.layers,
             )
-        vectors = FrameVectors(input_size, size, whole_map=whole_map)
+        vectors = FrameVectors(input_size, size, whole_map=whole_map, normalises=section.normalisation == "film")
         return FilmEncoder(backbone, build_network(network, vectors, placing, model), memory_size=size, regions=regions)
 
     def put_pretrained(self, section: Frames, encoder: Any) -> None:

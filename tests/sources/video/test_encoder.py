@@ -52,6 +52,26 @@ def test_the_network_over_time_reads_the_mean_of_each_frame() -> None:
     assert read.lengths.tolist() == LENGTHS
 
 
+@pytest.mark.parametrize("vector", ["pooled", "map"])
+def test_what_a_film_shows_all_the_time_may_be_left_out(vector: str) -> None:
+    config = films.configured(f"frame_vector: {vector}", "normalisation: film")
+    encoder, source = built(config), packed(config)
+    embedding: Any = encoder.network.embedding
+    features = encoder._features(source)
+    vectors = features.frames.pooled if vector == "pooled" else features.frames.regions.flatten(1)
+    read = embedding.read(features)
+    for film, frames in enumerate(torch.split(vectors.detach(), LENGTHS)):
+        columns = [_normalised(column) for column in frames.T.tolist()]
+        expected = embedding.project(torch.tensor(columns).T)
+        torch.testing.assert_close(read.states[film, : LENGTHS[film]], expected, atol=1e-5, rtol=1e-4)
+
+
+def _normalised(values: list[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / len(values)
+    return [(value - mean) / (variance + 0.001) ** 0.5 for value in values]
+
+
 def test_a_whole_map_tells_where_something_is_and_a_mean_does_not() -> None:
     config = films.configured("frame_vector: map")
     encoder, source = built(config), packed(config)
