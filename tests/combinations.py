@@ -116,6 +116,7 @@ ENCODER_KINDS: dict[str, Overrides] = {
         f"model.encoder={{kind: transformer, {_TRANSFORMER}, layers: 1, norm: post, activation: gelu, "
         "positions: learned, maximum_length: 6}",
     ),
+    "convolutional": ("model.encoder={kind: convolutional, hidden_size: 7, layers: 2}",),
 }
 DECODER_KINDS: dict[str, Overrides] = {
     **{

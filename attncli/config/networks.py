@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -134,6 +134,29 @@ class TransformerLayers(Positions):
     def _heads_share_evenly(self) -> TransformerLayers:
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; make it one")
+        return self
+
+
+class ConvolutionalLayers(Positions):
+    """A stack of gated convolutions (Gehring et al. 2017)."""
+
+    kind: Literal["convolutional"] = "convolutional"
+    """The kind of network."""
+    hidden_size: Size = 512
+    """Width of a state."""
+    layers: Layers = 4
+    """Number of layers."""
+    kernel_size: Annotated[int, Field(ge=1, le=1001)] = 3
+    """Positions that a convolution sees, an odd number: with 4 layers of 3 a state knows 4 positions before it and 4
+    after it."""
+    positions: Literal["none", "sinusoidal", "learned"] = "sinusoidal"
+    """Position encoding added to what is read: none, fixed sines and cosines (Vaswani et al. 2017, 3.5), or a learned
+    vector for each position, as in the paper."""
+
+    @model_validator(mode="after")
+    def _has_a_middle(self) -> ConvolutionalLayers:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} is even, so that it has no middle; make it odd")
         return self
 
 

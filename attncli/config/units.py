@@ -35,7 +35,7 @@ UNITS: dict[str, str | None] = {
     "channels": "channels",
     "decoder_channels": "channels",
     "blocks": "blocks",
-    "kernel_size": "cells of the map",
+    "kernel_size": "positions, or cells of the map",
     "hops": "looks",
     "dropout": None,
     "inputs": None,

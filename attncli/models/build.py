@@ -13,7 +13,7 @@ from attncli.config.decoders import Decoder as DecoderConfig
 from attncli.config.decoders import LSTMNDecoder as LSTMNDecoderConfig
 from attncli.config.decoders import RecurrentDecoder as RecurrentDecoderConfig
 from attncli.config.decoders import TransformerDecoder as TransformerDecoderConfig
-from attncli.config.networks import LSTMN, Recurrent, RecurrentReading, TransformerLayers
+from attncli.config.networks import LSTMN, ConvolutionalLayers, Recurrent, RecurrentReading, TransformerLayers
 from attncli.config.sources.images import ImageEncoder
 from attncli.config.sources.text import TextEncoder
 from attncli.config.sources.video import Frames
@@ -177,7 +177,7 @@ def build_placing(config: TokenReader, embedding: nn.Embedding, *, key: str, dro
 
 
 def build_positions(
-    config: TokenReader | RecurrentReading | TransformerLayers, size: int, *, key: str
+    config: TokenReader | RecurrentReading | TransformerLayers | ConvolutionalLayers, size: int, *, key: str
 ) -> Positions | None:
     """Return the positions of width `size` that `config` names; `key` limits learned ones."""
     if isinstance(config, (RecurrentDecoderConfig, LSTMNDecoderConfig)) or config.positions == "none":

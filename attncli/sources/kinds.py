@@ -9,7 +9,7 @@ from attncli.config.sources.audio import Spectrogram
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
 from attncli.config.sources.joint import JointEncoder
-from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
+from attncli.config.sources.text import ConvolutionalEncoder, LSTMNEncoder, RecurrentEncoder, TransformerEncoder
 from attncli.config.sources.video import Frames
 from attncli.sources.source import SourceKind
 
@@ -46,7 +46,7 @@ def _joint() -> SourceKind[Any]:
 
 
 KINDS: dict[type[EncoderSection], Callable[[], SourceKind[Any]]] = {
-    **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder), _text),
+    **dict.fromkeys((RecurrentEncoder, LSTMNEncoder, TransformerEncoder, ConvolutionalEncoder), _text),
     **dict.fromkeys((CNN, EfficientNetLite0, Timm), _images),
     Spectrogram: _audio,
     Frames: _video,

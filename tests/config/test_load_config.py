@@ -88,7 +88,7 @@ def refused(path: Path) -> str:
         (
             "model.encoder.kind=lstnm",
             "model.encoder.kind: unknown value 'lstnm'; did you mean 'lstmn'? choose from recurrent, lstmn, "
-            "transformer",
+            "transformer, convolutional",
         ),
         (
             "model.decoder.kind=3",
@@ -112,8 +112,8 @@ def refused(path: Path) -> str:
         ),
         (
             "model.encoder=transformer",
-            "model.encoder: needs keys of its own, such as 'kind' (recurrent, lstmn, transformer), but is "
-            "'transformer'",
+            "model.encoder: needs keys of its own, such as 'kind' (recurrent, lstmn, transformer, convolutional), "
+            "but is 'transformer'",
         ),
         (
             "training.optimizer.kind=adan",
@@ -183,6 +183,10 @@ def refused(path: Path) -> str:
         (
             "model.decoder={kind: transformer, positions: learned}",
             "model.decoder: positions: learned needs maximum_length, the maximum number of positions",
+        ),
+        (
+            "model.encoder={kind: convolutional, kernel_size: 4}",
+            "model.encoder: kernel_size 4 is even, so that it has no middle; make it odd",
         ),
         (
             "model.encoder={kind: transformer, maximum_length: 20}",

@@ -222,7 +222,7 @@ MISTAKES = {
         "['content', 'additive', 'location', 'general', 'dot', 'scaled_dot']"
     ),
     "model: {encoder: {kind: transfomer}}": (
-        "$.model.encoder.kind: 'transfomer' is not one of ['recurrent', 'lstmn', 'transformer']"
+        "$.model.encoder.kind: 'transfomer' is not one of ['recurrent', 'lstmn', 'transformer', 'convolutional']"
     ),
     "model: {encoder: {kind: transformer, cell: gru}}": (
         "$.model.encoder: Additional properties are not allowed ('cell' was unexpected)"

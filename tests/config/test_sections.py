@@ -29,6 +29,7 @@ def test_all_sections_are_found() -> None:
         *("TranslationModel", "Dropout", "RecurrentEncoder", "Attention", "RecurrentDecoder"),
         *("Reinforce", "StraightThrough"),
         *("LSTMNEncoder", "LSTMNDecoder", "TransformerEncoder", "TransformerDecoder", "ClassifierDecoder"),
+        "ConvolutionalEncoder",
         "LabelTokenizer",
         *("TranslationTraining", "Adam", "AdamW", "SGD", "Constant", "InverseSquareRoot", "Noam", "Cosine", "Plateau"),
         *("TranslationValidation", "EarlyStopping", "Search", "Evaluation"),
@@ -46,6 +47,7 @@ def test_all_sections_are_found() -> None:
         *("TranscriptionConfig", "TranscriptionTokenizer", "TranscriptionModel", "TranscriptionTraining"),
         *("TranscriptionValidation", "TranscriptionEvaluation", "Spectrogram", "LogMel", "Matrices", "SpecAugment"),
         *("Convolutions", "Pyramid", "Frames", "RecurrentNetwork", "LSTMNNetwork", "TransformerNetwork"),
+        "ConvolutionalNetwork",
     }
 
 

@@ -114,6 +114,7 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "transformer": _text(
         ("model.encoder={kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 1}",)
     ),
+    "convolutional": _text(("model.encoder={kind: convolutional, hidden_size: 10, kernel_size: 5}",)),
     "cnn": _images,
     "frames": _films(),
     "spectrogram": _recordings(recordings.TINY),
@@ -138,6 +139,9 @@ MORE: dict[str, Callable[[Path], Case]] = {
     "spectrogram with a transformer": _recordings(
         "{subsampling: {layers: 1, channels: 3}, differences: 2, "
         "network: {kind: transformer, hidden_size: 6, heads: 2, feed_forward_size: 9, layers: 1}}"
+    ),
+    "spectrogram with convolutions": _recordings(
+        "{subsampling: {layers: 1, channels: 2}, network: {kind: convolutional, hidden_size: 6, layers: 3}}"
     ),
     "spectrogram with an lstmn": _recordings(
         "{subsampling: {layers: 3, channels: 2}, network: {kind: lstmn, hidden_size: 10}}"

@@ -32,6 +32,7 @@ ENCODERS = {
     "transformer": "kind: transformer, heads: 4, layers: 2, feed_forward_size: 64",
     "transformer_learned": "kind: transformer, heads: 4, layers: 2, positions: learned, maximum_length: 12",
     "transformer_post": "kind: transformer, heads: 4, layers: 2, norm: post",
+    "convolutional": "kind: convolutional",
 }
 DECODERS = {
     **{cell: f"cell: {cell}" for cell in ("rnn", "gru", "lstm")},
@@ -99,6 +100,8 @@ def test_what_an_encoder_reads_and_gives_is_of_a_size_to_learn_from(name: str, w
     states = size(memory.states[SOURCE.mask])
     if "transformer" in name:
         assert 0.8 < states < 1.2
+    elif name == "convolutional":
+        assert 0.8 < states < 1.6
     elif name == "rnn":
         assert 0.4 < states < 0.9
     elif name != "deep":

@@ -12,13 +12,14 @@ from attncli.config.quantities import Size
 from attncli.config.sources.audio import Spectrogram
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.sources.images import CNN, EfficientNetLite0, Timm
-from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
+from attncli.config.sources.text import ConvolutionalEncoder, LSTMNEncoder, RecurrentEncoder, TransformerEncoder
 from attncli.config.sources.video import Frames
 
 AnyEncoder = Annotated[
     Annotated[RecurrentEncoder, Tag("recurrent")]
     | Annotated[LSTMNEncoder, Tag("lstmn")]
     | Annotated[TransformerEncoder, Tag("transformer")]
+    | Annotated[ConvolutionalEncoder, Tag("convolutional")]
     | Annotated[CNN, Tag("cnn")]
     | Annotated[EfficientNetLite0, Tag("efficientnet_lite0")]
     | Annotated[Timm, Tag("timm")]

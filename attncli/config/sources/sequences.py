@@ -6,7 +6,14 @@ from typing import Annotated
 
 from pydantic import Discriminator, Tag
 
-from attncli.config.networks import LSTMN, Recurrent, RecurrentReading, TransformerLayers, network_kind
+from attncli.config.networks import (
+    LSTMN,
+    ConvolutionalLayers,
+    Recurrent,
+    RecurrentReading,
+    TransformerLayers,
+    network_kind,
+)
 from attncli.config.quantities import Size
 from attncli.config.sources.encoder import EncoderSection
 
@@ -34,10 +41,20 @@ class TransformerNetwork(TransformerLayers):
     """Width of a state."""
 
 
+class ConvolutionalNetwork(ConvolutionalLayers):
+    """Gated convolutions over the steps (Gehring et al. 2017): a state knows only its neighbourhood, so that attention
+    has to look where something is.
+    """
+
+    hidden_size: Size = 256
+    """Width of a state."""
+
+
 SequenceNetwork = Annotated[
     Annotated[RecurrentNetwork, Tag("recurrent")]
     | Annotated[LSTMNNetwork, Tag("lstmn")]
-    | Annotated[TransformerNetwork, Tag("transformer")],
+    | Annotated[TransformerNetwork, Tag("transformer")]
+    | Annotated[ConvolutionalNetwork, Tag("convolutional")],
     Discriminator(network_kind),
 ]
 

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 
 from attncli.config.networks import (
     LSTMN,
+    ConvolutionalLayers,
     Recurrent,
     RecurrentReading,
     TokenInput,
@@ -53,9 +54,14 @@ class TransformerEncoder(Transformer, _TextEncoder):
         yield from width_conflict("encoder", self, embedding_size=config.model.embedding_size)
 
 
+class ConvolutionalEncoder(TokenInput, ConvolutionalLayers, _TextEncoder):
+    """Gated convolutions over the source (Gehring et al. 2017): a state knows only its neighbourhood."""
+
+
 TextEncoder = Annotated[
     Annotated[RecurrentEncoder, Tag("recurrent")]
     | Annotated[LSTMNEncoder, Tag("lstmn")]
-    | Annotated[TransformerEncoder, Tag("transformer")],
+    | Annotated[TransformerEncoder, Tag("transformer")]
+    | Annotated[ConvolutionalEncoder, Tag("convolutional")],
     Discriminator(network_kind),
 ]

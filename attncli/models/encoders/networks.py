@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from attncli.config.networks import TransformerLayers
-from attncli.config.sources.sequences import LSTMNNetwork, RecurrentNetwork, TransformerNetwork
+from attncli.config.networks import ConvolutionalLayers, TransformerLayers
+from attncli.config.sources.sequences import ConvolutionalNetwork, LSTMNNetwork, RecurrentNetwork, TransformerNetwork
+from attncli.config.sources.text import ConvolutionalEncoder as ConvolutionalEncoderConfig
 from attncli.config.sources.text import LSTMNEncoder as LSTMNEncoderConfig
 from attncli.config.sources.text import RecurrentEncoder as RecurrentEncoderConfig
 from attncli.config.sources.text import TransformerEncoder as TransformerEncoderConfig
 from attncli.config.writing import WritingModel
 from attncli.models.build import build_layers, layer_sizes
+from attncli.models.encoders.convolutional import ConvolutionalEncoder
 from attncli.models.encoders.embedding import Embedding
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.encoders.recurrent import RecurrentEncoder
@@ -22,6 +24,8 @@ AnyNetwork = (
     | RecurrentNetwork
     | LSTMNNetwork
     | TransformerNetwork
+    | ConvolutionalEncoderConfig
+    | ConvolutionalNetwork
 )
 
 
@@ -39,6 +43,15 @@ def build_network(
     """
     if isinstance(section, TransformerLayers):
         return TransformerEncoder(embedding, placing, layer_sizes(section, model), layers=section.layers)
+    if isinstance(section, ConvolutionalLayers):
+        return ConvolutionalEncoder(
+            embedding,
+            placing,
+            size=section.hidden_size,
+            layers=section.layers,
+            kernel_size=section.kernel_size,
+            dropout=model.dropout.layers,
+        )
     return RecurrentEncoder(
         embedding,
         placing,

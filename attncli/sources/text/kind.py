@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attncli.config.sources.text import LSTMNEncoder, RecurrentEncoder, TransformerEncoder
+from attncli.config.sources.text import ConvolutionalEncoder, LSTMNEncoder, RecurrentEncoder, TransformerEncoder
 from attncli.config.writing import WritingModel
 from attncli.models.build import Needs, build_placing
 from attncli.models.encoders.embedding import TokenEmbedding
@@ -12,11 +12,11 @@ from attncli.sources.source import Drawer, Locator, Shared, SourceKind
 from attncli.sources.text.reader import TextReader
 from attncli.text.tokenizer import PAD
 
-Section = RecurrentEncoder | LSTMNEncoder | TransformerEncoder
+Section = RecurrentEncoder | LSTMNEncoder | TransformerEncoder | ConvolutionalEncoder
 
 
 class Text(SourceKind[Section]):
-    """Sentences, read by recurrent networks or Transformers."""
+    """Sentences, read by recurrent networks, Transformers or convolutions."""
 
     def reader(self, section: Section, shared: Shared) -> TextReader:
         """Return the reader that turns sentences into token ids."""
@@ -32,7 +32,7 @@ class Text(SourceKind[Section]):
         """Return the network over embedded tokens, which gives states and summary at the same cost as either."""
         embedding = TokenEmbedding(vocabulary, model.embedding_size, padding_idx=PAD)
         placing = build_placing(section, embedding, key="model.encoder.maximum_length", dropout=model.dropout.inputs)
-        reverses = not isinstance(section, TransformerEncoder) and section.reverse_source
+        reverses = isinstance(section, (RecurrentEncoder, LSTMNEncoder)) and section.reverse_source
         return build_network(section, embedding, placing, model, reverses_source=reverses)
 
     def drawer(self, section: Section) -> Drawer:
