@@ -15,8 +15,7 @@ class Backwards(str):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    def __hash__(self) -> int:
-        return hash((Backwards, str(self)))
+    __hash__ = str.__hash__
 
 
 def is_backwards(cell: str) -> bool:

@@ -154,6 +154,14 @@ def test_phases_are_even_and_both_ways_as_likely(kind: str, turns_of_drawn: int)
     np.testing.assert_allclose(steps.std(0), steps.std(0)[::-1], rtol=0.06)
 
 
+def test_as_many_wheels_turn_left_as_right() -> None:
+    lefts = 0
+    for film in films("turning", 2000):
+        first, second = (np.subtract(*(np.mean(drawn.corners, 0) for drawn in picture[::-1])) for picture in film[:2])
+        lefts += int(first[0] * second[1] - first[1] * second[0] < 0)
+    assert lefts == pytest.approx(1000, abs=90)  # four deviations
+
+
 def test_the_light_flickers_alike_from_both_ends_and_is_never_the_same_twice() -> None:
     random = Random(4)
     lights = np.array([flickering(random, FRAMES) for _ in range(4000)])

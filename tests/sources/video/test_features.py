@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -180,11 +181,21 @@ def test_a_film_backwards_has_the_kept_features_of_the_film_in_reverse(
     np.testing.assert_array_equal(both.frames.pooled, np.concatenate([last[::-1], first[::-1], last]))
 
 
-def test_features_are_those_of_the_film_if_it_is_first_read_backwards(tmp_path: Path) -> None:
-    cells = [Backwards(cell) for cell in Fixture(tmp_path).cells]
+def test_features_are_those_of_the_film_if_it_is_first_read_backwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = Fixture(tmp_path)
-    column = Video().column(cells, LENGTHS, found.section, found.shared, found.encoder, varies=False)
+    cells = [*map(Backwards, found.cells), *found.cells]
+    announced: list[int] = []
+
+    def noted(total: int, *_: Any, **__: Any) -> Any:
+        announced.append(total)
+        return nullcontext(lambda _: None)
+
+    monkeypatch.setattr("attncli.sources.video.features.progress", noted)
+    column = Video().column(cells, LENGTHS * 2, found.section, found.shared, found.encoder, varies=False)
     column.start(np.array([2]), None)()
+    assert announced == [sum(LENGTHS)], "each frame is computed once"
     reader = FilmReader(found.section)
     with torch.no_grad():
         read = found.encoder(reader.pack([reader.read(found.cells[2])]))
