@@ -150,6 +150,12 @@ STARTS = [
     training: {max_steps: 9}
     """,
         """
+    task: classification
+    data: {columns: {film: a}, folders: {film: b}, labels: arrow_of_time, train: {table: c.tsv}, dev: {table: d.tsv}}
+    model: {encoder: {kind: frames}}
+    training: {max_steps: 9}
+    """,
+        """
     task: autoencoding
     data: {kind: pictures, train: {folder: a}, dev: {folder: b}}
     model: {kind: dense, bottleneck: 4}

@@ -55,6 +55,10 @@ _TOYS = {
         "short films of ten actions, eight of which only the order of their frames tells, learned in minutes",
         "about 3 MB in 2,161 files",
     ),
+    "toy-arrow-of-time": (
+        "short films of five motions that go one way in time and of two that look alike both ways, learned in minutes",
+        "about 7 MB in 1,961 files",
+    ),
     "toy-pictures": (
         "images of a circle, square or triangle each, 32 x 32 in colour, for autoencoders",
         "about 10 MB in 5,000 files",
@@ -159,7 +163,8 @@ def make(
             metavar="N",
             min=1,
             help="Examples to train on.",
-            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400, actions 1600, speech 1500",
+            show_default="30000, paragraphs 10000, pictures 4000, reviews 3000, clips 2400, actions 1600, speech 1500, "
+            "arrow of time 1400",
         ),
     ] = None,
     dev: Annotated[
@@ -169,7 +174,7 @@ def make(
             min=1,
             help="Examples to choose by.",
             show_default="500, paragraphs and reviews 300, captioned or asked about 200, actions 160, "
-            "clips 120, speech 100",
+            "arrow of time 140, clips 120, speech 100",
         ),
     ] = None,
     test: Annotated[
@@ -178,8 +183,8 @@ def make(
             metavar="N",
             min=1,
             help="Examples to test on.",
-            show_default="1200, paragraphs and reviews 600, pictures 500, captioned or asked about and actions 400, "
-            "clips 300, speech 200",
+            show_default="1200, paragraphs and reviews 600, pictures 500, arrow of time 420, captioned or asked about "
+            "and actions 400, clips 300, speech 200",
         ),
     ] = None,
 ) -> None:
@@ -239,6 +244,12 @@ def _make_actions(folder: Path, sizes: dict[str, int], seed: int) -> None:
     make_toy_actions(folder, ToyActionSizes(**sizes), seed=seed)
 
 
+def _make_arrow_of_time(folder: Path, sizes: dict[str, int], seed: int) -> None:
+    from attncli.data.sets.toy_arrow_of_time import ToyArrowSizes, make_toy_arrow_of_time
+
+    make_toy_arrow_of_time(folder, ToyArrowSizes(**sizes), seed=seed)
+
+
 def _make_pictures(folder: Path, sizes: dict[str, int], seed: int) -> None:
     from attncli.data.sets.toy_images import ToyPictureSizes, make_toy_pictures
 
@@ -260,5 +271,6 @@ _MAKERS: dict[str, Callable[[Path, dict[str, int], int], None]] = {
     "toy-speech": _make_speech,
     "toy-clips": _make_clips,
     "toy-actions": _make_actions,
+    "toy-arrow-of-time": _make_arrow_of_time,
     "toy-pictures": _make_pictures,
 }

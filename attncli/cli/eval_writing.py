@@ -178,7 +178,7 @@ def _test_set(folders: Sequence[Path], configs: Sequence[WritingConfig], options
                 f"{folder}: its test set {other.name!r} is not the {sets[0].name!r} of {folders[0]}"
                 + (otherwise if configs[0].model.source.is_text else "")
             )
-    return sets[0].reversed() if options.reversed else sets[0]
+    return sets[0].reversed(configs[0].model.source) if options.reversed else sets[0]
 
 
 def _decoded(

@@ -67,6 +67,10 @@ class DataSection(Section):
         """Return the sections that name files which `split` is read from, besides itself."""
         return ()
 
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yield each conflict of the whole `config` with this data as `key: what is wrong`."""
+        yield from ()
+
 
 def renamed(**names: str) -> Any:
     """Return a validator that reads each older key in `names` as the key that replaced it."""

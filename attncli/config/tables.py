@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,8 @@ from attncli.errors import unknown
 
 NO_SOURCES = ("target", "split", "group")
 """The columns that are no source."""
+DIRECTIONS = ("forwards", "backwards")
+"""The labels of `labels: arrow_of_time`."""
 
 
 class TableSplit(Section):
@@ -53,6 +56,10 @@ class TableData(DataSection):
     ignored."""
     folders: dict[SetName, PathText] = Field(default={})
     """For each source that is a file, the folder to which its cells are relative."""
+    labels: Literal["column", "arrow_of_time"] = "column"
+    """Where the targets come from: the column `target`, or the direction of time (`arrow_of_time`). Then there is no
+    such column, and each row is two examples, its film or recording played `forwards` and `backwards`, for a classifier
+    that tells which."""
     train: TableSplit
     """The training examples."""
     dev: TableSplit
@@ -77,7 +84,9 @@ class TableData(DataSection):
 
     @model_validator(mode="after")
     def _fits_together(self) -> TableData:
-        if "target" not in self.columns or not self.sources:
+        if self.labels == "arrow_of_time":
+            self._has_an_arrow_of_time()
+        elif "target" not in self.columns or not self.sources:
             raise ValueError("columns: names the columns of the target and of at least one source")
         for name in self.folders:
             if name not in self.sources:
@@ -89,3 +98,28 @@ class TableData(DataSection):
             if split.split is not None and "split" not in self.columns:
                 raise ValueError(f"{key}.split: no column says of which split a row is; give data.columns.split")
         return self
+
+    def conflicts(self, config: Any) -> Iterator[str]:
+        """Yield the conflicts of labels by the direction of time with the task and with what is read."""
+        if self.labels != "arrow_of_time":
+            return
+        if config.task != "classification":
+            yield f"data.labels: 'arrow_of_time' is for task 'classification', but task is {config.task!r}; remove it"
+        for section in config.model.source.parts.values():
+            if not section.lasts:
+                yield (
+                    f"data.labels: 'arrow_of_time' plays films or recordings both ways, but {section.reading}; read "
+                    "one of those, or remove it"
+                )
+
+    def _has_an_arrow_of_time(self) -> None:
+        """Raise a ValueError unless a row can be labelled by the direction of time."""
+        by_time = "labels: 'arrow_of_time' labels each row by the direction in which it is played"
+        if "target" in self.columns:
+            raise ValueError(f"columns.target: {by_time}, not by a column; remove it")
+        if len(self.sources) != 1:
+            found = ", ".join(self.sources) or "none"
+            raise ValueError(f"columns: {by_time}, so it has one source, a film or a recording, but here is {found}")
+        for name, test in self.test.items():
+            if test.places is not None:
+                raise ValueError(f"test.{name}.places: {by_time}, which lies in no place; remove it")

@@ -141,6 +141,7 @@ class WritingConfig(Section):
         """Yield each broken rule between sections as `key: what is wrong`."""
         model, encoder = self.model, self.model.source
         yield from encoder.conflicts(self)
+        yield from self.data.conflicts(self)
         yield from decoder_conflicts(
             model.attention,
             model.decoder,

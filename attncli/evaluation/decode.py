@@ -37,7 +37,7 @@ def decode(
     """
     started = time.perf_counter()
     with (
-        run.writer(search, backwards=test.backwards).side_by_side(workers) as writer,
+        run.writer(search).side_by_side(workers) as writer,
         progress(len(test), f"{test.noun}s", what=name) as advance,
     ):
         found = list(writer.write(test.cells, advance=advance))
@@ -50,7 +50,7 @@ def decode(
     notes: tuple[str, ...] = ()
     if run.config.tokenizer.lowercase:
         notes = (f"{name}: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart",)
-    if test.backwards:
+    if test.is_reversed:
         notes += (f"{name}: reads the {test.noun}s from their end to their start (--reversed)",)
     if run.config.tokenizer.target is not None:
         of_sources = zip(test.places, zip(*test.references, strict=True), strict=True)
@@ -62,7 +62,7 @@ def decode(
         "folder": str(run.folder),
         "step": run.step,
         "parameters": sum(each.parameters for each in (run, *run.others)),
-        **({"reversed": True} if test.backwards else {}),
+        **({"reversed": True} if test.is_reversed else {}),
         "beam_size": search.beam_size,
         "length_penalty": search.length_penalty,
         **({} if ctc is None else {"ctc_weight": ctc.weight if search.ctc_weight is None else search.ctc_weight}),

@@ -10,6 +10,7 @@ from typing import Any
 from attncli.config.sources.encoder import EncoderSection
 from attncli.config.writing import WritingConfig
 from attncli.data.corpus import reference_sets
+from attncli.data.direction import mark_of, turned
 from attncli.data.forms.forms import open_form
 from attncli.data.gold_places import GoldPlace, read_gold_places
 from attncli.errors import CommandError, DataError, UserError, unknown
@@ -31,15 +32,22 @@ class EvaluationSet:
     gold: tuple[tuple[GoldPlace, ...], ...] | None = field(default=None, compare=False)
     # The group that each source belongs to, by which scores are reported; none where there are no groups.
     groups: tuple[str, ...] = field(default=(), compare=False)
-    backwards: bool = False  # films and recordings are read from their end to their start
+    is_reversed: bool = False  # films and recordings are played the other way than in the test set of the name
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.references[0])
 
-    def reversed(self) -> EvaluationSet:
-        """Return the same with films and recordings played backwards, where gold places are not known."""
-        return replace(self, name=f"{self.name}-reversed", gold=None, backwards=True)
+    def reversed(self, section: EncoderSection) -> EvaluationSet:
+        """Return the same with films and recordings, which `section` reads, played the other way.
+
+        There gold places are not known.
+        """
+        cells = tuple(section.with_lasting(cell, turned) for cell in self.cells)
+        names = self.sources and tuple(_shown(section, cell) for cell in cells)
+        return replace(
+            self, name=f"{self.name}-reversed", sources=names, cells=cells, gold=None, is_reversed=not self.is_reversed
+        )
 
 
 def chosen_test_set(
@@ -105,7 +113,9 @@ def known_places(config: WritingConfig, paths: Collection[str]) -> dict[str, lis
 def _shown(section: EncoderSection, cell: Any) -> str:
     """Return the text of a source, that of several together, or the name of a file where there is no text."""
     read = list(section.sources_of(cell))
-    return " ".join([text for encoder, text in read if encoder.is_text] or [Path(path).name for _, path in read])
+    return " ".join(
+        [text for encoder, text in read if encoder.is_text] or [Path(path).name + mark_of(path) for _, path in read]
+    )
 
 
 def set_of_files(source: Path | None, references: Sequence[Path], *, name: str | None = None) -> EvaluationSet:

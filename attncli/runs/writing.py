@@ -84,10 +84,8 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
         """Whether the decoder attends to the source, so that there are weights."""
         return self.config.model.attention != "none"
 
-    def writer(self, search: Search | None = None, *, backwards: bool = False) -> Writer[Any]:
+    def writer(self, search: Search | None = None) -> Writer[Any]:
         """Return a writer for sources, with the run's own search settings unless others are given.
-
-        With `backwards` films and recordings are read from their end to their start.
 
         Raises a CommandError if `search` asks for longer targets than a decoder has learned positions, or for CTC that
         the model does not have.
@@ -99,21 +97,20 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
                 "(model.ctc); leave it out"
             )
         # One search for all, so that their readers agree on which sources are too long.
-        readers = [run._reader(search, backwards=backwards) for run in (self, *self.others)]
+        readers = [run._reader(search) for run in (self, *self.others)]
         if not self.others:
             return Writer(self.model, readers[0], self.tokenizers.target, search)
         ensemble = Ensemble([self.model, *(run.model for run in self.others)])
         return Writer(ensemble, EnsembleReader(readers), self.tokenizers.target, search)
 
-    def _reader(self, search: Search, *, backwards: bool) -> Reader[Any]:
+    def _reader(self, search: Search) -> Reader[Any]:
         most = most_tokens(self.config.model.decoder)
         if most is not None and search.max_length > most:
             raise CommandError(
                 f"--max-length {search.max_length}: the decoder of {escaped(str(self.folder))} has learned positions "
                 f"for {most} tokens (model.decoder.maximum_length); give at most {most}"
             )
-        shared = Shared(self.config, self.tokenizers, search=search, backwards=backwards)
-        return self.kind.reader(self.config.model.source, shared)
+        return self.kind.reader(self.config.model.source, Shared(self.config, self.tokenizers, search=search))
 
     def drawer(self) -> Drawer:
         """Return the drawer of this kind of source, which shows where the model looks."""

@@ -36,7 +36,6 @@ class Shared:
     tokenizers: Tokenizers  # that of sources is for those that are text
     search: Search | None = None  # replaces the one in the configuration
     sums: dict[Path, str] = field(default_factory=dict)  # fingerprints of files, each computed once
-    backwards: bool = False  # whether sources that last some time are read from the last step to the first
 
     @property
     def decoding(self) -> Search:

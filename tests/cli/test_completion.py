@@ -88,6 +88,7 @@ def test_data_sets_are_offered(offered: Offered) -> None:
         "toy-speech",
         "toy-clips",
         "toy-actions",
+        "toy-arrow-of-time",
         "toy-pictures",
     ]
 

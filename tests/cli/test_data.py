@@ -82,7 +82,8 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
     assert isinstance(made, CommandError)
     assert str(made) == (
         "unknown data set to make 'toy-translations'; did you mean 'toy-translation'? choose from toy-translation, "
-        "toy-paragraphs, toy-captioning, toy-questions, toy-reviews, toy-speech, toy-clips, toy-actions, toy-pictures"
+        "toy-paragraphs, toy-captioning, toy-questions, toy-reviews, toy-speech, toy-clips, toy-actions, "
+        "toy-arrow-of-time, toy-pictures"
     )
     got = invoke("get", "multi30").exception
     assert isinstance(got, CommandError)

@@ -46,8 +46,7 @@ class FakeRun:
         self.config = read_config(folder / "config.yaml")
         self.searches: list[Search] = []
 
-    def writer(self, search: Search, *, backwards: bool) -> FakeRun:
-        assert not backwards
+    def writer(self, search: Search) -> FakeRun:
         self.searches.append(search)
         return self
 

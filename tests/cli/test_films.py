@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from attncli.cli.main import app
 from attncli.config.writing import WritingConfig
+from attncli.data.direction import Backwards
 from attncli.evaluation.test_set import configured_set
 from attncli.runs.run import config_of
 from attncli.sources.video.files import Film, film_at
@@ -143,8 +144,12 @@ def test_reversed_films_are_read_from_their_end(films: Path, attncli: Command, t
 def test_gold_places_are_not_known_of_reversed_films(films: Path) -> None:
     config = config_of(films / "run", WritingConfig)
     test = replace(configured_set(config, None, where="run"), gold=((),) * 9)
-    assert test.reversed().gold is None
-    assert (test.reversed().name, test.reversed().cells) == ("test-reversed", test.cells)
+    found = test.reversed(config.model.source)
+    assert (found.name, found.gold) == ("test-reversed", None)
+    assert found.cells == tuple(map(Backwards, test.cells))
+    assert found.sources == tuple(f"{name} (backwards)" for name in test.sources or ())
+    again = found.reversed(config.model.source)
+    assert (again.cells, again.sources, again.is_reversed) == (test.cells, test.sources, False)
 
 
 LIPS = """\

@@ -17,6 +17,7 @@ data: {columns: {text: words, target: label}, train: {table: a.tsv}, dev: {table
 model: {encoder: {hidden_size: 10}}
 training: {max_steps: 1}
 """
+FRAMES = "model: {encoder: {kind: frames, frame: {kind: cnn, preprocessing: {size: 16}, widths: [4]}}}"
 CNN = "model: {encoder: {kind: cnn, preprocessing: {size: 16}, widths: [4]}}"
 
 
@@ -65,4 +66,29 @@ def test_targets_are_labels_and_the_decoder_a_classifier_unless_said_otherwise()
 def test_what_does_not_fit_is_told(changes: list[str], problem: str) -> None:
     with pytest.raises(ConfigError) as raised:
         configured(*changes)
+    assert str(raised.value) == f"small.yaml: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            [],
+            "data.labels: 'arrow_of_time' plays films or recordings both ways, but model.encoder.kind 'recurrent' "
+            "reads sentences; read one of those, or remove it",
+        ),
+        (
+            [CNN, "data: {folders: {text: here}}"],
+            "data.labels: 'arrow_of_time' plays films or recordings both ways, but model.encoder.kind 'cnn' reads "
+            "images; read one of those, or remove it",
+        ),
+        ([FRAMES], "data.folders: model.encoder reads films; give data.folders.text, where they are"),
+    ],
+)
+def test_the_arrow_of_time_needs_what_lasts(changes: list[str], problem: str) -> None:
+    values = parse_yaml(TEXT.replace(", target: label}", "}, labels: arrow_of_time"), where="small")
+    for change in changes:
+        values = merged_values(values, parse_yaml(change, where="change"))
+    with pytest.raises(ConfigError) as raised:
+        check_config(values, where="small.yaml")
     assert str(raised.value) == f"small.yaml: {problem}"

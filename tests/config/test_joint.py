@@ -13,6 +13,7 @@ from attncli.config.load import check_config, read_config
 from attncli.config.sources.joint import JointEncoder
 from attncli.config.tasks.answering import AnsweringConfig
 from attncli.config.yaml_core import parse_yaml
+from attncli.data.direction import Backwards
 from attncli.errors import ConfigError
 
 TEXT = "{kind: recurrent, hidden_size: 10}"
@@ -38,6 +39,14 @@ def test_encoders_are_read_as_one() -> None:
     assert list(section.parts) == ["image", "question"]
     assert (section.width, section.axes, section.is_joint, section.kind_name) == (7, 1, True, "cnn and recurrent")
     assert section.cell_of({"question": "q", "other": "o", "image": "i"}) == {"image": "i", "question": "q"}
+
+
+def test_of_several_sources_those_that_last_are_played_the_other_way() -> None:
+    film = "{kind: frames, frame: {kind: cnn, preprocessing: {size: 32}, widths: [4, 6]}}"
+    cell = {"image": "a.webp", "question": "what ?"}
+    section = configured(f"model.encoders.image={film}").model.source
+    assert section.with_lasting(cell, Backwards) == {"image": Backwards("a.webp"), "question": "what ?"}
+    assert configured().model.source.with_lasting(cell, Backwards) == cell
 
 
 def test_memories_are_as_wide_as_the_decoder_unless_said_otherwise() -> None:

@@ -11,6 +11,8 @@ from attncli.config.tables import TableData
 
 COLUMNS = {"image": "file", "question": "asked", "target": "answer", "split": "part", "group": "type"}
 
+ARROW = {"labels": "arrow_of_time", "columns": {"film": "file", "split": "part"}, "folders": {"film": "films"}}
+
 
 def data(**changes: Any) -> TableData:
     values = {
@@ -50,6 +52,26 @@ def test_every_column_but_target_split_and_group_is_a_source() -> None:
             "train.split: no column says of which split a row is; give data.columns.split",
         ),
         ({"train": {}}, "does not say which rows it has; give split, table or both"),
+        (
+            {**ARROW, "columns": {"film": "file", "target": "answer", "split": "part"}},
+            "columns.target: labels: 'arrow_of_time' labels each row by the direction in which it is played, not by a "
+            "column; remove it",
+        ),
+        (
+            {**ARROW, "columns": {"film": "file", "sound": "other", "split": "part"}},
+            "columns: labels: 'arrow_of_time' labels each row by the direction in which it is played, so it has one "
+            "source, a film or a recording, but here is film, sound",
+        ),
+        (
+            {**ARROW, "columns": {"split": "part"}, "folders": None},
+            "so it has one source, a film or a recording, but here is none",
+        ),
+        (
+            {**ARROW, "test": {"x": {"split": "test", "places": "gold.jsonl"}}},
+            "test.x.places: labels: 'arrow_of_time' labels each row by the direction in which it is played, which lies "
+            "in no place; remove it",
+        ),
+        ({"labels": "time"}, "Input should be 'column' or 'arrow_of_time'"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], problem: str) -> None:

@@ -46,3 +46,15 @@ def test_what_varies_another_kind_of_source_is_refused(encoder: str, training: s
     with pytest.raises(ConfigError) as caught:
         check_config(values, where="test")
     assert str(caught.value) == f"test: {problem}"
+
+
+def test_a_transcript_is_no_direction() -> None:
+    values = parse_yaml(CONFIG.replace("TRAINING", ""), where="test")
+    values["model"]["encoder"] = parse_yaml("{kind: frames}", where="test")
+    values["data"]["labels"] = "arrow_of_time"
+    del values["data"]["columns"]["target"]
+    with pytest.raises(ConfigError) as raised:
+        check_config(values, where="small.yaml")
+    assert "data.labels: 'arrow_of_time' is for task 'classification', but task is 'transcription'; remove it" in str(
+        raised.value
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from attncli.config.sources.encoder import EncoderSection
 from attncli.config.tokenizer import Tokenizer as TokenizerConfig
 from attncli.config.writing import WritingConfig
 from attncli.data.corpus import Corpus, CorpusBatches
+from attncli.data.direction import Backwards
 from attncli.data.tokens import TokenColumn
 from attncli.decoding.writer import Writer
 from attncli.errors import DataError
@@ -208,6 +210,30 @@ def test_what_cannot_be_read_is_named_and_the_others_are_written(case: Case) -> 
     encoder = model.encoder
     lengths = kind_of(case.section).lengths(cells, case.section, case.shared, encoder)
     assert [isinstance(length, DataError) for length in lengths] == [False, False, True, False, False]
+
+
+def test_what_lasts_is_read_and_drawn_backwards_if_its_cell_says_so(case: Case, tmp_path: Path) -> None:
+    if not case.section.lasts:
+        pytest.skip("it has no direction")
+    kind, cells = kind_of(case.section), [case.cells[0], Backwards(case.cells[0])]
+    reader = kind.reader(case.section, case.shared)
+    items = [reader.read(cell) for cell in cells]
+    assert reader.length(items[0]) == reader.length(items[1]) > 1
+    read = tensor_of(reader.pack(items))
+    assert not torch.equal(read[0], read[1])
+    model = build_model(case.config, source_vocabulary=TOKENIZER.size, target_vocabulary=TOKENIZER.size).eval()
+    lengths = [reader.length(item) for item in items]
+    column = kind.column(cells, lengths, case.section, case.shared, model.encoder, varies=False)
+    # Kept features of sound are in half precision.
+    torch.testing.assert_close(tensor_of(column.start(np.arange(2), None)()), read, atol=2e-3, rtol=2e-3)
+    found = list(writer_of(case, model).write(cells, with_weights=True))
+    told, page = (
+        next(kind.drawer(case.section).draw(found, tmp_path, format, look=Look("run"), forced=False, tell=print))
+        for format in ("json", "html")
+    )
+    marked = f"{cells[0]} (backwards)"
+    assert [each[case.section.noun] for each in json.loads(told.read_text())] == [cells[0], marked]
+    assert marked in page.read_text()
 
 
 def test_what_an_epoch_sees_depends_on_seed_epoch_and_example_alone(case: Case) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from attncli.config.section import Section
@@ -72,6 +72,10 @@ class EncoderSection(Section):
     def sources_of(self, cell: Any) -> Iterator[tuple[EncoderSection, str]]:
         """Yield each encoder with the source that it reads of a `cell`."""
         yield self, cell
+
+    def with_lasting(self, cell: Any, change: Callable[[str], str]) -> Any:
+        """Return `cell` after a `change` of what it has of sources that last."""
+        return change(cell) if self.lasts else cell
 
     @property
     def most_positions(self) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
@@ -73,6 +73,10 @@ class JointEncoder(EncoderSection):
     def sources_of(self, cell: Any) -> Iterator[tuple[EncoderSection, str]]:
         """Yield each encoder with the source that it reads."""
         yield from ((each, cell[name]) for name, each in self.parts.items())
+
+    def with_lasting(self, cell: Any, change: Callable[[str], str]) -> dict[str, str]:
+        """Return the sources by their names, after a `change` of those that last."""
+        return {name: each.with_lasting(cell[name], change) for name, each in self.parts.items()}
 
     def conflicts(self, config: Any) -> Iterator[str]:
         """Yield the conflicts of each encoder, which are worded for one that is alone."""

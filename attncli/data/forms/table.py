@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from attncli.config.tables import TableData, TableSplit
 from attncli.data.cache import fingerprint
+from attncli.data.forms.arrow_of_time import both_ways
 from attncli.data.forms.example import Example
 from attncli.data.forms.pairs import left_out
 from attncli.data.forms.text import problem_of
@@ -80,7 +81,7 @@ class TableForm:
             is_empty = False
             example = found if isinstance(found, Bad) else self._example(number, found)
             if isinstance(example, Example):
-                yield example
+                yield from both_ways(example) if self._data.labels == "arrow_of_time" else (example,)
             elif self._bad_lines == "skip":
                 self.skipped[example.kind] += 1
             else:
@@ -125,7 +126,9 @@ class TableForm:
             if isinstance(cell, Bad):
                 return cell
             cells[name] = cell
-        targets = _texts(row, self._data.columns["target"])
+        targets: tuple[str, ...] | Bad = ()
+        if "target" in self._data.columns:
+            targets = _texts(row, self._data.columns["target"])
         if isinstance(targets, Bad):
             return targets
         if "group" not in self._data.columns:

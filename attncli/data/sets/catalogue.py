@@ -239,7 +239,7 @@ _GRID_S1_LIPS = DataSet(
         11_903_838,
     ),
     prepare=prepare_grid_s1_lips,
-    unpacked={"films/*.webp": 1000, "films.tsv": 1, "places-*.jsonl": 2},
+    unpacked={"films/*.webp": 1000, "speech/*.webp": 1000, "films.tsv": 1, "places-*.jsonl": 2},
 )
 
 _FLICKR8K_QA = DataSet(

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from attncli.files.writing import open_output
 
 COLUMNS = ("text", "speaker", "split")
 _FSDD_RATE = 8000
 _GRID_FRAMES = 25  # a second
+_GRID_HEIGHT = 40  # pixels of a frame
 _PLACES = 4  # decimals of a second
 
 Interval = tuple[float, float]
@@ -96,25 +98,34 @@ def prepare_grid_s1(raw: Path, folder: Path) -> None:
 
 
 def prepare_grid_s1_lips(raw: Path, folder: Path) -> None:
-    """Move the films in `raw` into `folder`, with one table."""
+    """Move the films in `raw` into `folder`, with one table, and cut what is spoken of each into its folder `speech`.
+
+    Before and after it the lips are closed, for a time that differs at both ends and so tells which end it is.
+    """
+
+    def filmed(row: dict[str, str], split: str) -> Utterance:
+        file, words = f"{row['id']}.webp", [_frames(each) for each in row["word_frames"].split()]
+        _cut(folder / "films" / file, folder / "speech" / file, words[0][0], words[-1][1])
+        times = [(first / _GRID_FRAMES, end / _GRID_FRAMES) for first, end in words]
+        return Utterance(file, row["text"], "s1", split, times)
+
     (raw / "lips").rename(folder / "films")
+    (folder / "speech").mkdir()
     rows = ((row, split) for split in ("train", "dev", "test") for row in _rows(raw / f"{split}.tsv"))
-    write_utterances(
-        folder,
-        (
-            Utterance(
-                f"{row['id']}.webp", row["text"], "s1", split, [_seconds(each) for each in row["word_frames"].split()]
-            )
-            for row, split in rows
-        ),
-        noun="film",
-    )
+    write_utterances(folder, (filmed(row, split) for row, split in rows), noun="film")
 
 
-def _seconds(frames: str) -> Interval:
-    """Return the time from the first frame to the one past the last."""
-    first, end = map(int, frames.split("-"))
-    return first / _GRID_FRAMES, end / _GRID_FRAMES
+def _frames(text: str) -> tuple[int, int]:
+    """Return the first frame and the one past the last."""
+    first, end = map(int, text.split("-"))
+    return first, end
+
+
+def _cut(film: Path, part: Path, first: int, end: int) -> None:
+    """Write the frames of `film` from `first` to the one before `end`, which lie one below the other, into `part`."""
+    with Image.open(film) as whole:
+        # Without loss, so that nothing is left behind at the new ends.
+        whole.crop((0, first * _GRID_HEIGHT, whole.width, end * _GRID_HEIGHT)).save(part, lossless=True)
 
 
 def _interval(text: str) -> Interval:

@@ -11,33 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
-
-from PIL import Image, ImageDraw
 
 from attncli.data.sets.filling import filling
-from attncli.data.sets.toy_shapes import COLOURS, SHAPES, Point
+from attncli.data.sets.toy_films import SIDE, Drawn, Picture, bar, box, flickering, write_film
+from attncli.data.sets.toy_shapes import COLOURS, SHAPES
 from attncli.files.writing import open_output
 
-SIDE = 32  # pixels
 FRAMES = 8
-MILLISECONDS = 100  # of a frame
 COLUMNS = ("film", "action", "kind", "split")
 KINDS = ("one way", "both ways")
-# The light of no two frames is the same: files of films would join frames that are equal.
-_FLICKER = 4
-_FINENESS = 4  # frames are drawn this many times larger and then reduced, which smooths the edges
-
-
-class Drawn(NamedTuple):
-    """An area of a frame in one colour."""
-
-    colour: str
-    corners: list[Point]  # in pixels
-
-
-Picture = list[Drawn]
-"""What is in a frame, from back to front."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +45,7 @@ def make_toy_actions(folder: Path, sizes: ToyActionSizes, *, seed: int) -> None:
         for split, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
             for number in range(1, count + 1):
                 name, action = f"{split}-{number:05}.webp", ACTIONS[number % len(ACTIONS)]
-                _write(aside / "films" / name, film_of(random, action), random)
+                write_film(aside / "films" / name, film_of(random, action), flickering(random, FRAMES))
                 table.write("\t".join((name, action, KINDS[action in _BOTH_WAYS], split)) + "\n")
 
 
@@ -107,8 +89,8 @@ def _opening(random: Random) -> Iterator[Picture]:
     for done in _progress(random):
         gap = narrowest + (widest - narrowest) * done
         yield [
-            Drawn(colour, _box(x - half, y - height, x - gap, y + height)),
-            Drawn(colour, _box(x + gap, y - height, x + half, y + height)),
+            Drawn(colour, box(x - half, y - height, x - gap, y + height)),
+            Drawn(colour, box(x + gap, y - height, x + half, y + height)),
         ]
 
 
@@ -119,7 +101,7 @@ def _turning_left(random: Random) -> Iterator[Picture]:
     start, way = random.uniform(0, 2 * math.pi), random.uniform(0.5, 0.8) * math.pi
     for done in _progress(random):
         # Down the frame y grows, so that a growing angle turns with the clock.
-        yield [Drawn(colour, _hand(x, y, length, start - way * done))]
+        yield [Drawn(colour, bar(x, y, length, start - way * done))]
 
 
 def _growing(random: Random) -> Iterator[Picture]:
@@ -139,7 +121,7 @@ def _swinging(random: Random) -> Iterator[Picture]:
     for frame in range(FRAMES):
         angle = math.pi / 2 + widest * math.sin(phase + 2 * math.pi * frame / period)
         end = x + length * math.cos(angle), 2 + length * math.sin(angle)
-        yield [Drawn(rod, _hand(x, 2, length, angle, half=0.6)), Drawn(bob, SHAPES["circle"](*end, 3.0))]
+        yield [Drawn(rod, bar(x, 2, length, angle, half=0.6)), Drawn(bob, SHAPES["circle"](*end, 3.0))]
 
 
 def _jumping(random: Random) -> Iterator[Picture]:
@@ -157,19 +139,6 @@ def _start(random: Random, way: float) -> float:
     return random.uniform(5 + max(0.0, -way), SIDE - 5 - max(0.0, way))
 
 
-def _box(left: float, top: float, right: float, bottom: float) -> list[Point]:
-    return [(left, top), (right, top), (right, bottom), (left, bottom)]
-
-
-def _hand(x: float, y: float, length: float, angle: float, *, half: float = 1.5) -> list[Point]:
-    """Return the corners of a bar of width 2 * `half` from x, y in the direction of `angle`."""
-    along, beside = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
-    return [
-        (x + far * along[0] + side * beside[0], y + far * along[1] + side * beside[1])
-        for far, side in ((0, -half), (length, -half), (length, half), (0, half))
-    ]
-
-
 Draws = Callable[[Random], Iterator[Picture]]
 _ONE_WAY: dict[tuple[str, str], Draws] = {
     ("approaches", "leaves"): _approaching,
@@ -179,19 +148,3 @@ _ONE_WAY: dict[tuple[str, str], Draws] = {
 }
 _BOTH_WAYS: dict[str, Draws] = {"jumps": _jumping, "swings": _swinging}
 ACTIONS = (*(action for pair in _ONE_WAY for action in pair), *_BOTH_WAYS)
-
-
-def _write(path: Path, pictures: list[Picture], random: Random) -> None:
-    light = random.randint(205, 250)
-    lights = random.sample(range(light - _FLICKER, light + _FLICKER + 1), FRAMES)
-    first, *others = [_frame(picture, each) for picture, each in zip(pictures, lights, strict=True)]
-    # Without loss: what compression leaves behind in later frames would tell the order of frames.
-    first.save(path, save_all=True, append_images=others, duration=MILLISECONDS, lossless=True, minimize_size=False)
-
-
-def _frame(picture: Picture, light: int) -> Image.Image:
-    large = Image.new("RGB", (SIDE * _FINENESS, SIDE * _FINENESS), (light, light, light))
-    pen = ImageDraw.Draw(large)
-    for colour, corners in picture:
-        pen.polygon([(x * _FINENESS, y * _FINENESS) for x, y in corners], fill=COLOURS[colour])
-    return large.reduce(_FINENESS)

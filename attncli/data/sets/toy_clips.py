@@ -11,15 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from PIL import Image, ImageDraw
-
 from attncli.data.sets.filling import filling
+from attncli.data.sets.toy_films import SIDE, Drawn, write_film
 from attncli.data.sets.toy_shapes import COLOURS, SHAPES, ToyObject
 from attncli.files.writing import open_output
 
-SIDE = 32  # pixels
 FRAMES = 8
-MILLISECONDS = 100  # of a frame
 MOTIONS: dict[str, tuple[float, float]] = {
     "moves left": (-1, 0),
     "moves right": (1, 0),
@@ -30,7 +27,6 @@ MOTIONS: dict[str, tuple[float, float]] = {
 }
 _SMALL, _LARGE = (4.0, 5.0), (7.0, 9.0)  # radii in pixels
 _WAY = (9.0, 13.0)  # pixels from the first frame to the last
-_FINENESS = 4  # frames are drawn this many times larger and then reduced, which smooths the edges
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,8 @@ def make_toy_clips(folder: Path, sizes: ToyClipSizes, *, seed: int) -> None:
             for number in range(1, count + 1):
                 name, motion = f"{split}-{number:05}.webp", sorted(MOTIONS)[number % len(MOTIONS)]
                 shown = list(motion_of(random, motion))
-                _write(aside / "films" / name, shown, light=random.randint(200, 255))
+                pictures = [[Drawn(each.colour, each.corners)] for each in shown]
+                write_film(aside / "films" / name, pictures, [random.randint(200, 255)] * FRAMES)
                 caption = f"a {shown[0].colour} {shown[0].shape} {motion}"
                 captions.write(json.dumps({"image": name, "captions": [caption], "split": split}) + "\n")
 
@@ -87,16 +84,3 @@ def _start(random: Random, way: float, radius: float) -> float:
     """Return from where a shape that goes a `way` along an axis stays within the frame."""
     low, high = radius + max(0.0, -way), SIDE - radius - max(0.0, way)
     return random.uniform(low, high)
-
-
-def _write(path: Path, shown: list[ToyObject], *, light: int) -> None:
-    first, *others = [_frame(each, light) for each in shown]
-    # Without loss: what compression leaves behind in later frames would tell the order of frames.
-    first.save(path, save_all=True, append_images=others, duration=MILLISECONDS, lossless=True, minimize_size=False)
-
-
-def _frame(drawn: ToyObject, light: int) -> Image.Image:
-    large = Image.new("RGB", (SIDE * _FINENESS, SIDE * _FINENESS), (light, light, light))
-    corners = [(x * _FINENESS, y * _FINENESS) for x, y in drawn.corners]
-    ImageDraw.Draw(large).polygon(corners, fill=COLOURS[drawn.colour])
-    return large.reduce(_FINENESS)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attncli.data.direction import is_backwards, mark_of
 from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import fonts_for
@@ -70,14 +71,15 @@ class AudioDrawer(Drawer):
         best, seconds = found.best, found.places.seconds
         assert best.weights is not None, "figures of recordings need weights"
         assert seconds is not None, "recordings lie in time"
+        features = self.features(Path(found.cell))
         return Listened(
-            found.cell,
+            found.cell + mark_of(found.cell),
             best.text,
             best.tokens,
             best.weights,
             best.log_prob,
             seconds,
-            self.features(Path(found.cell)),
+            features[::-1] if is_backwards(found.cell) else features,
             self.seconds_of_frame,
             spoken_words(found),
             tuple(

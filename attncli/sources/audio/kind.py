@@ -40,7 +40,6 @@ class Audio(SourceKind[Spectrogram]):
             frames_of_position=section.frames_of_position,
             seconds_of_position=section.seconds_of_position,
             masks=_masks(shared),
-            backwards=shared.backwards,
         )
 
     def encoder(self, section: Spectrogram, model: WritingModel, needs: Needs, *, vocabulary: int) -> Encoder:

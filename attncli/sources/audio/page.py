@@ -52,6 +52,7 @@ def _png(figure: Figure) -> str:
 
 def _sound(path: Path) -> str | None:
     kind = _TYPES.get(path.suffix.lower())
+    # Browsers play nothing backwards, and the mark of a recording that was read so is part of its suffix.
     return None if kind is None or path.stat().st_size > _LARGEST else _url(kind, path.read_bytes())
 
 

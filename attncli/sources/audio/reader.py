@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attncli.data.columns import Places, Reader
+from attncli.data.direction import is_backwards
 from attncli.errors import DataError
 from attncli.sources.audio.batch import Frames, pad_frames
 from attncli.sources.audio.features import LogMelEnergies, Masks, normalised, with_differences
@@ -65,18 +66,20 @@ class RecordingReader(Reader[Array]):
     seconds_of_position: float
     masks: Masks | None = None
     kept: KeptFeatures | None = None
-    backwards: bool = False  # frames from the last to the first
 
     ahead = 256
     on_threads = True
 
     def read(self, cell: str, *, seed: Sequence[int] | None = None) -> Array:
-        """Return the features of the recording in the file `cell`, masked as `seed` decides, or not without one."""
+        """Return the features of the recording in the file `cell`, masked as `seed` decides, or not without one.
+
+        Those of one that is played backwards begin with its last frame.
+        """
         path = Path(cell)
         found = self._plain(path) if self.kept is None else self.kept.get(path, self._plain)
         if seed is not None and self.masks is not None:
             found = self.masks.over(found, seed)
-        return with_differences(found[::-1].copy() if self.backwards else found, self.differences)
+        return with_differences(found[::-1].copy() if is_backwards(cell) else found, self.differences)
 
     def _plain(self, path: Path) -> Array:
         found = self.features(path)

@@ -43,7 +43,7 @@ def looks_figure(looks: Looks, drawers: Mapping[str, Drawer], look: Look, *, lar
         where = (left + _WIDTH / 2) / width, (top - 0.03) / height
         figure.text(*where, label, ha="center", va="top", fontsize=13, family=fonts.families, parse_math=False)
         _draw_column(figure, looks, panels, token, look, left=left, top=top - _TITLE, largest=largest)
-    others = [escaped(f"{name}: {part.cell}") for name, part in looks.found.parts.items() if name not in panels]
+    others = [escaped(f"{name}: {text}") for name, text in looks.sources.items() if name not in panels]
     add_caption(figure, " · ".join([*others, look.caption]), left=0.0, top=-0.05, width=width)
     return figure
 

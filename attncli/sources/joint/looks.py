@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from attncli.data.direction import mark_of
 from attncli.decoding.written import Written, WrittenHypothesis, chosen_by_part
 from attncli.drawing.labels import readable
 from attncli.errors import escaped_json
@@ -42,6 +43,11 @@ class Looks:
         assert weights is not None, "drawers get hypotheses with weights"
         return float(weights[token].sum())
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """What is shown of the sources, by their names."""
+        return {name: cell + mark_of(cell) for name, cell in self.found.cell.items()}
+
     def as_json(self) -> dict[str, Any]:
         """Return the sources and the target, and for each source a row of weights per token.
 
@@ -50,7 +56,7 @@ class Looks:
         parts = self.attended
         choices = chosen_by_part({name: part.best.marks for name, part in parts.items()})
         return {
-            "sources": dict(self.found.cell),
+            "sources": self.sources,
             "target": self.best.text,
             "forced": self.forced,
             "log_prob": self.best.log_prob,

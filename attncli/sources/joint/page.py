@@ -33,7 +33,7 @@ class _Shown:
     def of(cls, looks: Looks, drawers: Mapping[str, Drawer], look: Look, largest: float | None) -> _Shown:
         figure = looks_figure(looks, drawers, look, largest=largest)
         return cls(
-            sources=dict(looks.found.cell),
+            sources=looks.sources,
             target=looks.best.text,
             kind="given target" if looks.forced else "output",
             figure=svg_in_base64(figure),

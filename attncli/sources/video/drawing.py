@@ -12,6 +12,7 @@ from PIL import Image
 
 from attncli.config.sources.video import Frames
 from attncli.data.columns import Array
+from attncli.data.direction import is_backwards
 from attncli.decoding.written import Written
 from attncli.drawing.figures import save_figure
 from attncli.drawing.fonts import Fonts, fonts_for
@@ -57,7 +58,8 @@ class FilmDrawer(Drawer):
 
     def _figure(self, found: Written, fonts: Fonts, look: Look, largest: float | None) -> Figure:
         taken = sampling_of(self.section).taken(opened(found.cell, self.section), _reduced, name=found.cell)
-        looked = LookedAtFilm(found.cell, taken.frames, found.best)
+        frames = taken.frames[::-1] if is_backwards(found.cell) else taken.frames
+        looked = LookedAtFilm(found.cell, frames, found.best)
         return film_figure(looked, self.section.frame.preprocessing, fonts, look, largest=largest)
 
 

@@ -59,24 +59,28 @@ class KeptFilms:
         return {cell: sum(each not in missing for each in of_film) for cell, of_film in frames.items()}
 
     def features(self, cells: Sequence[str], lengths: Sequence[int], encode: Encode) -> StoredFeatures:
-        """Return the features [N, ...] of films, each from its last frame to its first; `encode` makes those."""
-        frames = [(cell, at) for cell, length in zip(cells, lengths, strict=True) for at in reversed(range(length))]
-        named = {self._frame(cell, at): (cell, at) for cell, at in frames}
+        """Return the features [N, ...] of films, each from its last frame to its first; `encode` makes those.
+
+        They are those of the film, whichever way a cell plays it.
+        """
+        films = [str(cell) for cell in cells]
+        frames = [(film, at) for film, length in zip(films, lengths, strict=True) for at in reversed(range(length))]
+        named = {self._frame(film, at): (film, at) for film, at in frames}
         reader = FilmReader(self.section)
         read: dict[str, Array] = {}  # the last film alone: the frames of one may be in two batches
 
         def compute(paths: Sequence[Path]) -> Features:
             squares: list[Array] = []
-            for cell, group in groupby((named[path] for path in paths), key=lambda frame: frame[0]):
-                if cell not in read:
-                    film = reader.read(cell).frames
+            for film, group in groupby((named[path] for path in paths), key=lambda frame: frame[0]):
+                if film not in read:
+                    found = reader.read(film).frames
                     read.clear()
-                    read[cell] = film
-                squares += [read[cell][at] for _, at in group]
+                    read[film] = found
+                squares += [read[film][at] for _, at in group]
             return encode(squares)
 
-        paths = [self._frame(cell, at) for cell, at in frames]
-        with progress(len(self.store.missing(paths)), " frames") as advance:
+        paths = [self._frame(film, at) for film, at in frames]
+        with progress(len(set(self.store.missing(paths))), " frames") as advance:
             return self.store.features(paths, compute, batch=_TOGETHER, progress=advance)
 
     def _frame(self, cell: str, at: int) -> Path:
@@ -103,6 +107,7 @@ class FilmColumn:
     """Films as features that were computed earlier; in training half of them, at random, are mirrored if flipping."""
 
     lengths: Array  # [films] int32
+    backwards: Array  # [films] bool, those that are played from the last frame to the first
     plain: StoredFeatures
     mirrored: StoredFeatures | None
 
@@ -113,7 +118,8 @@ class FilmColumn:
     def _read(self, rows: Array, seeds: Seeds | None) -> FilmFeatures:
         ends = np.cumsum(self.lengths)
         # Stored from the last frame to the first.
-        frames = [np.arange(ends[row] - 1, ends[row] - self.lengths[row] - 1, -1) for row in rows]
+        stored = [np.arange(ends[row] - self.lengths[row], ends[row]) for row in rows]
+        frames = [each if self.backwards[row] else each[::-1] for each, row in zip(stored, rows, strict=True)]
         read = self.plain.batch(np.concatenate(frames))
         if self.mirrored is not None and seeds is not None:
             drawn = [np.random.default_rng(list(seed)).random() < 0.5 for seed in seeds]

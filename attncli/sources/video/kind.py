@@ -11,6 +11,7 @@ import numpy as np
 from attncli.config.sources.video import Frames
 from attncli.config.writing import WritingModel
 from attncli.data.columns import Array, Column
+from attncli.data.direction import is_backwards
 from attncli.errors import DataError
 from attncli.models.build import Needs, build_grid_positions, build_positions
 from attncli.models.encoders.networks import build_network
@@ -38,7 +39,7 @@ class Video(SourceKind[Frames]):
     def reader(self, section: Frames, shared: Shared) -> FilmReader:
         """Return the reader that turns files into squares."""
         augmentation = getattr(shared.config.training, "augmentation", None)
-        return FilmReader(section, augmentation, backwards=shared.backwards)
+        return FilmReader(section, augmentation)
 
     def encoder(self, section: Frames, model: WritingModel, needs: Needs, *, vocabulary: int) -> FilmEncoder:
         """Return the networks over frames and over time."""
@@ -102,8 +103,12 @@ class Video(SourceKind[Frames]):
             return found if _reads_regions(section) else without_regions(found)
 
         flips = varies and shared.config.training.augmentation.flip  # type: ignore[attr-defined]
-        plain = stored(mirrored=False)
-        return FilmColumn(np.array(lengths, np.int32), plain, stored(mirrored=True) if flips else None)
+        return FilmColumn(
+            np.array(lengths, np.int32),
+            np.array([is_backwards(cell) for cell in cells]),
+            stored(mirrored=False),
+            stored(mirrored=True) if flips else None,
+        )
 
     def _kept(self, section: Frames, shared: Shared, backbone: Backbone, *, mirrored: bool = False) -> KeptFilms:
         store = feature_store(

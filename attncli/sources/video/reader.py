@@ -12,6 +12,7 @@ from PIL import Image
 from attncli.config.sources.images import Augmentation
 from attncli.config.sources.video import Frames
 from attncli.data.columns import Array, Places, Reader
+from attncli.data.direction import is_backwards
 from attncli.sources.images.placement import place, place_at_random
 from attncli.sources.video.batch import Films, pack_films
 from attncli.sources.video.files import Film, film_at
@@ -32,13 +33,15 @@ class FilmReader(Reader[ReadFilm]):
 
     section: Frames
     augmentation: Augmentation | None = None
-    backwards: bool = False  # the frames that are read, from the last to the first
 
     ahead = 32
     on_threads = True
 
     def read(self, cell: str, *, seed: Sequence[int] | None = None) -> ReadFilm:
-        """Return the film in `cell`, its frames augmented alike as `seed` decides; without one, as they are."""
+        """Return the film in `cell`, its frames augmented alike as `seed` decides; without one, as they are.
+
+        Of one that is played backwards these are the same frames, from the last to the first.
+        """
         preprocessing = self.section.frame.preprocessing
 
         def square(image: Image.Image) -> Array:
@@ -49,7 +52,7 @@ class FilmReader(Reader[ReadFilm]):
             return place_at_random(image.size, preprocessing, self.augmentation, generator).apply(image)
 
         taken = sampling_of(self.section).taken(opened(cell, self.section), square, name=cell)
-        return ReadFilm(np.stack(taken.frames[::-1] if self.backwards else taken.frames), taken.seconds)
+        return ReadFilm(np.stack(taken.frames[::-1] if is_backwards(cell) else taken.frames), taken.seconds)
 
     def pack(self, items: Sequence[ReadFilm]) -> Films:
         """Return the films as one batch."""

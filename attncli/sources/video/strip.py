@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from attncli.config.sources.images import Preprocessing
+from attncli.data.direction import mark_of
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.drawing.captions import add_caption
 from attncli.drawing.figures import GREY, new_figure
@@ -71,7 +72,7 @@ def _as_json(found: Written) -> dict[str, Any]:
     assert best.weights is not None, "figures of films need weights"
     rows = best.weights.reshape(len(best.weights), -1)
     return {
-        "film": str(found.cell),
+        "film": found.cell + mark_of(found.cell),
         "caption": best.text,
         "log_prob": best.log_prob,
         "frames": best.weights.shape[1],

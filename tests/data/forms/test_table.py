@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from attncli.config.tables import TableData
+from attncli.data.direction import Backwards
 from attncli.data.forms.example import Example
 from attncli.data.forms.forms import open_form
 from attncli.data.forms.table import TableForm
@@ -306,3 +307,25 @@ def test_a_table_without_a_header_is_refused(folder: Path) -> None:
     assert found.startswith(f"{folder}/t.tsv:1: unknown column 'file'; ")
     [found] = problems(form(folder, ""))
     assert found.startswith(f"{folder}/t.tsv:1: unknown column 'file'")
+
+
+def test_by_the_arrow_of_time_each_row_is_played_both_ways(folder: Path) -> None:
+    columns = {"film": "file", "split": "part", "group": "type"}
+    rows = (*ROWS, ("4", "missing.png", "-", "-", "train", "-"))
+    found = form(
+        folder,
+        text_of(".tsv", rows),
+        columns=columns,
+        folders={"film": "images"},
+        labels="arrow_of_time",
+        bad_lines="skip",
+    )
+    one, other = f"{folder}/images/a.png", f"{folder}/images/in/c.png"
+    assert list(found) == [
+        Example(2, {"film": one}, ("forwards",), "colour"),
+        Example(2, {"film": Backwards(one)}, ("backwards",), "colour"),
+        Example(4, {"film": other}, ("forwards",), "yes or no"),
+        Example(4, {"film": Backwards(other)}, ("backwards",), "yes or no"),
+    ]
+    assert found.skipped == {"missing file": 1}, "a bad row is one row"
+    assert found.place("target", 4) == f"{folder}/t.tsv:4"

@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from attncli.data.gold_places import read_gold_places
 from attncli.data.sets.speech import prepare_an4, prepare_fsdd_strings, prepare_grid_s1, prepare_grid_s1_lips
@@ -91,9 +92,16 @@ def test_films_are_kept_as_they_are_with_the_times_of_their_words(tmp_path: Path
     made.mkdir()
     for name in ("train", "dev", "test"):
         table(raw, f"{name}.tsv", "id|frames|text|word_frames", f"{name}1|20|bin blue|5-10 9-17")
-        (raw / "lips" / f"{name}1.webp").write_bytes(name.encode())
+        # A column of 20 frames of 7 × 40 pixels, each of one grey.
+        greys = np.repeat(np.arange(20, dtype=np.uint8), 40)[:, None].repeat(7, 1)
+        Image.fromarray(greys).save(raw / "lips" / f"{name}1.webp", lossless=True)
+    before = (raw / "lips" / "dev1.webp").read_bytes()
     prepare_grid_s1_lips(raw, made)
-    assert (made / "films" / "dev1.webp").read_bytes() == b"dev"
+    assert (made / "films" / "dev1.webp").read_bytes() == before
+    with Image.open(made / "speech" / "dev1.webp") as spoken:
+        found = np.asarray(spoken.convert("L"))
+    # From the first frame of the first word to the one before the end of the last.
+    np.testing.assert_array_equal(found, np.repeat(np.arange(5, 17), 40)[:, None].repeat(7, 1))
     assert (made / "films.tsv").read_text().splitlines()[:2] == [
         "film\ttext\tspeaker\tsplit",
         "train1.webp\tbin blue\ts1\ttrain",

@@ -11,7 +11,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from attncli.data.sets.toy_actions import ACTIONS, FRAMES, SIDE, ToyActionSizes, film_of, make_toy_actions
+from attncli.data.sets.toy_actions import ACTIONS, FRAMES, ToyActionSizes, film_of, make_toy_actions
+from attncli.data.sets.toy_films import SIDE
 from attncli.sources.video.files import film_at
 
 SIZES = ToyActionSizes(train=23, dev=10, test=20)

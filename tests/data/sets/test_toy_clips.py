@@ -10,7 +10,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from attncli.data.sets.toy_clips import FRAMES, MOTIONS, SIDE, ToyClipSizes, make_toy_clips, motion_of
+from attncli.data.sets.toy_clips import FRAMES, MOTIONS, ToyClipSizes, make_toy_clips, motion_of
+from attncli.data.sets.toy_films import SIDE
 from attncli.sources.video.files import film_at
 
 SIZES = ToyClipSizes(train=14, dev=6, test=12)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from recordings import configured, tone, write_wav
 
 from attncli.data.columns import Places
+from attncli.data.direction import Backwards
 from attncli.errors import DataError
 from attncli.sources.audio.kept import KeptFeatures
 from attncli.sources.audio.kind import Audio
@@ -61,7 +61,7 @@ def test_a_recording_is_read_backwards_before_its_differences_are_taken(tmp_path
     np.save(tmp_path / "a.npy", values)
     np.save(tmp_path / "b.npy", values[::-1])
     forwards = reader("{features: {kind: matrices, size: 3}, differences: 1}")
-    found = replace(forwards, backwards=True).read(str(tmp_path / "a.npy"))
+    found = forwards.read(Backwards(tmp_path / "a.npy"))
     np.testing.assert_allclose(found, forwards.read(str(tmp_path / "b.npy")), atol=1e-6)
     assert not np.allclose(found, forwards.read(str(tmp_path / "a.npy"))[::-1]), "differences change their sign"
 

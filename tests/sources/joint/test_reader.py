@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from attncli.data.columns import Places, Reader
+from attncli.data.direction import Backwards, is_backwards
 from attncli.data.packs import EnsembleReader, Packs
 from attncli.errors import DataError
 from attncli.sources.joint.reader import JointReader
@@ -105,3 +106,18 @@ def test_its_parts_are_the_sources_with_their_places() -> None:
         }
         assert parts["question"].places.tokens == ("c", "d", "e")
     assert Letters("x").parts("a", "a") == {}
+
+
+class Turning(Letters):
+    """Reads backwards what is played backwards."""
+
+    def read(self, cell: str, *, seed: Sequence[int] | None = None) -> str:
+        return cell[::-1] if is_backwards(cell) else str(cell)
+
+
+def test_a_film_and_the_same_backwards_share_no_value() -> None:
+    reader = JointReader({"film": Turning("x"), "question": Letters("y")})
+    cells = [{"film": film, "question": "q"} for film in ("abc", Backwards("abc"), "abc")]
+    film, question = reader.pack([reader.read(cell) for cell in cells]).members  # type: ignore[attr-defined]
+    assert (film.values, film.value_of.tolist()) == (["abc", "cba"], [0, 1, 0])
+    assert question.value_of.tolist() == [0, 0, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from attncli.config.sources.images import Preprocessing
 from attncli.config.sources.video import Frames
 from attncli.data.columns import Array, Places
+from attncli.data.direction import Backwards
 from attncli.decoding.written import Written, WrittenHypothesis
 from attncli.drawing.fonts import fonts_for
 from attncli.sources.source import Look
@@ -98,3 +100,23 @@ def test_of_many_frames_with_regions_evenly_spread_ones_are_shown_and_that_is_sa
     figure = figure_of([10] * 24, np.full((3, 24, 1, 1), 1 / 24))
     assert len(images(figure)) == 12 * 3
     assert any("12 of 24 frames" in text.get_text() for text in figure.texts)
+
+
+def test_a_film_backwards_is_drawn_as_it_was_read_and_named_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = Backwards(write_animation(tmp_path / "film.gif", greys([10, 90, 170, 250])))
+    section = configured().model.encoder
+    assert isinstance(section, Frames)
+    shown: list[int] = []
+
+    def noted(found: LookedAtFilm, *_: Any, **__: Any) -> Figure:
+        shown.extend(int(frame.mean()) for frame in found.frames)
+        return Figure()
+
+    monkeypatch.setattr("attncli.sources.video.drawing.film_figure", noted)
+    found = [Written(film, Places(), (best(OVER_FRAMES),))]
+    drawer = FilmDrawer(section)
+    [page] = drawer.draw(found, tmp_path, "html", look=Look("run"), forced=False, tell=print)
+    assert shown == [250, 170, 90, 10]
+    assert f"{film} (backwards)" in page.read_text(encoding="utf-8")
+    [path] = drawer.draw(found, tmp_path, "json", look=Look("run"), forced=False, tell=print)
+    assert json.loads(path.read_text(encoding="utf-8"))[0]["film"] == f"{film} (backwards)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import torch
 
 from attncli.config.sources.images import CNN, Augmentation
 from attncli.config.sources.video import Frames
+from attncli.data.direction import Backwards
 from attncli.errors import DataError
 from attncli.models.build import Needs
 from attncli.sources.images.kind import encoded
@@ -159,3 +161,43 @@ def test_frames_in_another_order_are_another_film(tmp_path: Path) -> None:
             frame.save(tmp_path / folder / name)
     one, other, same = (_fingerprint(tmp_path / folder) for folder in names)
     assert one == same != other
+
+
+def test_a_film_backwards_has_the_kept_features_of_the_film_in_reverse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Fixture(tmp_path)
+    forwards = found.read([0, 1, 2])
+    read: list[str] = []
+    monkeypatch.setattr(FilmReader, "read", lambda self, cell, **_: read.append(cell))
+    cells = [each for cell in found.cells for each in (cell, Backwards(cell))]
+    lengths = [length for length in LENGTHS for _ in range(2)]
+    assert Video().lengths(cells, found.section, found.shared, found.encoder) == lengths
+    column = Video().column(cells, lengths, found.section, found.shared, found.encoder, varies=False)
+    assert not read, "nothing is computed again"
+    both: Any = column.start(np.array([5, 1, 4]), None)()
+    ends = np.cumsum(LENGTHS)
+    first, _, last = np.split(forwards.frames.pooled.numpy(), ends[:-1])
+    np.testing.assert_array_equal(both.frames.pooled, np.concatenate([last[::-1], first[::-1], last]))
+
+
+def test_features_are_those_of_the_film_if_it_is_first_read_backwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Fixture(tmp_path)
+    cells = [*map(Backwards, found.cells), *found.cells]
+    announced: list[int] = []
+
+    def noted(total: int, *_: Any, **__: Any) -> Any:
+        announced.append(total)
+        return nullcontext(lambda _: None)
+
+    monkeypatch.setattr("attncli.sources.video.features.progress", noted)
+    column = Video().column(cells, LENGTHS * 2, found.section, found.shared, found.encoder, varies=False)
+    column.start(np.array([2]), None)()
+    assert announced == [sum(LENGTHS)], "each frame is computed once"
+    reader = FilmReader(found.section)
+    with torch.no_grad():
+        read = found.encoder(reader.pack([reader.read(found.cells[2])]))
+        kept = found.encoder(found.read([2]))
+    torch.testing.assert_close(kept.states, read.states, atol=5e-3, rtol=5e-3)

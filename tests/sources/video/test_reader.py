@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from attncli.config.sources.images import Augmentation
+from attncli.data.direction import Backwards
 from attncli.sources.images.placement import place, place_at_random
 from attncli.sources.video.reader import FilmReader
 
@@ -65,7 +66,7 @@ def test_frames_of_several_sizes_become_one(tmp_path: Path) -> None:
 def test_a_film_is_read_backwards_frame_by_frame(tmp_path: Path) -> None:
     section: Any = films.configured().model.encoder
     path = films.write_animation(tmp_path / "a.webp", films.noise(9))
-    backwards = FilmReader(section, backwards=True).read(str(path))
+    backwards = FilmReader(section).read(Backwards(path))
     assert np.array_equal(backwards.frames, FilmReader(section).read(str(path)).frames[::-1])
 
 
