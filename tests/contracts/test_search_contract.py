@@ -72,8 +72,8 @@ def rescored(model: EncoderDecoder, at: int, written: tuple[int, ...], source: T
 
 def assert_rescored(model: EncoderDecoder, at: int, hypothesis: Hypothesis) -> None:
     log_prob, weights = rescored(model, at, hypothesis.tokens)
-    assert hypothesis.log_prob == pytest.approx(log_prob, abs=1e-4)
-    assert hypothesis.score == pytest.approx(log_prob / ((5 + len(hypothesis.tokens)) / 6) ** ALPHA, abs=1e-4)
+    assert hypothesis.log_prob == pytest.approx(log_prob, abs=1e-4, rel=1e-5)
+    assert hypothesis.score == pytest.approx(log_prob / ((5 + len(hypothesis.tokens)) / 6) ** ALPHA, abs=1e-4, rel=1e-5)
     if weights is None:
         assert hypothesis.weights is None
     else:
@@ -126,7 +126,7 @@ def test_a_batch_is_decoded_as_its_rows_alone(overrides: tuple[str, ...], beam_s
         [alone] = found_by(model, row_of(SOURCE, at), beam_size=beam_size)
         assert [h.tokens for h in alone] == [h.tokens for h in hypotheses]
         for one, other in zip(alone, hypotheses, strict=True):
-            assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
+            assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4, rel=1e-5)
             if one.weights is not None:
                 assert other.weights is not None
                 np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
