@@ -128,9 +128,20 @@ class WritingConfig(Section):
         return isinstance(self.model.decoder, (RecurrentDecoder, LSTMNDecoder)) and self.model.decoder.copying
 
     @property
+    def writes_text_for_text(self) -> bool:
+        """Whether sources are text, and targets text and not labels."""
+        return self.model.source.is_text and self.tokenizer.target is None
+
+    @property
     def longest_target(self) -> int:
         """The most tokens that are written for a source, the end symbol included."""
         return self.search.max_length if self.tokenizer.target is None else 1
+
+    @property
+    def without_shortlist(self) -> str:
+        """Why there is no shortlist unless text is written for text, in words."""
+        what = self.model.source.reading if self.tokenizer.target is None else "targets are labels (tokenizer.target)"
+        return f"lists translations of the tokens of a text, but {what}"
 
     def warnings(self) -> Iterator[str]:
         """Yield what is valid but probably a mistake, as `key: what and why`."""
@@ -164,6 +175,8 @@ class WritingConfig(Section):
                 yield "training.batch_by: belongs to model.encoders, but there is one encoder; remove it"
             elif name not in encoder.parts:
                 yield f"training.batch_by: {unknown('encoder', name, encoder.parts)}"
+        if self.search.shortlist and not self.writes_text_for_text:
+            yield f"search.shortlist: {self.without_shortlist}; remove it"
         yield from self._label_conflicts()
         yield from ctc_conflicts(self)
         if self.copies:
