@@ -33,8 +33,8 @@ class Search(Section):
     """The length of n-grams of tokens of which none may be written twice in a target. None forbids no repetition."""
     shortlist: Annotated[int, Field(ge=0, le=LONGEST_SHORTLIST)] = 0
     """Write for a source nothing but the 1,000 most frequent tokens and this many likely translations of each of its
-    tokens, which decodes faster and almost alike; 5 is enough. For text that is written for text. 0 does not limit what
-    is written. Validation never limits it."""
+    tokens (Jean et al. 2015, section 3.3): faster, and with 5 about as good. For text that is written for text. 0 does
+    not limit what is written. Validation never limits it."""
     max_source_length: Length | None = None
     """Maximum number of source tokens. No limit by default."""
     too_long: Literal["error", "cut"] = "error"
