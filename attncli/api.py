@@ -168,6 +168,7 @@ class Search(TypedDict, total=False):
     max_length: int
     min_length: int
     no_repeat_ngram_size: int
+    shortlist: int
     unknown: Literal["forbid", "allow"]
     max_source_length: int
     too_long: Literal["error", "cut"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from attncli.cli.options import OUTPUT, MaxSourceLength, TooLong
+from attncli.cli.options import OUTPUT, MaxSourceLength, Shortlist, TooLong
 from attncli.cli.tasks import takes
 from attncli.cli.terminal import tell
 from attncli.cli.writing import WritingOptions, json_line, one_line, opened_output, opened_run, refuse_input, writing
@@ -40,6 +40,7 @@ class TranslateOptions(WritingOptions):
             rich_help_panel=OUTPUT,
         ),
     ] = "text"
+    shortlist: Shortlist = None
     max_source_length: MaxSourceLength = None
     too_long: TooLong = None
     replace_unknown: Annotated[
@@ -76,7 +77,11 @@ def translate(options: TranslateOptions) -> None:
         opened_run(options, command="translate"),
         options,
         is_json=is_json,
-        given={"max_source_length": options.max_source_length, "too_long": options.too_long},
+        given={
+            "shortlist": options.shortlist,
+            "max_source_length": options.max_source_length,
+            "too_long": options.too_long,
+        },
         replaces_unknown=options.replace_unknown,
     )
     unknown: list[int] = []

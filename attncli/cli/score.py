@@ -87,7 +87,12 @@ def score(options: ScoreOptions) -> None:
             f"{options.run}: this run reads several sources ({', '.join(run.config.model.source.parts)}), of which a "
             "line is one; its answers are scored by attncli eval"
         )
-    given = {"ctc_weight": options.ctc_weight, "batch_size": options.batch_size, "precision": options.precision}
+    given = {
+        "ctc_weight": options.ctc_weight,
+        "shortlist": 0,  # nothing is searched for
+        "batch_size": options.batch_size,
+        "precision": options.precision,
+    }
     search = searched_by(run.config.search, given)
     total = count_lines(options.source) if shows_progress() else None
     pairs, is_json = _pairs(options.source, options.target), options.format == "jsonl"

@@ -38,6 +38,8 @@ def ctc_conflicts(config: Any) -> Iterator[str]:
         yield "model.ctc: reads the positions of one source, but model.encoders reads several; remove it"
     if config.tokenizer.target is not None:
         yield "model.ctc: writes sequences of tokens, but targets are labels (tokenizer.target); remove it"
+    if config.search.shortlist and config.search.ctc_weight != 0:
+        yield "search.shortlist: limits what is written, but model.ctc scores every token; set search.ctc_weight: 0"
     if config.copies:
         yield (
             "model.ctc: writes the vocabulary, which model.decoder.copying extends for every source; remove one of them"

@@ -15,7 +15,7 @@ from attncli.config.section import MAY_CHANGE, Section
 from attncli.config.training import Cosine
 from attncli.config.writing import WritingConfig
 
-_NOT_IN_VALIDATION: Final = ("beam_size", "batch_size", "precision")
+_NOT_IN_VALIDATION: Final = ("beam_size", "batch_size", "precision", "shortlist")
 """Keys of `search` that validation never reads, or that change no text."""
 
 

@@ -121,6 +121,7 @@ UNITS: dict[str, str | None] = {
     "max_length": "tokens",
     "min_length": "tokens",
     "no_repeat_ngram_size": "tokens",
+    "shortlist": "translations",
     "max_source_length": "tokens",
     "search.batch_size": "sources",
     "length_bins": "words",

@@ -128,9 +128,20 @@ class WritingConfig(Section):
         return isinstance(self.model.decoder, (RecurrentDecoder, LSTMNDecoder)) and self.model.decoder.copying
 
     @property
+    def writes_text_for_text(self) -> bool:
+        """Whether sources are text, and targets text and not labels."""
+        return self.model.source.is_text and self.tokenizer.target is None
+
+    @property
     def longest_target(self) -> int:
         """The most tokens that are written for a source, the end symbol included."""
         return self.search.max_length if self.tokenizer.target is None else 1
+
+    @property
+    def without_shortlist(self) -> str:
+        """Why there is no shortlist unless text is written for text, in words."""
+        what = self.model.source.reading if self.tokenizer.target is None else "targets are labels (tokenizer.target)"
+        return f"lists translations of the tokens of a text, but {what}"
 
     def warnings(self) -> Iterator[str]:
         """Yield what is valid but probably a mistake, as `key: what and why`."""
@@ -168,6 +179,8 @@ class WritingConfig(Section):
         if self.evaluation.duration_bins != Evaluation().duration_bins and encoder.length_unit != "seconds":
             what = "the length is that of the text" if encoder.length_unit else encoder.reading
             yield f"evaluation.duration_bins: are for recordings and films, but {what}; remove them"
+        if self.search.shortlist and not self.writes_text_for_text:
+            yield f"search.shortlist: {self.without_shortlist}; remove it"
         yield from self._label_conflicts()
         yield from ctc_conflicts(self)
         if self.copies:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -75,6 +76,10 @@ class Reader(ABC, Generic[Item]):
     def length(self, item: Item) -> int:
         """Return the number of positions of `item`; a source with none gets an empty output."""
         return 1
+
+    def ids(self, item: Item) -> Array:
+        """Return the ids of the tokens of `item`, without the end symbol; a source that is no text has none."""
+        return np.zeros(0, np.int64)
 
     def places(self, item: Item) -> Places:
         """Return what the positions of `item` are called; only the memory knows the shape of a grid."""

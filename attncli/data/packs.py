@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from attncli.data.columns import Packed, Places, Reader, Value
+from attncli.data.columns import Array, Packed, Places, Reader, Value
 from attncli.text.copies import Vocabulary
 from attncli.text.tokenizer import Tokenizer
 
@@ -72,6 +72,10 @@ class EnsembleReader(Reader[tuple[Any, ...]]):
     def length(self, item: tuple[Any, ...]) -> int:
         """Return the number of positions of `item`."""
         return self.readers[0].length(item[0])
+
+    def ids(self, item: tuple[Any, ...]) -> Array:
+        """Return the ids of the tokens of `item`."""
+        return self.readers[0].ids(item[0])
 
     def places(self, item: tuple[Any, ...]) -> Places:
         """Return what the positions of `item` are called."""

@@ -32,6 +32,7 @@ from attncli.models.readouts import with_packed_output
 from attncli.models.rows import map_tensors, stack_steps
 from attncli.models.with_ctc import NetworkWithCTC
 from attncli.text.copies import Vocabulary
+from attncli.text.shortlist import Shortlist
 from attncli.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Writer(Generic[Item]):
     reader: Reader[Item]
     tokenizer: Tokenizer
     settings: Search
+    shortlist: Shortlist | None = None  # limits what a search writes
     workers: Workers[_Batch, list[Written]] | None = None  # that batches are answered by, instead of this process
 
     @contextmanager
@@ -210,7 +212,7 @@ class Writer(Generic[Item]):
             item = self.reader.read(cell)
             memory, vocabulary = self._memory([item]), self._vocabulary(cell, item)
             if text is None:
-                [[best, *_]] = self._searched(memory, [0], asked=asked)
+                [[best, *_]] = self._searched(self._narrowed(memory, [item], asked), [0], asked=asked)
             ids = best.tokens if text is None else (*vocabulary.encode(text), *self.tokenizer.end)
             with self._inference():
                 source = self.reader.pack([item]).to(self.model.device)
@@ -297,9 +299,10 @@ class Writer(Generic[Item]):
 
     def _answer_batch(self, batch: _Batch) -> list[Written]:
         """Return what is written for the sources of `batch`."""
-        memory = self._memory([item for _, item in batch.sources])
+        items = [item for _, item in batch.sources]
+        memory = self._memory(items)
         if batch.targets is None:
-            found = self._searched(memory, batch.rows, asked=batch.asked)
+            found = self._searched(self._narrowed(memory, items, batch.asked), batch.rows, asked=batch.asked)
         else:
             found = self._forced(memory, batch.targets)
         if batch.asked.with_weights:
@@ -316,6 +319,16 @@ class Writer(Generic[Item]):
             # On CUDA autocast leaves some of it in float32, which the decoder's layers would refuse.
             kind = next(self._model.parameters()).dtype
             return map_tensors(memory, lambda tensor: tensor.to(kind) if tensor.is_floating_point() else tensor)
+
+    def _narrowed(self, memory: SourceMemory, items: Sequence[Item], asked: _Asked) -> SourceMemory:
+        """Return the memory of `items`, for which only what the shortlist has for each is written."""
+        if self.shortlist is None:
+            return memory
+        sources = [self.reader.ids(item) for item in items]
+        # A prefix is written whatever is listed.
+        prefix, vocabulary = self.tokenizer.encode(asked.prefix), self.tokenizer.size
+        candidates = self.shortlist.candidates(sources, vocabulary=vocabulary, also=prefix)
+        return self._model.narrowed(memory, torch.from_numpy(candidates).to(self.model.device))
 
     def _searched(self, memory: SourceMemory, rows: Sequence[int], *, asked: _Asked) -> list[list[Hypothesis]]:
         """Return what is found for the sources of `memory`, which are these `rows` of the whole input."""

@@ -40,7 +40,7 @@ def weight_inside(run: WritingRun, test: EvaluationSet, search: Search) -> tuple
     assert locator is not None, "there are places"
     pairs = zip(test.cells, (text or "" for text in test.references[0]), strict=True)
     # CTC has no weights, and some targets it cannot write.
-    found = run.writer(search.model_copy(update={"ctc_weight": 0.0})).align(pairs)
+    found = run.writer(search.model_copy(update={"ctc_weight": 0.0, "shortlist": 0})).align(pairs)
     rows = [_sums(each, places, locator, run.tokenizers.target) for each, places in zip(found, test.gold, strict=True)]
     by_look = np.stack(rows, 1)  # [looks, sources, 3]
     return tuple(SentenceStatistics(of_look, signature="", score_of=_inside) for of_look in by_look)

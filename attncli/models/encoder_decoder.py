@@ -55,6 +55,10 @@ class EncoderDecoder(Network):
             copies=source.copies if self.decoder.copies else None,
         )
 
+    def narrowed(self, memory: Memory, candidates: Tensor) -> Memory:
+        """Return `memory`, of which the decoder writes only what `candidates` [B, V] allow for each source."""
+        return replace(memory, candidates=candidates)
+
     def force(self, source: Any, target: Tokens) -> Forced:
         """Return features [B, T, R] and weights [B, T, S] at each position of `target`, given the tokens before it."""
         return self.force_memory(self.encode(source), target)

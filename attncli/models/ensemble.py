@@ -96,6 +96,11 @@ class Ensemble(Network):
         pairs = zip(self._models, source.members, strict=True)
         return Memories(tuple(model.encode(own) for model, own in pairs))
 
+    def narrowed(self, memory: Memories, candidates: Tensor) -> Memories:
+        """Return `memory`, of which every decoder writes only what `candidates` [B, V] allow for each source."""
+        pairs = zip(self._models, memory.members, strict=True)
+        return Memories(tuple(model.narrowed(own, candidates) for model, own in pairs))
+
     def force_target(self, memory: Memories, target: Tokens) -> ForcedTarget:
         """Return the log-probabilities of the mean, with weights and marks of the first model."""
         pairs = zip(self._models, memory.members, strict=True)

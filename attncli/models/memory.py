@@ -1,6 +1,6 @@
 """What an encoder gives to a decoder.
 
-B sources, S positions, D memory width.
+B sources, S positions, D memory width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Memory:
     parts: tuple[Part, ...]  # in the order of the positions
     keys: Tensor | None = None  # [B] int64, fingerprints of the sources, for a decoder that draws by them
     copies: Copies | None = None  # the tokens of the sources, for a decoder that copies them
+    candidates: Tensor | None = None  # [B, V] bool, what may be written for each source; None for everything
 
     @classmethod
     def of(cls, states: Tensor, mask: Tensor, summary: Tensor, grid: tuple[int, ...] | None = None) -> Memory:

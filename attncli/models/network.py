@@ -1,6 +1,6 @@
 """What writers ask of a network, be it one model or an ensemble of several.
 
-B sources, L layers, S source positions, T target positions.
+B sources, L layers, S source positions, T target positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def encode(self, source: Any) -> SourceMemory:
         """Return the memory of `source`, which its decoder and the other methods take."""
+
+    @abstractmethod
+    def narrowed(self, memory: Any, candidates: Tensor) -> SourceMemory:
+        """Return `memory`, of which the decoder writes only what `candidates` [B, V] allow for each source."""
 
     @abstractmethod
     def force_target(self, memory: Any, target: Tokens) -> ForcedTarget:

@@ -64,6 +64,10 @@ class NetworkWithCTC(Network):
         """Return the memory of `source`."""
         return self.network.encode(source)
 
+    def narrowed(self, memory: Any, candidates: Tensor) -> SourceMemory:
+        """Return `memory`, of which the decoder writes only what `candidates` [B, V] allow for each source."""
+        return self.network.narrowed(memory, candidates)
+
     def force_target(self, memory: Any, target: Tokens) -> ForcedTarget:
         """Return the joint score of every token of `target`, with the weights of the decoder."""
         forced = self.network.force_target(memory, target)

@@ -38,7 +38,7 @@ FACTS = "checkpoint.json"
 STATE = "training_state.pt"
 
 # What --overwrite deletes, beside the metadata.json and config.yaml that it replaces; all else belongs to the user.
-_OWN = ("tokenizer.*", LOG, "checkpoints", "evaluation", "visualization", "tensorboard")
+_OWN = ("tokenizer.*", "shortlist.safetensors", LOG, "checkpoints", "evaluation", "visualization", "tensorboard")
 
 
 class RunFolder:

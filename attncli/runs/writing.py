@@ -20,8 +20,10 @@ from attncli.models.ensemble import Ensemble
 from attncli.runs.ensembles import check_ensemble
 from attncli.runs.facts import CheckpointFacts
 from attncli.runs.run import TrainedRun, config_of, with_weights
+from attncli.runs.shortlists import read_shortlist
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Drawer, Locator, Shared, SourceKind
+from attncli.text.shortlist import Shortlist, joined
 from attncli.text.tokenizer import Tokenizers
 
 
@@ -87,8 +89,8 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
     def writer(self, search: Search | None = None) -> Writer[Any]:
         """Return a writer for sources, with the run's own search settings unless others are given.
 
-        Raises a CommandError if `search` asks for longer targets than a decoder has learned positions, or for CTC that
-        the model does not have.
+        Raises a CommandError if `search` asks for longer targets than a decoder has learned positions, or for CTC or a
+        shortlist that the model does not have.
         """
         search = search or self.config.search
         if search.ctc_weight and self.config.model.ctc is None:
@@ -96,12 +98,26 @@ class WritingRun(TrainedRun[WritingConfig, EncoderDecoder]):
                 f"--ctc-weight {search.ctc_weight:g}: is {SHARE}, but {escaped(str(self.folder))} has none "
                 "(model.ctc); leave it out"
             )
+        shortlist = self._shortlist(search)
         # One search for all, so that their readers agree on which sources are too long.
         readers = [run._reader(search) for run in (self, *self.others)]
         if not self.others:
-            return Writer(self.model, readers[0], self.tokenizers.target, search)
+            return Writer(self.model, readers[0], self.tokenizers.target, search, shortlist)
         ensemble = Ensemble([self.model, *(run.model for run in self.others)])
-        return Writer(ensemble, EnsembleReader(readers), self.tokenizers.target, search)
+        return Writer(ensemble, EnsembleReader(readers), self.tokenizers.target, search, shortlist)
+
+    def _shortlist(self, search: Search) -> Shortlist | None:
+        """Return what `search` lists of any run's shortlist; None if it does not limit what is written."""
+        if not search.shortlist:
+            return None
+        if not self.config.writes_text_for_text:
+            raise CommandError(f"--shortlist {search.shortlist}: {self.config.without_shortlist}; leave it out")
+        if self.model.ctc_weight if search.ctc_weight is None else search.ctc_weight:
+            raise CommandError(
+                f"--shortlist {search.shortlist}: CTC scores every token; leave it out, or add --ctc-weight 0"
+            )
+        runs = (self, *self.others)
+        return joined([read_shortlist(run.folder, run.tokenizers).first(search.shortlist) for run in runs])
 
     def _reader(self, search: Search) -> Reader[Any]:
         most = most_tokens(self.config.model.decoder)

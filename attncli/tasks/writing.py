@@ -14,6 +14,7 @@ import torch
 
 from attncli.assembly.corpora import Corpora, fitted_tokenizers, make_corpora, open_splits
 from attncli.assembly.model import build_model
+from attncli.assembly.shortlists import shortlist_of
 from attncli.config.writing import WritingConfig
 from attncli.data.columns import Column, Packed, Reader
 from attncli.data.corpus import Corpus
@@ -26,6 +27,7 @@ from attncli.metrics.registry import ALL_METRICS
 from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.runs.folder import WEIGHTS, RunFolder
 from attncli.runs.run import check_sizes
+from attncli.runs.shortlists import has_shortlist, write_shortlist
 from attncli.sources.kinds import kind_of
 from attncli.sources.source import Shared
 from attncli.tasks.fingerprints import data_fingerprints
@@ -104,9 +106,11 @@ class WritingTask:
         return [*map(Path, dict.fromkeys(cell for encoder, cell in read if not encoder.is_text))]
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizers into `folder`, unless it has some."""
+        """Write tokenizers and a shortlist into `folder`, unless it has some."""
         if not _has_tokenizers(folder):
             self.tokenizers.save(folder)
+        if self.config.writes_text_for_text and not has_shortlist(folder):
+            write_shortlist(shortlist_of(self.corpora.train, self.tokenizers), folder)
 
     def epoch(self, number: int) -> Batches:
         """Return the batches of epoch `number`, which depend on the seed and the number alone."""

@@ -26,6 +26,7 @@ from torch import nn
 
 from attncli.assembly.model import build_model
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.readouts import with_packed_output
 from attncli.models.rows import take_rows
 from attncli.runs.weights import put_weights, read_weights, weights_of, write_weights
 from attncli.text.tokenizer import BOS, EOS, PAD
@@ -60,6 +61,28 @@ def test_stepping_gives_what_forcing_gives(overrides: tuple[str, ...]) -> None:
         else:
             close(step.weights, weights[:, t])
         state = step.state
+
+
+@EVERY_DECODER
+@pytest.mark.parametrize("packs", [False, True])
+@torch.inference_mode()
+def test_steps_give_the_logits_of_what_may_be_written_for_each_source(overrides: tuple[str, ...], packs: bool) -> None:
+    model = built(*overrides)
+    memory = model.encode(SOURCE)
+    candidates = torch.rand(3, TARGET_VOCABULARY, generator=torch.Generator().manual_seed(6)) < 0.4
+    candidates[:, -1] = False  # of no source
+    narrowed = (with_packed_output(model) if packs else model).narrowed(memory, candidates)
+    prepared, limited = (model.decoder.prepare(each) for each in (memory, narrowed))
+    limited = with_packed_output(model).decoder.prepare(narrowed) if packs else limited
+    kept = torch.tensor([2, 0])  # as when a source has left a search
+    prepared, limited, allowed = take_rows((prepared, limited, candidates), kept)
+    rows = torch.arange(2).repeat_interleave(K)
+    state = take_rows(model.decoder.start(prepared), rows)
+    words = torch.tensor([BOS, 5, 6, 7])
+    every, some = (model.decoder.step(words, state, each) for each in (prepared, limited))
+    close(some.logits, every.logits.masked_fill(~allowed[rows], -torch.inf))
+    if every.weights is not None and some.weights is not None:
+        close(some.weights, every.weights)
 
 
 @EVERY_DECODER

@@ -5,6 +5,8 @@ B=4 sources, K=4 hypotheses of each, at most 7 tokens.
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from itertools import cycle, product
 from typing import Any
 
@@ -15,9 +17,11 @@ from combinations import CELL, MIXTURES, READERS, SELECTION, WINDOW, WITHOUT_ATT
 from tiny import TARGET_VOCABULARY, built, read_whole, row_of, scored, tokens
 
 from attncli.data.tokens import Tokens, pad_tokens
+from attncli.decoding.constraints import Constraints
 from attncli.decoding.search import Hypothesis, search
 from attncli.decoding.strategies import BestK, Sampling, Strategy
 from attncli.models.encoder_decoder import EncoderDecoder
+from attncli.models.readouts import with_packed_output
 from attncli.text.tokenizer import BOS, EOS, PAD
 
 SOURCE = tokens([4, 5, 6], [7], [8, 9, 10, 4, 5], [9, 9])
@@ -143,6 +147,48 @@ def test_a_beam_of_one_takes_the_likeliest_token_each_time(overrides: tuple[str,
                 logits[0, -1, [PAD, BOS]] = -torch.inf
                 written.append(int(logits[0, -1].argmax()))
         assert hypothesis.tokens == tuple(written[1:])
+
+
+CANDIDATES = torch.rand(4, TARGET_VOCABULARY, generator=torch.Generator().manual_seed(2)) < 0.5
+CANDIDATES[:, EOS] = True
+SEARCHES: dict[str, dict[str, Any]] = {
+    "beam": {},
+    "greedy": {"beam_size": 1},
+    "draws": {"strategy": Sampling(1, temperature=1.3, top_k=5, top_p=0.9)},
+    "constrained": {
+        "constraints": Constraints(
+            min_length=3, no_repeat_ngram_size=2, prefixes=[list(row.nonzero()[-2:, 0]) for row in CANDIDATES]
+        )
+    },
+}
+
+
+def limited(model: EncoderDecoder, allowed: torch.Tensor) -> EncoderDecoder:
+    """Return a copy of `model` whose output layer finds everything but what is `allowed` [V] impossible."""
+    found = copy.deepcopy(model)
+    with torch.no_grad():
+        found.decoder.output.classify.bias[~allowed] = -torch.inf
+    return found
+
+
+@EVERY_DECODER
+@pytest.mark.parametrize("asked", SEARCHES.values(), ids=list(SEARCHES))
+def test_candidates_are_searched_as_if_each_source_had_a_model_that_writes_no_more(
+    overrides: tuple[str, ...], asked: dict[str, Any]
+) -> None:
+    model = with_packed_output(model_of(overrides))
+    asked = {"strategy": BestK(), "beam_size": K, "max_length": LONGEST, "length_penalty": ALPHA, **asked}
+    found = search(model.decoder, model.narrowed(model.encode(SOURCE), CANDIDATES), **asked)
+    for at, hypotheses in enumerate(found):
+        own = dict(asked)
+        if "constraints" in own:
+            own["constraints"] = replace(own["constraints"], prefixes=[own["constraints"].prefixes[at]])
+        own["strategy"] = own["strategy"].for_rows([at])
+        alone = limited(model_of(overrides), CANDIDATES[at])
+        [expected] = search(alone.decoder, alone.encode(row_of(SOURCE, at)), **own)
+        assert [h.tokens for h in hypotheses] == [h.tokens for h in expected]
+        assert [h.log_prob for h in hypotheses] == pytest.approx([h.log_prob for h in expected], abs=1e-4)
+        assert all(CANDIDATES[at, list(h.tokens)].all() for h in hypotheses)
 
 
 def every_target(longest: int) -> list[tuple[int, ...]]:

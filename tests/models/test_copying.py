@@ -206,6 +206,22 @@ def found_by(model: EncoderDecoder, *, beam_size: int, longest: int = 4) -> list
     return search(model.decoder, memory, strategy=BestK(), beam_size=beam_size, max_length=longest, length_penalty=0.0)
 
 
+@EVERY_CASE
+def test_what_is_generated_may_be_limited_and_what_is_copied_is_not(overrides: Overrides) -> None:
+    model, limited = copying(overrides, spread=1.6), copying(overrides, spread=1.6)
+    allowed = torch.zeros(3, TARGET_VOCABULARY, dtype=torch.bool)
+    allowed[:, [EOS, 5, 8]] = True
+    with torch.inference_mode():
+        narrowed = model.narrowed(model.encode(SOURCE), allowed)
+    asked = {"strategy": BestK(), "beam_size": 3, "max_length": 4, "length_penalty": 0.0}
+    found = search(model.decoder, narrowed, **asked)  # type: ignore[arg-type]
+    with torch.no_grad():
+        limited.decoder.output.classify.bias[~allowed[0]] = -torch.inf
+    for ranked, expected in zip(found, found_by(limited, beam_size=3), strict=True):
+        assert [each.tokens for each in ranked] == [each.tokens for each in expected]
+        assert [h.log_prob for h in ranked] == pytest.approx([h.log_prob for h in expected], abs=1e-4)
+
+
 def test_a_wide_beam_finds_the_best_of_all_targets_with_words_of_the_source() -> None:
     model = copying((), spread=1.6)
     found = found_by(model, beam_size=200, longest=3)

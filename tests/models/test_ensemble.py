@@ -106,6 +106,25 @@ def test_a_batch_is_decoded_as_its_rows_alone() -> None:
         assert [h.log_prob for h in alone] == pytest.approx([h.log_prob for h in hypotheses], abs=1e-4)
 
 
+def test_every_model_writes_only_what_may_be_written_for_each_source() -> None:
+    allowed = torch.rand(len(SOURCE), TARGET_VOCABULARY, generator=torch.Generator().manual_seed(5)) < 0.5
+    allowed[:, EOS] = True
+    models = [model_of(name, seed=at) for at, name in enumerate(THREE)]
+    ensemble = Ensemble(models)
+    asked = {"beam_size": K, "max_length": LONGEST, "length_penalty": ALPHA, "strategy": BestK()}
+    with torch.inference_mode():
+        memory = ensemble.narrowed(ensemble.encode(Packs((SOURCE,) * len(models))), allowed)
+    found = search(ensemble.decoder, memory, **asked)  # type: ignore[arg-type]
+    for at, hypotheses in enumerate(found):
+        limited = [model_of(name, seed=number) for number, name in enumerate(THREE)]
+        with torch.no_grad():
+            for model in limited:
+                model.decoder.output.classify.bias[~allowed[at]] = -torch.inf
+        [expected] = found_by(Ensemble(limited), row_of(SOURCE, at))
+        assert [h.tokens for h in hypotheses] == [h.tokens for h in expected]
+        assert [h.log_prob for h in hypotheses] == pytest.approx([h.log_prob for h in expected], abs=1e-4)
+
+
 @pytest.mark.parametrize("name", THREE)
 def test_a_model_with_itself_finds_what_it_finds_alone(name: str) -> None:
     model = model_of(name)

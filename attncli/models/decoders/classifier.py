@@ -15,7 +15,7 @@ from attncli.models.attention import Attention, Glimpse, PreparedAttention
 from attncli.models.decoders.decoder import Decoder, Forced, Step
 from attncli.models.dropout import Dropout
 from attncli.models.memory import Memory
-from attncli.models.readouts import OutputLayer, Readout
+from attncli.models.readouts import NarrowedLayer, OutputLayer, Readout
 from attncli.models.rows import map_tensors
 from attncli.text.tokenizer import BOS
 
@@ -26,6 +26,7 @@ class Asked:
 
     question: Tensor  # [B, Q]
     hops: tuple[PreparedAttention, ...]
+    output: NarrowedLayer | None = None  # for steps, where not everything may be written
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class ClassifierDecoder(Decoder):
     def prepare(self, memory: Memory) -> Asked:
         """Return the question about each source, and the keys of each hop's attention."""
         prepared = tuple(hop.attention.prepare(memory) for hop in self.hops)
-        return Asked(torch.tanh(self.ask(memory.summary)), prepared)
+        return Asked(torch.tanh(self.ask(memory.summary)), prepared, self.narrowed(memory))
 
     def start(self, prepared: Asked) -> ClassifierState:
         """Return the state before the label."""
@@ -110,7 +111,7 @@ class ClassifierDecoder(Decoder):
     def step(self, tokens: Tensor, state: ClassifierState, prepared: Asked) -> Step:
         """Return what follows `tokens` [N], which are not read, with the weights of the last hop."""
         feature, glimpses = self._read(state.question[:, None], state.step[:, None], prepared)
-        logits, after = self.output(feature[:, 0]), ClassifierState(state.question, state.step + 1)
+        logits, after = self.output(feature[:, 0], prepared.output), ClassifierState(state.question, state.step + 1)
         if not glimpses:
             return Step(logits, None, after)
         last = map_tensors(glimpses[-1], lambda tensor: tensor[:, 0])

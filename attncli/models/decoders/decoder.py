@@ -16,7 +16,7 @@ from attncli.data.tokens import Copies, Tokens
 from attncli.losses import log_probs_of
 from attncli.models.attention import Glimpse, Marks
 from attncli.models.memory import Memory
-from attncli.models.readouts import OutputLayer
+from attncli.models.readouts import NarrowedLayer, OutputLayer
 from attncli.models.selections import Draws
 
 
@@ -87,6 +87,10 @@ class Decoder(nn.Module, ABC):
         """Return the log-probability [n] of every real token of `target`, with gradient, given what forcing it gave."""
         read = self.output.project(target.real(forced.features))
         return log_probs_of(read, self.output.classify, target.real(target.ids))
+
+    def narrowed(self, memory: Memory) -> NarrowedLayer | None:
+        """Return the last layer for steps that write only the candidates of `memory`; None if it limits nothing."""
+        return self.output.narrowed(memory.candidates)
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Any:

@@ -22,7 +22,7 @@ from attncli.models.history import Past
 from attncli.models.lstmn import square
 from attncli.models.memory import Memory
 from attncli.models.positions import Placing
-from attncli.models.readouts import OutputLayer, Readout
+from attncli.models.readouts import NarrowedLayer, OutputLayer, Readout
 from attncli.models.recurrence import Layers, State, Steps
 from attncli.models.rows import map_tensors, stack_steps
 from attncli.text.tokenizer import UNK
@@ -55,6 +55,7 @@ class PreparedSource:
 
     memory: Memory
     attention: PreparedAttention | None
+    output: NarrowedLayer | None = None  # for steps, where not everything may be written
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class RecurrentDecoder(Decoder):
 
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` alone; a decoder with attention adds its keys."""
-        return PreparedSource(memory, None)
+        return PreparedSource(memory, None, self.narrowed(memory))
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
         """Return the bridge's state, a row per source; a decoder that feeds something into its steps adds it."""
@@ -103,7 +104,7 @@ class RecurrentDecoder(Decoder):
         embedded, steps = self.embed(tokens), self.steps()
         gates = steps.first_gates(self.inputs(embedded, state))
         feature, glimpse, state = self.advance(steps, gates, embedded, state, prepared)
-        logits = self.output(feature)
+        logits = self.output(feature, prepared.output)
         if glimpse is None:
             return Step(logits, None, state)
         if self.copying is not None:
@@ -210,7 +211,7 @@ class AttentionalDecoder(RecurrentDecoder):
 
     def prepare(self, memory: Memory) -> PreparedSource:
         """Return `memory` with the keys of the attention."""
-        return PreparedSource(memory, self.attention.prepare(memory))
+        return PreparedSource(memory, self.attention.prepare(memory), self.narrowed(memory))
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
         """Return the bridge's state, with the number of the step and an empty past where the attention needs them."""

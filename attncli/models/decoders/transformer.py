@@ -16,7 +16,7 @@ from attncli.models.dropout import Dropout
 from attncli.models.memory import Memory
 from attncli.models.multi_head import KeysAndValues
 from attncli.models.positions import Placing
-from attncli.models.readouts import OutputLayer
+from attncli.models.readouts import NarrowedLayer, OutputLayer
 from attncli.models.transformer import DecoderLayer, LayerRead, LayerSizes
 
 
@@ -26,6 +26,7 @@ class PreparedMemory:
 
     layers: tuple[KeysAndValues, ...]  # of every layer, for B sources
     mask: Tensor  # [B, 1, 1, S]
+    output: NarrowedLayer | None = None  # for steps, where not everything may be written
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class TransformerDecoder(Decoder):
     def prepare(self, memory: Memory) -> PreparedMemory:
         """Return the keys and values of `memory` for every layer."""
         looked_at = tuple(layer.source_attention.project(memory.states) for layer in self.layers)
-        return PreparedMemory(looked_at, memory.mask[:, None, None])
+        return PreparedMemory(looked_at, memory.mask[:, None, None], self.narrowed(memory))
 
     def start(self, prepared: PreparedMemory) -> TransformerState:
         """Return the state before anything is written."""
@@ -89,7 +90,8 @@ class TransformerDecoder(Decoder):
         """Return what follows `tokens` [N]."""
         *_, top = layers = self._read(tokens[:, None], state, prepared)
         written = TransformerState(tuple(layer.written for layer in layers))
-        return Step(self.output(self._features(top)[:, 0]), top.weights.mean(1)[:, 0], written)
+        logits = self.output(self._features(top)[:, 0], prepared.output)
+        return Step(logits, top.weights.mean(1)[:, 0], written)
 
     def force(self, tokens: Tensor, prepared: PreparedMemory) -> Forced:
         """Return the features after each of `tokens` [B, T], all at once."""

@@ -55,10 +55,13 @@ class TextReader(Reader[np.ndarray]):
         """Return the number of tokens, not counting the end symbol."""
         return int(item.shape[-1]) - 1
 
+    def ids(self, item: np.ndarray) -> np.ndarray:
+        """Return the ids of the sentence, without the end symbol."""
+        return (item if self.copied_to is None else item[0])[:-1]
+
     def places(self, item: np.ndarray) -> Places:
         """Return the tokens as text, including the end symbol."""
-        ids = item if self.copied_to is None else item[0]
-        return Places(tokens=tuple(self.tokenizer.tokens(ids.tolist())))
+        return Places(tokens=tuple(self.tokenizer.tokens([*self.ids(item).tolist(), EOS])))
 
     def words(self, cell: str, item: np.ndarray) -> Sequence[str]:
         """Return the pieces of the sentence; those that the vocabulary lacks keep their text."""
