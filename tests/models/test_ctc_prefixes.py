@@ -76,7 +76,7 @@ def test_a_long_source_of_sure_positions_writes_what_they_say() -> None:
     spoken = [4, PAD, 4, 5]
     for at in range(frames):
         logits[at, spoken[at * len(spoken) // frames]] = 2.0  # 0.6 sure
-    ctc.output.forward = lambda *_: logits[None]  # type: ignore[method-assign, assignment]
+    ctc.output.forward = lambda *_: logits[None]  # type: ignore[method-assign]
     decoder = CTCPrefixes(ctc)
     long = type(memory).of(states, torch.ones(1, frames, dtype=torch.bool), states[:, 0])
     prepared = decoder.prepare(long)
