@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,12 +19,14 @@ from attncli.drawing.captions import add_caption
 from attncli.drawing.figures import COLOURS, GREY, new_figure
 from attncli.drawing.fonts import Fonts
 from attncli.drawing.labels import readable
+from attncli.drawing.wrapping import measure_of
 from attncli.errors import DataError
 from attncli.models.attention import Marks
 from attncli.sources.words_in_time import SpokenWord
 
 _NARROWEST, _WIDEST, _SECOND = 6.0, 24.0, 2.0  # of the panels, and of a second of them
-_SOUND, _WORDS, _GAP = 1.5, 0.42, 0.06  # heights: of the spectrogram, of a row of words, between panels
+_SOUND, _LANE, _GAP = 1.5, 0.22, 0.06  # heights: of the spectrogram, of a lane of words, between panels
+_BETWEEN = 0.08  # the least distance of two words in a lane
 _ROW = 0.24  # height of a token's weights
 _MOST_TOKENS = 300
 _WORD_SIZE = 9.0  # points
@@ -84,7 +86,9 @@ def spectrogram_figure(found: Listened, fonts: Fonts, *, caption: str = "", larg
     The darkest stands for the weight `largest`, by default for the largest of these.
     """
     width = float(np.clip(found.seconds * _SECOND, _NARROWEST, _WIDEST))
-    rows = [_SOUND, *[_WORDS] * (2 if found.gold else 1), len(found.weights) * _ROW]
+    names = {"attended": found.words, **({"said": found.gold} if found.gold else {})}
+    placed = {name: _placed(words, fonts, seconds=found.seconds, width=width) for name, words in names.items()}
+    rows = [_SOUND, *(_LANE * _lanes(words) for words in placed.values()), len(found.weights) * _ROW]
     height = sum(rows) + _GAP * (len(rows) - 1)
     figure = new_figure(width, height)
     panels, top = [], height
@@ -93,9 +97,8 @@ def spectrogram_figure(found: Listened, fonts: Fonts, *, caption: str = "", larg
         panels[-1].set_xlim(0, found.seconds)
         top -= row + _GAP
     _draw_sound(panels[0], found)
-    _draw_words(panels[1], found.words, "attended", COLOURS[0], fonts)
-    if found.gold:
-        _draw_words(panels[2], found.gold, "said", COLOURS[2], fonts)
+    for panel, (name, words), colour in zip(panels[1:], placed.items(), (COLOURS[0], COLOURS[2]), strict=False):
+        _draw_words(panel, words, name, colour, fonts)
     for panel in panels[:-1]:
         panel.set_xticks([])
     _draw_weights(panels[-1], found, fonts, largest)
@@ -116,19 +119,52 @@ def _draw_sound(axes: Axes, found: Listened) -> None:
     axes.set_ylabel("features", color=GREY, fontsize=_WORD_SIZE)
 
 
-def _draw_words(axes: Axes, words: Sequence[SpokenWord], name: str, colour: str, fonts: Fonts) -> None:
-    """Draw a bar for the time of each word, which stands over it; neighbours are on two heights."""
-    axes.set_ylim(0, 1)
+class _Placed(NamedTuple):
+    """A word over its bar."""
+
+    text: str
+    start: float  # seconds, of the bar
+    end: float
+    middle: float  # of the text
+    lane: int  # from below
+
+
+def _placed(words: Sequence[SpokenWord], fonts: Fonts, *, seconds: float, width: float) -> list[_Placed]:
+    """Return each of `words` in the lowest lane in which it meets none before it, its text within the `seconds`.
+
+    These are drawn `width` wide.
+    """
+    measure = measure_of(fonts.families, _WORD_SIZE)
+    ends: list[float] = []  # of what is in each lane
+    found = []
+    for word in sorted(words, key=lambda word: word.start):
+        text = readable([word.text])[0]
+        half = min(measure(text) / width, 1) * seconds / 2
+        middle = min(max((word.start + word.end) / 2, half), seconds - half)
+        left, right = min(word.start, middle - half), max(word.end, middle + half)
+        lane = next((at for at, end in enumerate(ends) if end <= left), len(ends))
+        ends[lane : lane + 1] = [right + _BETWEEN * seconds / width]
+        found.append(_Placed(text, word.start, word.end, middle, lane))
+    return found
+
+
+def _lanes(words: Sequence[_Placed]) -> int:
+    return max((word.lane for word in words), default=0) + 1
+
+
+def _draw_words(axes: Axes, words: Sequence[_Placed], name: str, colour: str, fonts: Fonts) -> None:
+    """Draw a bar for the time of each word, and the word over it."""
+    axes.set_ylim(0, _lanes(words))
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.set_ylabel(name, color=colour, fontsize=_WORD_SIZE, rotation=0, ha="right", va="center")
-    for number, word in enumerate(sorted(words, key=lambda each: each.start)):
-        height = 0.08 + 0.46 * (number % 2)
+    for word in words:
+        height = word.lane + 0.16
         axes.plot([word.start, word.end], [height, height], color=colour, linewidth=2.2, solid_capstyle="butt")
         axes.text(
-            (word.start + word.end) / 2,
-            height + 0.06,
-            readable([word.text])[0],
+            word.middle,
+            height + 0.08,
+            word.text,
             ha="center",
             va="bottom",
             fontsize=_WORD_SIZE,

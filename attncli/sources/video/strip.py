@@ -27,10 +27,13 @@ from attncli.errors import escaped_json
 from attncli.sources.images.placement import place
 from attncli.sources.images.regions import shaded
 from attncli.sources.source import Look
+from attncli.sources.video.sampling import even
 from attncli.text.tokenizer import EOS, SPECIAL
 
 MOST_WITH_REGIONS = 12
 """Of more frames, so many evenly spread ones are drawn where each has weights of its own regions."""
+MOST_OVER_WEIGHTS = 18
+"""The same over rows of weights, which have a cell for every frame; smaller ones would not be recognised."""
 _WIDTH = 9.0  # of all frames
 _WIDEST, _HIGHEST = 1.2, 1.5  # of a frame
 _LABELS = 1.1  # left of the frames
@@ -94,7 +97,7 @@ def film_figure(
     """
     assert found.best.weights is not None, "figures of films need weights"
     has_regions = found.best.weights.ndim > 2
-    shown = _shown(len(found.frames), MOST_WITH_REGIONS if has_regions else None)
+    shown = even(MOST_WITH_REGIONS if has_regions else MOST_OVER_WEIGHTS, of=len(found.frames))
     layout = _Layout.of(found, len(shown), fonts, row=None if has_regions else _ROW)
     figure = new_figure(layout.width, layout.height)
     for number, line in enumerate(layout.caption):
@@ -115,13 +118,6 @@ def film_figure(
         _write(figure, layout.width - 0.72, middle, note, fonts, va="center", fontsize=7.5, color=GREY)
     add_caption(figure, _about(look, len(shown), len(found.frames)), left=0.0, top=-0.05, width=layout.width)
     return figure
-
-
-def _shown(frames: int, most: int | None) -> list[int]:
-    """Return which of `frames` are drawn: all, or `most` evenly spread over them."""
-    if most is None or frames <= most:
-        return list(range(frames))
-    return [(2 * part + 1) * frames // (2 * most) for part in range(most)]
 
 
 def _about(look: Look, shown: int, frames: int) -> str:

@@ -1,4 +1,4 @@
-"""Drawings of recordings: what is shown of one that is played backwards."""
+"""Drawings of recordings: words in time, and what is shown of one that is played backwards."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from attncli.data.columns import Places
 from attncli.data.direction import Backwards
 from attncli.decoding.written import Written, WrittenHypothesis
+from attncli.drawing.fonts import fonts_for
 from attncli.sources.audio.drawing import AudioDrawer
 from attncli.sources.audio.reader import MatrixFeatures
-from attncli.sources.audio.spectrogram import Listened
+from attncli.sources.audio.spectrogram import Listened, spectrogram_figure
 from attncli.sources.source import Look
+from attncli.sources.words_in_time import SpokenWord
 
 
 def test_a_recording_backwards_is_drawn_as_it_was_read_and_named_so(
@@ -38,3 +40,22 @@ def test_a_recording_backwards_is_drawn_as_it_was_read_and_named_so(
     assert [each.path for each in shown] == [cells[0], f"{cells[0]} (backwards)"]
     np.testing.assert_array_equal(shown[0].features, values)
     np.testing.assert_array_equal(shown[1].features, values[::-1])
+
+
+def test_words_in_time_meet_no_others_and_stay_inside() -> None:
+    words = (SpokenWord("bin", 0.0, 0.9), SpokenWord("at", 0.4, 0.42), SpokenWord("now", 1.98, 2.0))
+    looked = Listened(
+        "a.wav", "bin at now", ("a", "b", "c"), np.eye(3), -1.0, 0.5, np.ones((200, 4), np.float32), 0.01, words
+    )
+    figure = spectrogram_figure(looked, fonts_for(("bin",)))
+    figure.canvas.draw()
+    panel = figure.axes[1]
+    shown = [text.get_window_extent() for text in panel.texts]
+    bars = [line.get_window_extent() for line in panel.lines]
+    assert [text.get_text() for text in panel.texts] == ["bin", "at", "now"]
+    for at, text in enumerate(shown):
+        assert not any(text.overlaps(other) for other in shown[at + 1 :])
+    assert not bars[0].overlaps(shown[1])
+    assert bars[1].y0 > bars[0].y1
+    assert bars[2].y0 == bars[0].y0, "what meets nothing stands in the lowest lane"
+    assert shown[2].x1 <= panel.get_window_extent().x1 + 1

@@ -84,6 +84,14 @@ def test_frames_stand_from_left_to_right_over_the_weights_of_each_word() -> None
     assert left == sorted(left)
 
 
+def test_of_many_frames_evenly_spread_ones_are_shown_over_all_weights() -> None:
+    figure = figure_of(list(range(60)), np.full((3, 60), 1 / 60))
+    *frames, first, second = images(figure)
+    assert [round(float(frame.mean()) * 255) for frame in frames] == [(2 * part + 1) * 60 // 36 for part in range(18)]
+    assert first.shape == second.shape == (1, 60)
+    assert any("18 of 60 frames" in text.get_text() for text in figure.texts)
+
+
 def test_weights_over_regions_shade_every_frame_of_every_word() -> None:
     weights = np.zeros((3, 2, 2, 2))
     weights[:, 1, 0, 1] = 1.0
