@@ -42,9 +42,7 @@ class TransformerNetwork(TransformerLayers):
 
 
 class ConvolutionalNetwork(ConvolutionalLayers):
-    """Gated convolutions over the steps (Gehring et al. 2017): a state knows only its neighbourhood, so that attention
-    has to look where something is.
-    """
+    """Gated convolutions over the steps (Gehring et al. 2017): a state knows only its neighbourhood."""
 
     hidden_size: Size = 256
     """Width of a state."""
