@@ -34,6 +34,7 @@ CHANGED: dict[str, Any] = {
     "search.max_source_length": 50,
     "search.too_long": "cut",
     "search.batch_size": 3,
+    "search.shortlist": 5,
     "search.precision": "bf16",
     "training.average_best": True,
     "training.checkpoint_every": 4,
