@@ -98,7 +98,7 @@ REFUSED = {
     "eval RUN --corruption masking:0.3": f"--corruption: {MEANS_NOTHING} translation",
     "eval RUN --comet-model x": "--comet-model: names the model of --metric comet",
     "eval CAPTIONER --reversed": "--reversed: plays films and recordings backwards, but ",
-    "eval CAPTIONER --length source": f"--length: {MEANS_NOTHING} captioning",
+    "eval CAPTIONER --length source": "--length source: ",
     "eval RUN --source TEXT --reference TEXT --too-long cut --device cpu": "--too-long: no source is too long without",
     f"{FILES} --length source": "--length source: the sources are not known",
     f"{FILES} --with RUN": "--with: nothing is decoded without a RUN",
