@@ -16,6 +16,7 @@ class Numbers:
     """Writes tokens as their numbers."""
 
     end = (EOS,)
+    size = 7  # no more than any vocabulary has
 
     def encode(self, text: str) -> list[int]:
         return [int(number) for number in text.split()]

@@ -32,7 +32,7 @@ def test_a_run_has_everything_in_its_folder(attncli: Command, config: Path, tmp_
     run = tmp_path / "run"
     assert {path.name for path in run.iterdir()} == {
         *("config.yaml", "metadata.json", "log.jsonl", "checkpoints", ".lock"),
-        *("tokenizer.json", "tokenizer.source.model", "tokenizer.target.model"),
+        *("tokenizer.json", "tokenizer.source.model", "tokenizer.target.model", "shortlist.safetensors"),
     }
     assert read_config(run / "config.yaml") == read_config(config, ["training.seed=3"])
     metadata = json.loads((run / "metadata.json").read_text())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import cycle, product
 from typing import Any
@@ -62,6 +62,7 @@ from attncli.sources.images.timm import TimmBackbone
 from attncli.sources.rows.batches import ExampleBatch
 from attncli.sources.video.batch import Films, pack_films
 from attncli.tasks.self_critical import SelfCritic, Targets
+from attncli.text.shortlist import Shortlist
 from attncli.training.updates import Update, Updater
 
 CPU = torch.device("cpu")
@@ -285,6 +286,22 @@ def test_what_is_written_is_that_of_the_cpu(name: str, card: Card) -> None:
     scores = [each.score for each in expected]
     assert [each.score for each in found] == pytest.approx(scores, rel=2 * TOLERANCE[card.precision])
     assert [each.weights is None for each in found] == [each.weights is None for each in expected]
+
+
+SHORTLIST = Shortlist(np.zeros((1, 1), np.int32), np.array([4, 6], np.int32))
+
+
+@EVERY_WRITER
+def test_what_is_written_of_a_shortlist_is_that_of_the_cpu(name: str, card: Card) -> None:
+    on_cpu, there = (
+        replace(writer_of(CASES[name], precision, device), shortlist=SHORTLIST)
+        for precision, device in (("fp32", CPU), (card.precision, CUDA))
+    )
+    expected = [each.best.score for each in on_cpu.write("012", n_best=2)]
+    card.take_waits()
+    found = [each.best for each in there.write("012", n_best=2)]
+    assert sum(card.take_waits().values()) <= 5 + 10 + 1  # for how many columns there are
+    assert [each.score for each in found] == pytest.approx(expected, rel=2 * TOLERANCE[card.precision])
 
 
 @EVERY_WRITER
