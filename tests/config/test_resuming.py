@@ -31,7 +31,6 @@ CHANGED: dict[str, Any] = {
     "search.unknown": "allow",
     "search.min_length": 2,
     "search.no_repeat_ngram_size": 3,
-    "search.shortlist": 5,
     "search.max_source_length": 50,
     "search.too_long": "cut",
     "search.batch_size": 3,
