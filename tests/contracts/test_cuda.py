@@ -331,7 +331,7 @@ def reward(drawn: Targets) -> list[list[float]]:
     return [[float(5 in target) - 0.1 * len(target) for target in of_source] for of_source in drawn]
 
 
-@pytest.mark.parametrize("name", ["current-additive", "lstmn-transformer_post", "images-3", "none-every_step"])
+@pytest.mark.parametrize("name", ["current-additive", "convolutional-transformer_post", "images-3", "none-every_step"])
 @pytest.mark.parametrize("greedy", [False, True])
 def test_rewards_are_learned_from(name: str, greedy: bool, card: Card) -> None:
     model, critic = CASES[name].build(), SelfCritic(2, max_length=5, greedy=greedy)

@@ -187,7 +187,7 @@ def test_candidates_are_searched_as_if_each_source_had_a_model_that_writes_no_mo
         alone = limited(model_of(overrides), CANDIDATES[at])
         [expected] = search(alone.decoder, alone.encode(row_of(SOURCE, at)), **own)
         assert [h.tokens for h in hypotheses] == [h.tokens for h in expected]
-        assert [h.log_prob for h in hypotheses] == pytest.approx([h.log_prob for h in expected], abs=1e-4)
+        assert [h.log_prob for h in hypotheses] == pytest.approx([h.log_prob for h in expected], abs=1e-4, rel=1e-5)
         assert all(CANDIDATES[at, list(h.tokens)].all() for h in hypotheses)
 
 
@@ -217,7 +217,7 @@ def test_a_beam_that_holds_everything_finds_everything(overrides: tuple[str, ...
         assert {h.tokens for h in hypotheses} == set(possible)
         assert hypotheses[0].tokens == max(scores, key=lambda written: (written[-1] == EOS, scores[written]))
         for hypothesis in hypotheses:
-            assert hypothesis.score == pytest.approx(scores[hypothesis.tokens], abs=1e-4)
+            assert hypothesis.score == pytest.approx(scores[hypothesis.tokens], abs=1e-4, rel=1e-5)
 
 
 @ONE_OF_EACH_KIND
