@@ -153,6 +153,8 @@ def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, caption
     sides = ("--source", source, "--reference", target, "--output", tmp_path / "out", "--device", "cpu")
     with_ctc = train(config, tmp_path / "ctc", "model.ctc={}")
     invoke("eval", trained, with_ctc, "--hypotheses", target, *sides, "--metric", "wer", "--metric", "cer")
+    few = (*sides[:4], "--output", tmp_path / "few", "--shortlist", "3", "--device", "cpu")
+    invoke("eval", trained, *few)
     captioner = with_gold_places(captioners / "trained", tmp_path / "captioner")
     invoke("eval", captioner, "--output", tmp_path / "captions", "--device", "cpu")
     texts = labelled_texts(tmp_path / "texts", train=4, dev=2, test=3)
@@ -161,7 +163,7 @@ def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, caption
     invoke("eval", reader, "--output", tmp_path / "labels", "--device", "cpu")
     speaker = train(recorded_words(tmp_path / "digits"), tmp_path / "speaker", "search.min_length=3", SPOKEN)
     invoke("eval", speaker, "--reversed", "--output", tmp_path / "backwards", "--device", "cpu")
-    reports = ("out", "captions", "labels", "backwards")
+    reports = ("out", "few", "captions", "labels", "backwards")
     check("report.json", *(read(tmp_path / name / "report.json") for name in reports))
     check("sentences.jsonl", *lines((tmp_path / "out" / "sentences.jsonl").read_text()))
 

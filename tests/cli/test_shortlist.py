@@ -138,7 +138,11 @@ def test_given_targets_are_scored_exactly(attncli: Command, run: Path, source: P
 def test_eval_and_python_take_it_too(attncli: Command, run: Path, trained: Path, tmp_path: Path, source: Path) -> None:
     (tmp_path / "x.en").write_text("".join(f"{line or 'x'}\n" for line in LINES))
     files = ("--source", source, "--reference", tmp_path / "x.en", "--output", tmp_path / "out", "--metric", "bleu")
-    assert attncli("eval", run, *files, "--shortlist", 1).code == 0
+    scored = attncli("eval", run, *files, "--shortlist", 1)
+    assert scored.code == 0
+    assert f"{run.name}: writes only frequent tokens and likely translations (search.shortlist: 1)" in scored.out
+    [system] = json.loads((tmp_path / "out" / "report.json").read_text())["runs"]
+    assert system["shortlist"] == 1
     [hypotheses] = (tmp_path / "out").rglob("hypotheses*.txt")
     assert set(hypotheses.read_text().split()) <= {word.removeprefix("▁") for word in ALLOWED}
     found = package.load(run, device="cpu").translate(LINES, shortlist=1)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
-from attncli.data.sets.filling import filling
-from attncli.data.sets.toy_films import SIDE, Drawn, Picture, bar, box, flickering, write_film
+from attncli.data.sets.toy_films import SIDE, Drawn, Picture, bar, box, flickering, start_of, swinging, write_films
 from attncli.data.sets.toy_shapes import COLOURS, SHAPES
-from attncli.files.writing import open_output
 
 FRAMES = 8
 COLUMNS = ("film", "action", "kind", "split")
@@ -38,15 +37,13 @@ def make_toy_actions(folder: Path, sizes: ToyActionSizes, *, seed: int) -> None:
     dev or test). Raises DataError if the files cannot be written, or would replace or mix with other files (`filling`).
     """
     random = Random(seed)
-    with filling(folder, exactly=True) as aside, open_output(aside / "films.tsv") as table:
-        (aside / "films").mkdir()
-        table.write("\t".join(COLUMNS) + "\n")
-        # Test comes first and train last, so that another number of training films does not change the test.
-        for split, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
-            for number in range(1, count + 1):
-                name, action = f"{split}-{number:05}.webp", ACTIONS[number % len(ACTIONS)]
-                write_film(aside / "films" / name, film_of(random, action), flickering(random, FRAMES))
-                table.write("\t".join((name, action, KINDS[action in _BOTH_WAYS], split)) + "\n")
+
+    def made(number: int) -> tuple[list[Picture], list[int], tuple[str, str]]:
+        action = ACTIONS[number % len(ACTIONS)]
+        return film_of(random, action), flickering(random, FRAMES), (action, KINDS[action in _BOTH_WAYS])
+
+    # Test comes first and train last, so that another number of training films does not change the test.
+    write_films(folder, COLUMNS, {"test": sizes.test, "dev": sizes.dev, "train": sizes.train}, made)
 
 
 def film_of(random: Random, action: str) -> list[Picture]:
@@ -74,7 +71,7 @@ def _approaching(random: Random) -> Iterator[Picture]:
     far, near = random.uniform(13, 16), random.uniform(6.5, 7.5)
     angle = random.uniform(0, 2 * math.pi)
     across, down = math.cos(angle), math.sin(angle)
-    x, y = _start(random, far * across), _start(random, far * down)
+    x, y = start_of(random, far * across, 5), start_of(random, far * down, 5)
     for done in _progress(random):
         away = far + (near - far) * done
         ball = SHAPES["circle"](x + away * across, y + away * down, 2.5)
@@ -113,17 +110,6 @@ def _growing(random: Random) -> Iterator[Picture]:
         yield [Drawn(colour, SHAPES[shape](x, y, small + (large - small) * done))]
 
 
-def _swinging(random: Random) -> Iterator[Picture]:
-    """A pendulum swings without loss."""
-    rod, bob = random.sample(sorted(COLOURS), 2)
-    x, length, widest = random.uniform(14, 18), random.uniform(16, 22), random.uniform(0.4, 0.6)
-    period, phase = random.uniform(5, 8), random.uniform(0, 2 * math.pi)
-    for frame in range(FRAMES):
-        angle = math.pi / 2 + widest * math.sin(phase + 2 * math.pi * frame / period)
-        end = x + length * math.cos(angle), 2 + length * math.sin(angle)
-        yield [Drawn(rod, bar(x, 2, length, angle, half=0.6)), Drawn(bob, SHAPES["circle"](*end, 3.0))]
-
-
 def _jumping(random: Random) -> Iterator[Picture]:
     """A shape jumps up and lands."""
     colour, shape = random.choice(sorted(COLOURS)), random.choice(sorted(SHAPES))
@@ -134,11 +120,6 @@ def _jumping(random: Random) -> Iterator[Picture]:
         yield [Drawn(colour, SHAPES[shape](x, ground - up, 4.5))]
 
 
-def _start(random: Random, way: float) -> float:
-    """Return from where along an axis both ends of a `way` are within the frame."""
-    return random.uniform(5 + max(0.0, -way), SIDE - 5 - max(0.0, way))
-
-
 Draws = Callable[[Random], Iterator[Picture]]
 _ONE_WAY: dict[tuple[str, str], Draws] = {
     ("approaches", "leaves"): _approaching,
@@ -146,5 +127,5 @@ _ONE_WAY: dict[tuple[str, str], Draws] = {
     ("turns left", "turns right"): _turning_left,
     ("grows", "shrinks"): _growing,
 }
-_BOTH_WAYS: dict[str, Draws] = {"jumps": _jumping, "swings": _swinging}
+_BOTH_WAYS: dict[str, Draws] = {"jumps": _jumping, "swings": partial(swinging, frames=FRAMES)}
 ACTIONS = (*(action for pair in _ONE_WAY for action in pair), *_BOTH_WAYS)

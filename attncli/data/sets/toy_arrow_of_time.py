@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
-from attncli.data.sets.filling import filling
-from attncli.data.sets.toy_films import SIDE, Drawn, Picture, bar, box, flickering, write_film
+from attncli.data.sets.toy_films import SIDE, Drawn, Picture, bar, box, flickering, start_of, swinging, write_films
 from attncli.data.sets.toy_shapes import COLOURS, SHAPES
-from attncli.files.writing import open_output
 
 FRAMES = 12
 COLUMNS = ("film", "kind", "reversibility", "split")
@@ -43,15 +42,13 @@ def make_toy_arrow_of_time(folder: Path, sizes: ToyArrowSizes, *, seed: int) -> 
     (`filling`).
     """
     random, kinds = Random(seed), sorted(KINDS)
-    with filling(folder, exactly=True) as aside, open_output(aside / "films.tsv") as table:
-        (aside / "films").mkdir()
-        table.write("\t".join(COLUMNS) + "\n")
-        # Test comes first and train last, so that another number of training films does not change the test.
-        for split, count in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train)):
-            for number in range(1, count + 1):
-                name, kind = f"{split}-{number:05}.webp", kinds[number % len(kinds)]
-                write_film(aside / "films" / name, film_of(random, kind), flickering(random, FRAMES))
-                table.write("\t".join((name, kind, _reversibility(kind), split)) + "\n")
+
+    def made(number: int) -> tuple[list[Picture], list[int], tuple[str, str]]:
+        kind = kinds[number % len(kinds)]
+        return film_of(random, kind), flickering(random, FRAMES), (kind, _reversibility(kind))
+
+    # Test comes first and train last, so that another number of training films does not change the test.
+    write_films(folder, COLUMNS, {"test": sizes.test, "dev": sizes.dev, "train": sizes.train}, made)
 
 
 def _reversibility(kind: str) -> str:
@@ -69,7 +66,7 @@ def _bouncing(random: Random) -> Iterator[Picture]:
     radius, height = random.uniform(2.5, 4), random.uniform(16, 21)
     falls, kept = random.uniform(2, 2.6), random.uniform(0.68, 0.8)  # frames of a fall; speed after a bounce
     start, way = random.uniform(0, 0.6 * falls), random.uniform(-14, 14)
-    x = _start(random, way, radius)
+    x = start_of(random, way, radius)
     for frame in range(FRAMES):
         up = _height_of_bounce(start + frame, height, falls, kept)
         yield [Drawn(colour, SHAPES[shape](x + way * frame / (FRAMES - 1), _GROUND - radius - up, radius))]
@@ -162,26 +159,6 @@ def _flown(jump: float, after: float) -> float:
     return _GROUND - 2 - max(0.0, jump * after - 0.6 * after**2)
 
 
-def _swinging(random: Random) -> Iterator[Picture]:
-    """A pendulum swings without loss."""
-    rod, bob = random.sample(sorted(COLOURS), 2)
-    x, length, widest = random.uniform(14, 18), random.uniform(16, 22), random.uniform(0.4, 0.6)
-    return swing(rod, bob, x, length, widest, period=random.uniform(5, 8), phase=random.uniform(0, 2 * math.pi))
-
-
-def swing(
-    rod: str, bob: str, x: float, length: float, widest: float, *, period: float, phase: float
-) -> Iterator[Picture]:
-    """Yield a pendulum from `phase` on, in frames of which `period` are a swing to and fro.
-
-    Backwards it is the same from another phase; since all phases are as likely, so are a film and its reverse.
-    """
-    for frame in range(FRAMES):
-        angle = math.pi / 2 + widest * math.sin(phase + 2 * math.pi * frame / period)
-        end = x + length * math.cos(angle), 2 + length * math.sin(angle)
-        yield [Drawn(rod, bar(x, 2, length, angle, half=0.6)), Drawn(bob, SHAPES["circle"](*end, 3.0))]
-
-
 def _turning(random: Random) -> Iterator[Picture]:
     """A wheel with one spoke turns evenly, to the left or to the right."""
     wheel, spoke = random.sample(sorted(COLOURS), 2)
@@ -204,18 +181,13 @@ def turn(wheel: str, spoke: str, x: float, y: float, radius: float, *, step: flo
         ]
 
 
-def _start(random: Random, way: float, radius: float) -> float:
-    """Return from where along an axis both ends of a `way` are within the frame."""
-    return random.uniform(radius + max(0.0, -way), SIDE - radius - max(0.0, way))
-
-
 KINDS: dict[str, Callable[[Random], Iterator[Picture]]] = {
     "bouncing": _bouncing,
     "breaking": _breaking,
     "burning": _burning,
     "mixing": _mixing,
     "spreading": _spreading,
-    "swinging": _swinging,
+    "swinging": partial(swinging, frames=FRAMES),
     "turning": _turning,
 }
 REVERSIBLE = ("swinging", "turning")

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from attncli.data.sets.filling import filling
-from attncli.data.sets.toy_films import SIDE, Drawn, write_film
+from attncli.data.sets.toy_films import Drawn, start_of, write_film
 from attncli.data.sets.toy_shapes import COLOURS, SHAPES, ToyObject
 from attncli.files.writing import open_output
 
@@ -70,17 +70,11 @@ def motion_of(random: Random, motion: str) -> Iterator[ToyObject]:
         "",
         random.choice(sorted(COLOURS)),
         random.choice(sorted(SHAPES)),
-        _start(random, across * way, largest),
-        _start(random, down * way, largest),
+        start_of(random, across * way, largest),
+        start_of(random, down * way, largest),
         radii[0],
     )
     for frame in range(FRAMES):
         share = frame / (FRAMES - 1)
         x, y = start.x + across * way * share, start.y + down * way * share
         yield replace(start, x=x, y=y, radius=radii[0] + (radii[1] - radii[0]) * share)
-
-
-def _start(random: Random, way: float, radius: float) -> float:
-    """Return from where a shape that goes a `way` along an axis stays within the frame."""
-    low, high = radius + max(0.0, -way), SIDE - radius - max(0.0, way)
-    return random.uniform(low, high)

@@ -5,7 +5,6 @@ B sources, S positions, E width of what is read, H width of a state, K positions
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import Any
 
 import torch.nn.functional as F
@@ -36,7 +35,7 @@ class ConvolutionalEncoder(Encoder):
         super().__init__()
         self.embedding, self.place, self.memory_size = embedding, place, size
         self.project = nn.Linear(embedding.size, size) if embedding.size != size else None
-        self.layers = nn.ModuleList(GatedConvolution(*each) for each in repeat((size, kernel_size, dropout), layers))
+        self.layers = nn.ModuleList(GatedConvolution(size, kernel_size, dropout) for _ in range(layers))
 
     def forward(self, source: Any) -> Memory:
         """Return the memory of `source`: the states [B, S, H] of the last layer and their mean."""

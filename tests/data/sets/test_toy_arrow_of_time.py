@@ -19,10 +19,9 @@ from attncli.data.sets.toy_arrow_of_time import (
     ToyArrowSizes,
     film_of,
     make_toy_arrow_of_time,
-    swing,
     turn,
 )
-from attncli.data.sets.toy_films import SIDE, Picture, flickering
+from attncli.data.sets.toy_films import SIDE, Picture, flickering, swing
 from attncli.sources.video.files import film_at
 
 SIZES = ToyArrowSizes(train=16, dev=7, test=14)
@@ -117,10 +116,10 @@ def test_a_pendulum_backwards_is_one_from_another_phase() -> None:
     random = Random(2)
     for _ in range(20):
         period, phase = random.uniform(5, 8), random.uniform(0, 2 * math.pi)
-        forwards = swing("red", "blue", 15.0, 18.0, 0.5, period=period, phase=phase)
+        forwards = swing("red", "blue", 15.0, 18.0, 0.5, period=period, phase=phase, frames=FRAMES)
         # sin(a) = sin(π - a), and time runs the other way from the phase of the last frame.
         other = math.pi - (phase + 2 * math.pi * (FRAMES - 1) / period)
-        backwards = swing("red", "blue", 15.0, 18.0, 0.5, period=period, phase=other)
+        backwards = swing("red", "blue", 15.0, 18.0, 0.5, period=period, phase=other, frames=FRAMES)
         _assert_same(list(forwards)[::-1], list(backwards))
 
 
