@@ -17,11 +17,14 @@ EstimatorName = Literal["reinforce", "straight_through"]
 RewardName = Literal["token", "sentence"]
 InferenceName = Literal["argmax", "expectation", "sample"]
 NormalisationName = Literal["softmax", "sigmoid"]
+InitialAlignmentName = Literal["first", "uniform", "zeros"]
 
 HALF_WIDTH = 10
 """Half the width of a local window where none is given (Luong et al. 2015, section 4.1)."""
 FILTERS, FILTER_WIDTH = 10, 31
 """Of `location_aware` where none are given; Chorowski et al. 2015 use 10 filters over 201 frames of 10 ms."""
+INITIAL_ALIGNMENT = "first"
+"""Of `location_aware` where none is given."""
 COVERAGE_LOSS = 1.0
 """Weight of the coverage loss where none is given (See et al. 2017, section 2.3)."""
 
@@ -103,6 +106,10 @@ class Attention(Section):
     """For `location_aware`: the number of filters; by default 10."""
     filter_width: Length | None = None
     """For `location_aware`: the width of a filter, an odd number of positions; by default 31."""
+    initial_alignment: InitialAlignmentName | None = None
+    """For `location_aware`: the weights that the first step sees as those of the step before it: all on the `first`
+    position (the default), equal (`uniform`), or `zeros`, by which the first step cannot tell where the source
+    begins."""
     temperature: Temperature = 1.0
     """Divides the scores before they are normalised: under 1 it sharpens the weights, over 1 it flattens them (1/β of
     Chorowski et al. 2015, section 2.2)."""
@@ -166,6 +173,7 @@ class Attention(Section):
             "coverage_loss": "coverage",
             "filters": "location_aware",
             "filter_width": "location_aware",
+            "initial_alignment": "location_aware",
         }.items():
             if getattr(self, key) is not None and not getattr(self, owner):
                 raise ValueError(f"{key} belongs to {owner}: true, but {owner} is false; remove it")

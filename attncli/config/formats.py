@@ -19,7 +19,7 @@ from attncli.config.sources.video import Frames
 from attncli.config.tasks.autoencoding import AutoencodingConfig
 from attncli.config.tasks.translation import TranslationConfig
 
-FORMAT = 4
+FORMAT = 5
 """The current format of configurations."""
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -101,7 +101,23 @@ def _encoder_of_format_3(encoder: Any) -> Any:
     return _unsaid(encoder, normalises=False) if isinstance(encoder, ImageEncoder) else encoder
 
 
-_AFTER: dict[int, Callable[[Any], Any]] = {1: _after_format_1, 2: _after_format_2, 3: _after_format_3}
+def _after_format_4(config: Any) -> Any:
+    """Return `config` as it was before the first step of a location-aware attention saw any weights."""
+    if isinstance(config, AutoencodingConfig):
+        return config
+    attention = config.model.attention
+    if not isinstance(attention, Attention) or not attention.location_aware:
+        return config
+    attention = _unsaid(attention, initial_alignment="zeros")
+    return config.model_copy(update={"model": config.model.model_copy(update={"attention": attention})})
+
+
+_AFTER: dict[int, Callable[[Any], Any]] = {
+    1: _after_format_1,
+    2: _after_format_2,
+    3: _after_format_3,
+    4: _after_format_4,
+}
 assert set(_AFTER) == set(range(1, FORMAT))
 
 

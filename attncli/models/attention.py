@@ -128,6 +128,10 @@ class Attention(nn.Module):
             self.selection.prepare(memory),
         )
 
+    def start(self, mask: Tensor) -> Past | None:
+        """Return the past of the first step, for sources with this `mask` [N, S]; None where it is not looked at."""
+        return self.score.start(mask) if isinstance(self.score, HistoryScore) else None
+
     def forward(
         self, query: Tensor, prepared: PreparedAttention, steps: Tensor | None = None, past: Past | None = None
     ) -> Glimpse:

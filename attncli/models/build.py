@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from attncli.config.attention import FILTER_WIDTH, FILTERS
+from attncli.config.attention import FILTER_WIDTH, FILTERS, INITIAL_ALIGNMENT
 from attncli.config.attention import Attention as AttentionConfig
 from attncli.config.decoders import ClassifierDecoder as ClassifierDecoderConfig
 from attncli.config.decoders import Decoder as DecoderConfig
@@ -282,6 +282,7 @@ def build_history_score(config: AttentionConfig, *, query_size: int, memory_size
         coverage=config.coverage,
         filters=(config.filters or FILTERS) if config.location_aware else 0,
         filter_width=config.filter_width or FILTER_WIDTH,
+        initial_alignment=config.initial_alignment or INITIAL_ALIGNMENT,
     )
 
 

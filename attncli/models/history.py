@@ -5,6 +5,7 @@ N rows, T queries of each, S positions, D memory width, Q query width, A score w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +15,24 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
+def _all_on_the_first(mask: Tensor) -> Tensor:
+    return F.one_hot(torch.zeros_like(mask[:, 0], dtype=torch.long), mask.shape[1]).float()
+
+
+INITIAL_ALIGNMENTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "first": _all_on_the_first,
+    "uniform": lambda mask: mask / mask.sum(1, keepdim=True),
+    "zeros": lambda mask: torch.zeros_like(mask, dtype=torch.float32),
+}
+"""The weights before the first step, of a mask [N, S] of the positions."""
+
+
 @dataclass(frozen=True)
 class Past:
-    """The weights of the steps so far; all 0 before the first."""
+    """The weights of the steps so far."""
 
     previous: Tensor  # [N, S], of the last step
     total: Tensor  # [N, S], summed over all steps: the coverage
-
-    @classmethod
-    def none(cls, mask: Tensor) -> Past:
-        """Return what there is before the first step, for sources with this `mask` [N, S]."""
-        zeros = torch.zeros_like(mask, dtype=torch.float32)
-        return cls(zeros, zeros)
 
     def after(self, weights: Tensor) -> Past:
         """Return the past once a step has given `weights` [N, S]."""
@@ -64,23 +71,35 @@ class HistoryScore(nn.Module):
 
     The features f of a position are its coverage, the sum of its weights so far (See, Liu and Manning 2017, equations
     10 and 11), and what filters over the positions make of the weights of the last step (Chorowski et al. 2015,
-    equations 8 and 9), or both. Before the first step all weights are 0.
+    equations 8 and 9), or both. The first step sees the initial alignment as the weights before it.
     """
 
     def __init__(
-        self, query_size: int, memory_size: int, size: int, *, coverage: bool, filters: int, filter_width: int
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        *,
+        coverage: bool,
+        filters: int,
+        filter_width: int,
+        initial_alignment: str,
     ):
         super().__init__()
         self.query = nn.Linear(query_size, size, bias=False)
         self.memory = nn.Linear(memory_size, size)
         self.history = nn.Linear(int(coverage) + filters, size, bias=False)
         self.energy = nn.Linear(size, 1, bias=False)
-        self.coverage = coverage
+        self.coverage, self.initial_alignment = coverage, INITIAL_ALIGNMENTS[initial_alignment]
         self.filters = nn.Conv1d(1, filters, filter_width, padding=filter_width // 2, bias=False) if filters else None
 
     def project(self, states: Tensor) -> Tensor:
         """Return U m + b [N, S, A]."""
         return self.memory(states)  # type: ignore[no-any-return]
+
+    def start(self, mask: Tensor) -> Past:
+        """Return the past of the first step, for sources with this `mask` [N, S]: nothing is covered yet."""
+        return Past(self.initial_alignment(mask), torch.zeros_like(mask, dtype=torch.float32))
 
     def forward(self, query: Tensor, keys: Tensor, past: Past) -> Tensor:
         """Return scores [B, T, S] for `query` [B, T, Q] against `keys` [B, S, A], with the `past` [B*T, S] of each."""

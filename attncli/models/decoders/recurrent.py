@@ -214,12 +214,12 @@ class AttentionalDecoder(RecurrentDecoder):
         return PreparedSource(memory, self.attention.prepare(memory), self.narrowed(memory))
 
     def start(self, prepared: PreparedSource) -> RecurrentState:
-        """Return the bridge's state, with the number of the step and an empty past where the attention needs them."""
+        """Return the bridge's state, with the number of the step and the past where the attention needs them."""
         state, attention = super().start(prepared), self.attention
         return replace(
             state,
             step=torch.zeros_like(state.hidden[:, 0], dtype=torch.long) if attention.counts_steps else None,
-            past=Past.none(prepared.memory.mask) if attention.looks_back else None,
+            past=attention.start(prepared.memory.mask),
         )
 
     def attend(self, hidden: Tensor, state: RecurrentState, prepared: PreparedSource) -> Glimpse:
