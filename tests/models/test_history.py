@@ -31,7 +31,9 @@ def random(*shape: int, seed: int) -> Tensor:
 
 def made(*, coverage: bool = True, filters: int = X) -> HistoryScore:
     torch.manual_seed(1)
-    score = HistoryScore(Q, D, A, coverage=coverage, filters=filters, filter_width=WIDTH).double()
+    score = HistoryScore(
+        Q, D, A, coverage=coverage, filters=filters, filter_width=WIDTH, initial_alignment="first"
+    ).double()
     score.memory.bias.data.normal_()
     return score
 
@@ -112,13 +114,33 @@ def test_gradients_are_those_of_finite_differences() -> None:
 
 
 def test_the_past_holds_the_last_weights_and_their_sum() -> None:
-    past = Past.none(MASK)
-    assert past.previous.shape == past.total.shape == (B, S)
-    assert not past.previous.any()
+    past = made().start(MASK)
+    assert not past.total.any()
     first, second = random(B, S, seed=2).softmax(-1), random(B, S, seed=3).softmax(-1)
     past = past.after(first).after(second)
     close(past.previous, second)
     close(past.total, first + second)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, [[1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0]]),
+        ("first", [[1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0]]),
+        ("uniform", [[1 / 5] * 5, [1 / 3, 1 / 3, 1 / 3, 0, 0]]),
+        ("zeros", [[0.0] * 5] * 2),
+    ],
+)
+def test_the_first_step_sees_the_initial_alignment(name: str | None, expected: list[list[float]]) -> None:
+    past = attention(score="additive", location_aware=True, initial_alignment=name).start(MASK)
+    assert past is not None
+    close(past.previous, torch.tensor(expected))
+    assert past.total.shape == MASK.shape
+    assert not past.total.any()
+
+
+def test_what_does_not_look_back_has_no_past() -> None:
+    assert attention(score="additive").start(MASK) is None
 
 
 def attention(**keys: Any) -> Attention:
@@ -169,6 +191,7 @@ def test_repeated_attention_is_summed_over_real_steps() -> None:
         ("{coverage_loss: 0.5}", "coverage_loss belongs to coverage: true, but coverage is false; remove it"),
         ("{filters: 4}", "filters belongs to location_aware: true, but location_aware is false; remove it"),
         ("{filter_width: 5}", "filter_width belongs to location_aware: true, but location_aware is false; remove it"),
+        ("{initial_alignment: first}", "initial_alignment belongs to location_aware: true, but location_aware is false; remove it"),
         ("{location_aware: true, filter_width: 4}", "filter_width 4 has no middle; choose an odd number"),
     ],
 )
