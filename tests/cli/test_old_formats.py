@@ -21,6 +21,7 @@ from attncli.config.sources.images import CNN
 from attncli.config.sources.video import Frames
 from attncli.config.tasks.answering import AnsweringConfig
 from attncli.config.tasks.captioning import CaptioningConfig
+from attncli.config.tasks.translation import TranslationConfig
 from attncli.config.writing import WritingConfig
 from attncli.runs.folder import RunFolder
 
@@ -159,6 +160,22 @@ def test_regions_were_not_normalised_unless_it_said_so() -> None:
     image = several.model.encoders["image"]
     assert isinstance(image, CNN)
     assert not image.normalises
+
+
+@pytest.mark.parametrize(
+    ("format", "keys", "expected"),
+    [
+        (4, "{location_aware: true}", "zeros"),
+        (4, "{location_aware: true, initial_alignment: uniform}", "uniform"),
+        (4, "{coverage: true}", None),
+        (5, "{location_aware: true}", None),
+    ],
+)
+def test_the_first_step_saw_no_weights_unless_it_said_so(format: int, keys: str, expected: str | None) -> None:
+    config = as_meant(read_config(Path("toy-translation"), overrides=[f"model.attention={keys}"]), format=format)
+    assert isinstance(config, TranslationConfig)
+    assert isinstance(config.model.attention, Attention)
+    assert config.model.attention.initial_alignment == expected
 
 
 def test_what_it_says_is_kept(runs: Path) -> None:

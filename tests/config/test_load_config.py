@@ -58,8 +58,9 @@ def refused(path: Path) -> str:
         (
             "model.attention.bananas=3",
             "model.attention.bananas: unknown key 'bananas'; choose from coverage, coverage_loss, estimator, "
-            "filter_width, filters, half_width, inference, location_aware, longer_sources, maximum_source_length, "
-            "normalisation, projections, sampling_seed, score, selection, sharpening, size, temperature, window",
+            "filter_width, filters, half_width, inference, initial_alignment, location_aware, longer_sources, "
+            "maximum_source_length, normalisation, projections, sampling_seed, score, selection, sharpening, size, "
+            "temperature, window",
         ),
         (
             "training.optimizer={kind: sgd, momentun: 0.9}",

@@ -191,7 +191,10 @@ def test_repeated_attention_is_summed_over_real_steps() -> None:
         ("{coverage_loss: 0.5}", "coverage_loss belongs to coverage: true, but coverage is false; remove it"),
         ("{filters: 4}", "filters belongs to location_aware: true, but location_aware is false; remove it"),
         ("{filter_width: 5}", "filter_width belongs to location_aware: true, but location_aware is false; remove it"),
-        ("{initial_alignment: first}", "initial_alignment belongs to location_aware: true, but location_aware is false; remove it"),
+        (
+            "{initial_alignment: first}",
+            "initial_alignment belongs to location_aware: true, but location_aware is false; remove it",
+        ),
         ("{location_aware: true, filter_width: 4}", "filter_width 4 has no middle; choose an odd number"),
     ],
 )
