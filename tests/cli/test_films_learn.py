@@ -1,4 +1,4 @@
-"""The shipped classifier of toy actions learns the order of frames, which films played backwards show."""
+"""Shipped configurations of toy films learn what only the order of frames tells."""
 
 from __future__ import annotations
 
@@ -55,3 +55,11 @@ def test_the_arrow_of_time_is_told_of_what_has_one_and_not_of_what_has_none(attn
     # gets both right or both wrong, so chance is that of 60 films: 50 % with a deviation of 6.5.
     for kind in ("swinging", "turning"):
         assert 30 <= found[kind] <= 70, kind
+
+
+@pytest.mark.slow
+def test_captions_of_clips_are_exactly_right(attncli: Command, tmp_path: Path) -> None:
+    data, run = tmp_path / "clips", tmp_path / "run"
+    assert attncli("data", "make", "toy-clips", "--to", data).code == 0
+    assert attncli("train", "toy-clips", "--run", run, "--device", "cpu", "--set", f"data.root={data}").code == 0
+    assert scored(attncli, run, "--metric", "accuracy")["accuracy"]["score"] >= 95
