@@ -24,11 +24,37 @@ def test_two_processes_train_as_one_and_speak_once(attncli: Command, config: Pat
     assert two.stderr.count("training pairs") == 1
     assert [line for line in two.stderr.splitlines() if line.startswith("step 12")][-1].split("  0:")[0] in one.err
     runs = [RunFolder(tmp_path / name) for name in ("one", "two")]
-    expected, found = (run.load_weights("last") for run in runs)
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+    assert_equal_weights(*runs)
     assert [part.processes for run in runs for part in run.facts().parts] == [1, 2]
     assert json.loads((tmp_path / "two/log.jsonl").read_text().splitlines()[0])["processes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("toy-speech", ("model.ctc.weight=0.5", "training.batch_tokens=70")),
+        ("toy-clips", ("training.batch_sentences=3",)),
+    ],
+)
+def test_sound_with_a_second_loss_and_films_are_learned_as_by_one(
+    attncli: Command, tmp_path: Path, name: str, keys: tuple[str, ...]
+) -> None:
+    data = tmp_path / "data"
+    assert attncli("data", "make", name, "--to", data, "--train", 7, "--dev", 3, "--test", 1).code == 0
+    sets = [f"data.root={data}", f"data.cache={tmp_path / 'cache'}", "model.dropout=0", *keys]
+    sets += ["training.max_steps=3", "training.validate_every=3", "training.schedule.warmup=1"]
+    options = [word for each in sets for word in ("--set", each)]
+    for run, more in (("one", ()), ("two", ("--processes", "2"))):
+        command = [sys.executable, "-m", "attncli", "train", name, "--run", str(tmp_path / run), "--device", "cpu"]
+        done = subprocess.run([*command, *options, *more], capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert_equal_weights(RunFolder(tmp_path / "one"), RunFolder(tmp_path / "two"))
+
+
+def assert_equal_weights(one: RunFolder, other: RunFolder) -> None:
+    found = other.load_weights("last")
+    for name, tensor in one.load_weights("last").items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_mistakes_are_told_before_processes_are_started(attncli: Command, config: Path, tmp_path: Path) -> None:
