@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import close, configured
+from tiny import built, close, configured
 from torch import Tensor
 
 from attncli.config.attention import Attention as AttentionConfig
@@ -17,6 +17,7 @@ from attncli.errors import ConfigError
 from attncli.losses import repeated_attention
 from attncli.models.attention import Attention, sigmoid_over_sum
 from attncli.models.build import build_attention
+from attncli.models.decoders.recurrent import AttentionalDecoder
 from attncli.models.history import HistoryScore, Past
 from attncli.models.memory import Memory
 from attncli.models.scores import AdditiveScore
@@ -216,3 +217,13 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     assert AttentionConfig(coverage=True).coverage_weight == 1.0
     assert AttentionConfig(coverage=True, coverage_loss=0.25).coverage_weight == 0.25
     assert AttentionConfig().coverage_weight == 0.0
+
+
+def test_a_decoder_starts_from_the_initial_alignment() -> None:
+    model = built("model.attention={location_aware: true, initial_alignment: uniform}")
+    memory = Memory.of(random(B, S, 10, seed=3).float(), MASK, random(B, 10, seed=4).float())
+    decoder = model.decoder
+    assert isinstance(decoder, AttentionalDecoder)
+    state = decoder.start(decoder.prepare(memory))
+    assert state.past is not None
+    close(state.past.previous, MASK / MASK.sum(1, keepdim=True))
