@@ -33,7 +33,7 @@ _WAY = (9.0, 13.0)  # pixels from the first frame to the last
 class ToyClipSizes:
     """How many clips to make."""
 
-    train: int = 8_000
+    train: int = 2_400
     dev: int = 120
     test: int = 300
 
