@@ -16,7 +16,7 @@ from attncli.decoding.written import Written
 from attncli.text.tokenizer import SPECIAL, UNK, UNKNOWN_TEXT
 from attncli.text.words import MARK, SPACE
 
-_LEFT_OUT = 0.1  # of the weight on each side
+_HEARD = 0.8  # of the weight
 Weights = NDArray[np.floating[Any]]
 
 
@@ -36,8 +36,8 @@ class SpokenWord:
 def spoken_words(found: Written, hypothesis: int = 0) -> tuple[SpokenWord, ...]:
     """Return the words of a hypothesis of `found`, which must have weights, with their times.
 
-    The weight of a word is the mean of that of its tokens; a word is heard from where a tenth of its weight lies before
-    to where a tenth lies after. A position's weight is spread evenly over its time.
+    The weight of a word is the mean of that of its tokens; a word is heard in the shortest stretch of time that holds
+    eight tenths of it. A position's weight is spread evenly over its time.
     """
     best, seconds = found.hypotheses[hypothesis], found.places.seconds
     weights = best.token_weights
@@ -50,15 +50,28 @@ def spoken_words(found: Written, hypothesis: int = 0) -> tuple[SpokenWord, ...]:
 
 
 def heard(weights: Weights, seconds: float) -> tuple[float, float]:
-    """Return from when to when the middle eight tenths of `weights` [S] lie, over positions of `seconds` each."""
+    """Return the shortest stretch of time that holds eight tenths of `weights` [S], over positions of `seconds` each.
+
+    Of several that are as short it is the one in the middle.
+    """
     sums = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])
     total = sums[-1]
     if not total:
         return 0.0, len(weights) * seconds
+    places = np.arange(len(sums))
     # Where no weight lies the sum stands still, and np.interp would take any place; a slope makes it rise everywhere.
-    rising = sums + total * 1e-9 * np.arange(len(sums))
-    edges = np.interp([_LEFT_OUT * total, (1 - _LEFT_OUT) * total], rising, np.arange(len(sums)))
-    return float(edges[0] * seconds), float(edges[1] * seconds)
+    before = sums + total * 1e-9 * places
+    before /= before[-1]
+    # The weight is even within a position, so one of the shortest stretches begins or ends where a position does.
+    starts = np.concatenate([places, np.interp(before[before >= _HEARD] - _HEARD, before, places)])
+    left_out = np.interp(starts, places, before)
+    possible = left_out <= 1 - _HEARD + 1e-6
+    starts, left_out = starts[possible], left_out[possible]
+    lengths = np.interp(left_out + _HEARD, before, places) - starts
+    shortest = starts[lengths <= lengths.min() + 1e-6]
+    start = (shortest.min() + shortest.max()) / 2
+    end = np.interp(np.interp(start, places, before) + _HEARD, before, places)
+    return float(start * seconds), float(end * seconds)
 
 
 def _words(text: str, tokens: Sequence[str]) -> Iterator[tuple[str, list[int]]]:

@@ -15,13 +15,28 @@ def written(text: str, tokens: tuple[str, ...], weights: list[list[float]]) -> W
     return Written("a.wav", Places(seconds=0.5), (best,))
 
 
-def test_a_word_is_heard_in_the_middle_eight_tenths_of_its_weight() -> None:
+def test_a_word_is_heard_in_the_shortest_time_that_holds_eight_tenths_of_its_weight() -> None:
     # All in the third position, spread evenly over its half second.
     assert heard(np.array([0, 0, 1.0, 0]), 0.5) == pytest.approx((1.05, 1.45), abs=1e-6)
     # A tenth before, a tenth after.
     assert heard(np.array([0.1, 0.4, 0.4, 0.1]), 0.5) == pytest.approx((0.5, 1.5), abs=1e-6)
-    assert heard(np.array([0.2, 0, 0, 0.8]), 1.0) == pytest.approx((0.5, 3.875), abs=1e-6)
+    # A little that lies far away does not stretch it.
+    assert heard(np.array([0.2, 0, 0, 0.8]), 1.0) == pytest.approx((3.0, 4.0), abs=1e-6)
+    assert heard(np.array([0.5, 0, 0, 0.5]), 1.0) == pytest.approx((0.2, 3.8), abs=1e-6)
     assert heard(np.zeros(3), 2.0) == (0.0, 6.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_stretch_with_as_much_weight_is_shorter(seed: int) -> None:
+    weights = np.random.default_rng(seed).exponential(size=7) ** 3
+    # Every start and end on a fine grid.
+    grid = np.linspace(0, 7, 1401)
+    sums = np.interp(grid, np.arange(8), np.concatenate([[0], np.cumsum(weights)])) / weights.sum()
+    lengths = [grid[np.searchsorted(sums, low + 0.8)] - at for at, low in zip(grid, sums, strict=True) if low <= 0.2]
+    start, end = heard(weights, 0.25)
+    assert end - start == pytest.approx(0.25 * min(lengths), abs=0.005)
+    held = np.interp([start / 0.25, end / 0.25], grid, sums)
+    assert held[1] - held[0] == pytest.approx(0.8, abs=1e-6)
 
 
 @pytest.mark.parametrize(
