@@ -16,7 +16,9 @@ from torch.autograd.function import once_differentiable
 
 
 def _all_on_the_first(mask: Tensor) -> Tensor:
-    return F.one_hot(torch.zeros_like(mask[:, 0], dtype=torch.long), mask.shape[1]).float()
+    weights = torch.zeros_like(mask, dtype=torch.float32)
+    weights[:, 0] = 1.0  # F.one_hot would wait for a device
+    return weights
 
 
 INITIAL_ALIGNMENTS: dict[str, Callable[[Tensor], Tensor]] = {
