@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -13,20 +13,21 @@ import torch
 
 from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
 
-# Tensors of the size of logits, of a new size each time as batches give them. Huge pages would hide most of the faults.
-FAULTS = """
-import ctypes, resource, sys, torch
-from attncli.machine.allocator import bound_kernel_caches, keep_freed_memory
-PR_SET_THP_DISABLE = 41
-ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
-torch.set_num_threads(1)
+# A block of the size of logits, in bytes of maps of its own and of what the heap keeps once it is freed (mallinfo2).
+BLOCK = """
+import ctypes, sys
+from attncli.machine.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
-for index in range(40):
-    if index == 20:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(1_000_000 + index % 7 * 100_000).add(1)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+libc = ctypes.CDLL(None)
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena b c d mapped f g h i j".split()]
+libc.mallinfo2.restype, libc.malloc.restype, libc.free.argtypes = Info, ctypes.c_void_p, [ctypes.c_void_p]
+mapped = libc.mallinfo2().mapped
+block = libc.malloc(20_000_000)
+mapped = libc.mallinfo2().mapped - mapped
+libc.free(block)
+print(mapped, libc.mallinfo2().arena)
 """
 
 
@@ -35,13 +36,16 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not keep_freed_memory()
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_memory_is_reused_instead_of_being_cleared_page_by_page() -> None:
-    faults = {
-        mode: int(subprocess.run([sys.executable, "-c", FAULTS, mode], capture_output=True, check=True).stdout)
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="the C library is not glibc 2.33 or newer")
+def test_freed_memory_is_kept_instead_of_being_mapped_anew() -> None:
+    found = {
+        mode: subprocess.run([sys.executable, "-c", BLOCK, mode], capture_output=True, text=True, check=True).stdout
         for mode in ("default", "kept")
     }
-    assert faults["kept"] < faults["default"] / 4
+    (default, _), (kept, heap) = (map(int, found[mode].split()) for mode in ("default", "kept"))
+    assert default >= 20_000_000
+    assert kept == 0
+    assert heap >= 20_000_000
 
 
 def test_kernels_of_few_shapes_are_kept_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
