@@ -45,6 +45,7 @@ def test_sound_with_a_second_loss_and_films_are_learned_as_by_one(
     # Adam would make steps of gradients that are nothing but rounding.
     sets += [
         "training.optimizer={kind: sgd}",
+        "training.learning_rate=0.1",
         "training.max_steps=3",
         "training.validate_every=3",
         "training.schedule.warmup=1",

@@ -21,11 +21,12 @@ if sys.argv[1] == "kept":
     assert keep_freed_memory()
 libc = ctypes.CDLL(None)
 class Info(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in "arena b c d mapped f g h i j".split()]
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
 libc.mallinfo2.restype, libc.malloc.restype, libc.free.argtypes = Info, ctypes.c_void_p, [ctypes.c_void_p]
-mapped = libc.mallinfo2().mapped
+mapped = libc.mallinfo2().hblkhd
 block = libc.malloc(20_000_000)
-mapped = libc.mallinfo2().mapped - mapped
+mapped = libc.mallinfo2().hblkhd - mapped
 libc.free(block)
 print(mapped, libc.mallinfo2().arena)
 """
