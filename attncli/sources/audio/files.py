@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attncli.errors import DataError
+from attncli.files.arrays import archive, mapped
 from attncli.files.reading import unreadable
 
 INSTALL = "pip install 'attncli[audio]'"
@@ -218,19 +219,17 @@ def read_matrix(path: Path, *, size: int, most: int) -> npt.NDArray[np.float32]:
 
 
 def _matrix(path: Path) -> npt.NDArray[Any]:
-    """Return the array in `path`; that of `.npy` is mapped, so that its size is known before it is in memory."""
+    """Return the array in `path`, `.npy` or `.npz`."""
     try:
         with path.open("rb") as file:
             is_archive = file.read(2) == b"PK"
         if not is_archive:
-            mapped: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-            return mapped
-        # Opened here, since numpy leaves a file open that is no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if len(archive.files) != 1:
-                names = ", ".join(archive.files[:10])
-                raise DataError(f"{path}: holds {len(archive.files)} arrays ({names}); a file has one matrix")
-            found: npt.NDArray[Any] = archive[archive.files[0]]
+            return mapped(path)
+        with archive(path) as opened:
+            if len(opened.files) != 1:
+                names = ", ".join(opened.files[:10])
+                raise DataError(f"{path}: holds {len(opened.files)} arrays ({names}); a file has one matrix")
+            found: npt.NDArray[Any] = opened[opened.files[0]]
             return found
     except DataError:
         raise

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from attncli.data.cache import fingerprint, key_of
 from attncli.errors import DataError
+from attncli.files.arrays import archive
 from attncli.files.writing import replacing
 
 FORMAT = 1
@@ -71,9 +72,8 @@ class KeptFeatures:
 def _read(path: Path) -> npt.NDArray[np.float16] | None:
     """Return the features in `path`; None if it is not there, or not what was written."""
     try:
-        # Opened here, since numpy leaves a file open that is no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            found: npt.NDArray[np.float16] = archive["features"]
+        with archive(path) as opened:
+            found: npt.NDArray[np.float16] = opened["features"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return found if found.dtype == np.float16 and found.ndim == 2 else None

@@ -29,6 +29,7 @@ from attncli.data.cache import (
     write_description,
 )
 from attncli.errors import DataError, Problems, counted
+from attncli.files.arrays import mapped
 from attncli.files.reading import SUFFIXES, find_images, is_file, is_folder, read_lines, unreadable
 from attncli.files.untrusted import is_inside
 from attncli.sources.images.files import read_image as read_upright
@@ -176,8 +177,7 @@ def _vectors(path: Path, size: int, part: Part) -> tuple[Array, list[str]]:
 
 def _npy_rows(path: Path) -> Array:
     try:
-        # Unlike np.load, which tells by the content, it reads no pickle and no .npz.
-        values = np.lib.format.open_memmap(path, mode="r")
+        values = mapped(path)
     except OSError as error:
         raise unreadable(path, error) from None
     except Exception as error:
