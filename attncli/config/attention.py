@@ -21,7 +21,7 @@ InitialAlignmentName = Literal["first", "uniform", "zeros"]
 
 HALF_WIDTH = 10
 """Half the width of a local window where none is given (Luong et al. 2015, section 4.1)."""
-FILTERS, FILTER_WIDTH = 10, 31
+FILTERS, FILTER_WIDTH = 10, 101
 """Of `location_aware` where none are given; Chorowski et al. 2015 use 10 filters over 201 frames of 10 ms."""
 INITIAL_ALIGNMENT = "first"
 """Of `location_aware` where none is given."""
@@ -105,7 +105,8 @@ class Attention(Section):
     filters: Size | None = None
     """For `location_aware`: the number of filters; by default 10."""
     filter_width: Length | None = None
-    """For `location_aware`: the width of a filter, an odd number of positions; by default 31."""
+    """For `location_aware`: the width of a filter, an odd number of positions; by default 101. It has to reach from
+    what is written to what comes next, pauses included."""
     initial_alignment: InitialAlignmentName | None = None
     """For `location_aware`: the weights that the first step sees as those of the step before it: all on the `first`
     position (the default), equal (`uniform`), or `zeros`, by which the first step cannot tell where the source

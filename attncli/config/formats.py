@@ -102,13 +102,15 @@ def _encoder_of_format_3(encoder: Any) -> Any:
 
 
 def _after_format_4(config: Any) -> Any:
-    """Return `config` as it was before the first step of a location-aware attention saw any weights."""
+    """Return `config` as it was before a location-aware attention saw far, and any weights at the first step."""
     if isinstance(config, AutoencodingConfig):
         return config
     attention = config.model.attention
     if not isinstance(attention, Attention) or not attention.location_aware:
         return config
     attention = _unsaid(attention, initial_alignment="zeros")
+    # A run's configuration says null for what is left to the default.
+    attention = attention.model_copy(update={"filter_width": attention.filter_width or 31})
     return config.model_copy(update={"model": config.model.model_copy(update={"attention": attention})})
 
 

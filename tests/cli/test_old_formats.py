@@ -178,6 +178,23 @@ def test_the_first_step_saw_no_weights_unless_it_said_so(format: int, keys: str,
     assert config.model.attention.initial_alignment == expected
 
 
+@pytest.mark.parametrize(
+    ("format", "keys", "expected"),
+    [
+        (4, "{location_aware: true}", 31),
+        (4, "{location_aware: true, filter_width: null}", 31),
+        (4, "{location_aware: true, filter_width: 7}", 7),
+        (4, "{coverage: true}", None),
+        (5, "{location_aware: true}", None),
+    ],
+)
+def test_filters_were_narrow_unless_it_said_so(format: int, keys: str, expected: int | None) -> None:
+    config = as_meant(read_config(Path("toy-translation"), overrides=[f"model.attention={keys}"]), format=format)
+    assert isinstance(config, TranslationConfig)
+    assert isinstance(config.model.attention, Attention)
+    assert config.model.attention.filter_width == expected
+
+
 def test_what_it_says_is_kept(runs: Path) -> None:
     path = runs / "format_1/translator/config.yaml"
     path.write_text(

@@ -211,7 +211,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     ]
     assert isinstance(aware, HistoryScore)
     assert aware.filters is not None
-    assert aware.filters.weight.shape == (10, 1, 31)
+    assert aware.filters.weight.shape == (10, 1, 101)
     assert isinstance(both, HistoryScore)
     assert both.history.in_features == 11
     assert AttentionConfig(coverage=True).coverage_weight == 1.0
