@@ -14,6 +14,7 @@ from attncli.drawing.fonts import fonts_for
 from attncli.drawing.labels import readable
 from attncli.errors import escaped_json
 from attncli.files.writing import write_text
+from attncli.sources.audio.features import normalised
 from attncli.sources.audio.page import page
 from attncli.sources.audio.reader import MatrixFeatures, SoundFeatures
 from attncli.sources.audio.spectrogram import Listened, check_size, spectrogram_figure
@@ -72,6 +73,9 @@ class AudioDrawer(Drawer):
         assert best.weights is not None, "figures of recordings need weights"
         assert seconds is not None, "recordings lie in time"
         features = self.features(Path(found.cell))
+        if isinstance(self.features, MatrixFeatures):
+            # Those of other people need not share a scale: the first of MFCCs would leave the others dark.
+            features = normalised(features)
         return Listened(
             found.cell + mark_of(found.cell),
             best.text,

@@ -23,7 +23,10 @@ from attncli.sources.words_in_time import SpokenWord
 def test_a_recording_backwards_is_drawn_as_it_was_read_and_named_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = np.arange(12, dtype=np.float32).reshape(4, 3)
+    # Features of three scales, each of which is drawn by its own: -3, -1, 1 and 3 have deviation √5.
+    shape = np.array([-3, -1, 1, 3], dtype=np.float32)
+    values = np.stack([shape, 100 * shape + 7, -0.1 * shape], 1)
+    drawn = np.stack([shape, shape, -shape], 1) / np.sqrt(5)
     np.save(tmp_path / "a.npy", values)
     shown: list[Listened] = []
 
@@ -38,8 +41,8 @@ def test_a_recording_backwards_is_drawn_as_it_was_read_and_named_so(
     drawer = AudioDrawer(MatrixFeatures(3, 9), 0.01)
     list(drawer.draw(found, tmp_path, "png", look=Look("run"), forced=False, tell=print))
     assert [each.path for each in shown] == [cells[0], f"{cells[0]} (backwards)"]
-    np.testing.assert_array_equal(shown[0].features, values)
-    np.testing.assert_array_equal(shown[1].features, values[::-1])
+    np.testing.assert_allclose(shown[0].features, drawn, rtol=1e-5)
+    np.testing.assert_allclose(shown[1].features, drawn[::-1], rtol=1e-5)
 
 
 def test_words_in_time_meet_no_others_and_stay_inside() -> None:
