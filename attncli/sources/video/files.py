@@ -167,6 +167,8 @@ class Animation(Film):
                 yield image
         except DataError:
             raise
+        except Image.DecompressionBombError:  # Pillow refuses the largest by itself
+            raise DataError(_too_large(self.path, "too many pixels")) from None
         except Exception as error:
             # On broken files Pillow's readers raise all kinds of errors: OSError, SyntaxError, struct.error and others.
             if isinstance(error, OSError) and error.errno is not None:
@@ -242,10 +244,11 @@ def _kinds(container: Any) -> str:
 
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
-        raise DataError(
-            f"{path}: frames of {width:,} × {height:,} pixels, over the {MOST_PIXELS:,} that a frame may have; "
-            "make them smaller"
-        )
+        raise DataError(_too_large(path, f"{width:,} × {height:,} pixels"))
+
+
+def _too_large(path: Path, found: str) -> str:
+    return f"{path}: frames of {found}, over the {MOST_PIXELS:,} that a frame may have; make them smaller"
 
 
 def _library(path: Path) -> Any:

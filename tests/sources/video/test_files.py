@@ -167,6 +167,12 @@ def test_frames_that_are_too_large_are_not_decoded(
     assert problem(path) == "frames of 32 × 16 pixels, over the 500 that a frame may have; make them smaller"
 
 
+def test_frames_that_pillow_refuses_are_called_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    Image.new("P", (20_000, 20_000)).save(path)
+    assert problem(path) == "frames of too many pixels, over the 36,000,000 that a frame may have; make them smaller"
+
+
 def test_a_video_without_the_library_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp4").write_bytes(b"a video")
     monkeypatch.setitem(sys.modules, "av", None)
