@@ -1,7 +1,7 @@
 """Arrays in NumPy's formats, opened from any thread.
 
-NumPy parses the header of each as a Python literal, and CPython before 3.11.8 and 3.12.1 can fail with a SystemError
-when two threads parse at once (github.com/python/cpython/issues/106905); so headers are read by one at a time.
+NumPy parses the header of each as a Python literal, and CPython before 3.11.8 and 3.12.2 can fail with a SystemError
+when two threads parse at once (github.com/python/cpython/issues/106905); so one thread at a time reads.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def mapped(path: Path) -> npt.NDArray[Any]:
 
 @contextmanager
 def archive(path: Path) -> Iterator[NpzFile]:
-    """Open the `.npz` file `path`, without pickles, for this thread alone until it is left."""
+    """Open the `.npz` file `path`, without pickles, for this thread alone until it is left.
+
+    Each array in it has a header, which is parsed when the array is asked for.
+    """
     # The file is opened here, since NumPy leaves one open that is no archive.
     with _PARSING, path.open("rb") as file, np.load(file, allow_pickle=False) as opened:
         yield opened

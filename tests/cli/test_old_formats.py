@@ -163,36 +163,24 @@ def test_regions_were_not_normalised_unless_it_said_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "keys", "expected"),
+    ("format", "keys", "alignment", "width"),
     [
-        (4, "{location_aware: true}", "zeros"),
-        (4, "{location_aware: true, initial_alignment: uniform}", "uniform"),
-        (4, "{coverage: true}", None),
-        (5, "{location_aware: true}", None),
+        (4, "{location_aware: true}", "zeros", 31),
+        (4, "{location_aware: true, initial_alignment: uniform}", "uniform", 31),
+        (4, "{location_aware: true, filter_width: null}", "zeros", 31),
+        (4, "{location_aware: true, filter_width: 7}", "zeros", 7),
+        (4, "{coverage: true}", None, None),
+        (5, "{location_aware: true}", None, None),
     ],
 )
-def test_the_first_step_saw_no_weights_unless_it_said_so(format: int, keys: str, expected: str | None) -> None:
+def test_location_aware_attention_saw_little_unless_it_said_so(
+    format: int, keys: str, alignment: str | None, width: int | None
+) -> None:
     config = as_meant(read_config(Path("toy-translation"), overrides=[f"model.attention={keys}"]), format=format)
     assert isinstance(config, TranslationConfig)
     assert isinstance(config.model.attention, Attention)
-    assert config.model.attention.initial_alignment == expected
-
-
-@pytest.mark.parametrize(
-    ("format", "keys", "expected"),
-    [
-        (4, "{location_aware: true}", 31),
-        (4, "{location_aware: true, filter_width: null}", 31),
-        (4, "{location_aware: true, filter_width: 7}", 7),
-        (4, "{coverage: true}", None),
-        (5, "{location_aware: true}", None),
-    ],
-)
-def test_filters_were_narrow_unless_it_said_so(format: int, keys: str, expected: int | None) -> None:
-    config = as_meant(read_config(Path("toy-translation"), overrides=[f"model.attention={keys}"]), format=format)
-    assert isinstance(config, TranslationConfig)
-    assert isinstance(config.model.attention, Attention)
-    assert config.model.attention.filter_width == expected
+    assert config.model.attention.initial_alignment == alignment
+    assert config.model.attention.filter_width == width
 
 
 def test_what_it_says_is_kept(runs: Path) -> None:
