@@ -32,6 +32,7 @@ from pathlib import Path
 import torch
 from quality import EVERY, SPLITS, STEPS, eole_translator, reached, saved_by_attncli, saved_by_eole
 from sacrebleu.metrics.bleu import BLEU
+from shares import shares_of_an_update
 
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig, CaptioningTraining
@@ -95,6 +96,9 @@ def main() -> None:
             measure_products(found)
             for precision in PRECISIONS:
                 measure_training(precision, options.work, found)
+                found.add(
+                    "percent of an update, one thread", f"attncli {precision}", **shares_of_an_update(CONFIG, precision)
+                )
             measure_peers(options, "train", ["--rounds", "1", "--steps", "15", "--batch", "80"], found)
     if options.only in (None, "decoding"):
         fit(options, found)
