@@ -164,6 +164,7 @@ class Search(TypedDict, total=False):
 
     beam_size: int
     length_penalty: float
+    patience: float
     ctc_weight: float
     max_length: int
     min_length: int

@@ -22,6 +22,7 @@ from attncli.cli.options import (
     CTCWeight,
     Device,
     LengthPenalty,
+    Patience,
     Shortlist,
     With,
     Workers,
@@ -107,6 +108,7 @@ class EvaluationOptions:
     ] = None
     beam_size: Annotated[BeamSize, Only(WRITING)] = None
     length_penalty: Annotated[LengthPenalty, Only(WRITING)] = None
+    patience: Annotated[Patience, Only(WRITING)] = None
     ctc_weight: Annotated[CTCWeight, Only(WRITING)] = None
     shortlist: Annotated[Shortlist, Only(("text",))] = None
     batch_size: Annotated[BatchSize, Only(WRITING)] = None

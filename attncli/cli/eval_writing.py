@@ -126,6 +126,7 @@ def _check_used(folders: Sequence[Path], options: EvaluationOptions) -> None:
         "--with": options.with_,
         "--beam-size": options.beam_size,
         "--length-penalty": options.length_penalty,
+        "--patience": options.patience,
         "--ctc-weight": options.ctc_weight,
         "--shortlist": options.shortlist,
         "--batch-size": options.batch_size,
@@ -201,6 +202,7 @@ def _decoded(
     given = {
         "beam_size": options.beam_size,
         "length_penalty": options.length_penalty,
+        "patience": options.patience,
         "ctc_weight": options.ctc_weight,
         "shortlist": options.shortlist,
         "batch_size": options.batch_size,

@@ -122,6 +122,16 @@ LengthPenalty = Annotated[
         rich_help_panel=SEARCH,
     ),
 ]
+Patience = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        min=1.0,
+        help="End when P times as many hypotheses have finished as the beam has: faster with 1, and exact without.",
+        show_default=searched("patience", "no end before nothing better can come"),
+        rich_help_panel=SEARCH,
+    ),
+]
 CTCWeight = Annotated[
     float | None,
     typer.Option(

@@ -26,6 +26,7 @@ from attncli.cli.options import (
     Device,
     LengthPenalty,
     OutputFile,
+    Patience,
     Precision,
     RunArgument,
     With,
@@ -53,6 +54,7 @@ class WritingOptions:
     output: OutputFile = None
     beam_size: BeamSize = None
     length_penalty: LengthPenalty = None
+    patience: Patience = None
     ctc_weight: CTCWeight = None
     max_length: Annotated[
         int | None,
@@ -200,6 +202,7 @@ def writing(
         # As many draws as are shown: the likeliest of more draws would not be draws from the model.
         "beam_size": options.n_best if options.sample else options.beam_size,
         "length_penalty": options.length_penalty,
+        "patience": options.patience,
         "ctc_weight": options.ctc_weight,
         "max_length": options.max_length,
         "min_length": options.min_length,
@@ -231,8 +234,10 @@ def _check_sampling(options: WritingOptions) -> None:
     for name in _DRAWING:
         if getattr(options, name) is not None and not options.sample:
             raise CommandError(f"--{name.replace('_', '-')} is for drawing; add --sample")
-    if options.sample and options.beam_size is not None:
-        raise CommandError("--sample draws each hypothesis on its own, without a beam; remove --beam-size")
+    for name in ("beam_size", "patience"):
+        if options.sample and getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise CommandError(f"--sample draws each hypothesis on its own, without a beam; remove {option}")
 
 
 def _strategy(options: WritingOptions) -> Strategy | None:

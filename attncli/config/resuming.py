@@ -69,4 +69,4 @@ def _decides(key: str, config: WritingConfig) -> bool:
     validation = config.training.validation
     if validation.metric == "loss" or key in _NOT_IN_VALIDATION:
         return False
-    return key != "length_penalty" or validation.beam_size > 1  # a greedy search ranks nothing
+    return key not in ("length_penalty", "patience") or validation.beam_size > 1  # a greedy search ranks nothing

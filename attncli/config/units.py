@@ -117,6 +117,7 @@ UNITS: dict[str, str | None] = {
     # search and evaluation
     "beam_size": "hypotheses",
     "length_penalty": None,
+    "search.patience": None,
     "ctc_weight": None,
     "max_length": "tokens",
     "min_length": "tokens",

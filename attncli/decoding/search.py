@@ -52,6 +52,7 @@ def search(
     beam_size: int,
     max_length: int,
     length_penalty: float,
+    patience: float | None = None,
     with_weights: bool = False,
     constraints: Constraints = UNCONSTRAINED,
 ) -> list[list[Hypothesis]]:
@@ -61,6 +62,10 @@ def search(
     later end worse; at `max_length` the best unfinished ones fill what is free in it, behind all finished ones. A
     source leaves the batch as soon as no hypothesis that goes on can still enter its pool. With BestK a source's
     hypotheses differ; there are fewer than `beam_size` only where no more exist.
+
+    With a `patience` of at least 1, a source also leaves once `patience` times K of its hypotheses have finished,
+    though better ones might still come (Kasai et al. 2022, algorithm 1; most toolkits search with 1). It is not for
+    draws, which do not compete.
     """
     front = _Front.first(decoder, memory, strategy, beam_size)
     trace, left = Trace(with_weights=with_weights), []
@@ -76,6 +81,8 @@ def search(
             left.append((front.sources, front.pool.filled_up(unfinished)))
             break
         decided = _is_decided(front.pool, front.log_prob, length, max_length, length_penalty)
+        if patience is not None:
+            decided |= front.ended >= patience * beam_size
         # How many is all that a device is waited for at a step; which, it sorts out itself.
         if count := int(decided.sum()):
             order = decided.sort(stable=True).indices  # False before True
@@ -97,6 +104,7 @@ class _Front:
     sources: Tensor  # [B], their places in the memory
     prepared: Any  # of B rows
     pool: Pool  # [B, K]
+    ended: Tensor  # [B], how many of its hypotheses have finished
     state: Any  # of N rows
     written: Tensor  # [N, t], from the begin symbol on
     log_prob: Tensor  # [N]
@@ -110,6 +118,7 @@ class _Front:
             sources=sources,
             prepared=prepared,
             pool=Pool.empty(count, beam_size, device),
+            ended=torch.zeros(count, dtype=torch.long, device=device),
             state=take_rows(decoder.start(prepared), sources.repeat_interleave(beam_size)),
             written=torch.full((count * beam_size, 1), BOS, device=device),
             log_prob=strategy.first_log_prob(count, beam_size).to(device),
@@ -121,6 +130,7 @@ class _Front:
             sources=self.sources,
             prepared=self.prepared,
             pool=self.pool.with_finished(finished),
+            ended=self.ended + (finished.score > -math.inf).sum(1),
             state=take_rows(step.state, extension.rows),
             written=torch.cat([self.written[extension.rows], extension.tokens[:, None]], 1),
             log_prob=extension.log_prob,
@@ -128,7 +138,7 @@ class _Front:
 
     def only(self, sources: Tensor, rows: Tensor) -> _Front:
         """Return the front with only some of its sources and their rows."""
-        of_sources = (self.sources, self.prepared, self.pool)
+        of_sources = (self.sources, self.prepared, self.pool, self.ended)
         of_rows = (self.state, self.written, self.log_prob)
         return _Front(*take_rows(of_sources, sources), *take_rows(of_rows, rows))
 

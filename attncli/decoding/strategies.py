@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +32,9 @@ class Extension:
 
 class Strategy(ABC):
     """Chooses how hypotheses go on."""
+
+    # Whether the hypotheses of a source compete, so that a search may end when enough have finished.
+    competes: ClassVar[bool] = True
 
     @abstractmethod
     def first_log_prob(self, sources: int, beam_size: int) -> Tensor:
@@ -105,6 +109,7 @@ class Sampling(Strategy):
     top_k: int | None = None
     top_p: float | None = None
     rows: tuple[int, ...] | None = None  # of the sources that are searched; None where they are the whole input
+    competes: ClassVar[bool] = False
 
     def for_rows(self, rows: Sequence[int]) -> Sampling:
         """Return the sampling for sources which are these `rows` of the whole input."""

@@ -342,6 +342,7 @@ class Writer(Generic[Item]):
                 # What nothing closes is a label, of one token.
                 max_length=settings.max_length if self.tokenizer.end else 1,
                 length_penalty=settings.length_penalty,
+                patience=settings.patience if asked.strategy.competes else None,
                 with_weights=asked.with_weights or asked.replaces_unknown,
                 constraints=self._constraints(asked, len(memory.mask)),
             )

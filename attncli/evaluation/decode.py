@@ -72,6 +72,8 @@ def _notes(run: WritingRun, test: EvaluationSet, search: Search, *, name: str) -
     """Yield what one has to know of the hypotheses of `run` to judge their scores."""
     if run.config.tokenizer.lowercase:
         yield f"{name}: writes lower case (tokenizer.lowercase), but BLEU and chrF tell cases apart"
+    if search.patience is not None:
+        yield f"{name}: ended searches before nothing better could come (search.patience: {search.patience:g})"
     if search.shortlist:
         yield f"{name}: writes only frequent tokens and likely translations (search.shortlist: {search.shortlist})"
     if test.is_reversed:
@@ -91,6 +93,7 @@ def _details(run: WritingRun, test: EvaluationSet, search: Search) -> dict[str, 
         **({"reversed": True} if test.is_reversed else {}),
         "beam_size": search.beam_size,
         "length_penalty": search.length_penalty,
+        **({} if search.patience is None else {"patience": search.patience}),
         **({} if ctc is None else {"ctc_weight": ctc.weight if search.ctc_weight is None else search.ctc_weight}),
         **({"shortlist": search.shortlist} if search.shortlist else {}),
         **({"with": [_member(other) for other in run.others]} if run.others else {}),

@@ -153,7 +153,7 @@ def test_keys_of_a_report_and_its_sentences(trained: Path, config: Path, caption
     sides = ("--source", source, "--reference", target, "--output", tmp_path / "out", "--device", "cpu")
     with_ctc = train(config, tmp_path / "ctc", "model.ctc={}")
     invoke("eval", trained, with_ctc, "--hypotheses", target, *sides, "--metric", "wer", "--metric", "cer")
-    few = (*sides[:4], "--output", tmp_path / "few", "--shortlist", "3", "--device", "cpu")
+    few = (*sides[:4], "--output", tmp_path / "few", "--shortlist", "3", "--patience", "2", "--device", "cpu")
     invoke("eval", trained, *few)
     captioner = with_gold_places(captioners / "trained", tmp_path / "captioner")
     invoke("eval", captioner, "--output", tmp_path / "captions", "--device", "cpu")

@@ -18,7 +18,7 @@ ALWAYS = {
     "train": {"--processes", "--set", "--run", "--overwrite", "--device"},
     "eval": {"--output", "--label", "--metric", "--reference", "--hypotheses", "--test"},
     "translate": {
-        *("--output", "--format", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length"),
+        *("--output", "--format", "--beam-size", "--length-penalty", "--patience", "--ctc-weight", "--max-length"),
         *("--min-length", "--n-best"),
         *(
             "--no-repeat-ngram-size",
@@ -33,7 +33,7 @@ ALWAYS = {
         *("--checkpoint", "--device", "--with"),
     },
     "caption": {
-        *("--output", "--format", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length"),
+        *("--output", "--format", "--beam-size", "--length-penalty", "--patience", "--ctc-weight", "--max-length"),
         *("--min-length", "--n-best"),
         *(
             "--no-repeat-ngram-size",
@@ -48,8 +48,9 @@ ALWAYS = {
         "--with",
     },
     "answer": {
-        *("--output", "--format", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length", "--min-length"),
-        *("--n-best", "--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--workers"),
+        *("--output", "--format", "--beam-size", "--length-penalty", "--patience", "--ctc-weight", "--max-length"),
+        *("--min-length", "--n-best"),
+        *("--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--workers"),
         *("--max-source-length", "--sample", "--checkpoint", "--device", "--with"),
     },
     "classify": {
@@ -57,7 +58,7 @@ ALWAYS = {
         "--with",
     },
     "transcribe": {
-        *("--output", "--beam-size", "--length-penalty", "--ctc-weight", "--max-length", "--min-length"),
+        *("--output", "--beam-size", "--length-penalty", "--patience", "--ctc-weight", "--max-length", "--min-length"),
         *("--no-repeat-ngram-size", "--prefix", "--batch-size", "--precision", "--workers", "--sample"),
         *("--checkpoint", "--device", "--with"),
     },

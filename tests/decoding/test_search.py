@@ -230,9 +230,17 @@ def random_tables(generator: random.Random, *, longest: int) -> list[dict[int, d
 
 
 def by_definition(
-    tables: Sequence[dict[int, dict[int, float]]], *, beam_size: int, max_length: int, length_penalty: float
+    tables: Sequence[dict[int, dict[int, float]]],
+    *,
+    beam_size: int,
+    max_length: int,
+    length_penalty: float,
+    patience: float = math.inf,
 ) -> list[tuple[tuple[int, ...], float]]:
-    """Return targets and scores of a beam search that keeps every finished hypothesis and never stops early."""
+    """Return targets and scores of a beam search that keeps every finished hypothesis.
+
+    It never stops early but where `patience` times as many have finished as the beam has.
+    """
 
     def score(item: tuple[tuple[int, ...], float]) -> float:
         return item[1] / math.pow((5 + len(item[0])) / 6, length_penalty)
@@ -247,7 +255,7 @@ def by_definition(
         ]
         every.sort(key=lambda item: -item[1])
         finished += [item for item in every[:beam_size] if item[0][-1] == EOS]
-        if beam_size == 1 and finished:
+        if len(finished) >= (1 if beam_size == 1 else patience * beam_size):
             beam = []
             break
         beam = [item for item in every if item[0][-1] != EOS][:beam_size]
@@ -265,6 +273,30 @@ def test_nothing_is_lost_that_the_beam_could_have_kept(beam_size: int, length_pe
         expected = by_definition(tables, beam_size=beam_size, max_length=6, length_penalty=length_penalty)
         assert [h.tokens for h in found] == [tokens for tokens, _ in expected]
         assert [h.score for h in found] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("patience", [1, 1.5, 2])
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
+def test_patience_is_up_when_so_many_have_finished(beam_size: int, patience: float, length_penalty: float) -> None:
+    asked: dict[str, Any] = {"beam_size": beam_size, "max_length": 6, "length_penalty": length_penalty}
+    generator = random.Random(f"{asked} {patience}")
+    models = [random_tables(generator, longest=6) for _ in range(300)]
+    every = found_by(Timed(*models), **asked, patience=patience)
+    expected = [by_definition(tables, **asked, patience=patience) for tables in models]
+    assert [[h.tokens for h in found] for found in every] == [[tokens for tokens, _ in each] for each in expected]
+    if beam_size > 1 and patience == 1 and length_penalty > 0:
+        assert expected != [by_definition(tables, **asked) for tables in models]
+
+
+def test_a_search_without_patience_takes_fewer_steps() -> None:
+    # The first ends at 0.5, the second at 0.1, which nine tokens of 0.075 could pass; nothing else ends.
+    table = {BOS: {EOS: 0.5, A: 0.5}, A: {EOS: 0.2, B: 0.15, PAD: 0.65}, B: {B: 1.0}}
+    for patience, steps in ((None, 9), (1, 2), (1.5, 9)):
+        chain = Counted(table)
+        [found] = found_by(chain, length_penalty=1.0, patience=patience)
+        assert told(found) == {(EOS,): 0.5, (A, EOS): 0.1}
+        assert chain.steps == steps
 
 
 def test_a_source_is_left_as_soon_as_nothing_can_enter_its_pool() -> None:
