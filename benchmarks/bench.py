@@ -52,6 +52,11 @@ PIECES, PAIRS = 428_331 + 414_037, 29_000
 PIECES_PER_TARGET_TOKEN = PIECES / (414_037 + PAIRS)
 UPDATES, WARM_UP = 45, 15
 FIT = 725  # updates of the models that are decoded with: two passes over the data
+# Ways to decode that may write something else.
+SHORTCUTS: dict[str, dict[str, object]] = {
+    "patience 1": {"patience": 1},
+    "patience 1, shortlist 5": {"patience": 1, "shortlist": 5},
+}
 MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
 PRECISIONS = ("fp32", "bf16") if has_bf16(torch.device("cpu")) else ("fp32",)
 ONE_BY_ONE = 100  # sentences of the test set that are decoded with batches of 1
@@ -106,6 +111,8 @@ def main() -> None:
             for precision in PRECISIONS:
                 for mode in MODES:
                     measure_decoding(precision, mode, options.work, found)
+                for name in SHORTCUTS:
+                    measure_decoding(precision, "beam 5, batch 64", options.work, found, shortcut=name)
             measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:64", "1:64"], found)
         measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:1", "1:1"], found)
     if options.only == "quality":
@@ -194,8 +201,10 @@ def fit(options: argparse.Namespace, found: Measurements) -> None:
             measure_peers(options, "fit", arguments, found, only=peer)
 
 
-def measure_decoding(precision: str, mode: str, work: Path, found: Measurements) -> None:
-    """Measure sentences a second, and BLEU where the whole test set is decoded."""
+def measure_decoding(
+    precision: str, mode: str, work: Path, found: Measurements, *, shortcut: str | None = None
+) -> None:
+    """Measure sentences a second, and BLEU where the whole test set is decoded; exactly or with a shortcut."""
     beam_size, batch_size = MODES[mode]
     sources, references = (_lines(DATA / f"{TEST}.{language}.gz") for language in ("de", "en"))
     count = len(sources) if batch_size > 1 else ONE_BY_ONE
@@ -203,7 +212,8 @@ def measure_decoding(precision: str, mode: str, work: Path, found: Measurements)
     output = work / "output.txt"
     for lines in (sources[:1], sources[:count]):
         (work / "input.txt").write_text("\n".join(lines) + "\n")
-        options = {"beam-size": beam_size, "batch-size": batch_size, "precision": precision, "output": output}
+        options: dict[str, object] = {"beam-size": beam_size, "batch-size": batch_size, "precision": precision}
+        options |= {"output": output, **(SHORTCUTS[shortcut] if shortcut else {})}
         done = _command(
             [
                 "translate",
@@ -217,7 +227,7 @@ def measure_decoding(precision: str, mode: str, work: Path, found: Measurements)
     columns = {"sentences_per_second": (count - 1) / (seconds[1] - seconds[0]), "peak_MiB": peaks[1]}
     if count == len(sources):
         columns["BLEU"] = BLEU(force=True).corpus_score(output.read_text().splitlines(), [references]).score
-    found.add(f"decoding, {mode}", f"attncli {precision}", **columns)
+    found.add(f"decoding, {mode}", ", ".join(filter(None, (f"attncli {precision}", shortcut))), **columns)
 
 
 def measure_quality(options: argparse.Namespace, found: Measurements) -> None:

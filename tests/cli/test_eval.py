@@ -576,6 +576,7 @@ def test_a_missing_package_is_told_before_anything_is_decoded(
     [
         ("--beam-size", "3"),
         ("--length-penalty", "1"),
+        ("--patience", "1"),
         ("--batch-size", "3"),
         ("--precision", "fp32"),
         ("--too-long", "cut"),

@@ -26,6 +26,7 @@ CHANGED: dict[str, Any] = {
     "evaluation.seed": 5,
     "search.beam_size": 4,
     "search.length_penalty": 0.5,
+    "search.patience": 2.0,
     "search.ctc_weight": 0.0,
     "search.max_length": 8,
     "search.unknown": "allow",
