@@ -42,6 +42,10 @@ class Pool:
         is_free = both.score == -math.inf
         return both._taken(is_free.sort(dim=-1, stable=True).indices[:, : self.score.shape[1]])
 
+    def best(self, count: int) -> Pool:
+        """Return the pool of the `count` best."""
+        return _joined([self], lambda tensors: tensors[0][:, :count])
+
     def _taken(self, places: Tensor) -> Pool:
         return _joined([self], lambda tensors: tensors[0].gather(1, places))
 

@@ -53,21 +53,23 @@ def search(
     max_length: int,
     length_penalty: float,
     patience: float | None = None,
+    wanted: int | None = None,
     with_weights: bool = False,
     constraints: Constraints = UNCONSTRAINED,
 ) -> list[list[Hypothesis]]:
-    """Return the hypotheses of every source of `memory`, best score first, at most `beam_size` each.
+    """Return the `wanted` best hypotheses of every source of `memory`, by default all K, best score first.
 
     Finished hypotheses go to a pool of the K best of their source, where they cannot be lost to unfinished ones that
     later end worse; at `max_length` the best unfinished ones fill what is free in it, behind all finished ones. A
-    source leaves the batch as soon as no hypothesis that goes on can still enter its pool. With BestK a source's
-    hypotheses differ; there are fewer than `beam_size` only where no more exist.
+    source leaves the batch as soon as no hypothesis that goes on can still be among the wanted. With BestK a source's
+    hypotheses differ; there are fewer than wanted only where no more exist.
 
     With a `patience` of at least 1, a source also leaves once `patience` times K of its hypotheses have finished,
     though better ones might still come (Kasai et al. 2022, algorithm 1; most toolkits search with 1). It is not for
     draws, which do not compete.
     """
     front = _Front.first(decoder, memory, strategy, beam_size)
+    wanted = beam_size if wanted is None else wanted
     trace, left = Trace(with_weights=with_weights), []
     for length in range(1, max_length + 1):
         step = decoder.step(front.written[:, -1], front.state, front.prepared)
@@ -80,7 +82,7 @@ def search(
             unfinished = _unfinished(extension, length, length_penalty, beam_size)
             left.append((front.sources, front.pool.filled_up(unfinished)))
             break
-        decided = _is_decided(front.pool, front.log_prob, length, max_length, length_penalty)
+        decided = _is_decided(front.pool, wanted, front.log_prob, length, max_length, length_penalty)
         if patience is not None:
             decided |= front.ended >= patience * beam_size
         # How many is all that a device is waited for at a step; which, it sorts out itself.
@@ -94,7 +96,7 @@ def search(
             front = front.only(staying, rows)
             trace.keep(rows)
     order = torch.cat([sources for sources, _ in left]).argsort()
-    return _hypotheses(trace, take_rows(joined([pool for _, pool in left]), order), memory)
+    return _hypotheses(trace, take_rows(joined([pool for _, pool in left]), order).best(wanted), memory)
 
 
 @dataclass(frozen=True)
@@ -161,14 +163,16 @@ def _unfinished(extension: Extension, length: int, length_penalty: float, beam_s
     return Pool(score, log_prob, torch.full_like(rows, length - 1), rows, tokens)
 
 
-def _is_decided(pool: Pool, log_prob: Tensor, length: int, max_length: int, length_penalty: float) -> Tensor:
-    """Return for which sources [B] no hypothesis that goes on can end better than the worst in the pool.
+def _is_decided(
+    pool: Pool, wanted: int, log_prob: Tensor, length: int, max_length: int, length_penalty: float
+) -> Tensor:
+    """Return for which sources [B] no hypothesis that goes on can end better than the worst wanted one in the pool.
 
     A log-probability only falls, so the best score that one may still reach is what it has now over the largest penalty
     to come. A beam of one is greedy search: its first end is its last.
     """
     beam_size = pool.score.shape[1]
-    worst = pool.score[:, -1]
+    worst = pool.score[:, wanted - 1]
     if beam_size == 1:
         return worst > -math.inf
     longest = max_length if length_penalty > 0 else length + 1

@@ -308,7 +308,7 @@ class Writer(Generic[Item]):
         if batch.asked.with_weights:
             found = self._with_every_look(found, memory)
         return [
-            self._answer(*source, ranked[: batch.asked.n_best], memory, row, batch.asked)
+            self._answer(*source, ranked, memory, row, batch.asked)
             for row, (source, ranked) in enumerate(zip(batch.sources, found, strict=True))
         ]
 
@@ -342,6 +342,7 @@ class Writer(Generic[Item]):
                 # What nothing closes is a label, of one token.
                 max_length=settings.max_length if self.tokenizer.end else 1,
                 length_penalty=settings.length_penalty,
+                wanted=min(asked.n_best, settings.beam_size),
                 patience=settings.patience if asked.strategy.competes else None,
                 with_weights=asked.with_weights or asked.replaces_unknown,
                 constraints=self._constraints(asked, len(memory.mask)),

@@ -289,6 +289,29 @@ def test_patience_is_up_when_so_many_have_finished(beam_size: int, patience: flo
         assert expected != [by_definition(tables, **asked) for tables in models]
 
 
+@pytest.mark.parametrize("length_penalty", [-0.8, 0.0, 1.0, 2.5])
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
+def test_how_many_are_wanted_does_not_change_what_they_are(beam_size: int, length_penalty: float) -> None:
+    asked: dict[str, Any] = {"beam_size": beam_size, "max_length": 6, "length_penalty": length_penalty}
+    generator = random.Random(f"{asked}")
+    models = [random_tables(generator, longest=6) for _ in range(500)]
+    expected = [by_definition(tables, **asked) for tables in models]
+    for wanted in range(1, beam_size + 1):
+        every = found_by(Timed(*models), **asked, wanted=wanted)
+        assert [[h.tokens for h in found] for found in every] == [[found for found, _ in e[:wanted]] for e in expected]
+
+
+def test_fewer_steps_find_what_is_wanted() -> None:
+    # The two ends are worth 0.5 and 0.1, what goes on 0.075: with α = 1 it may become the second until the last step,
+    # log 0.075 / (14/6) = -1.11 and log 0.1 / (7/6) = -1.97, but not the first, -0.69, from the second step on.
+    table = {BOS: {EOS: 0.5, A: 0.5}, A: {EOS: 0.2, B: 0.15, PAD: 0.65}, B: {B: 1.0}}
+    for wanted, steps in ((1, 2), (2, 9)):
+        chain = Counted(table)
+        [found] = found_by(chain, length_penalty=1.0, wanted=wanted)
+        assert [h.tokens for h in found] == [(EOS,), (A, EOS)][:wanted]
+        assert chain.steps == steps
+
+
 def test_a_search_without_patience_takes_fewer_steps() -> None:
     # The first ends at 0.5, the second at 0.1, which nine tokens of 0.075 could pass; nothing else ends.
     table = {BOS: {EOS: 0.5, A: 0.5}, A: {EOS: 0.2, B: 0.15, PAD: 0.65}, B: {B: 1.0}}
