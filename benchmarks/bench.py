@@ -54,8 +54,9 @@ UPDATES, WARM_UP = 45, 15
 FIT = 725  # updates of the models that are decoded with: two passes over the data
 # Ways to decode that may write something else.
 SHORTCUTS: dict[str, dict[str, object]] = {
-    "patience 1": {"patience": 1},
-    "patience 1, shortlist 5": {"patience": 1, "shortlist": 5},
+    "patience 2": {"patience": 2},
+    "shortlist 5": {"shortlist": 5},
+    "patience 2, shortlist 5": {"patience": 2, "shortlist": 5},
 }
 MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
 PRECISIONS = ("fp32", "bf16") if has_bf16(torch.device("cpu")) else ("fp32",)

@@ -127,7 +127,7 @@ Patience = Annotated[
     typer.Option(
         metavar="P",
         min=1.0,
-        help="End when P times as many hypotheses have finished as the beam has: faster with 1, and exact without.",
+        help="End when P times as many hypotheses have finished as the beam has: faster, and exact without.",
         show_default=searched("patience", "no end before nothing better can come"),
         rich_help_panel=SEARCH,
     ),

@@ -65,7 +65,7 @@ def search(
     hypotheses differ; there are fewer than wanted only where no more exist.
 
     With a `patience` of at least 1, a source also leaves once `patience` times K of its hypotheses have finished,
-    though better ones might still come (Kasai et al. 2022, algorithm 1; most toolkits search with 1). It is not for
+    though better ones might still come (Kasai et al. 2022, algorithm 1; many toolkits search with 1). It is not for
     draws, which do not compete.
     """
     front = _Front.first(decoder, memory, strategy, beam_size)
