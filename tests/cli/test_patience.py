@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from command_line import Command
 
-# Long hypotheses are worth much, so that an exact search goes on for long.
 LINES = ["der Hund rennt .", "eine Kuh schläft nie .", "", "Hund", "nie nie nie ."]
+# Long hypotheses are worth much, so that an exact search goes on for long.
 ASKED = ("--format", "jsonl", "--beam-size", 2, "--n-best", 2, "--length-penalty", 9, "--device", "cpu")
 
 

@@ -312,7 +312,7 @@ def test_fewer_steps_find_what_is_wanted() -> None:
         assert chain.steps == steps
 
 
-def test_a_search_without_patience_takes_fewer_steps() -> None:
+def test_little_patience_takes_fewer_steps() -> None:
     # The first ends at 0.5, the second at 0.1, which nine tokens of 0.075 could pass; nothing else ends.
     table = {BOS: {EOS: 0.5, A: 0.5}, A: {EOS: 0.2, B: 0.15, PAD: 0.65}, B: {B: 1.0}}
     for patience, steps in ((None, 9), (1, 2), (1.5, 9)):
