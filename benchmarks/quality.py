@@ -90,14 +90,17 @@ def bleu(hypotheses: list[str], references: list[str]) -> float:
 
 
 def eole_translator(binary: Path, data: Path, work: Path) -> Translate:
-    """Return what translates by eole's own command, from pieces in `data` to joined text."""
+    """Return what translates by eole's own command, from pieces in `data` to joined text.
+
+    One sentence at a time: in batches of 64 the BLEU of eole 0.6.4 is lower by two to three points.
+    """
 
     def translate(checkpoint: Path, split: str) -> list[str]:
         output = work / "eole-output.txt"
         options = {
             **{"model_path": checkpoint, "src": data / f"{SPLITS[split]}.sp.de", "output": output},
             **{"beam_size": 5, "max_length": 60, "length_penalty": "avg", "alpha": 1.0},
-            **{"batch_size": 64, "batch_type": "sents", "compute_dtype": "fp32"},
+            **{"batch_size": 1, "batch_type": "sents", "compute_dtype": "fp32"},
         }
         given = [str(part) for key, value in options.items() for part in (f"-{key}", value)]
         subprocess.run([str(binary), "predict", *given], check=True, capture_output=True)

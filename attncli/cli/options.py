@@ -128,7 +128,7 @@ Patience = Annotated[
         metavar="P",
         min=1.0,
         help="End when P times as many hypotheses have finished as the beam has: faster, and exact without.",
-        show_default=searched("patience", "no end before nothing better can come"),
+        show_default=searched("patience", "no limit"),
         rich_help_panel=SEARCH,
     ),
 ]
