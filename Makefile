@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET ?= compare-attention
 FACTOR ?= 20
+DEVICE ?= cpu
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -40,8 +41,8 @@ docs: $(VENV)/.installed-dev ## Write docs/reference/ and the JSON Schema from t
 site: $(VENV)/.installed-dev ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-bench: $(VENV)/.installed-dev ## Measure the speed of training and of decoding (OPTIONS="--only quality": the time to a BLEU)
-	$(BIN)/python benchmarks/bench.py $(OPTIONS)
+bench: $(VENV)/.installed-dev ## Measure the speed of training and of decoding (DEVICE=cuda; OPTIONS="--only quality": the time to a BLEU)
+	$(BIN)/python benchmarks/bench.py --device $(DEVICE) $(OPTIONS)
 
 clean: ## Remove the virtual environment, caches and build outputs; runs/ and data/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,5 +1,8 @@
 """Measures training and decoding of one task by whole commands, beside other toolkits where they are installed.
 
+`--device cuda` measures on a card: each precision with two widths and two sizes of batches, and larger batches in the
+search.
+
 Every round measures each contender once, one after another, so that ratios hold on a machine whose speed drifts; the
 tables give medians over the rounds. Tokens are source and target pieces, without padding and end symbols. Decoding is
 the time of the whole command for the test set less that of the same command for one sentence.
@@ -30,26 +33,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from cases import CONFIG, PAIRS, PIECES_PER_TARGET_TOKEN, SOURCE_PIECES, TARGET_PIECES, Case, Cases, cases_of
 from quality import EVERY, SPLITS, STEPS, eole_translator, reached, saved_by_attncli, saved_by_eole
 from sacrebleu.metrics.bleu import BLEU
 from shares import shares_of_an_update
+from torch import Tensor
 
 from attncli.config.load import check_config
 from attncli.config.tasks.captioning import CaptioningConfig, CaptioningTraining
+from attncli.errors import CommandError
 from attncli.files.reading import find_images
-from attncli.machine.device import has_bf16
+from attncli.machine.device import resolve_device, wait_for
 from attncli.sources.images.reader import ImageReader
 from attncli.tasks.writing import WritingTask, open_writing
 from attncli.training.updates import Updater
 
-CONFIG = "benchmark"  # as it is shipped
 DATA = Path("data/multi30k")
 TEST = "test_2016_flickr"
-# What one target token costs in training, in floating-point operations of matrix products.
-FLOP_PER_TARGET_TOKEN = 52.7e6
-# Source and target pieces of the training text, and its pairs. A log of training counts two end symbols a pair beside.
-PIECES, PAIRS = 428_331 + 414_037, 29_000
-PIECES_PER_TARGET_TOKEN = PIECES / (414_037 + PAIRS)
 UPDATES, WARM_UP = 45, 15
 FIT = 725  # updates of the models that are decoded with: two passes over the data
 # Ways to decode that may write something else.
@@ -58,8 +58,6 @@ SHORTCUTS: dict[str, dict[str, object]] = {
     "shortlist 5": {"shortlist": 5},
     "patience 2, shortlist 5": {"patience": 2, "shortlist": 5},
 }
-MODES = {"beam 5, batch 64": (5, 64), "greedy, batch 64": (1, 64), "beam 5, batch 1": (5, 1), "greedy, batch 1": (1, 1)}
-PRECISIONS = ("fp32", "bf16") if has_bf16(torch.device("cpu")) else ("fp32",)
 ONE_BY_ONE = 100  # sentences of the test set that are decoded with batches of 1
 WORKERS = (0, 1, 2)  # threads that read pictures
 MOST_PICTURES = 500
@@ -97,23 +95,27 @@ def main() -> None:
     options = _options()
     options.work.mkdir(parents=True, exist_ok=True)
     found = Measurements()
+    cases = cases_of(options.device)
     if options.only in (None, "training"):
         for _ in range(options.rounds):
-            measure_products(found)
-            for precision in PRECISIONS:
-                measure_training(precision, options.work, found)
-                found.add(
-                    "percent of an update, one thread", f"attncli {precision}", **shares_of_an_update(CONFIG, precision)
-                )
+            measure_products(options.device, cases, found)
+            for case in cases.trainings:
+                for precision in cases.precisions:
+                    measure_training(case, precision, options, cases, found)
+            if options.device.type == "cpu":
+                for precision in cases.precisions:
+                    shares = shares_of_an_update(CONFIG, precision)
+                    found.add("percent of an update, one thread", f"attncli {precision}", **shares)
             measure_peers(options, "train", ["--rounds", "1", "--steps", "15", "--batch", "80"], found)
     if options.only in (None, "decoding"):
         fit(options, found)
         for _ in range(options.rounds):
-            for precision in PRECISIONS:
-                for mode in MODES:
-                    measure_decoding(precision, mode, options.work, found)
+            for precision in cases.search_precisions:
+                for mode, sizes in cases.searches.items():
+                    measure_decoding(precision, mode, sizes, options, found)
                 for name in SHORTCUTS:
-                    measure_decoding(precision, "beam 5, batch 64", options.work, found, shortcut=name)
+                    mode = "beam 5, batch 64"
+                    measure_decoding(precision, mode, cases.searches[mode], options, found, shortcut=name)
             measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:64", "1:64"], found)
         measure_peers(options, "decode", ["--rounds", "1", "--modes", "5:1", "1:1"], found)
     if options.only == "quality":
@@ -132,28 +134,36 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=["training", "decoding", "pictures", "quality"])
     parser.add_argument("--precision", default="auto", help="of attncli's training for --only quality")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="pictures that a captioner reads from files")
+    parser.add_argument("--device", default="cpu", metavar="cpu|cuda[:N]", help="where to measure")
     parser.add_argument("--peers", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--harness", type=Path, help="folder with bars.py")
     parser.add_argument("--environments", type=Path, help="folder with a virtual environment a peer")
     options = parser.parse_args()
     if options.only == "pictures" and options.pictures is None:
         parser.error("--only pictures: add --pictures FOLDER")
+    try:
+        options.device = resolve_device(options.device)
+    except CommandError as error:
+        parser.error(str(error))
+    if options.device.type != "cpu" and (options.peers or options.only in ("pictures", "quality")):
+        parser.error("--device: pictures, quality and other toolkits are measured on the processor alone")
     return options
 
 
-def measure_products(found: Measurements) -> None:
-    """Measure products of matrices of 1024 by 1024, in GFLOP/s."""
-    kinds: dict[str, tuple[str, torch.dtype]] = {
-        "fp32": ("highest", torch.float32),
-        "fp32 through oneDNN": ("medium", torch.float32),
-        "bf16": ("highest", torch.bfloat16),
-    }
-    for name, (setting, kind) in kinds.items():
-        a, b = torch.randn(1024, 1024, dtype=kind), torch.randn(1024, 1024, dtype=kind)
-        torch.set_float32_matmul_precision(setting)
-        a @ b
-        seconds = statistics.median(_timed(lambda a=a, b=b: a @ b) for _ in range(20))
-        found.add("matrix products", name, GFLOP_per_second=2 * 1024**3 / seconds / 1e9)
+def measure_products(device: torch.device, cases: Cases, found: Measurements) -> None:
+    """Measure products of square matrices, in GFLOP/s."""
+    for each in cases.products:
+        shape = (each.size, each.size)
+        a, b = (torch.randn(shape, dtype=each.kind, device=device) for _ in range(2))
+        torch.set_float32_matmul_precision(each.setting)
+
+        def multiply(a: Tensor = a, b: Tensor = b) -> None:
+            a @ b
+            wait_for(device)
+
+        multiply()
+        seconds = statistics.median(_timed(multiply) for _ in range(20))
+        found.add("matrix products", each.name, GFLOP_per_second=2 * each.size**3 / seconds / 1e9)
 
 
 def _timed(run: Callable[[], object]) -> float:
@@ -162,40 +172,32 @@ def _timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure_training(precision: str, work: Path, found: Measurements) -> None:
-    """Measure the speed of training after the first updates, and the whole command's peak memory."""
-    run = work / f"train-{precision}"
+def measure_training(
+    case: Case, precision: str, options: argparse.Namespace, cases: Cases, found: Measurements
+) -> None:
+    """Measure the speed of training after the first updates, and its peak memory, on a card that of the card."""
+    run = options.work / f"train-{precision}"
     settings = {"max_steps": UPDATES, "log_every": WARM_UP, "precision": precision, "validation.sources": 1}
-    peak = _command(["train", CONFIG, "--run", str(run), "--overwrite", *_sets(settings)]).peak
+    sets = [*_sets(settings), *(part for key, value in case.settings.items() for part in ("--set", f"{key}={value}"))]
+    peak = _command(["train", CONFIG, "--run", str(run), "--overwrite", "--device", str(options.device), *sets]).peak
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    share = PIECES / (PIECES + 2 * PAIRS)
+    pieces = SOURCE_PIECES + TARGET_PIECES
+    share = pieces / (pieces + 2 * PAIRS)
     rates = [record["tokens_per_second"] * share for record in records if record["event"] == "train"][1:]
     rate = statistics.median(rates)
-    fastest = {"fp32": "fp32 through oneDNN", "bf16": "bf16"}[precision]
-    flop = rate / PIECES_PER_TARGET_TOKEN * FLOP_PER_TARGET_TOKEN
-    found.add(
-        "training",
-        f"attncli {precision}",
-        tokens_per_second=rate,
-        percent_of_products=100 * flop / 1e9 / found.median("matrix products", fastest, "GFLOP_per_second"),
-        peak_MiB=peak,
-    )
+    flop = rate / PIECES_PER_TARGET_TOKEN * case.flop_per_target_token
+    products = found.median("matrix products", cases.precisions[precision], "GFLOP_per_second")
+    if options.device.type != "cpu":
+        peak = json.loads((run / "metadata.json").read_text())["parts"][-1]["peak_memory_bytes"] / 2**20
+    columns = {"tokens_per_second": rate, "percent_of_products": 100 * flop / 1e9 / products, "peak_MiB": peak}
+    found.add(f"training, {case.name}", f"attncli {precision}", **columns)
 
 
 def fit(options: argparse.Namespace, found: Measurements) -> None:
     """Train the models that are decoded with, once a work folder."""
     if not (options.work / "fit" / "checkpoints" / "best").exists():
-        _command(
-            [
-                "train",
-                CONFIG,
-                "--run",
-                str(options.work / "fit"),
-                "--overwrite",
-                "--set",
-                "training.precision=auto",
-            ]
-        )
+        fitted = ["--run", str(options.work / "fit"), "--overwrite", "--device", str(options.device)]
+        _command(["train", CONFIG, *fitted, "--set", "training.precision=auto"])
     for peer in options.peers:
         if not (options.work / "peers" / f"fit-{peer}" / "log").exists():
             arguments = ["--batch", "80", "--steps", str(FIT), "--log-every", "25", "--valid-every", str(FIT)]
@@ -203,24 +205,30 @@ def fit(options: argparse.Namespace, found: Measurements) -> None:
 
 
 def measure_decoding(
-    precision: str, mode: str, work: Path, found: Measurements, *, shortcut: str | None = None
+    precision: str,
+    mode: str,
+    sizes: tuple[int, int],
+    options: argparse.Namespace,
+    found: Measurements,
+    *,
+    shortcut: str | None = None,
 ) -> None:
     """Measure sentences a second, and BLEU where the whole test set is decoded; exactly or with a shortcut."""
-    beam_size, batch_size = MODES[mode]
+    (beam_size, batch_size), work = sizes, options.work
     sources, references = (_lines(DATA / f"{TEST}.{language}.gz") for language in ("de", "en"))
     count = len(sources) if batch_size > 1 else ONE_BY_ONE
     seconds, peaks = [], []
     output = work / "output.txt"
     for lines in (sources[:1], sources[:count]):
         (work / "input.txt").write_text("\n".join(lines) + "\n")
-        options: dict[str, object] = {"beam-size": beam_size, "batch-size": batch_size, "precision": precision}
-        options |= {"output": output, **(SHORTCUTS[shortcut] if shortcut else {})}
+        given: dict[str, object] = {"beam-size": beam_size, "batch-size": batch_size, "precision": precision}
+        given |= {"output": output, "device": options.device, **(SHORTCUTS[shortcut] if shortcut else {})}
         done = _command(
             [
                 "translate",
                 str(work / "fit"),
                 str(work / "input.txt"),
-                *(f"--{key}={value}" for key, value in options.items()),
+                *(f"--{key}={value}" for key, value in given.items()),
             ]
         )
         seconds.append(done.seconds)
@@ -342,9 +350,11 @@ def measure_peers(
             print(f"{record['peer']}: failed: {record['error']}", file=sys.stderr)
         elif record["kind"] == "train":
             rate = record["both_tok_s"] or record["both_tok_s_all"]
-            found.add("training", record["peer"], tokens_per_second=rate, peak_MiB=record["rss_mib"])
+            table = f"training, {cases_of(options.device).trainings[0].name}"
+            found.add(table, record["peer"], tokens_per_second=rate, peak_MiB=record["rss_mib"])
         elif record["kind"] == "decode":
-            mode = next(name for name, sizes in MODES.items() if sizes == (record["beam"], record["batch"]))
+            searches = cases_of(options.device).searches
+            mode = next(name for name, sizes in searches.items() if sizes == (record["beam"], record["batch"]))
             columns = {"sentences_per_second": record["sent_s"], "peak_MiB": record["rss_mib"], "BLEU": record["bleu"]}
             found.add(f"decoding, {mode}", record["peer"], **columns)
 
