@@ -58,7 +58,9 @@ def compare(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where the runs go.", show_default="runs/SET"),
     ] = None,
-    test: Annotated[str | None, typer.Option(metavar="NAME", help="Which test set of the configurations.")] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which test set of the configurations; dev is the dev set.")
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -190,7 +192,7 @@ def _check(trainings: Sequence[_Training], options: EvaluationOptions, device: t
 def _check_evaluation(trainings: Sequence[_Training], options: EvaluationOptions) -> None:
     """Raise a CommandError for `options` that do not fit a variant, or variants that cannot be scored together."""
     from attncli.cli.eval_writing import check_choices
-    from attncli.evaluation.test_set import chosen_test_set
+    from attncli.evaluation.test_set import chosen_split
 
     first = trainings[0]
     runs = runs_of(first.config)
@@ -203,7 +205,7 @@ def _check_evaluation(trainings: Sequence[_Training], options: EvaluationOptions
                 f"{training.file}: has task {training.config.task}, but {first.file} has {first.config.task}; compare "
                 "variants of one task"
             )
-        chosen_test_set(training.config.data.test, options.test, where=training.file)
+        chosen_split(training.config.data, options.test, where=training.file)
 
 
 def _check_begun(trainings: Sequence[_Training]) -> None:

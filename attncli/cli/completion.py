@@ -54,9 +54,9 @@ def complete_set(incomplete: str) -> list[Offer]:
 
 
 def complete_test(ctx: Any) -> list[Offer]:
-    """Offer the test sets of the runs or the configuration that are typed already."""
+    """Offer the test sets of the runs or the configuration that are typed already, and the dev set."""
     tests = [(config.get("data") or {}).get("test") or {} for config in _typed_configs(ctx)]
-    return list(dict.fromkeys(name for names in tests for name in names))
+    return list(dict.fromkeys([*(name for names in tests for name in names), "dev"]))
 
 
 def complete_metric(ctx: Any) -> list[Offer]:

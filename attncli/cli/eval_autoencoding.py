@@ -45,13 +45,14 @@ def evaluate_autoencoding(folders: Sequence[Path], options: EvaluationOptions) -
 
 
 def _test_set(runs: Sequence[AutoencoderRun], wanted: str | None) -> tuple[str, Examples]:
-    from attncli.evaluation.test_set import chosen_test_set
+    from attncli.data.forms.forms import split_of
+    from attncli.evaluation.test_set import chosen_split
     from attncli.sources.rows.batches import read_examples
 
     found = []
     for run in runs:
-        name = chosen_test_set(run.config.data.test, wanted, where=run.folder)
-        found.append((name, read_examples(run.config, run.config.data.test[name])))
+        name, key = chosen_split(run.config.data, wanted, where=run.folder)
+        found.append((name, read_examples(run.config, split_of(run.config.data, key))))
     name, test = found[0]
     for run, (other, examples) in zip(runs, found, strict=True):
         if examples.values.shape != test.values.shape or (examples.values != test.values).any():

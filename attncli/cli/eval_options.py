@@ -44,7 +44,7 @@ class EvaluationOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which test set of the configuration; with --source, its name in reports.",
+            help="Which test set of the configuration, or dev for its dev set; with --source, its name in reports.",
             show_default="the only one",
             rich_help_panel=INPUT,
             autocompletion=complete_test,

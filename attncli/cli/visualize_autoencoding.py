@@ -85,14 +85,14 @@ def _figures(
 
 def _examples(run: AutoencoderRun, options: VisualizationOptions) -> Examples:
     """Return the examples of the test set, or those of the dev set where the configuration names no test set."""
-    from attncli.evaluation.test_set import chosen_test_set
+    from attncli.data.forms.forms import split_of
+    from attncli.evaluation.test_set import DEV, chosen_split
     from attncli.sources.rows.batches import read_examples
 
     data = run.config.data
-    if options.test is None and not data.test:
-        return read_examples(run.config, data.dev)
-    name = next(iter(data.test)) if options.test is None else options.test
-    return read_examples(run.config, data.test[chosen_test_set(data.test, name, where=run.folder)])
+    name = next(iter(data.test), DEV) if options.test is None else options.test
+    _, key = chosen_split(data, name, where=run.folder)
+    return read_examples(run.config, split_of(data, key))
 
 
 def _shown(run: AutoencoderRun, examples: Examples, options: VisualizationOptions) -> list[Tensor]:

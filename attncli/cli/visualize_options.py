@@ -87,7 +87,7 @@ class VisualizationOptions:
         typer.Option(
             metavar="NAME",
             help="With --gradients, the test set to measure on instead of the dev set. For autoencoders, the test set "
-            "of the images.",
+            "of the images; dev is the dev set.",
             rich_help_panel=INPUT,
             autocompletion=complete_test,
         ),

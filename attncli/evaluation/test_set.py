@@ -11,7 +11,7 @@ from attncli.config.sources.encoder import EncoderSection
 from attncli.config.writing import WritingConfig
 from attncli.data.corpus import reference_sets
 from attncli.data.direction import mark_of, turned
-from attncli.data.forms.forms import open_form
+from attncli.data.forms.forms import open_form, split_of
 from attncli.data.gold_places import GoldPlace, read_gold_places
 from attncli.errors import CommandError, DataError, UserError, unknown
 from attncli.files.reading import read_lines
@@ -50,29 +50,43 @@ class EvaluationSet:
         )
 
 
-def chosen_test_set(
-    names: Collection[str], name: str | None, *, where: str | Path, otherwise: str = "add one under data.test"
-) -> str:
-    """Return `name`, which should be one of `names`, or the only one of them where it is None.
+DEV = "dev"
+"""What the dev set is called where a test set is asked for, so that nothing needs to be chosen on a test set."""
 
-    A CommandError begins with `where`; if there are no names, it suggests `otherwise`.
+
+def chosen_split(
+    data: Any, name: str | None, *, where: str | Path, otherwise: str = "add one under data.test"
+) -> tuple[str, str]:
+    """Return what the test set `name` of the section `data` is called, and its key: "test.NAME", or "dev".
+
+    It is the only one where `name` is None, and the dev set where `name` is "dev" and no test set is called so. A
+    CommandError begins with `where`; if there are no test sets, it suggests `otherwise`.
     """
+    names = data.test
+    if name == DEV and DEV not in names:
+        return DEV, "dev"
     if not names:
-        raise CommandError(f"{where}: the configuration names no test sets; {otherwise}")
+        raise CommandError(
+            f"{where}: the configuration names no test sets; {otherwise}, or choose the dev set: --test {DEV}"
+        )
     if name is None and len(names) > 1:
         raise CommandError(f"{where}: has {len(names)} test sets; choose one with --test: {', '.join(names)}")
     if name is not None and name not in names:
-        raise CommandError(f"{where}: {unknown('test set', name, names)}")
-    return next(iter(names)) if name is None else name
+        raise CommandError(f"{where}: {unknown('test set', name, dict.fromkeys([*names, DEV]))}")
+    name = next(iter(names)) if name is None else name
+    return name, f"test.{name}"
 
 
 def configured_set(config: WritingConfig, name: str | None, *, where: str) -> EvaluationSet:
-    """Return the test set `name` of `config`, or its only one where `name` is None; `where` begins the messages."""
+    """Return the test set `name` of `config`, or its only one where `name` is None; `where` begins the messages.
+
+    "dev" is the dev set unless a test set is called so.
+    """
     section = config.model.source
     noun = section.noun
     otherwise = "give --source and --reference" if section.is_text else "add one under data.test"
-    name = chosen_test_set(config.data.test, name, where=where, otherwise=otherwise)
-    form = open_form(config.data, f"test.{name}")
+    name, key = chosen_split(config.data, name, where=where, otherwise=otherwise)
+    form = open_form(config.data, key)
     examples = list(form)
     if not examples:
         raise DataError(f"{where}: the test set {name!r} holds no {noun}s")
@@ -81,7 +95,7 @@ def configured_set(config: WritingConfig, name: str | None, *, where: str) -> Ev
     names = tuple(_shown(section, cell) for cell in cells)
     places = tuple(form.place("target", example.number) for example in examples)
     gold = None
-    if (file := getattr(config.data.test[name], "places", None)) is not None:
+    if (file := getattr(split_of(config.data, key), "places", None)) is not None:
         targets = [example.targets[0] for example in examples]
         gold = read_gold_places(Path(config.data.root) / file, sources=names, targets=targets, noun=noun)
     groups = tuple(example.group for example in examples if example.group is not None)

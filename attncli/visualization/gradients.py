@@ -22,7 +22,8 @@ from attncli.data.forms.forms import open_form
 from attncli.data.tokens import pad_tokens
 from attncli.drawing.figures import COLOURS, GREY, new_figure
 from attncli.drawing.fonts import fonts_for
-from attncli.errors import CommandError, RunError, escaped, unknown
+from attncli.errors import RunError, escaped
+from attncli.evaluation.test_set import DEV, chosen_split
 from attncli.models.state_gradients import StateGradients, state_gradients
 from attncli.runs.writing import WritingRun
 
@@ -65,14 +66,8 @@ def _quartiles(norms: Norms) -> dict[str, list[float]]:
 
 def measured_pairs(run: WritingRun, test: str | None) -> tuple[list[tuple[str, str]], str]:
     """Return the pairs of the test set `test` of `run`, or of its dev set, and a description of the measured ones."""
-    if test is None:
-        key, name = "dev", "the dev set"
-    elif test in run.config.data.test:
-        key, name = f"test.{test}", escaped(test)
-    else:
-        names = run.config.data.test
-        what = unknown("test set", test, names) if names else "the configuration names no test sets"
-        raise CommandError(f"--test: {run.folder}: {what}; without --test it is the dev set")
+    name, key = (DEV, "dev") if test is None else chosen_split(run.config.data, test, where=run.folder)
+    name = "the dev set" if key == "dev" else escaped(name)
     pairs = [(example.cell, example.targets[0]) for example in open_form(run.config.data, key)]
     return pairs, f"the {min(SENTENCES, len(pairs))} longest sources of {name}"
 

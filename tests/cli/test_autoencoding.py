@@ -153,6 +153,15 @@ def test_runs_are_measured_together_and_each_has_its_report(attncli: Command, li
     assert (linear / "evaluation/held-out/by_bottleneck.png").stat().st_size > 1000
 
 
+def test_the_dev_set_has_the_error_that_it_had_in_training(attncli: Command, linear: Path, tmp_path: Path) -> None:
+    result = attncli("eval", linear, "--test", "dev", "--output", tmp_path)
+    assert result.code == 0, result.err
+    assert "dev: 4 pictures of 96 components" in result.out
+    (run,) = json.loads((tmp_path / "report.json").read_text())["runs"]
+    best = json.loads((linear / "checkpoints" / "best" / "checkpoint.json").read_text())
+    assert run["mse"] == pytest.approx(best["scores"]["loss"])
+
+
 def test_corruption_can_be_asked_for_and_left_out(attncli: Command, denoising: Path, tmp_path: Path) -> None:
     arguments = ("eval", denoising, "--test", "seen", "--output", tmp_path)
     attncli(*arguments, "--corruption", "none")

@@ -128,12 +128,25 @@ def test_eval_scores_against_all_references(captioners: Path, tmp_path: Path) ->
     assert found["cider"] == file["cider"] == run["cider"]
 
 
+def test_the_dev_set_scores_as_it_did_in_training(captioners: Path, tmp_path: Path) -> None:
+    run = captioners / "trained"
+    options = ("--test", "dev", "--checkpoint", "last", "--beam-size", "1", "--device", "cpu", "--output", tmp_path)
+    result = invoke("eval", run, *options)
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    *_, last, _ = map(json.loads, (run / "log.jsonl").read_text().splitlines())
+    assert (last["event"], report["test"], report["sources"]) == ("validation", "dev", 4)
+    found = {name: report["runs"][0][name]["score"] for name in ("bleu", "bleu_4", "cider")}
+    assert found == pytest.approx({name: last[name] for name in found})
+    assert last["cider"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--precision", "fp16"], "--precision: unknown value 'fp16'; did you mean 'bf16'? choose from fp32, bf16"),
         (["--metric", "ter"], "--metric: unknown value 'ter'; did you mean 'wer'? choose from bleu, bleu_1, bleu_2"),
-        (["--test", "tests"], "RUN: unknown test set 'tests'; did you mean 'test'? choose from test"),
+        (["--test", "tests"], "RUN: unknown test set 'tests'; did you mean 'test'? choose from test, dev"),
     ],
 )
 def test_eval_says_what_is_wrong(captioners: Path, arguments: list[str], expected: str) -> None:

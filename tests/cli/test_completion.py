@@ -110,8 +110,8 @@ def test_run_folders_are_offered_wherever_they_are(offered: Offered, run: Path) 
 
 
 def test_what_a_run_has_is_offered(offered: Offered, run: Path) -> None:
-    assert offered("eval", "runs/de-en", "--test", "") == ["news", "talks"]
-    assert offered("eval", "--test", "") == []
+    assert offered("eval", "runs/de-en", "--test", "") == ["news", "talks", "dev"]
+    assert offered("eval", "--test", "") == ["dev"]
     assert offered("translate", "runs/de-en", "--checkpoint", "") == ["best", "last", "kept/step-00000300"]
     assert offered("translate", "runs/other", "--checkpoint", "") == ["best", "last"]
     assert offered("eval", "runs/de-en", "--metric", "") == list(METRICS["captioning"])

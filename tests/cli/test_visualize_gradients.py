@@ -26,10 +26,10 @@ def test_the_command_writes_one_file_of_all_runs(attncli: Command, trained: Path
 @pytest.mark.parametrize(
     ("tests", "message"),
     [
-        ("", "the configuration names no test sets"),
+        ("", "the configuration names no test sets; add one under data.test, or choose the dev set: --test dev"),
         (
             "  test: {new: {source: dev.de, target: dev.en}}\n",
-            "unknown test set 'news'; did you mean 'new'? choose from new",
+            "unknown test set 'news'; did you mean 'new'? choose from new, dev",
         ),
     ],
 )
@@ -41,7 +41,7 @@ def test_an_unknown_test_set_is_refused(
     config.write_text(config.read_text().replace("  test: {}\n", tests))
     result = attncli("visualize", tmp_path / "run", "--gradients", "--test", "news")
     assert result.code == 2
-    assert result.err == f"attncli: --test: {tmp_path}/run: {message}; without --test it is the dev set\n"
+    assert result.err == f"attncli: {tmp_path}/run: {message}\n"
 
 
 STACK = "kind: transformer, hidden_size: 6, layers: 2, heads: 2, feed_forward_size: 9"

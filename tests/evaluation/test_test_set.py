@@ -14,12 +14,14 @@ from attncli.evaluation.test_set import configured_set, read_aligned, set_of_fil
 
 
 def config(root: Path, *names: str) -> TranslationConfig:
-    pair = {"source": "s", "target": "t"}
+    dev = {"source": "val.de", "target": "val.en"}
+    (root / "val.de").write_text("eine Katze\n")
+    (root / "val.en").write_text("a cat\n")
     tests = {name: {"source": f"{name}.de", "target": f"{name}.en"} for name in names}
     for name in names:
         (root / f"{name}.de").write_text("ein Hund\nzwei\n")
         (root / f"{name}.en").write_text(f"a dog\n{name}\n")
-    data = {"root": str(root), "train": pair, "dev": pair, "test": tests}
+    data = {"root": str(root), "train": dev, "dev": dev, "test": tests}
     values = {"task": "translation", "data": data, "training": {"max_steps": 1}}
     found = check_config(values, where="config.yaml")
     assert isinstance(found, TranslationConfig)
@@ -36,12 +38,29 @@ def test_set_is_chosen_by_name(tmp_path: Path) -> None:
     assert configured_set(config(tmp_path, "one", "two"), "two", where="runs/a").references == (("a dog", "two"),)
 
 
+@pytest.mark.parametrize("names", [(), ("one",), ("one", "two")])
+def test_the_dev_set_is_chosen_by_its_name(tmp_path: Path, names: tuple[str, ...]) -> None:
+    found = configured_set(config(tmp_path, *names), "dev", where="runs/a")
+    assert (found.name, found.sources, found.references) == ("dev", ("eine Katze",), (("a cat",),))
+
+
+def test_a_test_set_called_dev_hides_the_dev_set(tmp_path: Path) -> None:
+    found = configured_set(config(tmp_path, "one", "dev"), "dev", where="runs/a")
+    assert (found.name, found.references) == ("dev", (("a dog", "dev"),))
+
+
 @pytest.mark.parametrize(
     ("names", "wanted", "message"),
     [
         (["one", "two"], None, "runs/a: has 2 test sets; choose one with --test: one, two"),
-        (["one", "two"], "tow", "runs/a: unknown test set 'tow'; did you mean 'two'? choose from one, two"),
-        ([], None, "runs/a: the configuration names no test sets; give --source and --reference"),
+        (["one", "two"], "tow", "runs/a: unknown test set 'tow'; did you mean 'two'? choose from one, two, dev"),
+        (["one", "dev"], "tow", "runs/a: unknown test set 'tow'; choose from one, dev"),
+        (
+            [],
+            None,
+            "runs/a: the configuration names no test sets; give --source and --reference, or choose the dev set: "
+            "--test dev",
+        ),
     ],
 )
 def test_missing_choice_is_asked_for(tmp_path: Path, names: list[str], wanted: str | None, message: str) -> None:

@@ -44,5 +44,9 @@ FORMS: dict[type[Section], Callable[[Any, Any, str], Form]] = {
 
 def open_form(data: Any, key: str) -> Form:
     """Return the split `key` of the section `data`: "train", "dev" or "test.NAME"."""
-    split = data.test[key.removeprefix("test.")] if key.startswith("test.") else getattr(data, key)
-    return FORMS[type(data)](data, split, key)
+    return FORMS[type(data)](data, split_of(data, key), key)
+
+
+def split_of(data: Any, key: str) -> Any:
+    """Return the section of the split `key` of the section `data`: "train", "dev" or "test.NAME"."""
+    return data.test[key.removeprefix("test.")] if key.startswith("test.") else getattr(data, key)
