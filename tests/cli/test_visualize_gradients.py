@@ -23,6 +23,14 @@ def test_the_command_writes_one_file_of_all_runs(attncli: Command, trained: Path
         assert "the 5 longest sources of the dev set" in (tmp_path / "out" / "gradients.svg").read_text()
 
 
+def test_the_dev_set_is_measured_by_its_name_too(attncli: Command, trained: Path, tmp_path: Path) -> None:
+    for name, options in (("by-name", ["--test", "dev"]), ("default", [])):
+        arguments = ("--gradients", "--format", "json", "--output", tmp_path / name)
+        assert attncli("visualize", trained, *arguments, *options).code == 0
+    by_name, default = ((tmp_path / name / "gradients.json").read_text() for name in ("by-name", "default"))
+    assert by_name == default
+
+
 @pytest.mark.parametrize(
     ("tests", "message"),
     [
