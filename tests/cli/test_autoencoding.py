@@ -184,6 +184,15 @@ def test_what_was_learned_is_drawn(attncli: Command, linear: Path, denoising: Pa
     assert "loss (squared error a component)" in (tmp_path / "curves.svg").read_text()
 
 
+def test_the_dev_set_is_drawn_by_its_name(attncli: Command, linear: Path, tmp_path: Path) -> None:
+    for test in ("held-out", "seen", "dev"):
+        result = attncli("visualize", linear, "--test", test, "--output", tmp_path / test, "--device", "cpu")
+        assert result.code == 0, result.err
+    # The first pictures of each set are drawn, and no two sets have the same.
+    drawn = {test: (tmp_path / test / "reconstructions.png").read_bytes() for test in ("held-out", "seen", "dev")}
+    assert len(set(drawn.values())) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -94,6 +94,16 @@ def test_seeds_variants_folder_and_keys_can_be_chosen(attncli: Command, place: P
     assert not (place / "runs").exists()
 
 
+def test_variants_can_be_scored_on_the_dev_set(attncli: Command, place: Path) -> None:
+    for side in ("de", "en"):
+        (place / f"two.{side}").write_text("a b\nc d\n")
+    dev = f"data.dev={{source: {place}/two.de, target: {place}/two.en}}"
+    result = attncli("compare", "small", "--only", "dot", "--test", "dev", "--set", dev, "--device", "cpu")
+    assert result.code == 0, result.err
+    report = json.loads((place / "runs/small/evaluation/report.json").read_text())
+    assert (report["test"], report["sources"]) == ("dev", 2), "the test set has 5"
+
+
 @pytest.fixture
 def stopped_in_the_second(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Send SIGINT in the first update of the variant `additive`."""
