@@ -84,7 +84,7 @@ class GivenFilms(Reader[int]):
     def read(self, cell: str, *, seed: Sequence[int] | None = None) -> int:
         return int(cell)
 
-    def pack(self, items: Sequence[int]) -> Films:
+    def pack(self, items: Sequence[int]) -> Films[Pixels]:
         return pack_films([self.films[item] for item in items])
 
     def length(self, item: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from attncli.sources.images.batch import Features, Pixels
 
+Images = TypeVar("Images", Pixels, Features)
 _LEAST_VARIANCE = 1e-3  # of features of which most have one near 1
 
 
@@ -59,10 +61,10 @@ class FilmShape:
 
 
 @dataclass(frozen=True)
-class Films:
-    """Films as pixels, the frames of one after those of another."""
+class Films(Generic[Images]):
+    """Films as pixels, or as what a network over images makes of each frame; their frames lie end to end."""
 
-    frames: Pixels  # n images
+    frames: Images  # n of them
     shape: FilmShape
 
     @property
@@ -73,32 +75,12 @@ class Films:
     def __len__(self) -> int:
         return len(self.shape.lengths)
 
-    def to(self, device: torch.device) -> Films:
+    def to(self, device: torch.device) -> Films[Images]:
         """Return the same on `device`."""
         return Films(self.frames.to(device), self.shape.to(device))
 
 
-@dataclass(frozen=True)
-class FilmFeatures:
-    """Films as what a network over images makes of each frame."""
-
-    frames: Features  # of n images
-    shape: FilmShape
-
-    @property
-    def size(self) -> int:
-        """0: films have no tokens."""
-        return 0
-
-    def __len__(self) -> int:
-        return len(self.shape.lengths)
-
-    def to(self, device: torch.device) -> FilmFeatures:
-        """Return the same on `device`."""
-        return FilmFeatures(self.frames.to(device), self.shape.to(device))
-
-
-def pack_films(films: Sequence[np.ndarray]) -> Films:
+def pack_films(films: Sequence[np.ndarray]) -> Films[Pixels]:
     """Return `films` [frames, H, W, 3] uint8 each as one batch."""
     pixels = torch.from_numpy(np.concatenate(films)).permute(0, 3, 1, 2).contiguous()
     return Films(Pixels(pixels), FilmShape.of([len(film) for film in films]))

@@ -14,9 +14,9 @@ from attncli.models.encoders.embedding import Embedded, Embedding
 from attncli.models.encoders.encoder import Encoder
 from attncli.models.memory import Memory
 from attncli.models.positions import GridPositions
-from attncli.sources.images.batch import Features
+from attncli.sources.images.batch import Features, Pixels
 from attncli.sources.images.encoder import Backbone
-from attncli.sources.video.batch import FilmFeatures, Films
+from attncli.sources.video.batch import Films
 
 
 class FrameVectors(Embedding):
@@ -30,7 +30,7 @@ class FrameVectors(Embedding):
         self.size, self.whole_map, self.normalises = size, whole_map, normalises
         self.project = nn.Linear(input_size, size)
 
-    def read(self, source: FilmFeatures) -> Embedded:
+    def read(self, source: Films[Features]) -> Embedded:
         """Return vectors [B, T, E] of the frames."""
         frames, shape = source.frames, source.shape
         read = frames.regions.flatten(1) if self.whole_map else frames.pooled  # [n, S * C] or [n, P]
@@ -54,7 +54,7 @@ class Regions(nn.Module):
         self.positions = positions
         self.dropout = Dropout(dropout)
 
-    def forward(self, source: FilmFeatures, over_time: Memory) -> Memory:
+    def forward(self, source: Films[Features], over_time: Memory) -> Memory:
         """Return the memory [B, T * S, D] of all regions, frame by frame and row by row."""
         frames, shape = source.frames, source.shape
         regions = self.project(frames.regions.to(self.project.weight.dtype))
@@ -81,7 +81,7 @@ class FilmEncoder(Encoder):
         self.backbone, self.network, self.regions = backbone, network, regions
         self.memory_size = memory_size
 
-    def forward(self, source: Films | FilmFeatures) -> Memory:
+    def forward(self, source: Films[Pixels] | Films[Features]) -> Memory:
         """Return the memory of films, or of the features that the backbone made of their frames earlier."""
         read = self._features(source)
         over_time: Memory = self.network(read)
@@ -90,10 +90,9 @@ class FilmEncoder(Encoder):
         found: Memory = self.regions(read, over_time)
         return found
 
-    def _features(self, source: Films | FilmFeatures) -> FilmFeatures:
-        if isinstance(source, FilmFeatures):
-            return source
-        return FilmFeatures(self.backbone(source.frames), source.shape)
+    def _features(self, source: Films[Pixels] | Films[Features]) -> Films[Features]:
+        frames = source.frames if isinstance(source.frames, Features) else self.backbone(source.frames)
+        return Films(frames, source.shape)
 
 
 @torch.no_grad()

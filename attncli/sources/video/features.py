@@ -23,7 +23,7 @@ from attncli.files.reading import is_folder
 from attncli.machine.progress import progress
 from attncli.sources.images.batch import Features
 from attncli.sources.images.features import FeatureStore, StoredFeatures
-from attncli.sources.video.batch import FilmFeatures, FilmShape
+from attncli.sources.video.batch import Films, FilmShape
 from attncli.sources.video.files import FrameFolder
 from attncli.sources.video.reader import FilmReader
 
@@ -111,11 +111,11 @@ class FilmColumn:
     plain: StoredFeatures
     mirrored: StoredFeatures | None
 
-    def start(self, rows: Array, seeds: Seeds | None) -> Callable[[], FilmFeatures]:
+    def start(self, rows: Array, seeds: Seeds | None) -> Callable[[], Films[Features]]:
         """Return a function that gives the features of the films `rows` [B]."""
         return partial(self._read, rows, seeds)
 
-    def _read(self, rows: Array, seeds: Seeds | None) -> FilmFeatures:
+    def _read(self, rows: Array, seeds: Seeds | None) -> Films[Features]:
         ends = np.cumsum(self.lengths)
         # Stored from the last frame to the first.
         stored = [np.arange(ends[row] - self.lengths[row], ends[row]) for row in rows]
@@ -126,7 +126,7 @@ class FilmColumn:
             at = np.flatnonzero(np.repeat(drawn, [len(each) for each in frames]))
             others = self.mirrored.batch(np.concatenate(frames)[at])
             read.regions[at], read.pooled[at] = others.regions, others.pooled
-        return FilmFeatures(read, FilmShape.of([int(self.lengths[row]) for row in rows]))
+        return Films(read, FilmShape.of([int(self.lengths[row]) for row in rows]))
 
 
 def without_regions(features: Features) -> Features:

@@ -13,6 +13,7 @@ from attncli.config.sources.images import Augmentation
 from attncli.config.sources.video import Frames
 from attncli.data.columns import Array, Places, Reader
 from attncli.data.direction import is_backwards
+from attncli.sources.images.batch import Pixels
 from attncli.sources.images.placement import place, place_at_random
 from attncli.sources.video.batch import Films, pack_films
 from attncli.sources.video.files import Film, film_at
@@ -54,7 +55,7 @@ class FilmReader(Reader[ReadFilm]):
         taken = sampling_of(self.section).taken(opened(cell, self.section), square, name=cell)
         return ReadFilm(np.stack(taken.frames[::-1] if is_backwards(cell) else taken.frames), taken.seconds)
 
-    def pack(self, items: Sequence[ReadFilm]) -> Films:
+    def pack(self, items: Sequence[ReadFilm]) -> Films[Pixels]:
         """Return the films as one batch."""
         return pack_films([item.frames for item in items])
 

@@ -16,9 +16,10 @@ from attncli.config.sources.video import Frames
 from attncli.data.direction import Backwards
 from attncli.errors import DataError
 from attncli.models.build import Needs
+from attncli.sources.images.batch import Features
 from attncli.sources.images.kind import encoded
 from attncli.sources.source import Shared
-from attncli.sources.video.batch import FilmFeatures
+from attncli.sources.video.batch import Films
 from attncli.sources.video.encoder import FilmEncoder
 from attncli.sources.video.features import _fingerprint
 from attncli.sources.video.kind import Video
@@ -49,8 +50,8 @@ class Fixture:
     def column(self, *, varies: bool = False) -> Any:
         return Video().column(self.cells, LENGTHS, self.section, self.shared, self.encoder, varies=varies)
 
-    def read(self, rows: list[int], seeds: Any = None, *, varies: bool = False) -> FilmFeatures:
-        found: FilmFeatures = self.column(varies=varies).start(np.array(rows), seeds)()
+    def read(self, rows: list[int], seeds: Any = None, *, varies: bool = False) -> Films[Features]:
+        found: Films[Features] = self.column(varies=varies).start(np.array(rows), seeds)()
         return found
 
 
