@@ -1,9 +1,9 @@
 """Fresh weights, drawn so that every layer reads and gives values of a size from which it learns soon.
 
 Embeddings are read as numbers of size 1 (root mean square over tokens and components), and a layer's weights are drawn
-so that it turns inputs of size 1 into outputs of size 1. Gated recurrent states are smaller, a quarter to a half: a
-tanh of such gates times a sigmoid. Scores made of them should spread over the positions of a source by some tenths to
-2, whatever the widths: with much less, the softmax stays flat for hundreds of updates.
+so that it turns inputs of size 1 into outputs of size 1. Recurrent states are smaller: gated ones a quarter to a half,
+a tanh of such gates times a sigmoid, plain ones two thirds. Scores made of them should spread over the positions of a
+source by some tenths to 2, whatever the widths: with much less, the softmax stays flat for hundreds of updates.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from attncli.text.tokenizer import PAD
 GATED_STATE = 1 / 3
 """About the size of gated states where inputs are of size 1: 0.23 for an LSTM, 0.43 for a GRU, measured."""
 
+PLAIN_STATE = 2 / 3
+"""About the size of the states of plain recurrent layers there: 0.71, measured."""
+
 _WIDEST = 0.1  # of `uniform`
 
 
@@ -31,9 +34,11 @@ def glorot(model: nn.Module) -> None:
     Glorot's rule also counts the width of the output, and does not fit everywhere. The output layer follows its input
     alone: by its many outputs its weights would be so small that alignments appear late. The attentional readout and
     the projections of a scaled product bring gated states to size 1, and a bilinear form gives products of size 1,
-    where Glorot's would grow with the root of the width. The sharpness of a cosine starts at the root of the width D,
-    since cosines of unrelated states deviate by 1/√D.
+    where Glorot's would grow with the root of the width. The states of plain recurrent layers are larger than gated
+    ones, and of a model that has any, all are taken for such. The sharpness of a cosine starts at the root of the width
+    D, since cosines of unrelated states deviate by 1/√D.
     """
+    state = PLAIN_STATE if any(isinstance(module, nn.RNN) for module in model.modules()) else GATED_STATE
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             initialise_recurrent(module)
@@ -50,13 +55,13 @@ def glorot(model: nn.Module) -> None:
         if isinstance(module, OutputLayer):
             nn.init.normal_(module.classify.weight, std=module.classify.in_features**-0.5)
         elif isinstance(module, AttentionalReadout):
-            nn.init.normal_(module.combine.weight, std=module.combine.in_features**-0.5 / GATED_STATE)
+            nn.init.normal_(module.combine.weight, std=module.combine.in_features**-0.5 / state)
         elif isinstance(module, ProjectedScore):
             for projection in (module.query, module.memory):
-                nn.init.normal_(projection.weight, std=projection.in_features**-0.5 / GATED_STATE)
+                nn.init.normal_(projection.weight, std=projection.in_features**-0.5 / state)
         elif isinstance(module, GeneralScore):
             pairs = module.memory.in_features * module.memory.out_features
-            nn.init.normal_(module.memory.weight, std=pairs**-0.5 / GATED_STATE**2)
+            nn.init.normal_(module.memory.weight, std=pairs**-0.5 / state**2)
         elif isinstance(module, ContentScore) and module.sharpness is not None:
             nn.init.constant_(module.sharpness.bias, module.width**0.5)
     # After the output layer: tied, it keeps the embeddings' values.
