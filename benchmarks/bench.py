@@ -133,6 +133,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("bench"), help="folder for runs and outputs")
     parser.add_argument("--only", choices=["training", "decoding", "pictures", "quality"])
     parser.add_argument("--precision", default="auto", help="of attncli's training for --only quality")
+    parser.add_argument("--config", default=CONFIG, help="shipped translator from German for --only quality")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="pictures that a captioner reads from files")
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda[:N]", help="where to measure")
     parser.add_argument("--peers", nargs="*", default=[], metavar="NAME")
@@ -242,12 +243,14 @@ def measure_decoding(
 def measure_quality(options: argparse.Namespace, found: Measurements) -> None:
     """Measure how long each toolkit trains until its dev BLEU reaches each target; half an hour or more a toolkit."""
     references = {split: _lines(DATA / f"{name}.en.gz") for split, name in SPLITS.items()}
-    settings = {"max_steps": STEPS, "validate_every": EVERY, "validation.sources": 1, "keep_best": 1000}
-    settings["precision"] = options.precision
-    run = options.work / "quality"
+    settings = {"validate_every": EVERY, "validation.sources": 1, "keep_best": 1000, "precision": options.precision}
+    if options.config == CONFIG:
+        settings["max_steps"] = STEPS  # others have schedules that end with their own
+    run = options.work / f"quality-{options.config}"
     if not (run / "checkpoints" / "best").exists():
-        _command(["train", CONFIG, "--run", str(run), "--overwrite", *_sets(settings)])
-    contenders = {f"attncli {options.precision}": (saved_by_attncli(run), _translator(run, options))}
+        _command(["train", options.config, "--run", str(run), "--overwrite", *_sets(settings)])
+    name = f"attncli, {options.config}, {options.precision}"
+    contenders = {name: (saved_by_attncli(run), _translator(run, options))}
     if "eole" in options.peers:
         fitted = options.work / "peers" / "fit-eole"
         if not (fitted / "log").exists():
