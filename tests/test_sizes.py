@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 from benchmark_modules import benchmark_module
-from tiny import built
+from tiny import TINY, built
 from torch import nn
 
 from attncli.data.corpus import Batch
@@ -23,6 +24,7 @@ from attncli.text.tokenizer import EOS
 SOURCE = Tokens(torch.tensor([[4, 5, 6, 7, EOS], [8, 9, EOS, 0, 0], [10, EOS, 0, 0, 0]]), torch.tensor([5, 3, 2]))
 TARGET = Tokens(torch.tensor([[4, EOS, 0, 0], [5, 6, 7, EOS], [EOS, 0, 0, 0]]), torch.tensor([2, 4, 1]))
 BATCH = Batch(SOURCE, TARGET, size=17, terms=7)
+STEPS = "{max_steps: 9, batch_sentences: 2, learning_rate: 0.01, schedule: {kind: constant}}"
 TRANSFORMER = "{kind: transformer, hidden_size: 6, heads: 2, layers: 3, feed_forward_size: 7}"
 
 
@@ -114,6 +116,29 @@ def test_a_row_has_both_points_and_an_empty_cell_for_what_there_is_not(benchmark
     end = benchmark.Sizes(1.1, None, 0.3, None, None, 0.7, 0.8, 5.0)
     row = benchmark.row("one", start, end)
     assert row == "| one | 1.00, 1.10 |  | 0.23, 0.30 |  |  | 0.50, 0.70 | 0.60, 0.80 | 8.40, 5.00 |"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    lines = [" ".join("abcdefg"[: 2 + number % 5]) + "\n" for number in range(8)]
+    for name in ("train.de", "train.en", "dev.de", "dev.en"):
+        (tmp_path / name).write_text("".join(lines))
+    text = TINY.read_text().replace("data:\n", f"data:\n  root: {tmp_path}\n")
+    text = text.replace("{vocabulary_size: 40}", "{kind: char}").replace("{max_steps: 3}", STEPS)
+    (tmp_path / "tiny.yaml").write_text(text)
+    return str(tmp_path / "tiny.yaml")
+
+
+def test_the_second_point_is_of_weights_that_were_updated(benchmark: ModuleType, config: str) -> None:
+    start, end = benchmark.measured(config, [], 3)
+    assert end.loss < start.loss
+    again, same = benchmark.measured(config, [], 0)
+    assert again == same
+
+
+def test_no_more_updates_than_a_pass_has(benchmark: ModuleType, config: str) -> None:
+    with pytest.raises(SystemExit, match=r"sizes.py: --updates is 4, but a pass has 4 batches; make it smaller"):
+        benchmark.measured(config, [], 4)
 
 
 @pytest.mark.parametrize("name", ["GRU, general", "LSTMN", "convolutional encoder", "no attention"])
