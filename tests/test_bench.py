@@ -21,10 +21,10 @@ def bench() -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("config", "trained"), [("benchmark", {"training.max_steps=2172"}), ("multi30k-de-en", set[str]())]
+    ("config", "length"), [("benchmark", {"training.max_steps=2172"}), ("multi30k-de-en", set[str]())]
 )
 def test_the_time_to_a_bleu_is_of_the_given_configuration_which_keeps_its_own_length(
-    bench: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str, trained: set[str]
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str, length: set[str]
 ) -> None:
     ran: list[list[str]] = []
     sentence = "one two three four five"
@@ -45,7 +45,7 @@ def test_the_time_to_a_bleu_is_of_the_given_configuration_which_keeps_its_own_le
 
     train, *translations = ran
     assert train[:4] == ["train", config, "--run", str(tmp_path / f"quality-{config}")]
-    assert {given for given in train if given.startswith("training.max_steps")} == trained
+    assert {given for given in train if given.startswith("training.max_steps")} == length
     assert "training.precision=bf16" in train
     decoded = [(Path(arguments[2]).name, arguments[4], arguments[5]) for arguments in translations]
     assert decoded == [
