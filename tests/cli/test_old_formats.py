@@ -31,6 +31,9 @@ MACHINE = json.loads((TESTS / "format_1/machine.json").read_text())
 # Kernels of other processors, or other versions, may round otherwise.
 SAME_MACHINE = {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability()} == MACHINE
 TOLERANCE = 0.0 if SAME_MACHINE else 1e-4
+# Where every channel is normalised by itself, what is added to one changes nothing: the gradient of this bias is
+# rounding, of which Adam makes steps like any other.
+ROUNDING = () if SAME_MACHINE else ("encoder.backbone.layers.2.bias",)
 TRANSLATE = ("translate", "--checkpoint", "last", "--attention", "pairs/dev.source")
 CAPTION = ("caption", "images/dev-00001.png", "images/dev-00002.png", "images/dev-00003.png")
 COMMANDS = {
@@ -119,7 +122,7 @@ def test_it_resumes_to_the_weights_it_would_have_had(attncli: Command, runs: Pat
     found = load_file(runs / name / "checkpoints/last/model.safetensors")
     expected = load_file(runs / name / "expected/resumed.safetensors")
     assert found.keys() == expected.keys()
-    for key in found:
+    for key in found.keys() - ROUNDING:
         assert (found[key] - expected[key]).abs().max() <= TOLERANCE, key
     # What was resumed says all keys, in the new format, and is still resumed by the old file.
     folder = RunFolder(runs / name)

@@ -12,6 +12,7 @@ from tiny import close, randomised, scored, tokens
 from tiny_captioner import COMBINATIONS, IMAGES, RECURRENT, TARGET, TRANSFORMER, built_captioner, configured
 
 from attncli.config.search import Search
+from attncli.decoding.constraints import Constraints
 from attncli.decoding.search import search
 from attncli.decoding.strategies import BestK, Sampling
 from attncli.decoding.writer import Writer
@@ -23,7 +24,7 @@ from attncli.models.encoder_decoder import EncoderDecoder
 from attncli.models.memory import Memory
 from attncli.models.rows import map_tensors
 from attncli.sources.images.batch import Features, Pixels
-from attncli.text.tokenizer import EOS
+from attncli.text.tokenizer import BOS, EOS, PAD, UNK
 
 
 @pytest.mark.parametrize(("attention", "decoder"), COMBINATIONS)
@@ -207,6 +208,7 @@ def test_bf16_captions_are_those_of_weights_cast_once(attention: str, decoder: s
             max_length=5,
             length_penalty=0.0,
             with_weights=False,
+            constraints=Constraints(forbidden=(PAD, BOS, UNK)),
         )
     assert [[(one.tokens, one.log_prob) for one in ranked] for ranked in found] == [
         [(tuple(map(str, one.tokens)), one.log_prob) for one in ranked] for ranked in expected
@@ -234,7 +236,7 @@ def test_bf16_reads_pixels_and_searches_without_casting_again(
         closed = tokens(ids[:-1] if ids[-1] == EOS else ids)
         with torch.no_grad():
             log_probs, _ = scored(model, Pixels(IMAGES.pixels[at : at + 1]), closed)
-        assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.05)
+        assert best.log_prob == pytest.approx(float(log_probs[0, : len(ids)].sum()), rel=0.1)
         assert best.log_prob != float(log_probs[0, : len(ids)].sum())
 
 

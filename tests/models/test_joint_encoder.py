@@ -113,7 +113,7 @@ def test_the_summary_is_a_layer_over_the_summaries_of_all() -> None:
     for b in range(3):
         for d in range(MEMORY_SIZE):
             expected = encoder.summarise.weight[d] @ joined[b] + encoder.summarise.bias[d]
-            assert float(found.summary[b, d]) == pytest.approx(float(expected), rel=1e-4)
+            assert float(found.summary[b, d]) == pytest.approx(float(expected), rel=1e-4, abs=1e-6)
 
 
 @torch.inference_mode()
