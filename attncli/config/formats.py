@@ -17,9 +17,10 @@ from attncli.config.sources.images import ImageEncoder
 from attncli.config.sources.text import TransformerEncoder
 from attncli.config.sources.video import Frames
 from attncli.config.tasks.autoencoding import AutoencodingConfig
+from attncli.config.tasks.captioning import CaptioningConfig
 from attncli.config.tasks.translation import TranslationConfig
 
-FORMAT = 5
+FORMAT = 6
 """The current format of configurations."""
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -114,11 +115,19 @@ def _after_format_4(config: Any) -> Any:
     return config.model_copy(update={"model": config.model.model_copy(update={"attention": attention})})
 
 
+def _after_format_5(config: Any) -> Any:
+    """Return `config` as it was before tied embeddings learned at the rate of all else by default."""
+    if isinstance(config, (AutoencodingConfig, CaptioningConfig)):
+        return config
+    return config.model_copy(update={"training": _unsaid(config.training, output_rate_factor=3.0)})
+
+
 _AFTER: dict[int, Callable[[Any], Any]] = {
     1: _after_format_1,
     2: _after_format_2,
     3: _after_format_3,
     4: _after_format_4,
+    5: _after_format_5,
 }
 assert set(_AFTER) == set(range(1, FORMAT))
 

@@ -90,9 +90,10 @@ class WritingTraining(Training):
     are in one batch, which encodes it once, instead of those of like lengths."""
     label_smoothing: Rate = 0.0
     """Share of the probability mass spread evenly over the vocabulary in the loss."""
-    output_rate_factor: RateFactor = 3.0
-    """Multiplier on the learning rate of the output layer, tied embeddings included. At a single rate (1) the output
-    layer is what learns last."""
+    output_rate_factor: RateFactor | None = None
+    """Multiplier on the learning rate of the output layer, tied embeddings included. By default 3, since at a single
+    rate the output layer is what learns last; but 1 if its weights are tied embeddings, which would soon be too large
+    where they are read."""
     validation: WritingValidation
     """Settings of the validation."""
 

@@ -172,7 +172,7 @@ class OutputLayer(nn.Module):
         self.project = nn.Identity() if width == size else nn.Linear(size, width, bias=False)
         self.classify = nn.Linear(width, vocabulary)
         # The optimiser multiplies the learning rate of what is marked so by `training.output_rate_factor`.
-        self.classify.rate_factor = "output"  # type: ignore[assignment]
+        self.classify.rate_factor = "tied_output" if tied else "output"  # type: ignore[assignment]
         if tied:
             self.classify.weight = embedding.weight
         self.packed: PackedLinear | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from attncli.config import training as config
 from attncli.errors import RunError
 
 Groups = list[dict[str, Any]]
+
+OUTPUT_RATE_FACTORS: Final = {"output": 3.0, "tied_output": 1.0}
+"""Multipliers on the learning rate of output layers, where `training.output_rate_factor` is not given."""
 
 
 def _adam(parameters: Groups, part: config.Adam, rate: float, fused: bool) -> Optimizer:
@@ -38,7 +41,8 @@ OPTIMIZERS: dict[str, Callable[[Groups, Any, float, bool], Optimizer]] = {
 
 def build_optimizer(training: config.Training, model: nn.Module) -> Optimizer:
     """Return the optimiser that `training` asks for, over the trainable parameters of `model`."""
-    factors = {"output": getattr(training, "output_rate_factor", 1.0)}
+    given = getattr(training, "output_rate_factor", None)
+    factors = OUTPUT_RATE_FACTORS if given is None else dict.fromkeys(OUTPUT_RATE_FACTORS, given)
     groups = _groups(model, factors)
     # One fused kernel per step instead of a loop over parameters; PyTorch has it for these devices.
     fused = all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group["params"])

@@ -186,6 +186,19 @@ def test_location_aware_attention_saw_little_unless_it_said_so(
     assert config.model.attention.filter_width == width
 
 
+def test_tied_embeddings_learned_at_three_times_the_rate_unless_it_said_otherwise() -> None:
+    said, unsaid = (
+        read_config(Path("toy-translation"), overrides=["model.tied_embeddings=target", *more])
+        for more in (["training.output_rate_factor=2"], [])
+    )
+    for config, expected in ((said, 2.0), (unsaid, 3.0)):
+        meant = as_meant(config, format=5)
+        assert isinstance(meant, TranslationConfig)
+        assert meant.training.output_rate_factor == expected
+    captioning = read_config(Path("toy-captioning"))
+    assert as_meant(captioning, format=5) == captioning
+
+
 def test_what_it_says_is_kept(runs: Path) -> None:
     path = runs / "format_1/translator/config.yaml"
     path.write_text(

@@ -90,6 +90,13 @@ def test_the_output_layer_learns_at_its_own_rate(tied: str) -> None:
     assert group["factor"] == 1.0
 
 
+@pytest.mark.parametrize(("tied", "factors"), [("none", {1.0, 3.0}), ("target", {1.0}), ("all", {1.0})])
+def test_the_output_layer_learns_faster_by_default_unless_it_is_tied(tied: str, factors: set[float]) -> None:
+    changes = (f"model.tied_embeddings={tied}", "model.embedding_size=8")
+    optimizer = build_optimizer(configured(*changes).training, built(*changes))
+    assert {group["factor"] for group in optimizer.param_groups} == factors
+
+
 def test_a_part_may_learn_at_a_share_of_the_rate() -> None:
     slow, fast = torch.nn.Linear(2, 3), torch.nn.Linear(3, 4)
     slow.rate_factor = 0.1  # type: ignore[assignment]
