@@ -186,7 +186,9 @@ def test_candidates_are_searched_as_if_each_source_had_a_model_that_writes_no_mo
         own["strategy"] = own["strategy"].for_rows([at])
         alone = limited(model_of(overrides), CANDIDATES[at])
         [expected] = search(alone.decoder, alone.encode(row_of(SOURCE, at)), **own)
-        assert [h.tokens for h in hypotheses] == [h.tokens for h in expected]
+        for one, other in zip(hypotheses, expected, strict=True):
+            # Of two that differ by rounding alone, which layers of other sizes do otherwise, either may be found.
+            assert one.tokens == other.tokens or one.score == pytest.approx(other.score, rel=1e-6)
         assert [h.log_prob for h in hypotheses] == pytest.approx([h.log_prob for h in expected], abs=1e-4, rel=1e-5)
         assert all(CANDIDATES[at, list(h.tokens)].all() for h in hypotheses)
 
