@@ -246,7 +246,7 @@ def measure_quality(options: argparse.Namespace, found: Measurements) -> None:
     settings = {"validate_every": EVERY, "validation.sources": 1, "keep_best": 1000, "precision": options.precision}
     if options.config == CONFIG:
         settings["max_steps"] = STEPS  # others have schedules that end with their own
-    run = options.work / f"quality-{options.config}"
+    run = options.work / f"quality-{options.config}-{options.precision}"
     if not (run / "checkpoints" / "best").exists():
         _command(["train", options.config, "--run", str(run), "--overwrite", *_sets(settings)])
     name = f"attncli, {options.config}, {options.precision}"

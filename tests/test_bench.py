@@ -44,7 +44,7 @@ def test_the_time_to_a_bleu_is_of_the_given_configuration_which_keeps_its_own_le
     bench.measure_quality(options, found)
 
     train, *translations = ran
-    assert train[:4] == ["train", config, "--run", str(tmp_path / f"quality-{config}")]
+    assert train[:4] == ["train", config, "--run", str(tmp_path / f"quality-{config}-bf16")]
     assert {given for given in train if given.startswith("training.max_steps")} == length
     assert "training.precision=bf16" in train
     decoded = [(Path(arguments[2]).name, arguments[4], arguments[5]) for arguments in translations]
