@@ -73,8 +73,8 @@ def test_a_base_may_be_a_shipped_name_and_its_own_file_wins() -> None:
          "shipped"),
         ("zz", "; `attncli config new` lists what is shipped"),
         ("compare-length", "; it is a set, which `attncli compare compare-length` trains; choose one of its variants: "
-         "compare-length/none, compare-length/additive, compare-length/local_m, compare-length/local_p, "
-         "compare-length/transformer"),
+         "compare-length/none, compare-length/additive, compare-length/general, compare-length/local_m, "
+         "compare-length/local_p, compare-length/transformer"),
     ],
 )  # fmt: skip
 def test_the_message_about_a_missing_file_tells_what_may_be_meant(given: str, said: str) -> None:
