@@ -260,3 +260,18 @@ def test_arithmetic_in_bf16_is_near() -> None:
     assert near_weights.dtype == torch.float32
     close(near, exact, tolerance=0.3)
     close(near_weights, weights, tolerance=0.05)
+
+
+@pytest.mark.parametrize(("positions", "tolerance"), [(6, 1e-5), (256, 1e-5), (257, 0.02)])
+def test_training_in_bf16_reads_sentences_in_float32(positions: int, tolerance: float) -> None:
+    # The backward pass of PyTorch's fused kernel in bfloat16 takes ten times as long on them.
+    layer = random(MultiHeadAttention(H, looked_at_size=H, heads=1))
+    layer.output = nn.Identity()
+    states = torch.randn(B, positions, H)
+    with torch.autocast("cpu", torch.bfloat16):
+        looked_at, query = layer.project(states), layer.query(states)
+        seen = layer(states, looked_at, None)
+        with torch.no_grad():
+            close(layer(states, looked_at, None).float(), seen.float(), tolerance=0.02)
+    keys, values = looked_at.keys[:, 0].float(), looked_at.values[:, 0].float()
+    close(seen.float(), (query.float() @ keys.mT / math.sqrt(H)).softmax(-1) @ values, tolerance=tolerance)
