@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from attncli.config.attention import Attention as AttentionConfig
 from attncli.errors import DataError
+from attncli.models import scores
 from attncli.models.scores import (
     AdditiveScore,
     ContentScore,
@@ -53,17 +54,20 @@ def plain_additive(query: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
     return (query[:, :, None] + keys[:, None]).tanh() @ energy
 
 
-@pytest.mark.parametrize("chunk", [1, S * B * 2 * A, 1 << 24], ids=["one query", "two queries", "all"])
-def test_the_gradient_of_additive_is_that_of_plain_operations(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(AdditiveScore, "CHUNK", chunk)
+BLOCKS_OF = {"a query": 1, "two": 2 * S * A, "a source": T * S * A, "three": 3 * T * S * A, "all": 1 << 24}
+
+
+@pytest.mark.parametrize("block", BLOCKS_OF.values(), ids=BLOCKS_OF.keys())
+def test_the_gradient_of_additive_is_that_of_plain_operations(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setitem(scores.BLOCKS, "cpu", block)
     torch.manual_seed(2)
     score = AdditiveScore(Q, D, A).double()
     query, states = (
-        random(B, T, Q, kind=torch.double).requires_grad_(),
-        random(B, S, D, kind=torch.double).requires_grad_(),
+        random(8, T, Q, kind=torch.double).requires_grad_(),
+        random(8, S, D, kind=torch.double).requires_grad_(),
     )
     inputs = [query, states, *score.parameters()]
-    upstream = random(B, T, S, seed=3, kind=torch.double)
+    upstream = random(8, T, S, seed=3, kind=torch.double)
     found = scored(score, query, states)
     plain = plain_additive(score.query(query), score.memory(states), score.energy.weight[0])
     close(found, plain, tolerance=1e-12)
