@@ -32,8 +32,8 @@ def keep_freed_memory() -> bool:
 def bound_kernel_caches() -> None:
     """Let oneDNN keep compiled kernels for 64 shapes, unless the environment sets another number.
 
-    The default of 1,024 makes a run over text, whose batches keep changing shape, grow by gigabytes and no faster. Has
-    no effect after the first product has been computed.
+    The default of 1,024 makes a run over text, whose batches keep changing shape, grow by gigabytes; in float32 it gets
+    no faster, in bfloat16 it may (docs/how-to/speed.md). Has no effect after the first product has been computed.
     """
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, "64")
