@@ -99,8 +99,8 @@ class _AdditiveEnergy(torch.autograd.Function):
 def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
     """Yield the sources and the steps of each block: several sources whole, or some steps of one."""
     sources, steps = query.shape[:2]
-    most = BLOCKS.get(query.device.type, _LARGEST_BLOCK) // max(1, keys.shape[1] * keys.shape[2])  # (source, step) pairs
-    together, at_once = max(1, most // max(1, steps)), max(1, most)
+    pairs = BLOCKS.get(query.device.type, _LARGEST_BLOCK) // max(1, keys.shape[1] * keys.shape[2])
+    together, at_once = max(1, pairs // max(1, steps)), max(1, pairs)
     for first in range(0, sources, together):
         for step in range(0, steps, at_once):
             yield slice(first, first + together), slice(step, step + at_once)
