@@ -76,6 +76,24 @@ def test_the_gradient_of_additive_is_that_of_plain_operations(monkeypatch: pytes
         close(gradient, expected, tolerance=1e-12)
 
 
+def test_additive_computes_no_more_at_once_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def noted(query: Tensor, keys: Tensor) -> Tensor:
+        sizes.append(query.shape[0] * query.shape[1] * keys.shape[1] * keys.shape[2])
+        return quotients(query, keys)
+
+    quotients = scores._quotients
+    monkeypatch.setattr(scores, "_quotients", noted)
+    for block, calls in ((S * A, 8 * T), (T * S * A, 8), (3 * T * S * A, 3), (1 << 24, 1)):
+        sizes.clear()
+        monkeypatch.setitem(scores.BLOCKS, "cpu", block)
+        score = AdditiveScore(Q, D, A)
+        torch.autograd.grad(scored(score, random(8, T, Q), random(8, S, D)).sum(), score.energy.weight)
+        assert max(sizes) <= block
+        assert len(sizes) == 2 * calls  # forwards and backwards
+
+
 def test_the_gradient_of_additive_is_that_of_finite_differences() -> None:
     torch.manual_seed(3)
     score = AdditiveScore(Q, D, A).double()
